@@ -1,0 +1,20 @@
+"""The value that means "not mentioned", as opposed to None, which clears a field."""
+
+from enum import Enum
+from typing import Final, Literal
+
+
+class Unset(Enum):
+    """The type of `UNSET`, an enum of one value so that type checkers can narrow it."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+"""Leaves a field out of a request: Thrive keeps what it has. None would clear the field."""
