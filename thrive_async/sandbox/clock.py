@@ -1,0 +1,153 @@
+"""A clock for an asyncio loop that moves only when there is nothing left to do."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+__all__ = ["VirtualClock"]
+
+
+class VirtualClock:
+    """Virtual time for one asyncio loop: every wait takes no time and lasts exactly as long as asked.
+
+    While it is installed, `loop.time()` stands still as long as anything can run: a callback, a socket with data,
+    a job in a thread. When all is quiet, time jumps to the next timer. So `asyncio.sleep(3600)`, a time limit of
+    30 seconds and a Retry-After of a minute come to their end at once, in the right order, and
+    `loop.time()` differences are exact.
+
+    Sockets are real: the clock asks the loop's selector first, and gives loopback traffic `grace` seconds of real
+    time to arrive before each jump. It knows nothing of processes and loops elsewhere: traffic with those may lose
+    the race against a timer.
+
+    Args:
+        grace: Real seconds granted to sockets before each jump of the clock.
+        patience: Real seconds granted, instead of `grace`, while a job of `loop.run_in_executor` or
+            `asyncio.to_thread` is under way.
+
+    Example:
+        ```python
+        with VirtualClock().installed() as clock:
+            await asyncio.sleep(3600)  # returns at once
+            assert clock.elapsed == 3600
+        ```
+    """
+
+    def __init__(self, *, grace: float = 0.002, patience: float = 1.0) -> None:
+        self._grace = grace
+        self._patience = patience
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._users = 0
+        self._now = 0.0
+        self._start = 0.0
+        self._jobs = 0
+        self._real_select: Callable[[float | None], list[Any]] = lambda _: []
+
+    def time(self) -> float:
+        """The virtual time in seconds, on the scale of `loop.time()`."""
+        return self._now
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the clock was installed."""
+        return self._now - self._start
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock by hand. Timers that fall due run in the loop's next turn.
+
+        Args:
+            seconds: How far, zero or more.
+
+        Raises:
+            ValueError: `seconds` is negative: this clock does not run backwards.
+        """
+        if seconds < 0:
+            raise ValueError(f"a clock does not run backwards: {seconds}")
+        self._now += seconds
+
+    def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Put the clock on a loop. May be repeated for the same loop; it stays until the last `uninstall`.
+
+        Args:
+            loop: The loop, by default the running one.
+
+        Raises:
+            RuntimeError: The loop has another virtual clock, this clock is on another loop, or the loop keeps its
+                time out of reach (uvloop, the proactor loop of Windows).
+        """
+        loop = loop or asyncio.get_running_loop()
+        if self._loop is loop:
+            self._users += 1
+            return
+        if self._loop is not None:
+            raise RuntimeError("this VirtualClock is installed on another loop: make one clock per loop")
+        inner: Any = loop
+        selector = getattr(inner, "_selector", None)
+        if selector is None or not hasattr(inner, "_scheduled"):
+            raise RuntimeError(
+                f"a VirtualClock needs asyncio's own selector loop, not {type(loop).__module__}.{type(loop).__name__}"
+            )
+        if "time" in vars(loop):
+            raise RuntimeError("this loop has another virtual clock: share one VirtualClock between the sandboxes")
+        self._loop, self._users, self._jobs = loop, 1, 0
+        # A whole number, so that adding whole seconds is exact in floating point. Never behind the loop's own time,
+        # or timers that are already set would wait for ever.
+        self._now = self._start = float(math.ceil(loop.time()))
+        self._real_select = selector.select
+        run_in_executor = loop.run_in_executor
+
+        def counted(executor: Any, func: Any, *args: Any) -> Any:
+            future = run_in_executor(executor, func, *args)
+            self._jobs += 1
+            future.add_done_callback(self._job_done)
+            return future
+
+        selector.select = self._select
+        inner.time = self.time
+        inner.run_in_executor = counted
+
+    def uninstall(self) -> None:
+        """Give the loop its own time back, once for every `install`. Does nothing when not installed."""
+        if self._loop is None:
+            return
+        self._users -= 1
+        if self._users:
+            return
+        inner: Any = self._loop
+        # Only what was put there is taken away: the class's own methods come back to light.
+        del inner._selector.select, inner.time, inner.run_in_executor  # noqa: SLF001
+        self._loop = None
+
+    @contextlib.contextmanager
+    def installed(self, loop: asyncio.AbstractEventLoop | None = None) -> Generator["VirtualClock", None, None]:
+        """The clock on a loop for the length of a `with` block.
+
+        Args:
+            loop: The loop, by default the running one.
+
+        Yields:
+            This clock.
+
+        Raises:
+            RuntimeError: As `install`.
+        """
+        self.install(loop)
+        try:
+            yield self
+        finally:
+            self.uninstall()
+
+    def _job_done(self, _: object) -> None:
+        self._jobs -= 1
+
+    def _select(self, timeout: float | None = None) -> list[Any]:
+        """The selector's `select`: what is ready, else what comes within the grace, else a jump to the next timer."""
+        if timeout is None or timeout <= 0:
+            return self._real_select(timeout)
+        events = self._real_select(0) or self._real_select(self._patience if self._jobs else self._grace)
+        if not events:
+            inner: Any = self._loop
+            # The timer's own figure, not `now + timeout`, which rounding may leave short of it.
+            self._now = max(self._now, inner._scheduled[0].when())  # noqa: SLF001
+        return events
