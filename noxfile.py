@@ -1,0 +1,84 @@
+"""The checks of the project, one session each: `nox -s tests`, `nox -s lint types codegen build demo`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["lint", "types", "codegen", "tests", "build", "demo"]
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def built_wheel(session: nox.Session) -> Path:
+    folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
+    return next(folder.glob("*.whl"))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The test suite, against the built wheel and not the checkout."""
+    wheel = built_wheel(session)
+    session.install(f"{wheel}[cli]", *group("test"), *group("codegen"))
+    # -P keeps the checkout's own thrive_async off the path: what is tested is what users install.
+    session.run("python", "-P", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install(".[cli]", *group("types"), *group("codegen"), *group("test"))
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
+
+
+@nox.session
+def codegen(session: nox.Session) -> None:
+    """Fails if the generated files are not what the specification makes."""
+    session.install("attrs", *group("codegen"))
+    session.run("python", "-m", "codegen", "--check")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The wheel and the source archive hold what they must."""
+    session.install("build", "twine")
+    folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    session.run("twine", "check", "--strict", *[str(path) for path in folder.iterdir()])
+    names = session.run("python", "-m", "zipfile", "-l", str(next(folder.glob("*.whl"))), silent=True)
+    for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml"):
+        if not isinstance(names, str) or wanted not in names:
+            session.error(f"the wheel lacks {wanted}")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job, from the built wheel."""
+    session.install(f"{built_wheel(session)}[cli]")
+    session.run("thrive", "demo")
+
+
+if __name__ == "__main__":
+    sys.exit("run `nox`, or `python -m nox`")

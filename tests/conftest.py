@@ -1,0 +1,22 @@
+"""What every test can have: a sandbox of its own, and a client on it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from thrive_async import ThriveClient
+from thrive_async.sandbox import Sandbox
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A seeded Thrive on loopback; every reply is checked against the specification."""
+    async with Sandbox(users=60, seed=1, check_replies=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
+    """A client on `sandbox`."""
+    async with sandbox.client() as client:
+        yield client

@@ -1,0 +1,183 @@
+"""The settings of a client, each checked when it is built, so that a mistake shows where it was made."""
+
+import math
+from enum import Enum
+from typing import Final
+
+import attrs
+
+from thrive_async.errors import ConfigurationError
+
+__all__ = ["Limits", "Region", "Retry", "Timeouts"]
+
+_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Region(Enum):
+    """Where a tenant lives; each region has a host for the API and one for webhook tokens.
+
+    Evidence: https://docs.thrivelearning.com/apidocs/oauth-api-authentication
+    """
+
+    PRODUCTION = "production"
+    """Production, every region but the Middle East and Africa."""
+    STAGING = "staging"
+    """Staging, every region but the Middle East and Africa."""
+    PRODUCTION_MEA = "production-mea"
+    """Production, Middle East and Africa."""
+    STAGING_MEA = "staging-mea"
+    """Staging, Middle East and Africa."""
+
+    @property
+    def api_url(self) -> str:
+        """The base URL of the REST API and of its tokens, without a path."""
+        return f"https://public.api.{_DOMAINS[self]}"
+
+    @property
+    def webhooks_url(self) -> str:
+        """The base URL of the tokens with the scope `api/webhooks`, without a path."""
+        return f"https://user.api.{_DOMAINS[self]}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Region":
+        """Read a region's name, in any case, with `-`, `_` or a space between its words.
+
+        Raises:
+            ConfigurationError: There is no such region; the text lists those there are.
+        """
+        wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+        for region in cls:
+            if region.value == wanted:
+                return region
+        known = ", ".join(region.value for region in cls)
+        raise ConfigurationError(f"unknown Thrive region {name[:40]!r}: choose one of {known}")
+
+
+_DOMAINS: Final = {
+    Region.PRODUCTION: "learn.link",
+    Region.STAGING: "learnstaging.link",
+    Region.PRODUCTION_MEA: "mea.learn.tech",
+    Region.STAGING_MEA: "meastaging.learn.tech",
+}
+
+
+def _seconds(value: float | None, name: str, *, optional: bool = False) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        also = ", or None for no limit" if optional else ""
+        raise ConfigurationError(f"{name} must be a positive number of seconds{also}, not {value!r}")
+
+
+def _count(value: int, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+@attrs.frozen
+class Timeouts:
+    """How long a call may take.
+
+    Args:
+        attempt: Seconds for one request and its whole answer; None for no limit.
+        total: Seconds for the call as its caller sees it: waiting for a slot, every attempt, every pause between
+            them; None for no limit.
+
+    Raises:
+        ConfigurationError: A value is not a positive number.
+    """
+
+    attempt: float | None = 30.0
+    total: float | None = 120.0
+
+    def __attrs_post_init__(self) -> None:
+        _seconds(self.attempt, "Timeouts.attempt", optional=True)
+        _seconds(self.total, "Timeouts.total", optional=True)
+
+
+@attrs.frozen
+class Retry:
+    """How often a call is repeated, and with what pauses.
+
+    The n-th pause is a random time between half of `base_delay * 2**(n-1)` and the whole of it, at most `max_delay`.
+    A Retry-After of Thrive's is never undercut.
+
+    Args:
+        max_attempts: Requests per call, the first included; 1 switches repeating off.
+        base_delay: Seconds.
+        max_delay: Seconds. A Retry-After may be longer than this; only `Timeouts.total` bounds it.
+
+    Raises:
+        ConfigurationError: A value is out of range.
+    """
+
+    max_attempts: int = 5
+    base_delay: float = 0.5
+    max_delay: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        _count(self.max_attempts, "Retry.max_attempts")
+        _seconds(self.base_delay, "Retry.base_delay")
+        _seconds(self.max_delay, "Retry.max_delay")
+
+
+@attrs.frozen
+class Limits:
+    """How hard a client may press on Thrive.
+
+    Args:
+        concurrency: Requests under way at once, at least 1.
+        rate: Requests per second, over all calls of the client; None for no fixed rate, in which case the client
+            learns a pace from the 429s it meets.
+        burst: Requests that may start at once after a quiet time before `rate` holds them apart; 1 if None.
+        max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`.
+
+    Raises:
+        ConfigurationError: A value is out of range, or `burst` is given without `rate`.
+    """
+
+    concurrency: int = 10
+    rate: float | None = None
+    burst: int | None = None
+    max_reply_bytes: int = 64 * 1024 * 1024
+
+    def __attrs_post_init__(self) -> None:
+        _count(self.concurrency, "Limits.concurrency")
+        _count(self.max_reply_bytes, "Limits.max_reply_bytes")
+        rate = self.rate
+        if rate is not None and (
+            isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf  # pyright: ignore[reportUnnecessaryIsInstance]
+        ):
+            raise ConfigurationError(f"Limits.rate must be a positive number of requests per second, not {rate!r}")
+        if self.burst is not None:
+            _count(self.burst, "Limits.burst")
+            if rate is None:
+                raise ConfigurationError("Limits.burst says how a rate may be exceeded: give Limits.rate too")
+
+
+def checked_base_url(url: str) -> str:
+    """Return a base URL without its trailing slash, or say what is wrong with it.
+
+    Raises:
+        ConfigurationError: Not an http(s) URL of a host alone, or http to a host that is not loopback: credentials
+            would cross the network in the clear.
+    """
+    from yarl import URL  # noqa: PLC0415 - comes with aiohttp; kept out of what only wants the settings
+
+    try:
+        parsed = URL(url)
+    except (TypeError, ValueError):
+        raise ConfigurationError("base_url is not a URL: give a host such as https://public.api.learn.link") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConfigurationError("base_url must begin with https:// and name a host")
+    if parsed.user or parsed.password:
+        raise ConfigurationError("base_url must not hold a user or password: give them as credentials")
+    if parsed.query_string or parsed.fragment or parsed.path not in ("", "/"):
+        raise ConfigurationError(
+            "base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself"
+        )
+    if parsed.scheme == "http" and parsed.host not in _LOOPBACK_HOSTS:
+        raise ConfigurationError(
+            f"base_url http://{parsed.host} would send credentials unencrypted: use https (http is for loopback hosts)"
+        )
+    return str(parsed.origin())

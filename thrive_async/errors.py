@@ -1,0 +1,251 @@
+"""Everything the SDK raises on purpose, under one root: `ThriveError`.
+
+The text of an error is one line for people and safe to log: the method, the path template, the status, Thrive's words
+with e-mail addresses and whatever the caller sent masked, and the number of attempts. What the reply really held is
+on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thrive_async.models import MemberOperationResult
+    from thrive_async.sync import SyncReport
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailed",
+    "DecodeError",
+    "GuardRefused",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTimeout",
+    "ServerError",
+    "SyncError",
+    "ThriveError",
+    "UnprocessableError",
+]
+
+_LONGEST_WORDS = 300
+_EMAIL = re.compile(r"[^\s\"'<>()\[\]{},;:]+@[^\s\"'<>()\[\]{},;:]+")
+
+
+class ThriveError(Exception):
+    """The root of every error that the SDK raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[ThriveError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ThriveError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
+
+
+class ConfigurationError(ThriveError, ValueError):
+    """The client, its credentials or the environment cannot work as they are; nothing was sent."""
+
+
+class ConnectionFailed(ThriveError, ConnectionError):  # noqa: N818 - the public name
+    """Thrive could not be reached, or the connection broke before the answer was whole.
+
+    Attributes:
+        operation: The operationId of the call.
+        attempts: How many times it was tried.
+        maybe_applied: True if a request had left before the connection broke, so that a write may have taken effect.
+    """
+
+    def __init__(self, text: str, *, operation: str, attempts: int, maybe_applied: bool) -> None:
+        super().__init__(text)
+        self.operation = operation
+        self.attempts = attempts
+        self.maybe_applied = maybe_applied
+
+
+class RequestTimeout(ThriveError, TimeoutError):  # noqa: N818 - the public name
+    """An attempt, or the whole call, took longer than its `Timeouts` allow.
+
+    Attributes:
+        operation: The operationId of the call.
+        attempts: How many times it was tried.
+        maybe_applied: True if a request had left before time was up, so that a write may have taken effect.
+    """
+
+    def __init__(self, text: str, *, operation: str, attempts: int, maybe_applied: bool) -> None:
+        super().__init__(text)
+        self.operation = operation
+        self.attempts = attempts
+        self.maybe_applied = maybe_applied
+
+
+class DecodeError(ThriveError, ValueError):
+    """Thrive's reply is not what its documentation says, so no object was made of it.
+
+    Attributes:
+        path: Where, as a JSON path such as `$.results[3].id`.
+        operation: The operationId of the call, if one was made.
+        body: The reply's bytes as they came, if there was one.
+    """
+
+    def __init__(self, text: str, *, path: str = "$", operation: str | None = None, body: bytes | None = None) -> None:
+        super().__init__(text)
+        self.reason = text
+        self.path = path
+        self.operation = operation
+        self.body = body
+
+    def __str__(self) -> str:
+        where = f"{self.operation}: " if self.operation else ""
+        return f"{where}the reply cannot be read at {self.path}: {self.reason}"
+
+
+class APIError(ThriveError):
+    """Thrive answered, and refused.
+
+    Attributes:
+        status: The HTTP status.
+        error: The `error` of Thrive's error body ("Not Found"), else the standard phrase of the status.
+        message: The `message` of Thrive's error body as it came: a string, an object, or None.
+        body: The decoded JSON of the reply, else its text.
+        headers: The reply's headers, case-insensitive.
+        request_id: The first of `x-request-id`, `x-amzn-requestid`, `x-correlation-id`.
+        operation: The operationId of the call.
+        attempts: How many times it was tried.
+        retry_after: The seconds that Thrive asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int,
+        error: str,
+        message: object,
+        body: object,
+        headers: Mapping[str, str],
+        request_id: str | None,
+        operation: str,
+        attempts: int,
+        retry_after: float | None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.error = error
+        self.message = message
+        self.body = body
+        self.headers = headers
+        self.request_id = request_id
+        self.operation = operation
+        self.attempts = attempts
+        self.retry_after = retry_after
+
+
+class BadRequestError(APIError):
+    """400: the request is malformed."""
+
+
+class AuthenticationError(APIError):
+    """401: the credentials are wrong, or the token endpoint refused them."""
+
+
+class PermissionDeniedError(APIError):
+    """403: the key or the token lacks the scope for this."""
+
+
+class NotFoundError(APIError):
+    """404: there is no such thing."""
+
+
+class ConflictError(APIError):
+    """409: it clashes with what is there, for example a reference that is taken."""
+
+
+class UnprocessableError(APIError):
+    """422: well formed, but against Thrive's rules.
+
+    Attributes:
+        member_operations: For a refused move of an audience, what happened to its members, by name of the operation;
+            None for every other refusal, or where the body does not hold it.
+    """
+
+    member_operations: "dict[str, MemberOperationResult] | None" = None
+
+
+class RateLimitError(APIError):
+    """429: too many requests; `retry_after` says for how long, if Thrive did."""
+
+
+class ServerError(APIError):
+    """5xx: Thrive failed."""
+
+
+class SyncError(ThriveError):
+    """A sync did not do all it had planned.
+
+    Attributes:
+        report: What became of every planned change; None if nothing was attempted.
+    """
+
+    def __init__(self, text: str, *, report: "SyncReport | None" = None) -> None:
+        super().__init__(text)
+        self.report = report
+
+
+class GuardRefused(SyncError):  # noqa: N818 - the public name
+    """A guard stopped a sync before its first write; the text gives the figures and the option that lifts it."""
+
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableError,
+    429: RateLimitError,
+}
+
+
+def error_class(status: int) -> type[APIError]:
+    """Return the error class for a status."""
+    return _BY_STATUS.get(status) or (ServerError if status >= 500 else APIError)
+
+
+def status_phrase(status: int) -> str:
+    """Return the standard phrase of a status ("Not Found")."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unknown status"
+
+
+def masked_words(words: object, sent: Iterable[str] = ()) -> str:
+    """Put Thrive's words into one short line that is safe to log.
+
+    E-mail addresses and every string that the caller sent are masked: error texts end up in logs, and Thrive's words
+    often quote the person they are about.
+
+    Args:
+        words: The `message` of an error body, string or object, or the text of a body that is no JSON.
+        sent: The strings of the request: path arguments, query values, leaves of the body.
+    """
+    if words is None:
+        return ""
+    text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False, default=str)
+    text = text[: 4 * _LONGEST_WORDS]
+    for value in sorted({value for value in sent if len(value) >= 2}, key=len, reverse=True):
+        if value in text:
+            text = text.replace(value, "***")
+    text = _EMAIL.sub("***", text)
+    text = "".join(char if char.isprintable() else " " for char in text)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"

@@ -1,0 +1,252 @@
+"""Lists as async iterators: pages in flight ahead of the reader, in order, never past the end for long."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from math import ceil
+from typing import Any, Generic, TypeVar
+
+from thrive_async._request import Reply
+from thrive_async.errors import DecodeError, NotFoundError
+
+__all__ = ["Page", "Paginator"]
+
+T = TypeVar("T")
+
+
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: The models, in Thrive's order.
+        number: From 1.
+        total_pages: As this page tells it; None where Thrive does not (bare arrays).
+        total_results: As this page tells it; None where Thrive does not.
+    """
+
+    __slots__ = ("_body", "_raw", "items", "number", "total_pages", "total_results")
+
+    def __init__(
+        self,
+        items: list[T],
+        body: Reply,
+        number: int,
+        total_pages: int | None = None,
+        total_results: int | None = None,
+    ) -> None:
+        self.items = items
+        self.number = number
+        self.total_pages = total_pages
+        self.total_results = total_results
+        self._body: Reply | None = body
+        self._raw: list[Any] | None = None
+
+    @property
+    def raw(self) -> list[Any]:
+        """The items as Thrive sent them, with the fields that the models do not know; decoded when first asked for."""
+        if self._raw is None:
+            assert self._body is not None  # noqa: S101 - held until it has been decoded
+            self._raw = _items_and_totals(self._body.json(), None)[0]
+            self._body = None
+        return self._raw
+
+    def __repr__(self) -> str:
+        total = "" if self.total_results is None else f" of {self.total_results:,}"
+        return f"<Page {self.number}: {len(self.items):,} items{total}>"
+
+
+class Paginator(Generic[T]):
+    """A list on Thrive, read as it is walked; made by the `list` methods, never by hand.
+
+    `async for item in paginator` walks every item, in Thrive's order; iterating again walks again. While a page is
+    being used, up to `prefetch` further ones are on their way. Leaving early leaves nothing behind. A page that fails
+    after its retries raises; nothing is ever silently cut short.
+
+    Example:
+        async for user in thrive.users.list():
+            print(user.id)
+        ten = await thrive.users.list().collect(limit=10)
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int, int | None], Awaitable[Reply]],
+        read: Callable[[list[Any]], list[T]],
+        *,
+        operation: str,
+        per_page: int | None,
+        prefetch: int,
+    ) -> None:
+        self._fetch = fetch
+        self._read = read
+        self._operation = operation
+        self._per_page = per_page
+        self._prefetch = prefetch
+
+    def __repr__(self) -> str:
+        return f"<Paginator of {self._operation}, per_page={self._per_page}, prefetch={self._prefetch}>"
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
+
+    async def first(self) -> T | None:
+        """Return the first item, or None if the list is empty; asks for one item only.
+
+        Raises:
+            ThriveError: The page could not be had.
+        """
+        page = await self._page(1, None if self._per_page is None else 1)
+        return page.items[0] if page.items else None
+
+    async def collect(self, limit: int | None = None) -> list[T]:
+        """Return the items as a list.
+
+        Args:
+            limit: At most this many, from the front; pages beyond are not asked for.
+
+        Raises:
+            ValueError: `limit` is negative.
+            ThriveError: A page could not be had.
+        """
+        if limit is None:
+            return [item async for item in self]
+        if limit < 0:
+            raise ValueError(f"limit must not be negative: {limit}")
+        collected: list[T] = []
+        if limit == 0:
+            return collected
+        per_page = None if self._per_page is None else min(self._per_page, limit)
+        last = None if per_page is None else ceil(limit / per_page)
+        async with aclosing(self._walk(per_page, last)) as pages:
+            async for page in pages:
+                collected += page.items[: limit - len(collected)]
+        return collected
+
+    def pages(self) -> AsyncGenerator[Page[T]]:
+        """Walk the list page by page.
+
+        Raises:
+            ThriveError: While iterating: a page could not be had.
+        """
+        return self._walk(self._per_page, None)
+
+    async def _walk(self, per_page: int | None, last: int | None) -> AsyncGenerator[Page[T]]:
+        """Yield pages in order, up to `last` where that is known before.
+
+        Where pages tell the total, none beyond it is asked for. Bare arrays are read by slow start: a second page is
+        asked for when the first was full, then 2, 4 ... up to `prefetch` are in flight.
+        """
+        page = await self._page(1, per_page)
+        if per_page is None:
+            yield page
+            return
+        in_flight: deque[asyncio.Task[Page[T]]] = deque()
+        asked = 1
+        window = min(2, self._prefetch)
+        try:
+            while True:
+                counted = page.total_pages is not None
+                if counted:
+                    end = page.total_pages or 0
+                    window = self._prefetch
+                else:
+                    # A short page is the last one.
+                    end = page.number if len(page.items) < per_page else page.number + window
+                if last is not None:
+                    end = min(end, last)
+                while asked < end and len(in_flight) < window:
+                    asked += 1
+                    in_flight.append(asyncio.create_task(self._page(asked, per_page)))
+                number = page.number
+                yield page
+                if number >= end:
+                    return
+                try:
+                    page = await in_flight[0]
+                except NotFoundError:
+                    if counted and await self._still_has(number + 1, per_page):
+                        raise
+                    return
+                in_flight.popleft()
+                if not page.items and not counted:
+                    return
+                if not counted:
+                    window = min(window * 2, self._prefetch)
+        finally:
+            # An error of a page past the end is nobody's concern, but its task is ours to end.
+            for task in in_flight:
+                task.cancel()
+            await asyncio.gather(*in_flight, return_exceptions=True)
+
+    async def _still_has(self, number: int, per_page: int) -> bool:
+        """Tell whether a counted list should have a page that was answered by 404, or has shrunk meanwhile.
+
+        Raises:
+            NotFoundError: The list itself is gone.
+        """
+        first = await self._page(1, per_page)
+        return first.total_pages is None or first.total_pages >= number
+
+    async def _page(self, number: int, per_page: int | None) -> Page[T]:
+        reply = await self._fetch(number, per_page)
+        decoded, reply.value = reply.value, None
+        try:
+            raw, total_pages, total_results = _items_and_totals(decoded, per_page)
+            if len(raw) >= _LARGE_PAGE:
+                # Decoding and reading a page of 1,000 users take about 10 ms each: let others run between.
+                await asyncio.sleep(0)
+            items = self._read_at(raw, "$" if isinstance(decoded, list) else "$.results")
+        except DecodeError as error:
+            error.operation = self._operation
+            error.body = reply.body
+            raise
+        return Page(items, reply, number, total_pages, total_results)
+
+    def _read_at(self, raw: list[Any], where: str) -> list[T]:
+        try:
+            return self._read(raw)
+        except DecodeError as error:
+            error.path = where + error.path.removeprefix("$")
+            raise
+
+
+_LARGE_PAGE = 250
+
+
+def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:
+    """Take a page apart: an envelope or a bare array, whatever the specification expects (tags may be either)."""
+    if isinstance(decoded, list):
+        bare: list[Any] = decoded
+        return bare, None, None
+    if not isinstance(decoded, dict):
+        raise DecodeError("a list was expected")
+    envelope: dict[str, Any] = decoded
+    results = envelope.get("results")
+    if not isinstance(results, list):
+        raise DecodeError("a list was expected", path="$.results")
+    items: list[Any] = results
+    pagination = envelope.get("pagination")
+    totals: dict[str, Any] = pagination if isinstance(pagination, dict) else {}
+    total_results = _count(totals, "totalResults")
+    total_pages = _count(totals, "totalPages")
+    if total_pages is None and total_results is not None:
+        size = _count(totals, "perPage") or per_page or len(items)
+        total_pages = ceil(total_results / size) if size else 0
+    return items, total_pages, total_results
+
+
+def _count(totals: dict[str, Any], name: str) -> int | None:
+    value = totals.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise DecodeError("a count was expected", path=f"$.pagination.{name}")
+    return value

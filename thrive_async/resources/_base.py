@@ -1,0 +1,113 @@
+"""What every resource does the same way: send, read into models, list."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from thrive_async import _convert
+from thrive_async._generated.operations import Operation
+from thrive_async._request import Reply
+from thrive_async._transport import Transport
+from thrive_async._unset import UNSET
+from thrive_async.config import Timeouts
+from thrive_async.errors import DecodeError
+from thrive_async.pagination import Paginator
+
+T = TypeVar("T")
+
+_NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
+
+
+class Resource:
+    """A group of operations over the client's transport; has no I/O of its own."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def _send(
+        self,
+        operation: Operation,
+        *,
+        path: Mapping[str, str] = _NO_ARGUMENTS,
+        query: Mapping[str, object] = _NO_ARGUMENTS,
+        body: object = UNSET,
+        timeouts: Timeouts | None = None,
+    ) -> Reply:
+        """Make a call whose reply is looked at by the caller, or not at all."""
+        return await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
+
+    async def _read(
+        self,
+        operation: Operation,
+        cls: type[T],
+        *,
+        path: Mapping[str, str] = _NO_ARGUMENTS,
+        query: Mapping[str, object] = _NO_ARGUMENTS,
+        body: object = UNSET,
+        timeouts: Timeouts | None = None,
+    ) -> T:
+        """Make a call whose reply is one model."""
+        reply = await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
+        return read_reply(operation, cls, reply)
+
+    async def _read_list(
+        self,
+        operation: Operation,
+        cls: type[T],
+        *,
+        path: Mapping[str, str] = _NO_ARGUMENTS,
+        query: Mapping[str, object] = _NO_ARGUMENTS,
+        timeouts: Timeouts | None = None,
+    ) -> list[T]:
+        """Make a call whose reply is an array of models, not paged."""
+        return await self._list(operation, cls, path=path, query=query, timeouts=timeouts).collect()
+
+    def _list(
+        self,
+        operation: Operation,
+        cls: type[T],
+        *,
+        path: Mapping[str, str] = _NO_ARGUMENTS,
+        query: Mapping[str, object] = _NO_ARGUMENTS,
+        per_page: int | None = None,
+        prefetch: int = 4,
+        timeouts: Timeouts | None = None,
+    ) -> Paginator[T]:
+        """Prepare a walk over a list; nothing is sent before it begins.
+
+        Raises:
+            ValueError: `per_page` or `prefetch` is out of range.
+        """
+        most = operation.per_page
+        if per_page is None:
+            per_page = most
+        elif isinstance(per_page, bool) or most is None or not 1 <= per_page <= most:
+            raise ValueError(f"per_page must be from 1 to {most}, not {per_page!r}")
+        if isinstance(prefetch, bool) or prefetch < 1:
+            raise ValueError(f"prefetch must be at least 1, not {prefetch!r}")
+
+        async def fetch(number: int, size: int | None) -> Reply:
+            paged = query if size is None else {**query, "page": number, "perPage": size}
+            return await self._transport.call(operation, path=path, query=paged, timeouts=timeouts)
+
+        return Paginator(
+            fetch,
+            partial(_convert.read_list, cls),
+            operation=operation.id,
+            per_page=per_page,
+            prefetch=prefetch,
+        )
+
+
+def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:
+    """Read a whole reply into one model.
+
+    Raises:
+        DecodeError: The reply is not what the specification says.
+    """
+    try:
+        return _convert.read(cls, reply.value)
+    except DecodeError as error:
+        error.operation = operation.id
+        error.body = reply.body
+        raise
