@@ -1,0 +1,116 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from thrive_async.cli._errors import CliError
+from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
+
+if TYPE_CHECKING:
+    from cyclopts import Token
+
+__all__ = ["INPUT", "FileArgument", "Input", "When", "max_removals", "seconds", "texts", "when"]
+
+INPUT = Group("Reading the file", sort_key=80)
+
+
+def when(_type: Any, tokens: Sequence[Token]) -> datetime:
+    """Read a date or a time; without a zone it is UTC."""
+    text = tokens[0].value
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no date: write 2026-01-31 or 2026-01-31T08:00:00+00:00") from None
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+#: A date or a time; without a zone it is UTC.
+When = Annotated[datetime | None, Parameter(converter=when, metavar="DATE")]
+
+
+def _file(_type: Any, value: object) -> None:
+    if isinstance(value, str) and value.startswith("-") and value != STDIN:
+        raise ValueError(f"unknown option {value}; write ./{value} if that is a file")
+
+
+#: A file to read, or `-` for standard input.
+FileArgument = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_file, metavar="FILE")]
+
+
+@Parameter(name="*", group=INPUT)
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """How to read the file, where looking at it is not enough."""
+
+    encoding: str | None = None
+    """The file's encoding, such as cp1252; UTF-8 and anything with a byte order mark need none."""
+    delimiter: str | None = None
+    """The character between columns; found out by default."""
+    header: Annotated[bool | None, Parameter(show_default=False)] = None
+    """Whether the first line names the columns; asked for only if it cannot be told."""
+    input_format: Format = "auto"
+    """csv or jsonl; by default told from the name and the first character."""
+
+    def read(self, source: str) -> Sheet:
+        """Read a file whole, or standard input.
+
+        Raises:
+            CliError: it cannot be read as what it is said to be.
+        """
+        return read_sheet(source, encoding=self.encoding, delimiter=self.delimiter, format=self.input_format)
+
+
+def max_removals(text: str | None) -> int | float | None:
+    """Read `--max-removals`: a number of people, a share such as 10%, or "none".
+
+    Args:
+        text: as given; None for the default of 10 %.
+
+    Returns:
+        A count, a fraction, or None for no guard.
+
+    Raises:
+        CliError: it is neither.
+    """
+    if text is None:
+        return 0.10
+    if text.strip().casefold() == "none":
+        return None
+    match = re.fullmatch(r"\s*(\d+)\s*|\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    if match is None:
+        raise CliError(f"--max-removals {text}: write a number of people (250), a share (10%) or none")
+    if match[1] is not None:
+        return int(match[1])
+    share = float(match[2]) / 100
+    if share > 1:
+        raise CliError(f"--max-removals {text}: a share is at most 100%")
+    return share
+
+
+def seconds(text: str, option: str) -> float:
+    """Read a time such as 50ms, 1.5s or 2 (seconds).
+
+    Raises:
+        CliError: it is none.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|)\s*", text)
+    if match is None:
+        raise CliError(f"{option} {text}: write a time such as 50ms or 1.5s")
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
+Strategy = Literal["diff", "rebuild"]
+
+
+def texts(value: str | None) -> tuple[str, ...] | None:
+    """Read values given by commas; None and nothing but commas mean that the filter is not used."""
+    if value is None:
+        return None
+    return tuple(part.strip() for part in value.split(",") if part.strip()) or None

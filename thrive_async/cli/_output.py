@@ -1,0 +1,185 @@
+"""Data on its way to standard output: a table for people, JSON lines and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import IO, Any, Literal, TextIO, cast
+
+from thrive_async.cli._errors import CliError, say
+from thrive_async.cli._text import guard_cell, one_line, visible
+
+__all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
+
+OutputFormat = Literal["table", "jsonl", "csv"]
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person is looking at this stream, by default standard output."""
+    stream = stream if stream is not None else sys.stdout
+    return stream.isatty()
+
+
+def out(line: str) -> None:
+    """Write one line of data to standard output, safe to show if that is a terminal."""
+    sys.stdout.write((visible(line) if is_terminal() else line) + "\n")
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested objects into dotted names: `{"parent": {"id": 1}}` into `{"parent.id": 1}`; lists stay as they are."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat |= flatten(cast("dict[str, Any]", item), f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = item
+    return flat
+
+
+def cell(value: object) -> str:
+    """Write one value as text: null and empty containers as nothing, lists of texts with "; ", the rest as JSON."""
+    if value is None or value == [] or value == {}:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value)):
+        return "; ".join(cast("list[str]", value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _pick(item: Mapping[str, Any], name: str) -> object:
+    """Follow a dotted name; a name that is missing is None."""
+    value: Any = item
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = cast("Mapping[str, Any]", value).get(part)
+    return value
+
+
+class Writer:
+    """Writes items in one format as they come; a table waits for all of them, for it must know how wide they are.
+
+    Args:
+        format: how to write.
+        columns: dotted names that were asked for; empty for the defaults.
+        defaults: what a table shows when nothing was asked for.
+        fields: what a CSV holds when nothing was asked for; its header is written before the first item is seen.
+        stream: where to; by default standard output.
+    """
+
+    def __init__(
+        self,
+        format: OutputFormat,  # noqa: A002 - the name of the option
+        *,
+        columns: Sequence[str] = (),
+        defaults: Sequence[str],
+        fields: Sequence[str] = (),
+        stream: TextIO | None = None,
+    ) -> None:
+        self._format = format
+        self._stream = stream if stream is not None else sys.stdout
+        self._columns = tuple(columns)
+        self._shown = self._columns or tuple(defaults if format == "table" else (fields or defaults))
+        self._rows: list[list[str]] = []
+        self._csv = csv.writer(self._stream, lineterminator="\n")
+        self._terminal = is_terminal(self._stream)
+        self.count = 0
+        if format == "csv":
+            self._csv.writerow(self._shown)
+
+    def write(self, item: Mapping[str, Any]) -> None:
+        """Write one item, a decoded JSON object."""
+        self.count += 1
+        if self._format == "jsonl":
+            chosen = {name: _pick(item, name) for name in self._columns} if self._columns else item
+            line = json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
+            self._stream.write((visible(line) if self._terminal else line) + "\n")
+            return
+        if self._format == "csv":
+            # A number below zero is no formula; whatever holds text may be one.
+            cells = [
+                cell(value) if isinstance(value, int | float) else guard_cell(cell(value)) for value in self._values(item)
+            ]
+            self._csv.writerow([visible(text) for text in cells] if self._terminal else cells)
+            return
+        self._rows.append([cell(value) for value in self._values(item)])
+
+    def _values(self, item: Mapping[str, Any]) -> list[object]:
+        return [_pick(item, name) for name in self._shown]
+
+    def close(self) -> None:
+        """Write what is still held back, and flush."""
+        if self._format == "table":
+            print_table(self._shown, self._rows, stream=self._stream)
+        self._stream.flush()
+
+    async def drain(self, items: AsyncIterator[Mapping[str, Any]]) -> None:
+        """Write everything an iterator gives, and close; what came before an error is written, too."""
+        try:
+            async for item in items:
+                self.write(item)
+        finally:
+            self.close()
+
+
+def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: TextIO | None = None) -> None:
+    """Write a table: fitted to the terminal if there is one, else whole, in columns of two or more spaces.
+
+    Args:
+        names: the headings.
+        rows: the cells, as text.
+        stream: where to; by default standard output.
+    """
+    stream = stream if stream is not None else sys.stdout
+    if is_terminal(stream):
+        from rich import box  # noqa: PLC0415 - only a terminal pays for it
+        from rich.console import Console  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for name in names:
+            table.add_column(Text(name), overflow="ellipsis", no_wrap=True)
+        for row in rows:
+            # Text, not str: a name such as "[red]" is no markup.
+            table.add_row(*(Text(one_line(value)) for value in row))
+        Console(file=stream, highlight=False).print(table)
+        return
+    lines = [[one_line(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
+    for line in (list(names), *lines):
+        stream.write("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def unknown_columns(columns: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a column that no item of this kind has.
+
+    Raises:
+        CliError: names the columns there are.
+    """
+    for name in columns:
+        if name.partition(".")[0] not in {field.partition(".")[0] for field in known}:
+            raise CliError(f"--columns {name}: there is no such field; choose from {', '.join(known)}")
+
+
+def note_count(count: int, noun: str) -> None:
+    """Say on a terminal how many items a table holds."""
+    if is_terminal(sys.stderr) and is_terminal():
+        say(f"{count:,} {noun}")
+
+
+def print_record(record: Mapping[str, Any], *, stream: TextIO | None = None) -> None:
+    """Write one item as lines of name and value; what is null or empty is left out.
+
+    Args:
+        record: a flat object, as `flatten` makes it.
+        stream: where to; by default standard output.
+    """
+    stream = stream if stream is not None else sys.stdout
+    shown = {name: text for name, value in record.items() if (text := one_line(cell(value)))}
+    width = max(map(len, shown), default=0)
+    for name, text in shown.items():
+        stream.write(f"{name:<{width}}  {text}\n")

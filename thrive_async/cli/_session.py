@@ -1,0 +1,216 @@
+"""Who a command talks to: the environment's settings, the options that override them, and a loop to run on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from cyclopts import Group, Parameter
+
+from thrive_async.cli._errors import CliError, Exit
+from thrive_async.cli._text import one_line
+
+if TYPE_CHECKING:
+    from thrive_async import ApiKey, ClientCredentials, ThriveClient
+
+__all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "credentials", "run_async"]
+
+T = TypeVar("T")
+
+CONNECTION = Group(
+    "Connection",
+    help="The key and the secret come from the environment or from a file that it names, never from an option: "
+    "THRIVE_API_KEY or THRIVE_API_KEY_FILE; or THRIVE_CLIENT_ID with THRIVE_CLIENT_SECRET or "
+    "THRIVE_CLIENT_SECRET_FILE.",
+    sort_key=90,
+)
+
+
+@Parameter(name="*", group=CONNECTION)
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Which Thrive, and how hard to press on it."""
+
+    tenant_id: Annotated[str | None, Parameter(env_var="THRIVE_TENANT_ID")] = None
+    """The tenant, as in eu-west-2_AbcdEfghI."""
+    region: Annotated[str | None, Parameter(env_var="THRIVE_REGION")] = None
+    """production (the default), staging, production-mea or staging-mea."""
+    base_url: Annotated[str | None, Parameter(env_var="THRIVE_BASE_URL")] = None
+    """A host instead of the region's, such as the sandbox's http://127.0.0.1:8080."""
+    rate: float | None = None
+    """Requests per second; by default as fast as Thrive lets us."""
+    concurrency: int | None = None
+    """Requests under way at once (10)."""
+    timeout: float | None = None
+    """Seconds for one call with all its attempts and pauses (120)."""
+    attempts: int | None = None
+    """Attempts per call (5)."""
+
+    def client(self) -> ThriveClient:
+        """Make the client; nothing is sent.
+
+        Raises:
+            CliError: Something is missing from the environment.
+            ConfigurationError: Something in it cannot be right.
+        """
+        from thrive_async import Limits, Region, Retry, ThriveClient, Timeouts  # noqa: PLC0415 - after the parsing
+
+        if self.tenant_id is None:
+            raise CliError("no tenant: set THRIVE_TENANT_ID (and THRIVE_API_KEY), or try `thrive demo` without any")
+        if not self.tenant_id.strip():
+            raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
+        limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency}
+        timeouts: dict[str, Any] = {}
+        if self.timeout is not None:
+            # An attempt may not outlive the call that it is part of.
+            timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
+        return ThriveClient(
+            self.tenant_id.strip(),
+            credentials(os.environ),
+            region=Region.parse(self.region) if self.region is not None else Region.PRODUCTION,
+            base_url=self.base_url or None,
+            timeouts=Timeouts(**timeouts),
+            retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
+            limits=Limits(**{name: value for name, value in limits.items() if value is not None}),
+        )
+
+
+def credentials(environ: Mapping[str, str]) -> ApiKey | ClientCredentials:
+    """Find the secrets: in the environment, or in the files it names.
+
+    Args:
+        environ: THRIVE_API_KEY or THRIVE_API_KEY_FILE; or THRIVE_CLIENT_ID with THRIVE_CLIENT_SECRET or
+            THRIVE_CLIENT_SECRET_FILE; and THRIVE_SCOPES, by spaces.
+
+    Returns:
+        The credentials.
+
+    Raises:
+        CliError: None are there, only half of them, or two kinds at once.
+    """
+    from thrive_async import ApiKey, ClientCredentials  # noqa: PLC0415 - after the parsing
+
+    key = _secret(environ, "THRIVE_API_KEY")
+    secret = _secret(environ, "THRIVE_CLIENT_SECRET")
+    client_id = environ.get("THRIVE_CLIENT_ID")
+    if key is not None and (secret is not None or client_id):
+        raise CliError("both an API key and a client id or secret are set: unset THRIVE_API_KEY or THRIVE_CLIENT_ID")
+    if key is not None:
+        return ApiKey(key)
+    if client_id and secret is not None:
+        scopes = environ.get("THRIVE_SCOPES")
+        return ClientCredentials(client_id, secret, scopes=scopes) if scopes else ClientCredentials(client_id, secret)
+    if client_id:
+        raise CliError("THRIVE_CLIENT_ID is set: set THRIVE_CLIENT_SECRET or THRIVE_CLIENT_SECRET_FILE, too")
+    if secret is not None:
+        raise CliError("a client secret is set: set THRIVE_CLIENT_ID, too")
+    raise CliError("no credentials: set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    value, file = environ.get(name), environ.get(f"{name}_FILE")
+    if value is not None and file:
+        raise CliError(f"both {name} and {name}_FILE are set: unset one of them")
+    if not file:
+        return value
+    try:
+        found = Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise CliError(f"{name}_FILE: cannot read {file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise CliError(f"{name}_FILE: {file} is not a text file") from error
+    if not found:
+        raise CliError(f"{name}_FILE: {file} is empty")
+    return found
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
+    """The command was asked to stop, and has reported what it had done.
+
+    Args:
+        code: What the process exits with.
+    """
+
+    def __init__(self, code: Exit = Exit.INTERRUPTED) -> None:
+        super().__init__("interrupted")
+        self.code = code
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command's coroutine; Ctrl-C and SIGTERM cancel it, so that it can report before it ends.
+
+    Args:
+        main: Makes the coroutine. When cancelled it prints what it has done so far and lets the cancellation pass.
+
+    Returns:
+        What the coroutine returns; also if the signal came when it was done already.
+
+    Raises:
+        Interrupted: A signal cancelled it.
+    """
+    stopped: list[int] = []
+
+    async def watched() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(main())
+
+        def stop(number: int) -> None:
+            stopped.append(number)
+            task.cancel()
+
+        installed: list[int] = []
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop, number)
+                installed.append(number)
+        except (NotImplementedError, ValueError, RuntimeError):
+            # Windows, or not the main thread: asyncio.run turns Ctrl-C into a cancellation itself.
+            pass
+        try:
+            return await task
+        finally:
+            for number in installed:
+                loop.remove_signal_handler(number)
+
+    try:
+        return asyncio.run(watched())
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise Interrupted(Exit.TERMINATED if signal.SIGTERM in stopped else Exit.INTERRUPTED) from None
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal and wait; the loop waits, too, for nothing else is under way then.
+
+    Args:
+        question: without the "[y/N]".
+
+    Returns:
+        True for "y" or "yes"; False for anything else and at the end of input.
+
+    Raises:
+        asyncio.CancelledError: Ctrl-C.
+    """
+    try:
+        # The loop's own handler would only note the Ctrl-C and go on waiting for a line.
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:  # not the main thread
+        previous = None
+    try:
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise asyncio.CancelledError from None
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+    if not answer:
+        sys.stderr.write("\n")
+    return answer.strip().casefold() in {"y", "yes"}

@@ -1,0 +1,69 @@
+"""Text on its way out: nothing that Thrive or a file holds may act on a terminal or in a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+__all__ = ["guard_cell", "one_line", "unguard_cell", "visible"]
+
+T = TypeVar("T")
+
+# C0 and C1 controls, DEL, and the marks that turn the direction of what follows: a terminal obeys them, a name does
+# not need them. Tab and newline are left to the callers.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_BREAKS = re.compile(r"\s*[\r\n\t]+\s*")
+# What makes a spreadsheet compute a cell (OWASP, "CSV injection"), the full-width forms included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"
+
+
+def visible(text: str) -> str:
+    r"""Give back the text with every control character written out as ``\uNNNN``, but for tab and newline.
+
+    Args:
+        text: anything, for example a name that Thrive sent.
+
+    Returns:
+        Text that a terminal shows and does not obey. The escape is also valid inside a JSON string.
+    """
+    return _CONTROLS.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """Give back the text as one line without control characters, so that no value can forge a second log line.
+
+    Args:
+        text: anything.
+
+    Returns:
+        The text, its line breaks and tabs replaced by one space.
+    """
+    return visible(_BREAKS.sub(" ", text))
+
+
+def guard_cell(value: T) -> T | str:
+    """Make a CSV cell safe to open in a spreadsheet: text that starts like a formula gets an apostrophe before it.
+
+    Args:
+        value: the cell; only strings are touched, so that a negative number stays a number.
+
+    Returns:
+        The cell as it is written.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def unguard_cell(value: str) -> str:
+    """Take away the apostrophe that `guard_cell` wrote, so that files written by `thrive` can be read back by it.
+
+    Args:
+        value: a cell as read.
+
+    Returns:
+        The cell as it was before it was guarded.
+    """
+    return value[1:] if value.startswith("'") and value[1:].startswith(_FORMULA) else value
