@@ -1,0 +1,65 @@
+"""Checks of arguments that come before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+BATCH_LIMIT = 100
+"""The most entities Thrive takes in one write of members, managers, tags or skills."""
+
+
+def strings(name: str, values: Iterable[str] | None) -> list[str] | None:
+    """Check a filter that takes several strings, and keep it for every page that will be asked for.
+
+    Args:
+        name: The argument's name, for the error.
+        values: Strings or string enums. None means no filter.
+
+    Returns:
+        The values as a list, or None.
+
+    Raises:
+        TypeError: A lone string (it would be taken apart letter by letter), or something in it that is no string.
+        ValueError: Nothing in it: Thrive would read an empty filter as no filter and answer with everything.
+    """
+    if values is None:
+        return None
+    found = _listed(name, values, str, "strings")
+    if not found:
+        raise ValueError(f"{name} is empty: leave it out (None) for no filter")
+    return found
+
+
+def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
+    """Check the entities of one write.
+
+    Args:
+        name: The argument's name, for the error.
+        items: 1 to 100 entities.
+        kind: What each of them is.
+        plural: What they are called together, for the error: ``"users"``.
+
+    Returns:
+        The entities as a list.
+
+    Raises:
+        TypeError: A lone string or a lone entity, or something in it that is not of the kind.
+        ValueError: None of them, or more than 100.
+    """
+    found = _listed(name, items, kind, plural)
+    if not 1 <= len(found) <= BATCH_LIMIT:
+        raise ValueError(f"{name} must hold 1 to {BATCH_LIMIT} {plural}, got {len(found)}")
+    return found
+
+
+def _listed(name: str, values: Iterable[T] | T, kind: type[T], plural: str) -> list[T]:
+    if isinstance(values, str | bytes | bytearray | kind) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be an iterable of {plural}, not a lone {type(values).__name__}")
+    found = list(values)
+    for place, value in enumerate(found):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not a {type(value).__name__}")
+    return found

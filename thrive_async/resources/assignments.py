@@ -1,0 +1,159 @@
+"""``thrive.assignments``: contents that an audience has to complete, with the enrolments of its members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from thrive_async._generated import operations as ops
+from thrive_async.config import Timeouts
+from thrive_async.pagination import Paginator
+from thrive_async.resources._base import Resource
+from thrive_async.resources._models import models
+from thrive_async.resources.enrolments import Enrolments
+
+if TYPE_CHECKING:
+    from thrive_async._transport import Transport
+
+__all__ = ["Assignments"]
+
+
+class Assignments(Resource):
+    """The assignments of the tenant.
+
+    What a request calls `content_id`, an answer calls `primary_content_id`.
+
+    Attributes:
+        enrolments: How far each person is with an assignment.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self.enrolments = Enrolments(transport)
+
+    def list(
+        self,
+        *,
+        audience_id: str | None = None,
+        updated_since: datetime | None = None,
+        per_page: int | None = None,
+        prefetch: int = 4,
+        timeouts: Timeouts | None = None,
+    ) -> Paginator[models.Assignment]:
+        """List assignments.
+
+        API: ``GET /rest/v1/assignments``. `updated_since` rests on third-party evidence.
+        https://docs.thrivelearning.com/v1-api/apidocs/returns-a-list-of-assignments
+
+        Args:
+            audience_id: Only assignments of this audience, by id or reference.
+            updated_since: Only assignments changed at this time or later. Must be aware (have a time zone).
+            per_page: Assignments per request, 1 to 100. None for 100.
+            prefetch: Pages in flight at once.
+            timeouts: The time limits of each request, if not the client's.
+
+        Returns:
+            A paginator of assignments; deleted ones may be among them (`is_deleted`). Nothing is sent before it is
+            read. Thrive tells no totals here.
+
+        Raises:
+            ValueError: A naive `updated_since`, or `per_page` out of range.
+        """
+        return self._list(
+            ops.LIST_ASSIGNMENTS,
+            models.Assignment,
+            query={"audienceId": audience_id, "updatedSince": updated_since},
+            per_page=per_page,
+            prefetch=prefetch,
+            timeouts=timeouts,
+        )
+
+    async def get(self, assignment_id: str, *, timeouts: Timeouts | None = None) -> models.Assignment:
+        """Get an assignment.
+
+        API: ``GET /rest/v1/assignments/{assignmentId}``.
+        https://docs.thrivelearning.com/apidocs/returns-an-assignment
+
+        Args:
+            assignment_id: The assignment's id.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The assignment.
+
+        Raises:
+            NotFoundError: There is no such assignment.
+        """
+        return await self._read(
+            ops.GET_ASSIGNMENT, models.Assignment, path={"assignmentId": assignment_id}, timeouts=timeouts
+        )
+
+    async def create(
+        self, assignment: models.AssignmentCreate, *, timeouts: Timeouts | None = None
+    ) -> models.Assignment:
+        """Assign a content to an audience.
+
+        Not repeated when the answer was lost: look whether the assignment is there before trying again.
+
+        API: ``POST /rest/v1/assignments``.
+        https://docs.thrivelearning.com/apidocs/creates-an-assignment
+
+        Args:
+            assignment: The audience and the content are required. Completion period and recurrence are in days.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The assignment as Thrive made it.
+
+        Raises:
+            BadRequestError: Thrive does not accept a field.
+            NotFoundError: There is no such audience or content.
+            UnprocessableError: The fields do not go together.
+        """
+        return await self._read(ops.CREATE_ASSIGNMENT, models.Assignment, body=assignment, timeouts=timeouts)
+
+    async def update(
+        self, assignment_id: str, changes: models.AssignmentUpdate, *, timeouts: Timeouts | None = None
+    ) -> models.Assignment:
+        """Change an assignment.
+
+        API: ``PATCH /rest/v1/assignments/{assignmentId}``. No official page was found; third-party evidence.
+
+        Args:
+            assignment_id: The assignment's id.
+            changes: The fields to change; the audience's id is always required. Fields left out (UNSET) stay as they
+                are.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The assignment after the change.
+
+        Raises:
+            BadRequestError: Thrive does not accept a field.
+            NotFoundError: There is no such assignment, audience or content.
+            UnprocessableError: The fields do not go together.
+        """
+        return await self._read(
+            ops.UPDATE_ASSIGNMENT,
+            models.Assignment,
+            path={"assignmentId": assignment_id},
+            body=changes,
+            timeouts=timeouts,
+        )
+
+    async def delete(self, assignment_id: str, *, audience_id: str, timeouts: Timeouts | None = None) -> None:
+        """Delete an assignment.
+
+        API: ``DELETE /rest/v1/assignments/{assignmentId}``, with a body. No official page was found; third-party
+        evidence.
+
+        Args:
+            assignment_id: The assignment's id.
+            audience_id: The id of the audience it belongs to; Thrive wants both.
+            timeouts: The time limits of this call, if not the client's.
+
+        Raises:
+            NotFoundError: There is no such assignment in this audience.
+        """
+        body = models.AssignmentDelete(audience_id=audience_id)
+        await self._send(ops.DELETE_ASSIGNMENT, path={"assignmentId": assignment_id}, body=body, timeouts=timeouts)

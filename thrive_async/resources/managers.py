@@ -1,0 +1,122 @@
+"""``thrive.audiences.managers``: who manages an audience, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thrive_async._generated import operations as ops
+from thrive_async.config import Timeouts
+from thrive_async.pagination import Paginator
+from thrive_async.resources._base import Resource
+from thrive_async.resources._checks import batch
+from thrive_async.resources._models import models
+
+__all__ = ["Managers"]
+
+
+class Managers(Resource):
+    """The managers of one audience or structure.
+
+    What is read cannot be written back as it is: a `ManagerGrant` has the writable permissions only.
+    """
+
+    def list(self, audience: str, *, timeouts: Timeouts | None = None) -> Paginator[models.AudienceManager]:
+        """List the managers of an audience.
+
+        API: ``GET /rest/v1/audiences/{audienceId}/managers``.
+        https://docs.thrivelearning.com/apidocs/gets-an-audience-managers-list
+
+        Args:
+            audience: The audience's id or reference.
+            timeouts: The time limits of the request, if not the client's.
+
+        Returns:
+            A paginator of managers, always of one page: Thrive sends them all at once. Nothing is sent before it is
+            read.
+        """
+        return self._list(ops.LIST_MANAGERS, models.AudienceManager, path={"audienceId": audience}, timeouts=timeouts)
+
+    async def add(
+        self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None
+    ) -> models.MemberOperationResult:
+        """Make users managers of an audience.
+
+        API: ``POST /rest/v1/audiences/{audienceId}/managers``.
+        https://docs.thrivelearning.com/apidocs/add-a-user-to-an-audiences-managers-list
+
+        Args:
+            audience: The audience's id or reference.
+            managers: 1 to 100 grants: a user (by e-mail address or ref) and the permissions. Permissions left out are
+                not given; the `administrator` ones exist on structures only.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            Who was added and who was not, with the reason. Where only some went through (207), `is_partial` is True.
+
+        Raises:
+            TypeError: A lone `ManagerGrant`, or something that is none.
+            ValueError: No grant, or more than 100.
+            NotFoundError: There is no such audience.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+            UnprocessableError: Thrive refused the batch as a whole.
+
+        Example:
+            ```python
+            permissions = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=True))
+            grant = ManagerGrant(reference="ada@example.com", permissions=permissions)
+            await thrive.audiences.managers.add("sales-emea", [grant])
+            ```
+        """
+        body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
+        return await self._read(
+            ops.ADD_MANAGERS, models.MemberOperationResult, path={"audienceId": audience}, body=body, timeouts=timeouts
+        )
+
+    async def replace(
+        self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None
+    ) -> models.MemberOperationResult:
+        """Make these users the only managers of an audience.
+
+        API: ``PATCH /rest/v1/audiences/{audienceId}/managers``.
+        https://docs.thrivelearning.com/apidocs/replaces-an-audiences-manger-list-with-the-given-list-of-managers-does-not-support-an-empty-array
+
+        Args:
+            audience: The audience's id or reference.
+            managers: 1 to 100 grants, as for `add`. The list cannot be emptied in this way.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            Who is a manager now and who could not be, as for `add`.
+
+        Raises:
+            TypeError: A lone `ManagerGrant`, or something that is none.
+            ValueError: No grant, or more than 100.
+            NotFoundError: There is no such audience.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+            UnprocessableError: Thrive refused the batch as a whole.
+        """
+        body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
+        return await self._read(
+            ops.REPLACE_MANAGERS,
+            models.MemberOperationResult,
+            path={"audienceId": audience},
+            body=body,
+            timeouts=timeouts,
+        )
+
+    async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
+        """Take a user off the managers of an audience.
+
+        API: ``DELETE /rest/v1/audiences/{audienceId}/managers/{userId}``. No official page was found; third-party
+        evidence.
+
+        Args:
+            audience: The audience's id or reference.
+            user: The user's id, ref or e-mail address.
+            timeouts: The time limits of this call, if not the client's.
+
+        Raises:
+            NotFoundError: There is no such audience, or the user is not a manager of it.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+        """
+        await self._send(ops.REMOVE_MANAGER, path={"audienceId": audience, "userId": user}, timeouts=timeouts)

@@ -1,0 +1,142 @@
+"""``thrive.audiences.members``: who is in an audience, a hundred at a time.
+
+For more people than that, or for making an audience equal to a list, see ``thrive_async.sync``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thrive_async._generated import operations as ops
+from thrive_async.config import Timeouts
+from thrive_async.pagination import Paginator
+from thrive_async.resources._base import Resource
+from thrive_async.resources._checks import batch
+from thrive_async.resources._models import models
+
+__all__ = ["Members"]
+
+
+class Members(Resource):
+    """The members of one audience.
+
+    An audience is named by its id or its reference, a user by id, ref or e-mail address. Only the members of
+    API-controlled audiences can be changed.
+    """
+
+    def list(
+        self, audience: str, *, per_page: int | None = None, prefetch: int = 4, timeouts: Timeouts | None = None
+    ) -> Paginator[models.AudienceMember]:
+        """List the members of an audience.
+
+        API: ``GET /rest/v1/audiences/{audienceId}/members``.
+        https://docs.thrivelearning.com/apidocs/gets-an-audience-members-list
+
+        Args:
+            audience: The audience's id or reference.
+            per_page: Members per request, 1 to 1,000. None for 1,000.
+            prefetch: Pages in flight at once.
+            timeouts: The time limits of each request, if not the client's.
+
+        Returns:
+            A paginator of members. Nothing is sent before it is read. The API promises no order: if members change
+            meanwhile, one may be missed or seen twice.
+
+        Raises:
+            ValueError: `per_page` out of range.
+        """
+        return self._list(
+            ops.LIST_MEMBERS,
+            models.AudienceMember,
+            path={"audienceId": audience},
+            per_page=per_page,
+            prefetch=prefetch,
+            timeouts=timeouts,
+        )
+
+    async def add(
+        self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
+    ) -> models.MemberOperationResult:
+        """Add users to an audience. They must exist already.
+
+        API: ``POST /rest/v1/audiences/{audienceId}/members``.
+        https://docs.thrivelearning.com/apidocs/adds-users-to-an-audiences-members-list
+
+        Args:
+            audience: The audience's id or reference.
+            users: 1 to 100 users, each by id, ref or e-mail address; the kinds may be mixed.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            Who was added and who was not, with the reason, each under the name it was sent by. Where only some went
+            through (207), `is_partial` is True; that is a result, not an exception.
+
+        Raises:
+            TypeError: A lone string for `users`.
+            ValueError: No user, or more than 100.
+            NotFoundError: There is no such audience.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+            UnprocessableError: Thrive refused the batch as a whole.
+
+        Example:
+            ```python
+            result = await thrive.audiences.members.add("sales-emea", ["ada@example.com", "E-1002"])
+            for entity in result.failure.entities:
+                print(entity.reference, entity.reason)
+            ```
+        """
+        body = batch("users", users, str, "users")
+        return await self._read(
+            ops.ADD_MEMBERS, models.MemberOperationResult, path={"audienceId": audience}, body=body, timeouts=timeouts
+        )
+
+    async def replace(
+        self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
+    ) -> models.MemberOperationResult:
+        """Make these users the only members of an audience; everybody else leaves it.
+
+        Never call it a second time for the next hundred: that would drop the first. `thrive_async.sync` is for more.
+
+        API: ``PATCH /rest/v1/audiences/{audienceId}/members``.
+        https://docs.thrivelearning.com/apidocs/replaces-an-audiences-members-list-with-the-given-list-of-users-does-not-support-an-empty-array
+
+        Args:
+            audience: The audience's id or reference.
+            users: 1 to 100 users, each by id, ref or e-mail address. An audience cannot be emptied in this way.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            Who is a member now and who could not be, as for `add`.
+
+        Raises:
+            TypeError: A lone string for `users`.
+            ValueError: No user, or more than 100.
+            NotFoundError: There is no such audience.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+            UnprocessableError: Thrive refused the batch as a whole.
+        """
+        body = batch("users", users, str, "users")
+        return await self._read(
+            ops.REPLACE_MEMBERS,
+            models.MemberOperationResult,
+            path={"audienceId": audience},
+            body=body,
+            timeouts=timeouts,
+        )
+
+    async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
+        """Take a user out of an audience.
+
+        API: ``DELETE /rest/v1/audiences/{audienceId}/members/{userRef}``. No official page was found; third-party
+        evidence.
+
+        Args:
+            audience: The audience's id or reference.
+            user: The user's id, ref or e-mail address.
+            timeouts: The time limits of this call, if not the client's.
+
+        Raises:
+            NotFoundError: There is no such audience, or the user is not a member of it.
+            ConflictError: The audience is not API-controlled, or in no state for this.
+        """
+        await self._send(ops.REMOVE_MEMBER, path={"audienceId": audience, "userRef": user}, timeouts=timeouts)

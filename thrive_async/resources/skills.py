@@ -1,0 +1,31 @@
+"""``thrive.skills``: the levels that a skill can have in this tenant."""
+
+from __future__ import annotations
+
+from thrive_async._generated import operations as ops
+from thrive_async.config import Timeouts
+from thrive_async.resources._base import Resource
+from thrive_async.resources._models import models
+
+__all__ = ["Skills"]
+
+
+class Skills(Resource):
+    """The tenant's scale of skill levels."""
+
+    async def levels(self, *, timeouts: Timeouts | None = None) -> list[models.SkillLevel]:
+        """Get the skill levels of the tenant.
+
+        API: ``GET /rest/v1/skills/levels``. No official page was found; third-party evidence.
+
+        Args:
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            Every level in the server's order. Their values are numbers such as 1024 and 2048, and are what
+            `thrive.users.update_skills` takes.
+
+        Raises:
+            PermissionDeniedError: The key or token does not reach this.
+        """
+        return await self._read_list(ops.LIST_SKILL_LEVELS, models.SkillLevel, timeouts=timeouts)

@@ -1,0 +1,64 @@
+"""``thrive.tags``: the tags of the tenant, with what carries them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from thrive_async._generated import operations as ops
+from thrive_async.config import Timeouts
+from thrive_async.pagination import Paginator
+from thrive_async.resources._base import Resource
+from thrive_async.resources._models import models
+
+__all__ = ["Tags"]
+
+
+class Tags(Resource):
+    """The tags of the tenant. To tag a person, see `thrive.users.add_tags`."""
+
+    def list(
+        self,
+        *,
+        updated_since: datetime | None = None,
+        per_page: int | None = None,
+        prefetch: int = 4,
+        timeouts: Timeouts | None = None,
+    ) -> Paginator[models.Tag]:
+        """List the tags.
+
+        API: ``GET /rest/v1/tags``. No official page was found; third-party evidence. An answer that is a bare array
+        is read as well.
+
+        Args:
+            updated_since: Only tags changed at this time or later. Must be aware (have a time zone).
+            per_page: Tags per request, 1 to 1,000. None for 1,000.
+            prefetch: Pages in flight at once.
+            timeouts: The time limits of each request, if not the client's.
+
+        Returns:
+            A paginator of tags. Nothing is sent before it is read.
+
+        Raises:
+            ValueError: A naive `updated_since`, or `per_page` out of range.
+        """
+        query = {"updatedSince": updated_since}
+        return self._list(
+            ops.LIST_TAGS, models.Tag, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
+        )
+
+    async def get(self, tag_id: str, *, timeouts: Timeouts | None = None) -> models.Tag:
+        """Get a tag.
+
+        API: ``GET /rest/v1/tags/{tagId}``. No official page was found; third-party evidence.
+
+        Args:
+            tag_id: The tag's id, not its name.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The tag with the ids of the contents, campaigns, interests and skills that carry it.
+
+        Raises:
+            NotFoundError: There is no such tag.
+        """
+        return await self._read(ops.GET_TAG, models.Tag, path={"tagId": tag_id}, timeouts=timeouts)

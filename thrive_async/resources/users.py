@@ -1,0 +1,300 @@
+"""``thrive.users``: find people, and create, change, suspend and delete their accounts.
+
+Reads answer with the v1 ``User``; writes go to v2 and answer with a ``UserAccount``, which is another shape
+(``active`` rather than ``status``, ``sso`` rather than ``single_sign_on``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from thrive_async._generated import operations as ops
+from thrive_async._unset import UNSET
+from thrive_async.config import Timeouts
+from thrive_async.pagination import Paginator
+from thrive_async.resources._base import Resource
+from thrive_async.resources._checks import batch, strings
+from thrive_async.resources._models import models
+
+__all__ = ["Users"]
+
+
+class Users(Resource):
+    """The people of the tenant.
+
+    Three names of a person are in use: the id (24 hexadecimal digits, given by Thrive), the ref (your organisation's
+    own, unique in the tenant) and the e-mail address. Each method says which it wants.
+    """
+
+    def list(
+        self,
+        *,
+        updated_since: datetime | None = None,
+        statuses: Iterable[models.UserStatus | str] | None = None,
+        omit_statuses: Iterable[models.UserStatus | str] | None = None,
+        status: models.UserStatus | str | None = None,
+        per_page: int | None = None,
+        prefetch: int = 4,
+        timeouts: Timeouts | None = None,
+    ) -> Paginator[models.User]:
+        """List the users of the tenant.
+
+        API: ``GET /rest/v1/users``. The page documents the paging only; the filters rest on third-party evidence.
+        https://docs.thrivelearning.com/v1-api/apidocs/search-users-and-return-basic-user-information
+
+        Args:
+            updated_since: Only users changed at this time or later. Must be aware (have a time zone).
+            statuses: Only users with one of these statuses (active, inactive, expired, new).
+            omit_statuses: Leave out users with one of these statuses.
+            status: Only users with this status.
+            per_page: Users per request, 1 to 1,000. None for 1,000.
+            prefetch: Pages in flight at once.
+            timeouts: The time limits of each request, if not the client's.
+
+        Returns:
+            A paginator of users. Nothing is sent before it is read.
+
+        Raises:
+            TypeError: A lone string for `statuses` or `omit_statuses`.
+            ValueError: A naive `updated_since`, an empty `statuses` or `omit_statuses`, or `per_page` out of range.
+
+        Example:
+            ```python
+            async for user in thrive.users.list(statuses=["active"]):
+                print(user.id, user.email)
+            ```
+        """
+        query = {
+            "updatedSince": updated_since,
+            "statuses": strings("statuses", statuses),
+            "omitStatuses": strings("omit_statuses", omit_statuses),
+            "status": status,
+        }
+        return self._list(
+            ops.SEARCH_USERS, models.User, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
+        )
+
+    async def get(self, user_id: str, *, timeouts: Timeouts | None = None) -> models.User:
+        """Get a user by id.
+
+        API: ``GET /rest/v1/user/{id}`` (singular).
+        https://docs.thrivelearning.com/apidocs/search-user-by-id-and-return-basic-user-information
+
+        Args:
+            user_id: The user's id (24 hexadecimal digits), neither ref nor e-mail.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The user with every field that the API shows.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        return await self._read(ops.GET_USER, models.User, path={"id": user_id}, timeouts=timeouts)
+
+    async def get_by_ref(self, ref: str, *, timeouts: Timeouts | None = None) -> models.BasicUser:
+        """Get the basic fields of a user by ref.
+
+        API: ``GET /rest/v1/users/ref/{ref}``.
+        https://docs.thrivelearning.com/apidocs/search-user-by-ref-and-return-basic-user-information
+
+        Args:
+            ref: Your organisation's reference of the user. Any characters; they are percent-encoded.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The user with fewer fields than `get` gives: what comes after the language code is missing.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        return await self._read(ops.GET_USER_BY_REF, models.BasicUser, path={"ref": ref}, timeouts=timeouts)
+
+    async def create(self, user: models.UserCreate, *, timeouts: Timeouts | None = None) -> models.UserAccount:
+        """Create a user.
+
+        Not repeated when the answer was lost: look whether the user is there before trying again.
+
+        API: ``POST /rest/v2/users``.
+        https://docs.thrivelearning.com/apidocs/create-a-user
+
+        Args:
+            user: The new user. Ref, first name and last name are required, and the e-mail too unless the login method
+                is ``ref``.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The account as Thrive made it.
+
+        Raises:
+            BadRequestError: Thrive does not accept a field.
+            ConflictError: The ref or e-mail is taken.
+            UnprocessableError: The fields do not go together.
+
+        Example:
+            ```python
+            account = await thrive.users.create(
+                UserCreate(ref="E-1001", first_name="Ada", last_name="Lovelace", email="ada@example.com")
+            )
+            ```
+        """
+        return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
+
+    async def update(
+        self, ref: str, changes: models.UserUpdate, *, timeouts: Timeouts | None = None
+    ) -> models.UserAccount:
+        """Change some fields of a user.
+
+        API: ``PATCH /rest/v2/users/ref/{ref}``.
+        https://docs.thrivelearning.com/apidocs/update-a-user
+
+        Args:
+            ref: Your organisation's reference of the user, as it is before the change.
+            changes: The fields to change. A field left out (UNSET) stays as it is, None clears it.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The account after the change.
+
+        Raises:
+            BadRequestError: Thrive does not accept a field.
+            NotFoundError: There is no such user.
+            ConflictError: The new ref or e-mail is taken.
+
+        Example:
+            ```python
+            await thrive.users.update("E-1001", UserUpdate(job_title="Analyst", manager_ref=None))
+            ```
+        """
+        return await self._read(ops.UPDATE_USER, models.UserAccount, path={"ref": ref}, body=changes, timeouts=timeouts)
+
+    async def suspend(
+        self, ref: str, *, end_date: date | datetime | None = None, timeouts: Timeouts | None = None
+    ) -> models.UserAccount:
+        """Suspend a user: the account stays, its owner can no longer log in.
+
+        No endpoint is known that takes this back; it is done in Thrive's own pages.
+
+        API: ``PATCH /rest/v2/users/ref/{ref}/suspend``.
+        https://docs.thrivelearning.com/apidocs/suspend-a-user
+
+        Args:
+            ref: Your organisation's reference of the user.
+            end_date: The day or moment the person left. A datetime must be aware. None sends no date.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            The account, with `active` False.
+
+        Raises:
+            NotFoundError: There is no such user.
+            ValueError: A naive `end_date`.
+        """
+        body = UNSET if end_date is None else models.UserSuspend(end_date=end_date)
+        return await self._read(ops.SUSPEND_USER, models.UserAccount, path={"ref": ref}, body=body, timeouts=timeouts)
+
+    async def delete(self, ref: str, *, timeouts: Timeouts | None = None) -> None:
+        """Delete a user for good: personal data is obfuscated, the training history is kept.
+
+        A new account can never be linked to the old one.
+
+        API: ``DELETE /rest/v2/users/ref/{ref}``.
+        https://docs.thrivelearning.com/apidocs/delete-a-user
+
+        Args:
+            ref: Your organisation's reference of the user.
+            timeouts: The time limits of this call, if not the client's.
+
+        Raises:
+            BadRequestError: Thrive does not accept the ref.
+            NotFoundError: There is no such user.
+        """
+        await self._send(ops.DELETE_USER, path={"ref": ref}, timeouts=timeouts)
+
+    async def add_tags(
+        self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
+    ) -> models.Acknowledgement:
+        """Give a user tags that exist already.
+
+        API: ``POST /rest/v1/users/{userId}/tags``.
+        https://docs.thrivelearning.com/apidocs/add-existing-tags-to-an-existing-learner
+
+        Args:
+            user_id: The user's id (24 hexadecimal digits).
+            tags: 1 to 100 names of tags, not their ids.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            What Thrive said.
+
+        Raises:
+            TypeError: A lone string for `tags`.
+            ValueError: No tag, or more than 100.
+            NotFoundError: There is no such user or tag.
+            UnprocessableError: Thrive does not accept the tags.
+        """
+        body = models.UserTagsAdd(tags=batch("tags", tags, str, "tag names"))
+        return await self._read(
+            ops.ADD_USER_TAGS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
+        )
+
+    async def remove_tags(
+        self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
+    ) -> models.Acknowledgement:
+        """Take tags from a user.
+
+        API: ``PATCH /rest/v1/users/{userId}/tags``.
+        https://docs.thrivelearning.com/apidocs/remove-existing-tags-from-an-existing-learner
+
+        Args:
+            user_id: The user's id (24 hexadecimal digits).
+            tags: 1 to 100 names of tags, not their ids.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            What Thrive said.
+
+        Raises:
+            TypeError: A lone string for `tags`.
+            ValueError: No tag, or more than 100.
+            NotFoundError: There is no such user or tag.
+            UnprocessableError: Thrive does not accept the tags.
+        """
+        body = models.UserTagsRemove(value=batch("tags", tags, str, "tag names"))
+        return await self._read(
+            ops.REMOVE_USER_TAGS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
+        )
+
+    async def update_skills(
+        self, user_id: str, skills: Iterable[models.SkillUpdate], *, timeouts: Timeouts | None = None
+    ) -> models.Acknowledgement:
+        """Set the level or target level of a user's skills.
+
+        API: ``PATCH /rest/v1/users/{userId}/skills``.
+        https://docs.thrivelearning.com/apidocs/update-level-andor-targetlevel-for-skillss-for-an-existing-learner
+
+        Args:
+            user_id: The user's id (24 hexadecimal digits).
+            skills: 1 to 100 skills, each by the name of its tag. Levels are those of `thrive.skills.levels()`
+                (such as 1024), -1 at the least.
+            timeouts: The time limits of this call, if not the client's.
+
+        Returns:
+            What Thrive said.
+
+        Raises:
+            TypeError: A lone `SkillUpdate`, or something that is none.
+            ValueError: No skill, or more than 100.
+            NotFoundError: There is no such user or skill.
+            UnprocessableError: Thrive does not accept a level.
+
+        Example:
+            ```python
+            await thrive.users.update_skills(user.id, [SkillUpdate(tag_name="Python", target_level=2048)])
+            ```
+        """
+        body = models.UserSkillsUpdate(value=batch("skills", skills, models.SkillUpdate, "SkillUpdates"))
+        return await self._read(
+            ops.UPDATE_USER_SKILLS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
+        )
