@@ -4,33 +4,38 @@
 types, and `thrive_async.sandbox` is a Thrive of your own to test against.
 """
 
-from thrive_async._unset import UNSET, Unset
-from thrive_async.auth import ApiKey, ClientCredentials
-from thrive_async.client import ThriveClient
-from thrive_async.config import Limits, Region, Retry, Timeouts
-from thrive_async.errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConflictError,
-    ConnectionFailed,
-    DecodeError,
-    GuardRefused,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTimeout,
-    ServerError,
-    SyncError,
-    ThriveError,
-    UnprocessableError,
-)
-from thrive_async.pagination import Page, Paginator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thrive_async._unset import UNSET, Unset
+    from thrive_async.auth import ApiKey, ClientCredentials
+    from thrive_async.client import ThriveClient
+    from thrive_async.config import Limits, Region, Retry, Timeouts
+    from thrive_async.errors import (
+        APIError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConflictError,
+        ConnectionFailed,
+        DecodeError,
+        GuardRefused,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTimeout,
+        ServerError,
+        SyncError,
+        ThriveError,
+        UnprocessableError,
+    )
+    from thrive_async.pagination import Page, Paginator
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "UNSET",
     "APIError",
     "ApiKey",
     "AuthenticationError",
@@ -55,8 +60,30 @@ __all__ = [
     "ThriveClient",
     "ThriveError",
     "Timeouts",
-    "UNSET",
     "UnprocessableError",
     "Unset",
     "__version__",
 ]
+
+# The pytest plugin lives in this package, and every pytest run of its users imports the package to load it: nothing
+# heavier than this may happen before a name is used.
+_MODULES = {
+    "_unset": ("UNSET", "Unset"),
+    "auth": ("ApiKey", "ClientCredentials"),
+    "client": ("ThriveClient",),
+    "config": ("Limits", "Region", "Retry", "Timeouts"),
+    "pagination": ("Page", "Paginator"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import attrs
@@ -158,8 +158,7 @@ def _query_items(name: str, value: object, encoding: str) -> Iterable[object]:
         return (value,)
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name} takes a list of strings, not one {type(value).__name__}")
-    items: list[object] = list(value)  # pyright: ignore[reportUnknownArgumentType]
-    return items
+    return list(cast("Iterable[object]", value))
 
 
 def _query_text(name: str, value: object, encoding: str) -> str:
@@ -225,13 +224,13 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
     if operation.max_items is not None:
         if not isinstance(body, list):
             raise TypeError(f"{operation.id} takes a list")
-        count = len(body)  # pyright: ignore[reportUnknownArgumentType]
+        count = len(cast("list[Any]", body))
         least = operation.min_items or 0
         if not least <= count <= operation.max_items:
             raise ValueError(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
     from thrive_async._convert import dump  # noqa: PLC0415 - brings cattrs, which a reader of lists never needs
 
-    return dump(body)
+    return dump(cast("object", body))
 
 
 def decoded(request: Request, reply: Reply) -> Any:
@@ -252,9 +251,7 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
     """Make the error for a 2xx reply whose body is no JSON."""
     what = "it is empty" if not reply.body else f"its {len(reply.body):,} bytes are no whole JSON document"
     done = "" if request.operation.safe else "; Thrive may have done what was asked, so it was not asked again"
-    return DecodeError(
-        f"{what} (status {reply.status}){done}", operation=request.operation.id, body=reply.body
-    )
+    return DecodeError(f"{what} (status {reply.status}){done}", operation=request.operation.id, body=reply.body)
 
 
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:
@@ -299,7 +296,7 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
 def _words(body: Any, reply: Reply) -> tuple[str, object]:
     phrase = status_phrase(reply.status)
     if isinstance(body, dict):
-        fields: dict[str, Any] = body
+        fields = cast("dict[str, Any]", body)
         error = fields.get("error")
         message = fields.get("message", fields.get("error_description", fields.get("detail")))
         if message is None and "errors" in fields:
@@ -373,10 +370,8 @@ def _leaves(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        mapping: dict[str, Any] = value
-        for item in mapping.values():
+        for item in cast("dict[str, Any]", value).values():
             yield from _leaves(item)
     elif isinstance(value, list):
-        items: list[Any] = value
-        for item in items:
+        for item in cast("list[Any]", value):
             yield from _leaves(item)

@@ -47,18 +47,16 @@ def status_is_repeatable(status: int, *, safe: bool) -> bool:
     return status in (_PASSING if safe else _REFUSED_UNTOUCHED)
 
 
-def repeating(
-    attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry
-) -> Callable[[_Call], Awaitable[_Outcome]]:
+def repeating(attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry) -> Callable[[_Call], Awaitable[_Outcome]]:
     """Wrap one attempt into a call that repeats it as its outcomes and `retry` allow.
 
     Decorated once per client: 3.6 us a call instead of 12 when done per call.
     """
 
-    def wants_another(outcome: Any) -> bool:
+    def wants_another(outcome: Outcome) -> bool:
         return outcome.repeatable
 
-    repeated: Any = backoff.on_predicate(
+    return backoff.on_predicate(  # pyright: ignore[reportUnknownMemberType] - untyped logger inside
         _pauses,
         wants_another,
         max_tries=retry.max_attempts,
@@ -67,7 +65,6 @@ def repeating(
         base=retry.base_delay,
         cap=retry.max_delay,
     )(attempt)
-    return repeated
 
 
 def _pauses(base: float, cap: float) -> Generator[float, Any, None]:

@@ -188,9 +188,7 @@ class Transport:
         """Send a request that is already built; see `call`."""
         return await self._run(request, timeouts or self.timeouts, self._authorizer, self._base_url)
 
-    async def _run(
-        self, request: Request, timeouts: Timeouts, authorizer: Authorizer | None, base_url: str
-    ) -> Reply:
+    async def _run(self, request: Request, timeouts: Timeouts, authorizer: Authorizer | None, base_url: str) -> Reply:
         loop = self._bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
         call = _Call(request, timeouts, deadline, authorizer, base_url)
@@ -496,7 +494,9 @@ def _described(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "the server's TLS certificate is not trusted"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port} ({error.os_error.strerror or type(error.os_error).__name__})"
+        return (
+            f"cannot connect to {error.host}:{error.port} ({error.os_error.strerror or type(error.os_error).__name__})"
+        )
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection before it answered"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -7,6 +7,7 @@ the request follows Cognito's `/oauth2/token`, and what the endpoint may want ot
 
 import asyncio
 import base64
+import copy
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote_plus, urlencode
@@ -47,10 +48,10 @@ class Secret:
         return hash(self._value)
 
 
-def _secret(value: "str | Secret") -> Secret:
+def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
-    if not isinstance(value, str) or not value.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(value, str) or not value.strip():
         raise ConfigurationError("the secret is empty: Thrive issues it with the tenant id")
     if not value.isprintable():
         raise ConfigurationError("the secret holds a line break or another control character: was it cut or pasted?")
@@ -75,6 +76,11 @@ def _scopes(value: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(value.split()) if isinstance(value, str) else tuple(value)
 
 
+def _client_id(_instance: object, _attribute: object, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError("the client id is empty: Thrive Support issues it with the client secret")
+
+
 def _client_auth(_instance: object, _attribute: object, value: str) -> None:
     if value not in ("auto", "basic", "post"):
         raise ConfigurationError(f'client_auth must be "auto", "basic" or "post", not {value!r}')
@@ -96,15 +102,10 @@ class ClientCredentials:
         ConfigurationError: An argument is empty or unknown.
     """
 
-    client_id: str = attrs.field()
+    client_id: str = attrs.field(validator=_client_id)
     client_secret: Secret = attrs.field(converter=_secret, repr=False)
     scopes: tuple[str, ...] = attrs.field(default=("api/all",), converter=_scopes)
     client_auth: ClientAuth = attrs.field(default="auto", validator=_client_auth)
-
-    @client_id.validator
-    def _check_client_id(self, _attribute: object, value: str) -> None:
-        if not isinstance(value, str) or not value.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("the client id is empty: Thrive Support issues it with the client secret")
 
     def token_base_url(self, region: Region) -> str:
         """Return the host that issues tokens of these scopes in a region."""
@@ -222,9 +223,9 @@ class TokenAuthorizer:
 
 def _copy(error: Exception) -> Exception:
     """Copy an error, so that its many receivers do not share one traceback."""
-    rebuild, arguments = error.__reduce__()[:2]  # type: ignore[misc]
-    copied: Any = rebuild(*arguments)  # type: ignore[operator]
-    return copied  # type: ignore[no-any-return]
+    copied = copy.copy(error)
+    copied.__traceback__ = copied.__context__ = copied.__cause__ = None
+    return copied
 
 
 def lifetime_of(expires_in: object) -> float:

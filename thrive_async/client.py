@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -151,7 +151,9 @@ class ThriveClient:
 
         tenant_id = given("THRIVE_TENANT_ID")
         if tenant_id is None:
-            raise ConfigurationError("THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI")
+            raise ConfigurationError(
+                "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
+            )
         key, client_id, client_secret = (
             given(name) for name in ("THRIVE_API_KEY", "THRIVE_CLIENT_ID", "THRIVE_CLIENT_SECRET")
         )
@@ -186,7 +188,7 @@ class ThriveClient:
     ) -> Any:
         """Reach what the SDK does not know yet, with the same authorisation, retries, limits and errors.
 
-        GET, HEAD, PUT and DELETE are repeated after a lost answer; POST and PATCH only where nothing can have been done.
+        GET, HEAD, PUT and DELETE are repeated after a lost answer, POST and PATCH only where nothing can be done yet.
 
         Args:
             method: The HTTP method.
@@ -211,7 +213,7 @@ class ThriveClient:
         """Close the connections this client opened; harmless to repeat. A session given by you stays open."""
         await self._transport.aclose()
 
-    async def __aenter__(self) -> "ThriveClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -228,7 +230,7 @@ class ThriveClient:
 
 def _checked_tenant(tenant_id: object) -> str:
     if not isinstance(tenant_id, str) or not tenant_id.strip():
-        raise ConfigurationError("the tenant id is empty: it looks like eu-west-2_AbcdEfghI and comes with your API key")
+        raise ConfigurationError("the tenant id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key")
     tenant_id = tenant_id.strip()
     if not re.fullmatch(r"[A-Za-z0-9._~-]+", tenant_id):
         raise ConfigurationError("the tenant id holds characters that none has: it looks like eu-west-2_AbcdEfghI")
@@ -239,7 +241,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
     if method not in _METHODS:
         raise ValueError(f"unknown HTTP method {method[:20]!r}")
     if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
-        raise ValueError('path must begin with one slash and hold no query: "/rest/v1/users"; give params= for the query')
+        raise ValueError('path must look like "/rest/v1/users", without a query: give params= for that')
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/")):
         raise ValueError("path must not hold '.' or '..' segments")
     operation = Operation(

@@ -61,16 +61,16 @@ _DOMAINS: Final = {
 }
 
 
-def _seconds(value: float | None, name: str, *, optional: bool = False) -> None:
+def _positive(value: object, name: str, unit: str = "seconds", *, optional: bool = False) -> None:
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         also = ", or None for no limit" if optional else ""
-        raise ConfigurationError(f"{name} must be a positive number of seconds{also}, not {value!r}")
+        raise ConfigurationError(f"{name} must be a positive number of {unit}{also}, not {value!r}")
 
 
-def _count(value: int, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+def _count(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
@@ -91,8 +91,8 @@ class Timeouts:
     total: float | None = 120.0
 
     def __attrs_post_init__(self) -> None:
-        _seconds(self.attempt, "Timeouts.attempt", optional=True)
-        _seconds(self.total, "Timeouts.total", optional=True)
+        _positive(self.attempt, "Timeouts.attempt", optional=True)
+        _positive(self.total, "Timeouts.total", optional=True)
 
 
 @attrs.frozen
@@ -117,8 +117,8 @@ class Retry:
 
     def __attrs_post_init__(self) -> None:
         _count(self.max_attempts, "Retry.max_attempts")
-        _seconds(self.base_delay, "Retry.base_delay")
-        _seconds(self.max_delay, "Retry.max_delay")
+        _positive(self.base_delay, "Retry.base_delay")
+        _positive(self.max_delay, "Retry.max_delay")
 
 
 @attrs.frozen
@@ -144,14 +144,10 @@ class Limits:
     def __attrs_post_init__(self) -> None:
         _count(self.concurrency, "Limits.concurrency")
         _count(self.max_reply_bytes, "Limits.max_reply_bytes")
-        rate = self.rate
-        if rate is not None and (
-            isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf  # pyright: ignore[reportUnnecessaryIsInstance]
-        ):
-            raise ConfigurationError(f"Limits.rate must be a positive number of requests per second, not {rate!r}")
+        _positive(self.rate, "Limits.rate", "requests per second", optional=True)
         if self.burst is not None:
             _count(self.burst, "Limits.burst")
-            if rate is None:
+            if self.rate is None:
                 raise ConfigurationError("Limits.burst says how a rate may be exceeded: give Limits.rate too")
 
 

@@ -46,7 +46,8 @@ class ThriveError(Exception):
 
 
 def _rebuild(cls: type[ThriveError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ThriveError:
-    error = cls.__new__(cls, *args)
+    error = cls.__new__(cls)
+    error.args = args
     error.__dict__.update(attributes)
     return error
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from math import ceil
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from thrive_async._request import Reply
 from thrive_async.errors import DecodeError, NotFoundError
@@ -160,7 +160,8 @@ class Paginator(Generic[T]):
                     end = min(end, last)
                 while asked < end and len(in_flight) < window:
                     asked += 1
-                    in_flight.append(asyncio.create_task(self._page(asked, per_page)))
+                    task = asyncio.create_task(self._page(asked, per_page))
+                    in_flight.append(task)
                 number = page.number
                 yield page
                 if number >= end:
@@ -220,17 +221,16 @@ _LARGE_PAGE = 250
 def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:
     """Take a page apart: an envelope or a bare array, whatever the specification expects (tags may be either)."""
     if isinstance(decoded, list):
-        bare: list[Any] = decoded
-        return bare, None, None
+        return cast("list[Any]", decoded), None, None
     if not isinstance(decoded, dict):
         raise DecodeError("a list was expected")
-    envelope: dict[str, Any] = decoded
+    envelope = cast("dict[str, Any]", decoded)
     results = envelope.get("results")
     if not isinstance(results, list):
         raise DecodeError("a list was expected", path="$.results")
-    items: list[Any] = results
+    items = cast("list[Any]", results)
     pagination = envelope.get("pagination")
-    totals: dict[str, Any] = pagination if isinstance(pagination, dict) else {}
+    totals = cast("dict[str, Any]", pagination) if isinstance(pagination, dict) else {}
     total_results = _count(totals, "totalResults")
     total_pages = _count(totals, "totalPages")
     if total_pages is None and total_results is not None:

@@ -1,0 +1,92 @@
+"""Errors are for people: one line, safe to log, and they pickle."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thrive_async import errors
+from thrive_async.errors import APIError, ThriveError, error_class, masked_words
+
+
+def api_error(status: int = 404) -> APIError:
+    return error_class(status)(
+        "GET /rest/v1/user/{id}: 404 Not Found (1 attempt)",
+        status=status,
+        error="Not Found",
+        message={"detail": "no"},
+        body={"status": status},
+        headers={"x-request-id": "r-1"},
+        request_id="r-1",
+        operation="getUser",
+        attempts=1,
+        retry_after=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (409, "ConflictError"),
+        (422, "UnprocessableError"),
+        (429, "RateLimitError"),
+        (500, "ServerError"),
+        (503, "ServerError"),
+        (599, "ServerError"),
+        (418, "APIError"),
+        (302, "APIError"),
+    ],
+)
+def test_every_status_has_its_class(status: int, name: str) -> None:
+    assert type(api_error(status)).__name__ == name
+
+
+ALL = [
+    api_error(),
+    api_error(422),
+    errors.ConnectionFailed("text", operation="o", attempts=2, maybe_applied=True),
+    errors.RequestTimeout("text", operation="o", attempts=2, maybe_applied=False),
+    errors.DecodeError("text", path="$.a", operation="o", body=b"{"),
+    errors.ConfigurationError("text"),
+    errors.SyncError("text"),
+    errors.GuardRefused("text"),
+]
+
+
+@pytest.mark.parametrize("error", ALL, ids=lambda error: type(error).__name__)
+def test_every_error_pickles_with_all_it_holds(error: ThriveError) -> None:
+    copied = pickle.loads(pickle.dumps(error))
+    assert type(copied) is type(error)
+    assert str(copied) == str(error)
+    assert vars(copied) == vars(error)
+
+
+def test_every_public_error_is_a_thrive_error() -> None:
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), ThriveError)
+    assert issubclass(errors.RequestTimeout, TimeoutError)
+
+
+def test_words_mask_addresses_and_what_was_sent() -> None:
+    words = "User anna.berg+x@example.org (Anna Berg, ref E-77) does not exist"
+    assert masked_words(words, ["Anna Berg", "E-77"]) == "User *** (***, ref ***) does not exist"
+
+
+@given(st.text(), st.lists(st.text(min_size=2, max_size=8), max_size=5))
+def test_words_are_one_short_printable_line_without_what_was_sent(words: str, sent: list[str]) -> None:
+    shown = masked_words(words, sent)
+    assert len(shown) <= 300
+    assert shown.isprintable()
+    for value in sent:
+        if value.strip() == value and value.isprintable() and not set(value) & set("*… "):
+            assert value not in shown
+
+
+def test_a_decode_error_says_where() -> None:
+    error = errors.DecodeError("a string was expected", path="$.results[3].id", operation="searchUsers")
+    assert str(error) == "searchUsers: the reply cannot be read at $.results[3].id: a string was expected"

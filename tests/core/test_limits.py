@@ -1,0 +1,100 @@
+"""The gate: concurrency, rate, and the shared cool-down, on a clock that the test owns."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from thrive_async import Limits
+from thrive_async._limits import Gate
+from thrive_async.sandbox import VirtualClock
+
+
+@pytest.fixture
+async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
+    with VirtualClock().installed() as installed:
+        yield installed
+
+
+async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
+    """Send `count` requests at once; return when each of them started."""
+    started: list[float] = []
+
+    async def one() -> None:
+        async with gate.slot():
+            started.append(clock.elapsed)
+            await asyncio.sleep(lasting)
+
+    await asyncio.gather(*(one() for _ in range(count)))
+    return sorted(started)
+
+
+async def test_no_more_than_the_limit_are_under_way(clock: VirtualClock) -> None:
+    assert await starts(Gate(Limits(concurrency=2)), clock, 6, lasting=1.0) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(5.0, None), (5.0, 3), (0.5, 1), (100.0, 20)])
+async def test_a_rate_holds_over_any_second(clock: VirtualClock, rate: float, burst: int | None) -> None:
+    times = await starts(Gate(Limits(concurrency=50, rate=rate, burst=burst)), clock, 60)
+    for start in times:
+        within = sum(1 for other in times if start <= other < start + 1 - 1e-9)
+        assert within <= rate + (burst or 1)
+    assert times[-1] == pytest.approx((60 - (burst or 1)) / rate, rel=0.01)
+
+
+async def test_a_quiet_time_earns_one_burst_and_no_more(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=50, rate=10, burst=4))
+    await starts(gate, clock, 1)
+    await asyncio.sleep(60)
+    times = [time - 60 for time in await starts(gate, clock, 10)]
+    assert times == pytest.approx([0, 0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+async def test_after_a_refusal_nobody_passes_before_its_time_and_then_not_in_a_herd(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20))
+    async with gate.slot() as ticket:
+        assert gate.refused(ticket, 5.0) == 5.0
+    times = await starts(gate, clock, 10)
+    assert times[0] == 5.0
+    assert len(set(times)) == 10
+
+
+async def test_a_place_in_the_row_is_void_once_the_gate_closes(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20, rate=1))
+    waiting = asyncio.ensure_future(starts(gate, clock, 3))
+    await asyncio.sleep(0.5)
+    gate.refused(0, 10.0)
+    assert (await waiting)[1] == 10.5
+
+
+async def test_refusals_of_requests_that_were_under_way_together_slow_the_pace_once(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=50))
+    await starts(gate, clock, 40)
+    tickets = [0] * 10
+    gate.refused(tickets[0], 1.0)
+    once = gate._pace
+    for ticket in tickets[1:]:
+        gate.refused(ticket, 1.0)
+    assert gate._pace == once
+
+
+async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualClock) -> None:
+    gate = Gate(Limits())
+    pauses = []
+    for _ in range(4):
+        async with gate.slot() as ticket:
+            pauses.append(gate.refused(ticket, None))
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+    gate.passed()
+    async with gate.slot() as ticket:
+        assert gate.refused(ticket, None) == 0.5
+
+
+async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1, rate=1))
+    await starts(gate, clock, 1)
+    waiting = asyncio.ensure_future(starts(gate, clock, 1))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert len(await starts(gate, clock, 2)) == 2

@@ -1,0 +1,252 @@
+"""Paging, over a list in memory: which pages are asked for, when, and what comes of failures."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from thrive_async import DecodeError, NotFoundError
+from thrive_async._request import Reply
+from thrive_async.errors import error_class
+from thrive_async.pagination import Page, Paginator
+
+
+class Listing:
+    """A list somewhere, served in pages; notes what was asked and how many answers were under way at once."""
+
+    def __init__(self, count: int, *, style: str = "envelope", past_end: str = "empty", prefetch: int = 4) -> None:
+        self.items = list(range(count))
+        self.style = style
+        self.past_end = past_end
+        self.asked: list[int] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.failing: set[int] = set()
+        self.prefetch = prefetch
+
+    async def fetch(self, number: int, per_page: int | None) -> Reply:
+        self.asked.append(number)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            for _ in range(3 + number % 3):
+                await asyncio.sleep(0)
+        finally:
+            self.under_way -= 1
+        if number in self.failing:
+            raise RuntimeError(f"page {number} failed")
+        assert per_page is not None
+        part = self.items[(number - 1) * per_page : number * per_page]
+        pages = -(-len(self.items) // per_page)
+        if not part and number > 1 and self.past_end == "not_found":
+            raise not_found()
+        body: Any = part
+        if self.style == "envelope":
+            totals = {"totalResults": len(self.items), "totalPages": pages, "page": number, "perPage": per_page}
+            body = {"results": part, "pagination": totals}
+        encoded = orjson.dumps(body)
+        return Reply(200, CIMultiDict(), encoded, orjson.loads(encoded))
+
+    def paginator(self, per_page: int = 10) -> Paginator[int]:
+        return Paginator(self.fetch, list, operation="listThings", per_page=per_page, prefetch=self.prefetch)
+
+
+def not_found() -> Exception:
+    return error_class(404)(
+        "gone", status=404, error="", message=None, body=None, headers={}, request_id=None, operation="listThings",
+        attempts=1, retry_after=None,
+    )  # fmt: skip
+
+
+styles = pytest.mark.parametrize(
+    ("style", "past_end"), [("envelope", "empty"), ("array", "empty"), ("array", "not_found")]
+)
+
+
+@given(
+    count=st.integers(0, 120),
+    per_page=st.integers(1, 30),
+    prefetch=st.integers(1, 6),
+    style=st.sampled_from(["envelope", "array"]),
+    past_end=st.sampled_from(["empty", "not_found"]),
+)
+def test_every_item_comes_once_in_order(count: int, per_page: int, prefetch: int, style: str, past_end: str) -> None:
+    async def walk() -> None:
+        listing = Listing(count, style=style, past_end=past_end, prefetch=prefetch)
+        assert [item async for item in listing.paginator(per_page)] == listing.items
+        assert listing.most_under_way <= prefetch
+        # The page that shows the end: the last one that holds anything or, of a bare list of full pages, the next.
+        last = max(1, -(-count // per_page)) if style == "envelope" else count // per_page + 1
+        assert max(listing.asked) <= last + (0 if style == "envelope" else prefetch - 1)
+        assert len(listing.asked) == len(set(listing.asked))
+
+    asyncio.run(walk())
+
+
+async def test_a_short_bare_list_costs_one_request() -> None:
+    listing = Listing(9, style="array")
+    assert len(await listing.paginator().collect()) == 9
+    assert listing.asked == [1]
+
+
+async def test_a_bare_list_starts_slowly() -> None:
+    listing = Listing(1000, style="array")
+    pages = listing.paginator().pages()
+    asked = []
+    async for _page in pages:
+        await asyncio.sleep(0)
+        asked.append(max(listing.asked))
+        if len(asked) == 4:
+            break
+    await pages.aclose()
+    assert asked == [3, 6, 7, 8]
+
+
+@styles
+async def test_iterating_twice_walks_twice(style: str, past_end: str) -> None:
+    paginator = Listing(35, style=style, past_end=past_end).paginator()
+    assert await paginator.collect() == await paginator.collect() == list(range(35))
+
+
+@styles
+async def test_leaving_early_leaves_no_task_behind(style: str, past_end: str) -> None:
+    listing = Listing(200, style=style, past_end=past_end)
+    async for item in listing.paginator():
+        if item == 25:
+            break
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert listing.under_way == 0
+
+
+@styles
+async def test_a_failed_page_raises_after_the_pages_before_it(style: str, past_end: str) -> None:
+    listing = Listing(100, style=style, past_end=past_end)
+    listing.failing = {4}
+    seen = []
+    with pytest.raises(RuntimeError, match="page 4 failed"):
+        async for item in listing.paginator():
+            seen.append(item)
+    assert seen == list(range(30))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_error_past_a_short_page_is_nobodys_concern() -> None:
+    listing = Listing(35, style="array")
+    listing.failing = {5, 6, 7}
+    assert await listing.paginator().collect() == list(range(35))
+
+
+async def test_a_cancelled_walk_leaves_no_task_behind() -> None:
+    listing = Listing(1000)
+    task = asyncio.ensure_future(listing.paginator().collect())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_collect_asks_for_no_page_beyond_its_limit() -> None:
+    listing = Listing(1000)
+    assert await listing.paginator().collect(limit=15) == list(range(15))
+    assert sorted(listing.asked) == [1, 2]
+    assert await listing.paginator().collect(limit=0) == []
+    with pytest.raises(ValueError, match="must not be negative"):
+        await listing.paginator().collect(limit=-1)
+
+
+@styles
+async def test_first_asks_for_one_item_or_gives_none(style: str, past_end: str) -> None:
+    assert await Listing(5, style=style, past_end=past_end).paginator().first() == 0
+    assert await Listing(0, style=style, past_end=past_end).paginator().first() is None
+
+
+async def test_a_list_that_shrinks_while_it_is_walked_ends_and_one_that_does_not_fails() -> None:
+    shrinking = Listing(50, past_end="not_found")
+    seen = []
+    async for page in Paginator(shrinking.fetch, list, operation="x", per_page=10, prefetch=1).pages():
+        seen += page.items
+        if page.number == 2:
+            shrinking.items = shrinking.items[:20]
+    assert seen == list(range(20))
+
+    class Lying(Listing):
+        async def fetch(self, number: int, per_page: int | None) -> Reply:
+            if number == 3:
+                raise not_found()
+            return await super().fetch(number, per_page)
+
+    with pytest.raises(NotFoundError):
+        await Lying(50).paginator().collect()
+
+
+async def test_a_page_tells_its_totals_and_keeps_the_raw_items() -> None:
+    def doubled(items: list[Any]) -> list[int]:
+        for index, item in enumerate(items):
+            items[index] = item * 2
+        return items
+
+    listing = Listing(25)
+    pages = [page async for page in Paginator(listing.fetch, doubled, operation="x", per_page=10, prefetch=2).pages()]
+    assert [(page.number, page.total_pages, page.total_results) for page in pages] == [
+        (1, 3, 25),
+        (2, 3, 25),
+        (3, 3, 25),
+    ]
+    assert pages[2].items == [40, 42, 44, 46, 48]
+    assert pages[2].raw == [20, 21, 22, 23, 24]
+    assert pages[2].raw is pages[2].raw
+
+
+def paged(body: object, per_page: int | None = 10) -> Paginator[Any]:
+    encoded = orjson.dumps(body)
+
+    async def fetch(_number: int, _per_page: int | None) -> Reply:
+        return Reply(200, CIMultiDict(), encoded, orjson.loads(encoded))
+
+    return Paginator(fetch, list, operation="listThings", per_page=per_page, prefetch=4)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ("words", "$"),
+        (None, "$"),
+        ({}, "$.results"),
+        ({"results": {}}, "$.results"),
+        ({"results": [], "pagination": {"totalPages": "many"}}, "$.pagination.totalPages"),
+        ({"results": [], "pagination": {"totalPages": -1}}, "$.pagination.totalPages"),
+        ({"results": [], "pagination": {"totalPages": True}}, "$.pagination.totalPages"),
+    ],
+)
+async def test_a_malformed_page_is_a_decode_error_with_its_place(body: object, path: str) -> None:
+    with pytest.raises(DecodeError) as raised:
+        await paged(body).collect()
+    assert (raised.value.path, raised.value.operation) == (path, "listThings")
+
+
+@pytest.mark.parametrize(
+    "pagination", [None, {}, {"totalPages": None}, {"totalResults": 3}, {"totalPages": "1"}, {"totalPages": 1.0}]
+)
+async def test_totals_may_be_missing_or_oddly_written(pagination: object) -> None:
+    assert await paged({"results": [1, 2, 3], "pagination": pagination}).collect() == [1, 2, 3]
+
+
+async def test_a_list_without_pages_is_one_page() -> None:
+    paginator = paged([1, 2, 3], per_page=None)
+    assert await paginator.collect() == [1, 2, 3]
+    assert await paginator.collect(limit=2) == [1, 2]
+    assert await paginator.first() == 1
+
+
+def test_reprs_tell_what_is_listed_and_no_item() -> None:
+    page: Page[str] = Page(["anna"], Reply(200, CIMultiDict(), b"[]"), 2, 3, 1500)
+    assert repr(page) == "<Page 2: 1 items of 1,500>"
+    assert repr(Listing(1).paginator()) == "<Paginator of listThings, per_page=10, prefetch=4>"
