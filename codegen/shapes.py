@@ -1,0 +1,317 @@
+"""The pre-pass: from the schemas of the specification to the classes that are to be generated.
+
+Pure: plain data in, `Shapes` out. What datamodel-code-generator cannot know is decided here: which schemas become
+classes at all, which of them are written (UNSET, checks) and which are read, what an open enum is, where null and
+"left out" differ. What it gets to see afterwards is plain enough for its types to come out as meant.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from codegen.checks import Check, check_of
+from codegen.selection import Kind, select
+from codegen.specification import Json, SpecificationError, resolve, schema_name, schemas
+
+EXTRA = "additionalProperties"
+"""The name under which a class keeps the fields that its schema allows without naming them."""
+
+_NUMBERS = ("integer", "number")
+_OTHER_KEYWORDS = ("not", "if", "prefixItems", "patternProperties", "discriminator")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The type of one value: what the generator is told, and whether null is one of its values."""
+
+    schema: Json
+    nullable: bool = False
+    check: Check = Check("anything")
+
+
+@dataclass(frozen=True)
+class FieldShape:
+    """A field of a class."""
+
+    shape: Shape
+    required: bool
+    description: str
+    evidence: str = ""
+
+
+@dataclass
+class ClassShape:
+    """A class with fields."""
+
+    name: str
+    kind: Kind
+    description: str
+    fields: dict[str, FieldShape]
+    bare: str | None = None
+
+
+@dataclass(frozen=True)
+class EnumShape:
+    """An open enum."""
+
+    name: str
+    description: str
+    values: tuple[str, ...]
+
+
+@dataclass
+class Shapes:
+    """All that is to be generated."""
+
+    classes: dict[str, ClassShape] = field(default_factory=dict[str, ClassShape])
+    enums: dict[str, EnumShape] = field(default_factory=dict[str, EnumShape])
+
+
+def shapes_of(spec: Json) -> Shapes:
+    """Decide what is to be generated from a specification.
+
+    Args:
+        spec: A parsed OpenAPI 3.1 document.
+
+    Returns:
+        The classes and enums, in the order in which the specification names them.
+
+    Raises:
+        SpecificationError: A schema says something that no class can be made of.
+    """
+    selection = select(spec)
+    reader = _Reader(spec)
+    for name, kind in selection.items():
+        node = schemas(spec)[name]
+        if reader.enum_values(node) is not None:
+            reader.enum(name, node)
+        elif reader.is_object(node):
+            reader.class_(name, node, kind)
+    return reader.shapes
+
+
+class _Reader:
+    """One walk over a specification."""
+
+    def __init__(self, spec: Json) -> None:
+        self.spec = spec
+        self.shapes = Shapes()
+
+    # Whole schemas
+
+    def merged(self, node: Json, where: str) -> Json:
+        """A schema with its `allOf` and its references taken in."""
+        node = resolve(self.spec, node)
+        if "allOf" not in node:
+            return node
+        whole: Json = {"type": "object", "properties": {}, "required": []}
+        own = {key: value for key, value in node.items() if key != "allOf"}
+        for part in [*node["allOf"], own]:
+            merged = self.merged(part, where)
+            if merged.get("type", "object") != "object":
+                raise SpecificationError(f"{where}: allOf of something that is no object")
+            whole["properties"] |= merged.get("properties", {})
+            whole["required"] += [name for name in merged.get("required", []) if name not in whole["required"]]
+            whole |= {key: value for key, value in merged.items() if key not in ("properties", "required")}
+        return whole
+
+    def is_object(self, node: Json) -> bool:
+        """Whether a schema has named fields, and so becomes a class."""
+        node = resolve(self.spec, node)
+        return "properties" in node or any(self.is_object(part) for part in node.get("allOf", ()))
+
+    def enum_values(self, node: Json) -> tuple[str, ...] | None:
+        """The values of an enum, be it closed (`enum`) or open (`anyOf` of a closed one and a string)."""
+        node = resolve(self.spec, node)
+        if "enum" in node:
+            values = [value for value in node["enum"] if value is not None]
+            return tuple(values) if all(isinstance(value, str) for value in values) else None
+        options = [resolve(self.spec, option) for option in node.get("anyOf", ())]
+        if len(options) == 2 and {"type": "string"} in [_bare(option) for option in options]:
+            closed = [option for option in options if "enum" in option]
+            if closed:
+                return self.enum_values(closed[0])
+        return None
+
+    def enum(self, name: str, node: Json) -> str:
+        """Note an enum; the closed and the open schema of one name are one class."""
+        opened = name.removeprefix("Known")
+        pair = f"Known{opened}"
+        known = schemas(self.spec)
+        if name == pair and opened in known and self.enum_values(known[opened]) is not None:
+            name, node = opened, known[opened]
+        values = self.enum_values(node)
+        if not values:
+            raise SpecificationError(f"{name}: an enum without strings")
+        closed = next((resolve(self.spec, option) for option in node.get("anyOf", ()) if "$ref" in option), {})
+        text = node.get("description") or closed.get("description") or ""
+        self.shapes.enums.setdefault(name, EnumShape(name, text, values))
+        return name
+
+    def class_(self, name: str, node: Json, kind: Kind) -> None:
+        """Note a class, and those that it holds."""
+        known = self.shapes.classes.get(name)
+        if known is not None:
+            if known.kind != kind:
+                raise SpecificationError(f"{name}: both written and read; make it two schemas")
+            return
+        whole = self.merged(node, name)
+        required: list[str] = whole.get("required", [])
+        result = ClassShape(name, kind, whole.get("description", ""), {}, whole.get("x-thrive-bare"))
+        self.shapes.classes[name] = result
+        properties: dict[str, Json] = whole.get("properties", {})
+        for missing in set(required) - set(properties):
+            raise SpecificationError(f"{name}: requires {missing!r}, which it does not describe")
+        for wire, child in properties.items():
+            shape = self.shape(child, f"{name}.{wire}", kind, name + wire[:1].upper() + wire[1:])
+            text = _description(child)
+            evidence = str(child.get("x-thrive-evidence", "") if isinstance(child, dict) else "")  # pyright: ignore[reportUnnecessaryIsInstance] - a schema may be True
+            result.fields[wire] = FieldShape(shape, wire in required, text, evidence)
+        extra = whole.get("additionalProperties")
+        if isinstance(extra, dict) and extra:
+            if EXTRA in result.fields:
+                raise SpecificationError(f"{name}: has both typed additionalProperties and a field of that name")
+            mapping = {"type": "object", "additionalProperties": extra}
+            shape = self.shape(mapping, f"{name}.*", kind, name + "Extra")
+            text = "What else the object holds, by name."
+            result.fields[EXTRA] = FieldShape(shape, required=False, description=text)
+        if result.bare is not None and result.bare not in result.fields:
+            raise SpecificationError(f"{name}: x-thrive-bare names {result.bare!r}, which it does not have")
+
+    # Single values
+
+    def shape(self, node: Any, where: str, kind: Kind, suggestion: str) -> Shape:
+        """The type of a value.
+
+        Args:
+            node: Its schema.
+            where: The field, for errors.
+            kind: Whether the class that holds it is read or written.
+            suggestion: The name of the class, should one have to be made for it.
+        """
+        if node is True or node == {}:
+            return Shape({})
+        for keyword in _OTHER_KEYWORDS:
+            if keyword in node:
+                raise SpecificationError(f"{where}: the generator does not know {keyword!r}")
+        if "$ref" in node:
+            return self.referenced(node, where, kind, suggestion)
+        if "allOf" in node and len(node["allOf"]) == 1 and not node.get("properties"):
+            return self.shape(node["allOf"][0], where, kind, suggestion)
+        if "const" in node:
+            return Shape({"const": node["const"]}, check=Check("exactly", (repr(node["const"]),)))
+        if self.enum_values(node) is not None:
+            name = self.enum(suggestion, node)
+            nullable = None in node.get("enum", ()) or "null" in _types(node)
+            return self._enum_shape(name, kind, nullable=nullable)
+        options = node.get("anyOf") or node.get("oneOf")
+        if options:
+            return self.union(options, where, kind, suggestion)
+        if self.is_object(node) and "null" not in _types(node):
+            self.class_(suggestion, node, kind)
+            return self._class_shape(suggestion)
+        types = _types(node)
+        plain = [name for name in types if name != "null"]
+        if len(types) > 1:
+            return self.union([{**node, "type": name} for name in types], where, kind, suggestion)
+        if not plain:
+            return Shape({}, nullable="null" in types)
+        return self.single(plain[0], node, where, kind, suggestion)
+
+    def single(self, name: str, node: Json, where: str, kind: Kind, suggestion: str) -> Shape:
+        """A value of one JSON type."""
+        if name == "string":
+            simple: Json = {"type": "string"}
+            if node.get("format") in ("date", "date-time"):
+                simple["format"] = node["format"]
+            return Shape(simple, check=check_of(node))
+        if name in _NUMBERS or name == "boolean":
+            return Shape({"type": name}, check=check_of(node))
+        if name == "array":
+            each = self.shape(node.get("items", {}), f"{where}[]", kind, suggestion + "Item")
+            check = check_of(node, each.check.or_null() if each.nullable else each.check)
+            return Shape({"type": "array", "items": _with_null(each)}, check=check)
+        if name == "object":
+            if "properties" in node:
+                self.class_(suggestion, node, kind)
+                return self._class_shape(suggestion)
+            values = node.get("additionalProperties", True)
+            if values is False:
+                raise SpecificationError(f"{where}: an object that may hold nothing")
+            each = self.shape(values, f"{where}.*", kind, suggestion + "Value")
+            check = Check("mapping", (str(each.check.or_null() if each.nullable else each.check),))
+            simple = {"type": "object", "additionalProperties": _with_null(each) or True}
+            return Shape(simple, check=check)
+        raise SpecificationError(f"{where}: unknown type {name!r}")
+
+    def referenced(self, node: Json, where: str, kind: Kind, suggestion: str) -> Shape:
+        """A value whose schema has a name: a class, an enum, or an alias for something simpler."""
+        name = schema_name(node["$ref"])
+        target = resolve(self.spec, {"$ref": node["$ref"]})
+        if self.enum_values(target) is not None:
+            return self._enum_shape(self.enum(name, target), kind, nullable=None in target.get("enum", ()))
+        if self.is_object(target):
+            while "$ref" in (schema := schemas(self.spec).get(name, {})):  # a name for a name
+                name = schema_name(schema["$ref"])
+            self.class_(name, target, kind)
+            return self._class_shape(name)
+        return self.shape(target, where, kind, suggestion)
+
+    def union(self, options: Iterable[Any], where: str, kind: Kind, suggestion: str) -> Shape:
+        """A value of one of several types, null among them or not."""
+        found: list[Shape] = []
+        nullable = False
+        for option in options:
+            if option.get("type") == "null":
+                nullable = True
+                continue
+            shape = self.shape(option, where, kind, suggestion)
+            nullable = nullable or shape.nullable
+            if shape.schema not in [known.schema for known in found]:
+                found.append(shape)
+        found = self._without_bare_strings(found)
+        if not found:
+            return Shape({}, nullable=nullable)
+        if len(found) == 1:
+            return Shape(found[0].schema, nullable, found[0].check)
+        check = Check("either", tuple(str(shape.check) for shape in found))
+        return Shape({"anyOf": [shape.schema for shape in found]}, nullable, check)
+
+    def _without_bare_strings(self, found: list[Shape]) -> list[Shape]:
+        """Without the string that stands for an object of which only the id came."""
+        bare = any(
+            self.shapes.classes[schema_name(shape.schema["$ref"])].bare
+            for shape in found
+            if schema_name(shape.schema.get("$ref", "")) in self.shapes.classes
+        )
+        return [shape for shape in found if not (bare and shape.schema == {"type": "string"})]
+
+    def _class_shape(self, name: str) -> Shape:
+        return Shape(_ref(name), check=Check("nested", (name,)))
+
+    def _enum_shape(self, name: str, kind: Kind, *, nullable: bool) -> Shape:
+        # Whoever writes may give the plain string; whoever reads always gets the enum.
+        schema = _ref(name) if kind == "read" else {"anyOf": [_ref(name), {"type": "string"}]}
+        return Shape(schema, nullable, Check("choice", (name,)))
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _bare(node: Mapping[str, Any]) -> Json:
+    """A schema without what is said about it."""
+    return {key: value for key, value in node.items() if key != "description" and not key.startswith("x-")}
+
+
+def _types(node: Json) -> list[str]:
+    types = node.get("type", [])
+    return [types] if isinstance(types, str) else list(types)
+
+
+def _with_null(shape: Shape) -> Json:
+    return {"anyOf": [shape.schema, {"type": "null"}]} if shape.nullable and shape.schema else shape.schema
+
+
+def _description(node: Any) -> str:
+    return node.get("description", "") if isinstance(node, dict) else ""  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
