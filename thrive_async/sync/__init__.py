@@ -1,0 +1,32 @@
+"""Make audiences equal to lists: plan, guard, apply, report.
+
+A plan only reads, and says what would change; its guards refuse before the first write; applying it gives every
+planned change exactly one outcome.
+
+Example:
+    ```python
+    from thrive_async import sync
+
+    plan = await sync.plan_members(thrive, "sales-emea", desired)
+    print(plan)
+    report = await plan.apply(max_removals=0.10, journal="run.jsonl")
+    report.raise_for_failures()
+    ```
+"""
+
+from thrive_async.errors import GuardRefused, SyncError
+from thrive_async.sync.plan import Desired, MemberPlan, Strategy, plan_members, sync_members
+from thrive_async.sync.report import Outcome, Progress, SyncReport
+
+__all__ = [
+    "Desired",
+    "GuardRefused",
+    "MemberPlan",
+    "Outcome",
+    "Progress",
+    "Strategy",
+    "SyncError",
+    "SyncReport",
+    "plan_members",
+    "sync_members",
+]

@@ -1,0 +1,120 @@
+"""What stops a sync before its first write: pure checks, each with the figures and the option that lifts it."""
+
+import math
+from fractions import Fraction
+from typing import Final
+
+from thrive_async.errors import ConfigurationError, GuardRefused
+from thrive_async.models import Audience
+
+__all__ = ["DEFAULT_MAX_REMOVALS", "check_audience", "check_desired", "check_removals", "removal_limit"]
+
+DEFAULT_MAX_REMOVALS: Final = 0.10
+
+
+def removal_limit(max_removals: float | None, current: int) -> Fraction | None:
+    """Return how many removals are allowed; it need not be a whole number.
+
+    Args:
+        max_removals: A count (int), a fraction of the current members (float, 0.0 to 1.0), or None for no limit.
+        current: How many members there are now.
+
+    Returns:
+        The limit, exact (0.29 of 100 is 29, whatever floats make of it), or None for no limit.
+
+    Raises:
+        ConfigurationError: Neither a count nor a fraction.
+    """
+    if max_removals is None:
+        return None
+    if isinstance(max_removals, bool) or not isinstance(max_removals, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("max_removals must be a count (int), a fraction (float) or None")
+    if isinstance(max_removals, int):
+        if max_removals < 0:
+            raise ConfigurationError(f"max_removals must not be negative, got {max_removals}")
+        return Fraction(max_removals)
+    if math.isnan(max_removals) or not 0 <= max_removals <= 1:
+        raise ConfigurationError(
+            f"max_removals as a fraction must lie between 0.0 and 1.0, got {max_removals}; a count is an int"
+        )
+    return Fraction(str(max_removals)) * current
+
+
+def check_removals(
+    subject: str, removals: int, current: int, max_removals: float | None, what: str = "members"
+) -> None:
+    """Refuse more removals than allowed; at the limit is allowed.
+
+    Args:
+        subject: Whose members: the audience's name.
+        removals: How many the plan removes.
+        current: How many there are now.
+        max_removals: A count, a fraction of the current ones, or None for no guard.
+        what: What is removed, for the error.
+
+    Raises:
+        GuardRefused: The plan removes more.
+        ConfigurationError: `max_removals` is neither a count nor a fraction.
+    """
+    limit = removal_limit(max_removals, current)
+    if limit is None or removals <= limit:
+        return
+    share = f"{removals / current:.1%}" if current else "100%"
+    allowed = f"{math.floor(limit):,}"
+    if isinstance(max_removals, float):
+        allowed += f" ({max_removals:g} of them)"
+    raise GuardRefused(
+        f"{subject}: the plan removes {removals:,} of {current:,} {what} ({share}), max_removals allows {allowed}; "
+        f"nothing was changed. If this is meant, pass max_removals={removals} (or None for no limit)"
+    )
+
+
+def check_desired(subject: str, usable: int, unusable: int, *, allow_empty: bool) -> None:
+    """Refuse a desired list without one usable name.
+
+    Args:
+        subject: Whose list: the audience's name.
+        usable: How many people the list names.
+        unusable: How many entries are blank or impossible.
+        allow_empty: Whether an empty list is meant.
+
+    Raises:
+        GuardRefused: Nobody is named, and that was not said to be meant.
+    """
+    if usable or allow_empty:
+        return
+    found = f"{unusable:,} entries, none of them usable" if unusable else "empty"
+    raise GuardRefused(
+        f"{subject}: the desired list is {found}, so everybody would be removed; nothing was changed. "
+        "If this is meant, pass allow_empty=True"
+    )
+
+
+def check_audience(subject: str, audience: Audience) -> None:
+    """Refuse an audience whose members the API cannot change.
+
+    Args:
+        subject: The audience's name as the caller wrote it.
+        audience: The audience as Thrive has it.
+
+    Raises:
+        GuardRefused: It is smart, or was not made through the API.
+    """
+    if audience.type == "smart":
+        raise GuardRefused(
+            f"{subject} is a smart audience: its rules choose its members, so nothing was changed. "
+            "No option lifts this: sync a manual audience, or change the rules in Thrive"
+        )
+    if audience.api_controlled is False:
+        raise GuardRefused(
+            f"{subject} is not API-controlled, so its members can only be changed in Thrive; nothing was changed. "
+            "No option lifts this: create an audience through the API (create_missing= of sync_audiences) and sync that"
+        )
+
+
+def missing_audience(subject: str) -> GuardRefused:
+    """Return the refusal of an audience that does not exist."""
+    return GuardRefused(
+        f"{subject}: there is no such audience, so nothing was changed. "
+        "Check the reference, or create it (create_missing= of sync_audiences)"
+    )

@@ -1,0 +1,279 @@
+"""Who of the desired people is a member already: pure, and about as fast as two dictionaries allow.
+
+A desired name is an id, a ref or an e-mail address; which of them, nobody says. Ids and refs match as they are
+written, e-mail addresses and 24-digit hexadecimal ids in any case. A name that fits two members is ambiguous: it is
+listed, nothing is sent for it, and none of the people it may mean is removed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from thrive_async.models import AudienceMember
+
+__all__ = ["Match", "Matcher", "clean", "folded", "is_object_id", "newcomer_key"]
+
+_CLASH: Final = -1
+_LONGEST_NAME: Final = 1_000
+# Control characters, lone surrogates, line and paragraph separators.
+_IMPOSSIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
+# What spreadsheets and exports leave around a value beside white space: byte order mark, zero-width characters.
+_INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
+_EDGES: Final = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Match:
+    """What a comparison of members with desired names came to.
+
+    Attributes:
+        to_add: Names that fit no member, as written but for white space at their ends, each person once.
+        to_remove: Members that no name fits.
+        staying: The ids of the members that a name fits.
+        duplicates: Names of somebody who had been named before.
+        rejected: Pairs of what was written and why it cannot be a name.
+        ambiguous: Names that fit two members or more, with the ids of those.
+        protected: The ids of the members that only an ambiguous name fits: neither desired nor to be removed.
+        doubtful: Ids of members to be removed who differ from a newcomer only in how a name is written (`E-1` and
+            `e-1`), with that newcomer's name: they may be one person to Thrive.
+    """
+
+    to_add: tuple[str, ...]
+    to_remove: tuple[AudienceMember, ...]
+    staying: tuple[str, ...]
+    duplicates: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...]
+    ambiguous: Mapping[str, tuple[str, ...]]
+    protected: tuple[str, ...]
+    doubtful: Mapping[str, str]
+
+
+def clean(value: object) -> tuple[str, str | None]:
+    """Return a desired name without what surrounds it, and why it cannot be a name, if it cannot.
+
+    Args:
+        value: One entry of a desired list, as it came.
+
+    Returns:
+        The name and None, or what was written and the reason: ``"blank"``, or what is impossible about it.
+    """
+    if not isinstance(value, str):
+        if value is None:
+            return "", "blank"
+        return repr(value)[:_LONGEST_NAME], f"not text but {type(value).__name__}"
+    name = _EDGES.sub("", value)
+    if not name:
+        return value, "blank"
+    if len(name) > _LONGEST_NAME:
+        return name[:_LONGEST_NAME], f"longer than {_LONGEST_NAME:,} characters"
+    if not name.isprintable() and any(unicodedata.category(char) in _IMPOSSIBLE for char in name):
+        return name, "holds a line break, a control character or broken text"
+    return name, None
+
+
+def is_object_id(name: str) -> bool:
+    """Return whether a name looks like one of Thrive's ids: 24 hexadecimal digits."""
+    return _OBJECT_ID.fullmatch(name) is not None
+
+
+def newcomer_key(name: str) -> str:
+    """Return what two names of one newcomer have in common: e-mail addresses and ids are compared in lower case."""
+    return name.lower() if "@" in name or is_object_id(name) else name
+
+
+def folded(name: str) -> str:
+    """Return what remains of a name without case, width and the many ways to write one letter.
+
+    Two names with the same remains are not taken for one person, but for a doubt.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+class Matcher:
+    """Matches desired names with members, in one pass over each.
+
+    Args:
+        members: The members as read, each once.
+    """
+
+    def __init__(self, members: Sequence[AudienceMember]) -> None:
+        self._members = members
+        self._seen = bytearray(len(members))
+        self._exact: dict[str, int] = {}
+        self._emails: dict[str, int] = {}
+        self._exact_clashes: dict[str, set[int]] = {}
+        self._email_clashes: dict[str, set[int]] = {}
+        self._newcomers: dict[str, str] = {}
+        self._duplicates: list[str] = []
+        self._rejected: list[tuple[str, str]] = []
+        self._ambiguous: dict[str, set[int]] = {}
+        self._also: dict[str, int] = {}
+        self._index()
+
+    def _index(self) -> None:
+        exact, emails = self._exact, self._emails
+        odd_email = False
+        for place, member in enumerate(self._members):
+            user_id, reference, email = member.user_id, member.reference, member.email
+            if exact.setdefault(user_id, place) != place:
+                _clash(exact, self._exact_clashes, user_id, place)
+            if reference and exact.setdefault(reference, place) != place:
+                _clash(exact, self._exact_clashes, reference, place)
+            if email:
+                lower = email.lower()
+                if emails.setdefault(lower, place) != place:
+                    _clash(emails, self._email_clashes, lower, place)
+                odd_email = odd_email or "@" not in lower
+        # One person's ref may be another's e-mail address. Only names that could be both are looked at.
+        for name in list(exact):
+            if odd_email or "@" in name:
+                self._cross(name)
+
+    def _cross(self, name: str) -> None:
+        lower = name.lower()
+        by_name, by_email = self._exact[name], self._emails.get(lower)
+        if by_email is None or (by_email == by_name != _CLASH):
+            return
+        people = {place for place in (by_name, by_email) if place != _CLASH}
+        people |= self._exact_clashes.get(name, set()) | self._email_clashes.get(lower, set())
+        self._exact_clashes[name] = people
+        self._exact[name] = _CLASH
+
+    def feed(self, names: Iterable[object]) -> None:
+        """Match some more desired names.
+
+        Args:
+            names: Entries as they came; what cannot be a name is listed in `Match.rejected`.
+        """
+        exact_get, emails_get = self._exact.get, self._emails.get
+        seen, duplicate = self._seen, self._duplicates.append
+        for name in names:
+            if type(name) is not str:
+                self._feed_odd(name)
+                continue
+            place = exact_get(name)
+            if place is None:
+                place = emails_get(name.lower())
+                if place is None:
+                    self._feed_odd(name)
+                    continue
+            if place == _CLASH:
+                self._feed_clash(name)
+            elif seen[place]:
+                duplicate(name)
+            else:
+                seen[place] = 1
+
+    def _feed_odd(self, value: object) -> None:
+        # Whatever is not the name of a member letter for letter: white space around it, a newcomer, no name at all.
+        name, reason = clean(value)
+        if reason is not None:
+            self._rejected.append((name, reason))
+            return
+        key = newcomer_key(name)
+        place = self._also.get(key)
+        if place is None:
+            place = self._exact.get(name)
+        if place is None:
+            place = self._emails.get(name.lower())
+        if place is None and is_object_id(name):
+            place = self._owner_of_id(key)
+        if place == _CLASH:
+            self._feed_clash(name)
+        elif place is not None:
+            if self._seen[place]:
+                self._duplicates.append(name)
+            self._seen[place] = 1
+        elif key in self._newcomers:
+            self._duplicates.append(name)
+        else:
+            self._newcomers[key] = name
+
+    def _owner_of_id(self, user_id: str) -> int | None:
+        place = self._exact.get(user_id)
+        people = [] if place is None else self._exact_clashes[user_id] if place == _CLASH else [place]
+        return next((at for at in people if self._members[at].user_id == user_id), None)
+
+    def _feed_clash(self, name: str) -> None:
+        if name in self._ambiguous:
+            self._duplicates.append(name)
+            return
+        people = self._exact_clashes.get(name)
+        self._ambiguous[name] = self._email_clashes[name.lower()] if people is None else people
+
+    @property
+    def newcomers(self) -> tuple[str, ...]:
+        """The names that fit no member, so far."""
+        return tuple(self._newcomers.values())
+
+    def same_person(self, names: Sequence[str], user_id: str) -> None:
+        """Take note that some newcomers' names are of one user, so that the person counts once.
+
+        Args:
+            names: Newcomers' names, in the order they were desired.
+            user_id: The user's id; where that is a member, the names are the member's.
+        """
+        place = self._exact.get(user_id, _CLASH)
+        first, *others = names
+        if place != _CLASH:
+            del self._newcomers[newcomer_key(first)]
+            if self._seen[place]:
+                self._duplicates.append(first)
+            self._seen[place] = 1
+            self._also[newcomer_key(first)] = place
+        for name in others:
+            del self._newcomers[newcomer_key(name)]
+            self._duplicates.append(name)
+
+    def ambiguous_newcomer(self, name: str) -> None:
+        """Take note that a newcomer's name fits two users: nothing is sent for it."""
+        del self._newcomers[newcomer_key(name)]
+        self._ambiguous[name] = set()
+
+    def result(self, ambiguous_users: Mapping[str, tuple[str, ...]] | None = None) -> Match:
+        """Return what the comparison came to.
+
+        Args:
+            ambiguous_users: For names given to `ambiguous_newcomer`, the ids of the users they fit.
+        """
+        members, seen = self._members, self._seen
+        spared = {place for people in self._ambiguous.values() for place in people if not seen[place]}
+        ambiguous = {
+            name: tuple(members[place].user_id for place in sorted(people)) for name, people in self._ambiguous.items()
+        }
+        to_add = tuple(self._newcomers.values())
+        to_remove = tuple(member for place, member in enumerate(members) if not seen[place] and place not in spared)
+        return Match(
+            to_add=to_add,
+            to_remove=to_remove,
+            staying=tuple(member.user_id for place, member in enumerate(members) if seen[place]),
+            duplicates=tuple(self._duplicates),
+            rejected=tuple(self._rejected),
+            ambiguous={**ambiguous, **(ambiguous_users or {})},
+            protected=tuple(members[place].user_id for place in sorted(spared)),
+            doubtful=_doubtful(to_add, to_remove),
+        )
+
+
+def _doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dict[str, str]:
+    if not to_add or not to_remove:
+        return {}
+    newcomers = {folded(name): name for name in to_add}
+    doubtful: dict[str, str] = {}
+    for member in to_remove:
+        for name in (member.reference, member.email, member.user_id):
+            if name and (newcomer := newcomers.get(folded(name))) is not None:
+                doubtful[member.user_id] = newcomer
+    return doubtful
+
+
+def _clash(names: dict[str, int], clashes: dict[str, set[int]], name: str, place: int) -> None:
+    people = clashes.setdefault(name, set())
+    people.add(place)
+    if names[name] != _CLASH:
+        people.add(names[name])
+        names[name] = _CLASH

@@ -1,0 +1,408 @@
+"""The plan of a member sync: what would change, and why nothing else would."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, Literal, Self
+
+import attrs
+
+from thrive_async.client import ThriveClient
+from thrive_async.errors import ConfigurationError, SyncError
+from thrive_async.models import AudienceMember
+from thrive_async.sync import saved
+from thrive_async.sync.apply import apply_members
+from thrive_async.sync.batches import calls_needed
+from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
+from thrive_async.sync.matching import Match, Matcher
+from thrive_async.sync.newcomers import recognise
+from thrive_async.sync.reading import audience_or_refusal, read_members
+from thrive_async.sync.report import SyncReport
+from thrive_async.sync.run import OnProgress
+
+__all__ = ["Desired", "MemberPlan", "Strategy", "plan_members", "sync_members"]
+
+Desired = Iterable[str] | AsyncIterable[str]
+Strategy = Literal["diff", "rebuild"]
+# Names matched before others on the loop get their turn: some 5 ms.
+_AT_ONCE: Final = 10_000
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class MemberPlan:
+    """What a sync of an audience's members would change; made by `plan_members`.
+
+    `print(plan)` gives the counts in one line, `repr` too; the names are on the attributes.
+
+    Attributes:
+        audience: The audience as the caller named it.
+        audience_id: Its id; what is written goes there.
+        to_add: Names that fit no member, as desired, each person once.
+        to_remove: Members that no name fits.
+        staying: The ids of the members who are desired.
+        kept: How many members are neither desired nor removed: those whom only an ambiguous name fits, and with
+            `removals=False` everybody who is not desired.
+        duplicates: Names of people who had been named before.
+        rejected: Pairs of what was written and why it cannot be a name; nothing is sent for them.
+        ambiguities: Names that fit two people, with the ids of those: nobody is added for such a name, and nobody
+            whom it may mean is removed.
+        doubtful: Members to be removed, by id, who differ only in how a name is written from somebody to be added.
+            They are removed only once the member list shows that the newcomer is somebody else.
+        removals: Whether the plan removes anybody.
+        made_at: When it was made.
+        report: What became of it, once applied, also after a cancel; None before.
+    """
+
+    audience: str
+    audience_id: str
+    to_add: tuple[str, ...]
+    to_remove: tuple[AudienceMember, ...]
+    staying: tuple[str, ...]
+    kept: int = 0
+    duplicates: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+    ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    removals: bool = True
+    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    report: SyncReport | None = None
+    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
+    _applying: bool = attrs.field(default=False, init=False)
+
+    @property
+    def unchanged(self) -> int:
+        """How many desired people are members already."""
+        return len(self.staying)
+
+    @property
+    def current(self) -> int:
+        """How many members there were."""
+        return len(self.staying) + len(self.to_remove) + self.kept
+
+    @property
+    def ambiguous(self) -> tuple[str, ...]:
+        """The names that fit two people."""
+        return tuple(self.ambiguities)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.to_add and not self.to_remove
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How many writes each strategy needs, without failures: ``{"diff": 24, "rebuild": 12}``."""
+        may_replace = self.removals and not self.kept and not self.doubtful
+        return calls_needed(
+            add=len(self.to_add), remove=len(self.to_remove), staying=len(self.staying), may_replace=may_replace
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what the plan would do, to tell it from others; the journal opens with it."""
+        return saved.fingerprint(self._content())
+
+    def __str__(self) -> str:
+        blank = sum(1 for _written, reason in self.rejected if reason == "blank")
+        notes = [
+            _noted(len(self.duplicates), "duplicate", "duplicates"),
+            _noted(blank, "blank", "blanks"),
+            _noted(len(self.rejected) - blank, "rejected", "rejected"),
+            _noted(len(self.ambiguities), "ambiguous", "ambiguous"),
+            _noted(self.kept, "other kept", "others kept"),
+        ]
+        noted = ", ".join(note for note in notes if note)
+        line = f"{self.audience}: +{len(self.to_add):,} -{len(self.to_remove):,} ={self.unchanged:,}"
+        return f"{line} ({noted})" if noted else line
+
+    def __repr__(self) -> str:
+        return f"<MemberPlan {self}>"
+
+    async def apply(
+        self,
+        *,
+        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        on_progress: OnProgress | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        strategy: Strategy = "diff",
+        verify: bool = False,
+    ) -> SyncReport:
+        """Make the planned changes: additions in hundreds, then removals one by one, as many at once as the client may.
+
+        Nobody who stays is ever out. Every planned change ends in exactly one of the report's `added`, `removed`,
+        `failed` and `not_attempted`; the report is returned also when an error stopped the run (its `cause`), so call
+        `raise_for_failures` on it, or look. A batch that Thrive refuses is split until the person at fault stands
+        alone. An answer that stays lost is not guessed: the members are read again at the end.
+
+        A cancel lets each request under way finish (for ten seconds at most), sends no other, and leaves the report
+        on `plan.report`. To go on after a cancel or a crash, make the plan again.
+
+        Args:
+            max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), or None
+                for no guard.
+            on_progress: Called with a `Progress` after each answer, on the event loop.
+            journal: A file to append a line per outcome to, as it happens; see `thrive_async.sync.journal`. If its
+                latest run of this audience was killed, what became of that run's people is found out first.
+            strategy: ``"diff"``, or ``"rebuild"``: replace the whole list by its first hundred and add the rest in
+                hundreds, where that needs fewer requests (see `calls`), else as ``"diff"``. What that costs: between
+                the replacement and their addition, members who stay are out of the audience, may lose its assignments
+                and learning for that time, and if the run dies in between they stay out until the next one. Members
+                who joined after the plan was made are removed.
+            verify: Read the members again at the end and list what differs from the report in its `differences`.
+
+        Returns:
+            What became of every planned change.
+
+        Raises:
+            GuardRefused: More removals than allowed; nothing was sent.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
+            OSError: The journal cannot be written; the report is on the plan.
+
+        Example:
+            ```python
+            plan = await sync.plan_members(thrive, "sales-emea", desired)
+            report = await plan.apply(max_removals=50, journal="run.jsonl")
+            report.raise_for_failures()
+            ```
+        """
+        if self._thrive is None:
+            raise SyncError("this plan was loaded without a client: load it with one to apply it")
+        if self._applying:
+            raise SyncError(f"{self.audience}: this plan was applied before: make it again to go on")
+        if strategy not in ("diff", "rebuild"):
+            raise ConfigurationError('strategy must be "diff" or "rebuild"')
+        check_removals(self.audience, len(self.to_remove), self.current, max_removals)
+        self._applying = True
+        rebuild = strategy == "rebuild" and self.calls["rebuild"] < self.calls["diff"]
+        return await apply_members(
+            self._thrive, self, on_progress=on_progress, journal=journal, rebuild=rebuild, verify=verify
+        )
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "audience": self.audience,
+            "audience_id": self.audience_id,
+            "removals": self.removals,
+            "to_add": self.to_add,
+            "to_remove": [[member.user_id, member.reference, member.email] for member in self.to_remove],
+            "staying": self.staying,
+            "kept": self.kept,
+            "duplicates": self.duplicates,
+            "rejected": self.rejected,
+            "ambiguities": dict(self.ambiguities),
+            "doubtful": dict(self.doubtful),
+        }
+
+    def to_json(self) -> str:
+        """Return the plan as JSON. It holds people's identifiers."""
+        return saved.to_json("members", self._content(), self.made_at)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to a file that only its owner can read.
+
+        Args:
+            path: The file; replaced if it exists.
+        """
+        saved.write(path, self.to_json())
+
+    @classmethod
+    def from_json(cls, text: str | bytes, thrive: ThriveClient | None = None) -> Self:
+        """Make a plan of what `to_json` returned.
+
+        Args:
+            text: The JSON.
+            thrive: The client to apply it with; None only to look at it.
+
+        Raises:
+            ConfigurationError: It is no plan, or was changed since it was saved.
+        """
+        content, made_at = saved.from_json("members", text)
+        try:
+            return cls(
+                audience=content["audience"],
+                audience_id=content["audience_id"],
+                removals=content["removals"],
+                to_add=tuple(content["to_add"]),
+                to_remove=tuple(
+                    AudienceMember(user_id=user_id, reference=reference, email=email)
+                    for user_id, reference, email in content["to_remove"]
+                ),
+                staying=tuple(content["staying"]),
+                kept=content["kept"],
+                duplicates=tuple(content["duplicates"]),
+                rejected=tuple((written, reason) for written, reason in content["rejected"]),
+                ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
+                doubtful=content["doubtful"],
+                made_at=made_at,
+                thrive=thrive,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise saved.no_plan() from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], thrive: ThriveClient | None = None) -> Self:
+        """Read a plan that `save` wrote.
+
+        Args:
+            path: The file.
+            thrive: The client to apply it with; None only to look at it.
+
+        Raises:
+            ConfigurationError: It is no plan, or was changed since it was saved.
+            OSError: It cannot be read.
+        """
+        return cls.from_json(saved.read(path), thrive)
+
+
+def _noted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}" if count else ""
+
+
+async def plan_members(
+    thrive: ThriveClient,
+    audience: str,
+    desired: Desired,
+    *,
+    removals: bool = True,
+    allow_empty: bool = False,
+) -> MemberPlan:
+    """Compare an audience's members with who should be in it. Only reads.
+
+    People match by id, ref or e-mail address, whatever the mixture; e-mail addresses in any case. Newcomers who are
+    named in several ways are looked up, so that a person under two names is added once.
+
+    Args:
+        thrive: The client.
+        audience: The audience's id or reference.
+        desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses.
+        removals: Whether who is not desired is to be removed; False only adds.
+        allow_empty: Whether a list without one usable name is meant.
+
+    Returns:
+        The plan; `print` it, look at it, `apply` it.
+
+    Raises:
+        GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
+        SyncError: The member list changed during every reading.
+        TypeError: `desired` is a lone string, or no iterable.
+        ThriveError: Thrive refused, or could not be reached.
+
+    Example:
+        ```python
+        plan = await sync.plan_members(thrive, "sales-emea", ["ada@example.com", "E-1002"])
+        print(plan)  # sales-emea: +1 -18 =1
+        ```
+    """
+    check_is_list(desired)
+    found = await audience_or_refusal(thrive, audience)
+    check_audience(audience, found)
+    members = await read_members(thrive, audience, found.id)
+    match = await matched(thrive, members, desired)
+    return planned(thrive, audience, found.id, len(members), match, removals=removals, allow_empty=allow_empty)
+
+
+def check_is_list(desired: object) -> None:
+    """Refuse a lone string, which would be taken apart letter by letter, and what cannot be walked.
+
+    Raises:
+        TypeError: It is one of these.
+    """
+    if isinstance(desired, str | bytes | bytearray) or not isinstance(desired, Iterable | AsyncIterable):
+        raise TypeError(f"desired must be an iterable or async iterable of names, not a lone {type(desired).__name__}")
+
+
+async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
+    """Match desired names with members, giving way to others on the loop now and then."""
+    matcher = Matcher(members)
+    if isinstance(desired, AsyncIterable):
+        heap: list[object] = []
+        async for name in desired:
+            heap.append(name)
+            if len(heap) >= _AT_ONCE:
+                matcher.feed(heap)
+                heap.clear()
+        matcher.feed(heap)
+    else:
+        names = iter(desired)
+        while heap := list[object](islice(names, _AT_ONCE)):
+            matcher.feed(heap)
+            await asyncio.sleep(0)
+    ambiguous = await recognise(thrive, matcher)
+    return matcher.result(ambiguous)
+
+
+def planned(
+    thrive: ThriveClient,
+    audience: str,
+    audience_id: str,
+    current: int,
+    match: Match,
+    *,
+    removals: bool,
+    allow_empty: bool,
+) -> MemberPlan:
+    """Make a plan of a comparison.
+
+    Raises:
+        GuardRefused: Nobody is desired.
+    """
+    usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
+    check_desired(audience, usable, len(match.rejected), allow_empty=allow_empty)
+    to_remove = match.to_remove if removals else ()
+    return MemberPlan(
+        audience=audience,
+        audience_id=audience_id,
+        to_add=match.to_add,
+        to_remove=to_remove,
+        staying=match.staying,
+        kept=current - len(match.staying) - len(to_remove),
+        duplicates=match.duplicates,
+        rejected=match.rejected,
+        ambiguities=match.ambiguous,
+        doubtful=match.doubtful if removals else {},
+        removals=removals,
+        thrive=thrive,
+    )
+
+
+async def sync_members(
+    thrive: ThriveClient,
+    audience: str,
+    desired: Desired,
+    *,
+    removals: bool = True,
+    allow_empty: bool = False,
+    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    on_progress: OnProgress | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    strategy: Strategy = "diff",
+    verify: bool = False,
+) -> SyncReport:
+    """Make an audience's members equal to a list: `plan_members` and `MemberPlan.apply` in one.
+
+    Args:
+        thrive: The client.
+        audience: The audience's id or reference.
+        desired: Who should be a member.
+        removals: Whether who is not desired is to be removed.
+        allow_empty: Whether a list without one usable name is meant.
+        max_removals: As for `MemberPlan.apply`.
+        on_progress: As for `MemberPlan.apply`.
+        journal: As for `MemberPlan.apply`.
+        strategy: As for `MemberPlan.apply`.
+        verify: As for `MemberPlan.apply`.
+
+    Returns:
+        What became of every planned change; call `raise_for_failures` on it.
+
+    Raises:
+        GuardRefused: A guard refused; nothing was changed.
+        ThriveError: The plan could not be made.
+    """
+    plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
+    return await plan.apply(
+        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+    )

@@ -1,0 +1,107 @@
+"""Reading who is in an audience, so that no plan is ever made from a torn list."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from thrive_async.client import ThriveClient
+from thrive_async.errors import NotFoundError, SyncError
+from thrive_async.models import Audience, AudienceMember
+from thrive_async.pagination import Paginator
+from thrive_async.sync.guards import missing_audience
+from thrive_async.sync.matching import is_object_id
+
+__all__ = ["Present", "audience_or_refusal", "read_members", "read_whole"]
+
+T = TypeVar("T")
+_READINGS: Final = 5
+_PAUSE: Final = 0.25
+
+
+async def read_whole(what: str, paginator: Paginator[T], identity: Callable[[T], str]) -> list[T]:
+    """Read a list that may change meanwhile; read it again if it did.
+
+    A list is torn if its total changes between pages, if an id comes twice, or if other than the total came. It is
+    read five times at most, with growing pauses.
+
+    Args:
+        what: What is read, for the error: ``"sales-emea: the member list"``.
+        paginator: The list.
+        identity: Returns an item's id.
+
+    Raises:
+        SyncError: It changed during every reading.
+        ThriveError: A page could not be had.
+    """
+    for reading in range(_READINGS):
+        if reading:
+            await asyncio.sleep(_PAUSE * 2**reading)
+        items: list[T] = []
+        totals: set[int] = set()
+        async with aclosing(paginator.pages()) as pages:
+            async for page in pages:
+                items += page.items
+                if page.total_results is not None:
+                    totals.add(page.total_results)
+                if len(totals) > 1:
+                    break
+        whole = not totals or totals == {len(items)}
+        if whole and len({identity(item) for item in items}) == len(items):
+            return items
+    raise SyncError(
+        f"{what} changed during each of {_READINGS} readings, so no plan was made of it and nothing was changed: "
+        "try again when nobody else is changing it"
+    )
+
+
+async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> list[AudienceMember]:
+    """Read the members of an audience, each once.
+
+    Args:
+        thrive: The client.
+        subject: The audience's name as the caller wrote it, for errors.
+        audience_id: The audience's id.
+
+    Raises:
+        SyncError: The list changed during every reading.
+        ThriveError: A page could not be had.
+    """
+    members = thrive.audiences.members.list(audience_id)
+    return await read_whole(f"{subject}: the member list", members, lambda member: member.user_id)
+
+
+async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:
+    """Get an audience by id or reference.
+
+    Raises:
+        GuardRefused: There is none.
+        ThriveError: It could not be had.
+    """
+    try:
+        return await thrive.audiences.get(name)
+    except NotFoundError as error:
+        raise missing_audience(name) from error
+
+
+class Present:
+    """Answers whether a name or an id is among members that were read.
+
+    Args:
+        members: The members.
+    """
+
+    def __init__(self, members: list[AudienceMember]) -> None:
+        self.ids = {member.user_id for member in members}
+        self._references = {member.reference for member in members if member.reference}
+        self._emails = {member.email.lower() for member in members if member.email}
+
+    def has(self, name: str) -> bool:
+        """Return whether a member has this id, ref or e-mail address."""
+        lower = name.lower()
+        return (
+            name in self.ids
+            or name in self._references
+            or lower in self._emails
+            or (is_object_id(name) and lower in self.ids)
+        )

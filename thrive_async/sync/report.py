@@ -1,0 +1,260 @@
+"""What became of every planned change, and the accounting that makes it add up."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+import attrs
+
+from thrive_async.errors import APIError, SyncError, ThriveError
+
+__all__ = ["Action", "Change", "Ledger", "Outcome", "Progress", "SyncReport", "described"]
+
+Action = Literal["add", "remove", "create", "update", "suspend"]
+_DONE_AS: Final[Mapping[str, str]] = {
+    "add": "added",
+    "create": "added",
+    "update": "changed",
+    "remove": "removed",
+    "suspend": "removed",
+}
+_LONGEST_REASON: Final = 500
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one planned change.
+
+    Attributes:
+        action: ``"add"`` or ``"remove"``; in a plan for users ``"create"``, ``"update"`` or ``"suspend"``; a manager
+            whose permissions change is an ``"update"``.
+        reference: The name as desired; for the removal of a member the member's id.
+        reason: Why it failed, was not attempted, or why it counts as done although Thrive did not say so; else None.
+    """
+
+    action: str
+    reference: str = attrs.field(repr=False)
+    reason: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far an apply is.
+
+    Attributes:
+        done: Changes that have their outcome, failures included.
+        total: Changes planned.
+        failed: Changes that failed so far.
+        rate: Changes per second since the start.
+        remaining_seconds: An estimate from the requests that are left; None before the first answer.
+    """
+
+    done: int
+    total: int
+    failed: int
+    rate: float
+    remaining_seconds: float | None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SyncReport:
+    """What became of every planned change: each is in exactly one of five tuples.
+
+    Its repr and text show counts only; the outcomes hold the people's identifiers.
+
+    Attributes:
+        subject: The audience's name as the caller wrote it, or ``"users"``.
+        run: The id of this apply, as in the journal.
+        added: Members or managers added, users created.
+        changed: Managers or users updated; always empty for members.
+        removed: Members or managers removed, users suspended. Who was gone already counts.
+        failed: Refused by Thrive, or without a known outcome, with the reason.
+        not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
+        differences: What `verify=True` found to differ from this report: ``"add"`` for who should be a member and is
+            not, ``"remove"`` for who should not be and is. None if it was not verified.
+        cause: What stopped the run before its end: an error that would have met every further request. None if
+            nothing did.
+    """
+
+    subject: str
+    run: str
+    added: tuple[Outcome, ...] = ()
+    changed: tuple[Outcome, ...] = ()
+    removed: tuple[Outcome, ...] = ()
+    failed: tuple[Outcome, ...] = ()
+    not_attempted: tuple[Outcome, ...] = ()
+    differences: tuple[Outcome, ...] | None = None
+    cause: BaseException | None = None
+
+    @property
+    def audience(self) -> str:
+        """The audience's name as the caller wrote it."""
+        return self.subject
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything planned was done and, if it was verified, found so."""
+        return not (self.failed or self.not_attempted or self.differences or self.cause)
+
+    @property
+    def planned(self) -> int:
+        """How many changes there are in all."""
+        return sum(map(len, (self.added, self.changed, self.removed, self.failed, self.not_attempted)))
+
+    def raise_for_failures(self) -> None:
+        """Raise if anything failed, was not attempted, or was found to differ.
+
+        Raises:
+            SyncError: With the figures as text and this report as `.report`; its `__cause__` is what stopped the run.
+        """
+        if self.ok:
+            return
+        parts: list[str] = []
+        if self.failed:
+            parts.append(f"{len(self.failed):,} failed")
+        if self.not_attempted:
+            parts.append(f"{len(self.not_attempted):,} not attempted")
+        if self.differences:
+            parts.append(f"{len(self.differences):,} found to differ afterwards")
+        stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
+        figures = ", ".join(parts) or "nothing failed"
+        raise SyncError(
+            f"{self.subject}: of {self.planned:,} planned changes {figures}{stopped}", report=self
+        ) from self.cause
+
+    def __str__(self) -> str:
+        counts = [f"{len(self.added):,} added"]
+        if self.changed:
+            counts.append(f"{len(self.changed):,} changed")
+        counts.append(f"{len(self.removed):,} removed")
+        counts.append(f"{len(self.failed):,} failed")
+        counts.append(f"{len(self.not_attempted):,} not attempted")
+        if self.differences is not None:
+            counts.append(f"{len(self.differences):,} found to differ")
+        stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
+        return f"{self.subject}: {', '.join(counts)}{stopped}"
+
+    def __repr__(self) -> str:
+        return f"<SyncReport {self}>"
+
+
+def _kind(cause: BaseException | None) -> str:
+    return f"{type(cause).__name__} ({cause.status})" if isinstance(cause, APIError) else type(cause).__name__
+
+
+def described(error: BaseException) -> str:
+    """Return the reason of an outcome in one line: Thrive's words where there are some, else the error's.
+
+    The words are not masked: the report is about exactly these people. It never goes into a log or an error text.
+    """
+    words: object = error.message if isinstance(error, APIError) else None
+    if words:
+        text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False, default=str)
+    else:
+        text = str(error) if isinstance(error, ThriveError) else type(error).__name__
+    text = " ".join(text.split())
+    if isinstance(error, APIError):
+        text = f"{error.status}: {text}"
+    return text[:_LONGEST_REASON]
+
+
+@attrs.frozen
+class Change:
+    """One planned change.
+
+    Attributes:
+        action: What is to be done.
+        reference: To whom, as in the outcome.
+        restores: Whether it is no change of the plan, but puts a member back whom a rebuild may take out: it counts
+            only if it does not succeed.
+    """
+
+    action: Action
+    reference: str
+    restores: bool = False
+
+
+class Ledger:
+    """Holds the outcome of every planned change: each is settled once, and what never is was not attempted."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self.changes = tuple(changes)
+        self._outcomes: list[tuple[bool, str | None] | None] = [None] * len(self.changes)
+        self.settled = 0
+        self.failures = 0
+
+    @property
+    def total(self) -> int:
+        """How many changes there are."""
+        return len(self.changes)
+
+    def is_open(self, index: int) -> bool:
+        """Return whether a change has no outcome yet."""
+        return self._outcomes[index] is None
+
+    def settle(self, index: int, *, done: bool, reason: str | None = None) -> str:
+        """Give a change its outcome.
+
+        Args:
+            index: Which change.
+            done: Whether it was done, or failed.
+            reason: Why it failed, or why it counts as done.
+
+        Returns:
+            The outcome as the journal calls it: ``"added"``, ``"changed"``, ``"removed"`` or ``"failed"``.
+
+        Raises:
+            RuntimeError: It has one already: the accounting would not add up.
+        """
+        if self._outcomes[index] is not None:
+            raise RuntimeError("a planned change was given two outcomes")
+        self._outcomes[index] = (done, reason)
+        self.settled += 1
+        self.failures += not done
+        return _DONE_AS[self.changes[index].action] if done else "failed"
+
+    def open_changes(self) -> list[Change]:
+        """Return the changes without an outcome."""
+        return [change for change, outcome in zip(self.changes, self._outcomes, strict=True) if outcome is None]
+
+    def report(
+        self,
+        subject: str,
+        run: str,
+        *,
+        not_attempted: str | None,
+        cause: BaseException | None,
+        differences: tuple[Outcome, ...] | None = None,
+        count_restores: bool = False,
+    ) -> SyncReport:
+        """Sum up.
+
+        Args:
+            subject: Whose report.
+            run: The id of the apply.
+            not_attempted: The reason given for changes without an outcome.
+            cause: What stopped the run, if anything.
+            differences: What verifying found.
+            count_restores: Whether members who stay have been taken out for a while, so that those who could not be
+                put back are part of the report.
+        """
+        heaps: dict[str, list[Outcome]] = {
+            name: [] for name in ("added", "changed", "removed", "failed", "not_attempted")
+        }
+        for change, outcome in zip(self.changes, self._outcomes, strict=True):
+            if outcome is None:
+                name, reason = "not_attempted", not_attempted
+            else:
+                name, reason = (_DONE_AS[change.action] if outcome[0] else "failed"), outcome[1]
+            if change.restores:
+                if not count_restores or name == "added":
+                    continue
+                reason = f"was a member, and could not be put back by the rebuild: {reason or 'not sent'}"
+            heaps[name].append(Outcome(change.action, change.reference, reason))
+        return SyncReport(
+            subject=subject,
+            run=run,
+            cause=cause,
+            differences=differences,
+            **{name: tuple(outcomes) for name, outcomes in heaps.items()},
+        )
