@@ -1,5 +1,6 @@
 """A whole Thrive on loopback: stateful, strict, and hostile on demand."""
 
 from thrive_async.sandbox.clock import VirtualClock
+from thrive_async.sandbox.sandbox import Sandbox
 
-__all__ = ["VirtualClock"]
+__all__ = ["Sandbox", "VirtualClock"]

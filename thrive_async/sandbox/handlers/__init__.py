@@ -1,0 +1,17 @@
+"""What each operation does, by operationId."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from thrive_async.sandbox.handlers import audiences, catalogue, learning, members, users
+from thrive_async.sandbox.replies import Call, Reply
+
+__all__ = ["HANDLERS"]
+
+HANDLERS: Final[Mapping[str, Callable[[Call], Reply]]] = {
+    **users.HANDLERS,
+    **audiences.HANDLERS,
+    **members.HANDLERS,
+    **learning.HANDLERS,
+    **catalogue.HANDLERS,
+}

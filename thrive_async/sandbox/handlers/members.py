@@ -1,0 +1,193 @@
+"""Members and managers of audiences."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from thrive_async.sandbox.handlers.audiences import find, writable
+from thrive_async.sandbox.records import AudienceRecord, UserRecord
+from thrive_async.sandbox.replies import Call, Refusal, Reply, deleted, json, page
+
+__all__ = ["HANDLERS"]
+
+_UNKNOWN: Final = "User does not exist."
+
+
+def list_members(call: Call) -> Reply:
+    """List the members in the order of joining."""
+    audience = find(call, call.settings.unknown_audience)
+    users = call.state.users
+    reply = page(call, [users[user_id] for user_id in audience.members], "member")
+    if call.faults:
+        change = call.faults.take(("members_change",), call.operation)
+        if change is not None:
+            _churn(call, audience, change.details["remove"], change.details["add"])
+    return reply
+
+
+def add_members(call: Call) -> Reply:
+    """Add users; who is a member already counts as added."""
+    audience = writable(call, call.settings.unknown_audience)
+    found, failed = _sort_out(call, call.body)
+    for _, user in found:
+        audience.members.add(user)
+    return _outcome(call, [name for name, _ in found], failed)
+
+
+def replace_members(call: Call) -> Reply:
+    """Make these users the members. If all of them fail, nothing changes."""
+    audience = writable(call)
+    found, failed = _sort_out(call, call.body)
+    if found:
+        audience.members.replace(user for _, user in found)
+    return _outcome(call, [name for name, _ in found], failed)
+
+
+def remove_member(call: Call) -> Reply:
+    """Remove one member."""
+    audience = writable(call)
+    user = call.state.find_user(call.path["userRef"])
+    if user is None:
+        raise call.refuse(_UNKNOWN, 404)
+    if not audience.members.discard(user):
+        raise call.refuse("User is not a member of the audience.", 404)
+    return deleted(call)
+
+
+def list_managers(call: Call) -> Reply:
+    """List the managers with their permissions."""
+    audience, users = find(call), call.state.users
+    return json([{**users[one].view("member"), "permissions": granted} for one, granted in audience.managers.items()])
+
+
+def add_managers(call: Call) -> Reply:
+    """Add managers; who is one already gets the new permissions."""
+    return _write_managers(call, replace=False)
+
+
+def replace_managers(call: Call) -> Reply:
+    """Make these users the managers. If all of them fail, nothing changes."""
+    return _write_managers(call, replace=True)
+
+
+def remove_manager(call: Call) -> Reply:
+    """Remove one manager."""
+    audience = writable(call)
+    user = call.state.find_user(call.path["userId"])
+    if user is None:
+        raise call.refuse(_UNKNOWN, 404)
+    if user["id"] not in audience.managers:
+        raise call.refuse("User is not a manager of the audience.", 404)
+    del audience.managers[user["id"]]
+    return deleted(call)
+
+
+def _write_managers(call: Call, *, replace: bool) -> Reply:
+    audience = writable(call, call.settings.unknown_audience)
+    structure = audience["category"] == "structure"
+    grants: dict[str, dict[str, Any]] = {}
+    for index, grant in enumerate(call.body):
+        if not structure and "administrator" in grant["permissions"]:
+            place = f"$[{index}].permissions.administrator"
+            raise call.refuse({place: "Only managers of structures have these permissions."}, 422)
+        grants[grant["reference"]] = grant["permissions"]
+    found, failed = _sort_out(call, [grant["reference"] for grant in call.body])
+    if replace and found:
+        audience.managers.clear()
+    for name, user in found:
+        audience.managers[user["id"]] = _permissions(grants[name], structure=structure)
+    return _outcome(call, [name for name, _ in found], failed)
+
+
+def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[str, bool]]:
+    """Permissions as they are read: with the flags that cannot be written, and false for what was not granted."""
+    read = {
+        "audienceManager": {
+            "manageMembers": False,
+            "manageContent": False,
+            "assignments": False,
+            **granted.get("audienceManager", {}),
+        },
+        "peopleManager": {
+            "canViewLearnPage": False,
+            "insights": False,
+            "manage": False,
+            **granted.get("peopleManager", {}),
+        },
+    }
+    if structure:
+        read["administrator"] = {
+            "canManageAudiences": False,
+            "canAddAudienceManagers": False,
+            **granted.get("administrator", {}),
+        }
+    return read
+
+
+def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRecord]], list[str]]:
+    """Users found and names that failed, each in the order and with the repetitions of the request.
+
+    Raises:
+        Refusal: A fault has poisoned the batch.
+    """
+    find_user = call.state.find_user
+    pairs = [(name, find_user(name)) for name in names]
+    hidden: set[str] = set()
+    if call.faults:
+        # A fault names users as the test does, the batch as the client does: all three names of each count.
+        aliases: dict[str, set[str]] = {}
+        for name, user in pairs:
+            for alias in (name, *(() if user is None else (user["id"], user["ref"], user["email"]))):
+                if alias is not None:
+                    aliases.setdefault(alias, set()).add(name)
+        struck, poison = call.faults.references("poisoned", call.operation, set(aliases))
+        if poison is not None:
+            raise Refusal(poison.details["status"], "The batch cannot be processed.")
+        struck, _ = call.faults.references("unknown_users", call.operation, set(aliases))
+        hidden = {name for alias in struck for name in aliases[alias]}
+    found: list[tuple[str, UserRecord]] = []
+    failed: list[str] = []
+    for name, user in pairs:
+        if user is None or user["deleted"] or name in hidden:
+            failed.append(name)
+        else:
+            found.append((name, user))
+    return found, failed
+
+
+def _outcome(call: Call, succeeded: list[str], failed: list[str]) -> Reply:
+    result: dict[str, Any] = {
+        "success": {"count": len(succeeded), "entities": [{"reference": name} for name in succeeded]}
+    }
+    if not failed:
+        return json(result)
+    result["failure"] = {
+        "count": len(failed),
+        "entities": [{"reason": _UNKNOWN, "reference": name} for name in failed],
+    }
+    if not succeeded and call.settings.all_failed_batch == 422:
+        raise call.refuse(result, 422)
+    return json(result, 207)
+
+
+def _churn(call: Call, audience: AudienceRecord, remove: int, add: int) -> None:
+    """Somebody else changes the members: the first leave, others join at the end."""
+    gone = list(audience.members)[:remove]
+    for user_id in gone:
+        audience.members.discard(user_id)
+    for user in call.state.users.values():
+        if add <= 0:
+            break
+        if not user["deleted"] and user["id"] not in gone and audience.members.add(user):
+            add -= 1
+
+
+HANDLERS: Final = {
+    "listMembers": list_members,
+    "addMembers": add_members,
+    "replaceMembers": replace_members,
+    "removeMember": remove_member,
+    "listManagers": list_managers,
+    "addManagers": add_managers,
+    "replaceManagers": replace_managers,
+    "removeManager": remove_manager,
+}

@@ -1,0 +1,229 @@
+"""Users: read on v1, written on v2, tags and skills on v1 again."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from thrive_async.sandbox.records import Record, UserRecord, instant, timestamp
+from thrive_async.sandbox.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+
+__all__ = ["HANDLERS"]
+
+_ACCOUNT: Final = ("loginMethod", "jobTitle", "managerRef", "startDate", "endDate", "domain")
+# Fields of the v2 body that are the same in v1, some under another name.
+_SHARED: Final = {
+    "firstName": "firstName",
+    "lastName": "lastName",
+    "email": "email",
+    "role": "role",
+    "timeZone": "timeZone",
+    "languageCode": "languageCode",
+    "sso": "singleSignOn",
+    "additionalFields": "additionalFields",
+}
+_POSITION: Final = frozenset({"jobTitle", "managerRef", "startDate", "endDate"})
+
+
+def search_users(call: Call) -> Reply:
+    """List users; every filter given has to match."""
+    users: list[UserRecord] = list(call.state.users.values())
+    query = call.query
+    if call.settings.deleted_users == "hidden":
+        users = [user for user in users if not user["deleted"]]
+    if "status" in query:
+        users = [user for user in users if user["status"] == query["status"]]
+    if "statuses" in query:
+        users = [user for user in users if user["status"] in query["statuses"]]
+    if "omitStatuses" in query:
+        users = [user for user in users if user["status"] not in query["omitStatuses"]]
+    return page(call, since(users, call), _user_form(call))
+
+
+def get_user(call: Call) -> Reply:
+    """One user, by id and nothing else."""
+    user = call.state.users.get(call.path["id"])
+    if user is None:
+        raise call.refuse("User not found.", 404)
+    return Reply(200, user.wire(_user_form(call)))
+
+
+def get_user_by_ref(call: Call) -> Reply:
+    """One user in the shorter form, by ref."""
+    return Reply(200, _by_ref(call).wire("basic"))
+
+
+def create_user(call: Call) -> Reply:
+    """Make a user. Ref and e-mail have to be new."""
+    body: dict[str, Any] = call.body
+    if call.state.by_ref(body["ref"]) is not None:
+        raise _refuse(call, "A user with this ref exists.", 409)
+    email = body.get("email")
+    _check_email(call, None, email, body.get("loginMethod", "email"))
+    fields = {name: body[name] for name in (*_ACCOUNT, *_SHARED, "ref") if name in body}
+    for name in ("startDate", "endDate"):
+        fields[name] = _stamp(body.get(name))
+    user = call.state.add_user(**{"email": None, "timeZone": "Europe/London", **fields})
+    _reposition(call, user)
+    return written(call, user.wire("account"))
+
+
+def update_user(call: Call) -> Reply:
+    """Change the fields that were sent; null clears."""
+    user, body = _by_ref(call), call.body
+    if "email" in body or "loginMethod" in body:
+        login = body.get("loginMethod", user.account["loginMethod"])
+        _check_email(call, user, body.get("email", user["email"]), login)
+    for name, value in body.items():
+        if name in _SHARED:
+            user[_SHARED[name]] = value
+        elif name in _ACCOUNT:
+            user.account[name] = _stamp(value) if name in ("startDate", "endDate") else value
+    if not _POSITION.isdisjoint(body):
+        _reposition(call, user)
+    user["updatedAt"] = call.state.stamp()
+    call.state.apply_rules(user)
+    return Reply(200, user.wire("account"))
+
+
+def suspend_user(call: Call) -> Reply:
+    """Make a user inactive; who is inactive stays so."""
+    user = _by_ref(call)
+    end = (call.body or {}).get("endDate")
+    user.account["endDate"] = _stamp(end) if end is not None else call.state.stamp()
+    user.update(status="inactive", updatedAt=call.state.stamp())
+    call.state.apply_rules(user)
+    return Reply(200, user.wire("account"))
+
+
+def delete_user(call: Call) -> Reply:
+    """Obfuscate a user."""
+    call.state.delete_user(_by_ref(call))
+    return deleted(call)
+
+
+def add_user_tags(call: Call) -> Reply:
+    """Put existing tags on a user; those they have are no matter."""
+    user = _learner(call)
+    tags = _tags(call, call.body["tags"])
+    for tag in tags:
+        call.state.give_tag(user, tag)
+    return json({"status": 200, "message": f"{len(tags)} tag(s) added to the user."})
+
+
+def remove_user_tags(call: Call) -> Reply:
+    """Take existing tags from a user; those they lack are no matter."""
+    user = _learner(call)
+    tags = _tags(call, call.body["value"])
+    for tag in tags:
+        call.state.take_tag(user, tag)
+    return json({"status": 200, "message": f"{len(tags)} tag(s) removed from the user."})
+
+
+def update_user_skills(call: Call) -> Reply:
+    """Set levels of skills; a skill the user lacks is given to them."""
+    user, skills = _learner(call), call.body["value"]
+    tags = _tags(call, [skill["tagName"] for skill in skills])
+    allowed = {-1, *(level["value"] for level in call.state.skill_levels if level["isEnabled"])}
+    for index, skill in enumerate(skills):
+        for name in ("level", "targetLevel"):
+            if skill.get(name, -1) not in allowed:
+                place = f"$.value[{index}].{name}"
+                raise call.refuse({place: f"{skill[name]} is no level: {sorted(allowed)}"}, 422)
+    for skill, tag in zip(skills, tags, strict=True):
+        call.state.give_tag(user, tag)
+        levels = {name: skill[name] for name in ("level", "targetLevel") if name in skill}
+        user.skill_levels.setdefault(skill["tagName"], {}).update(levels)
+    return json({"status": 200, "message": f"{len(skills)} skill(s) updated for the user."})
+
+
+def _user_form(call: Call) -> str:
+    return "bare" if call.settings.bare_audience_ids else ""
+
+
+def _by_ref(call: Call) -> UserRecord:
+    user = call.state.by_ref(call.path["ref"])
+    if user is None:
+        raise _refuse(call, "User not found.", 404)
+    return user
+
+
+def _learner(call: Call) -> UserRecord:
+    user = call.state.users.get(call.path["userId"])
+    if user is None or user["deleted"]:
+        raise call.refuse("User not found.", 404)
+    return user
+
+
+def _tags(call: Call, names: list[str]) -> list[Record]:
+    tags: list[Record] = []
+    unknown: dict[str, str] = {}
+    for name in names:
+        tag = call.state.tag(name)
+        if tag is None:
+            unknown[name] = "Tag does not exist."
+        else:
+            tags.append(tag)
+    if unknown:
+        raise call.refuse(unknown, 422)
+    return tags
+
+
+def _check_email(call: Call, user: UserRecord | None, email: str | None, login: str) -> None:
+    if email is None:
+        if login != "ref":
+            raise _refuse(call, {"$.email": "is required unless loginMethod is ref"}, 422)
+        return
+    other = call.state.by_email(email)
+    if other is not None and other is not user:
+        raise _refuse(call, "A user with this email exists.", 409)
+
+
+def _refuse(call: Call, message: str | dict[str, Any], status: int) -> Refusal:
+    """A refusal, in the other shape that v2 may have when the setting says so."""
+    if call.settings.v2_error_shape == "v2" and call.operation.path.startswith("/rest/v2/"):
+        code = {404: "not_found", 409: "conflict"}.get(status, "unprocessable_entity")
+        return Refusal(status, message, body={"code": code, "message": message})
+    return Refusal(status, message, body=error_body(status, message))
+
+
+def _stamp(value: str | None) -> str | None:
+    """A date of the request as replies write it."""
+    moment = instant(value)
+    return None if moment is None else timestamp(moment)
+
+
+def _reposition(call: Call, user: UserRecord) -> None:
+    """Show job title, manager and dates of the v2 resource as the first position of the v1 user."""
+    account = user.account
+    positions: list[dict[str, Any]] = list(user["positions"] or ())
+    stamp = call.state.stamp()
+    if positions:
+        position = dict(positions[0])
+    elif account["jobTitle"] is None and account["managerRef"] is None:
+        return
+    else:
+        position = {"id": call.state.new_id(), "ouId": None, "createdAt": stamp}
+    manager = call.state.by_ref(account["managerRef"]) if account["managerRef"] is not None else None
+    ended = instant(account["endDate"])
+    position.update(
+        manager=None if manager is None else {"id": manager["id"], "ref": manager["ref"]},
+        isActive=ended is None or ended > datetime.now(UTC),
+        startDate=account["startDate"],
+        endDate=account["endDate"],
+        updatedAt=stamp,
+        title=account["jobTitle"],
+    )
+    user["positions"] = [position, *positions[1:]]
+
+
+HANDLERS: Final = {
+    "searchUsers": search_users,
+    "getUser": get_user,
+    "getUserByRef": get_user_by_ref,
+    "createUser": create_user,
+    "updateUser": update_user,
+    "suspendUser": suspend_user,
+    "deleteUser": delete_user,
+    "addUserTags": add_user_tags,
+    "removeUserTags": remove_user_tags,
+    "updateUserSkills": update_user_skills,
+}

@@ -1,0 +1,109 @@
+"""What arrived: one entry for every request."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, overload
+from urllib.parse import parse_qsl
+
+import attrs
+import orjson
+
+__all__ = ["Journal", "RequestEntry"]
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class RequestEntry:
+    """One request as the server saw it.
+
+    Attributes:
+        operation: The operationId; None where nothing is routed.
+        method: The verb.
+        path: The path as it was sent, still encoded, without the query.
+        query: Query parameters as sent, the last of a repeated name.
+        raw: The body's bytes.
+        headers: The request's headers by lower-case name, without `authorization`.
+        at: Seconds on the loop's clock when it arrived.
+        attempt: 1 for a new request; one more for each time that the same method, path, query and body came before
+            without success.
+        status: What was answered; None while it is under way, and when the connection was dropped instead.
+        faults: Kinds of the faults that struck it.
+    """
+
+    operation: str | None
+    method: str
+    path: str
+    query: Mapping[str, str]
+    raw: bytes = b""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    at: float
+    attempt: int = 1
+    status: int | None = None
+    faults: list[str] = attrs.field(factory=list[str])
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two requests the same."""
+        return self.method, self.path, tuple(self.query.items()), self.raw
+
+    @property
+    def body(self) -> Any:
+        """The decoded JSON body; a dict of strings for a form, bytes for anything else, None without one."""
+        if not self.raw:
+            return None
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(self.raw.decode(errors="replace"), keep_blank_values=True))
+        try:
+            return orjson.loads(self.raw)
+        except orjson.JSONDecodeError:
+            return self.raw
+
+    def __repr__(self) -> str:
+        # Without query, path and body, which name people.
+        return f"<{self.operation or self.method} #{self.attempt} at {self.at:.3f}: {self.status}>"
+
+
+class Journal(Sequence[RequestEntry]):
+    """The requests of a sandbox in the order of arrival.
+
+    Args:
+        size: How many of the last to keep; None for all.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self._entries: deque[RequestEntry] = deque(maxlen=size)
+        self._attempts: dict[tuple[object, ...], int] = {}
+        self.total = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[RequestEntry]:
+        return iter(tuple(self._entries))
+
+    @overload
+    def __getitem__(self, index: int) -> RequestEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RequestEntry]: ...
+    def __getitem__(self, index: int | slice) -> RequestEntry | list[RequestEntry]:
+        return list(self._entries)[index] if isinstance(index, slice) else self._entries[index]
+
+    def of(self, operation: str) -> list[RequestEntry]:
+        """The requests of one operation, or of those that a pattern like "*Members" matches."""
+        return [entry for entry in self._entries if entry.operation and fnmatchcase(entry.operation, operation)]
+
+    def clear(self) -> None:
+        """Forget all entries, and the counts of attempts."""
+        self._entries.clear()
+        self._attempts.clear()
+
+    def add(self, entry: RequestEntry) -> None:
+        """Take an entry in, as it arrives, and count its attempt."""
+        entry.attempt = self._attempts[entry.key] = self._attempts.get(entry.key, 0) + 1
+        self._entries.append(entry)
+        self.total += 1
+
+    def settle(self, entry: RequestEntry, *, success: bool) -> None:
+        """The request is answered: after a success the next of its kind is a new one."""
+        if success:
+            self._attempts.pop(entry.key, None)

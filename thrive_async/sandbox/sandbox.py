@@ -1,0 +1,287 @@
+"""`Sandbox`: the server's lifetime and its public face."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from thrive_async.sandbox.clock import VirtualClock
+from thrive_async.sandbox.engine import Engine
+from thrive_async.sandbox.faults import Faults
+from thrive_async.sandbox.journal import Journal
+from thrive_async.sandbox.seed import EPOCH, seed_state
+from thrive_async.sandbox.settings import Settings
+from thrive_async.sandbox.specification import specification
+from thrive_async.sandbox.state import State
+from thrive_async.sandbox.tokens import Tokens
+
+if TYPE_CHECKING:
+    from thrive_async.auth import ApiKey, ClientCredentials
+    from thrive_async.client import ThriveClient
+
+__all__ = ["Sandbox"]
+
+
+class Sandbox:
+    """A Thrive of your own on loopback.
+
+    Use it with `async with`: it then runs on your loop, and an injected clock makes every wait free. In code without
+    a loop use `with`: it then runs in a thread of its own.
+
+    Args:
+        users: How many users there are, and how much of everything that comes with them.
+        seed: The same seed gives the same data, ids, secrets and faults.
+        clock: A `VirtualClock` to put on the loop. Time then begins at the start of 2026 and moves only when all
+            wait; otherwise the sandbox's time is the machine's.
+        host: Where to listen. The sandbox is made for loopback; what it guards is made up.
+        port: Which port; 0 for a free one.
+        check_replies: Check every reply against the specification too: one that breaks it becomes a 500 and an entry
+            in `violations`.
+        settings: All choices at once; the further arguments win over it.
+        **choices: The fields of `Settings`, such as `rate_limit=20` or `all_failed_batch=422`.
+
+    Attributes:
+        state: The data, to arrange and to look at: `add_user`, `users`, `add_audience`, `audiences`...
+        faults: What goes wrong: `add(kind, ...)`, `clear()`.
+        requests: What arrived, in order.
+        tokens: The accounts: tenant, API key, OAuth client.
+        settings: The choices.
+
+    Raises:
+        ModuleNotFoundError: jsonschema-rs is missing; the message says how to install it.
+        TypeError: A choice that does not exist.
+        ValueError: A choice with a value that is not offered.
+
+    Example:
+        ```python
+        async with Sandbox(users=1000, seed=1) as sandbox, sandbox.client() as thrive:
+            async for user in thrive.users.list():
+                print(user.id)
+        ```
+    """
+
+    def __init__(
+        self,
+        users: int = 100,
+        seed: int = 1,
+        *,
+        clock: VirtualClock | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        check_replies: bool = False,
+        settings: Settings | None = None,
+        **choices: Any,
+    ) -> None:
+        if users < 0:
+            raise ValueError(f"users is zero or more, not {users}")
+        import attrs  # noqa: PLC0415
+
+        self.settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
+        self.clock = clock
+        self.host = host
+        self.port = port
+        self._began: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.state = State(self.now, seed)
+        self.faults = Faults(seed)
+        self.requests = Journal(self.settings.journal_size)
+        self.tokens = Tokens(seed, self.settings)
+        self._engine = Engine(
+            state=self.state,
+            settings=self.settings,
+            faults=self.faults,
+            journal=self.requests,
+            tokens=self.tokens,
+            specification=specification(),
+            check_replies=check_replies,
+        )
+        self._clients: list[ThriveClient] = []
+        self._runner: web.AppRunner | None = None
+        self._thread: _Thread | None = None
+        seed_state(self.state, users, seed)
+
+    # Where and who
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, without `/rest/v1`; for `ThriveClient(base_url=...)`.
+
+        Raises:
+            RuntimeError: It is not running.
+        """
+        if not self.port:
+            raise RuntimeError("the sandbox has no port yet: start it with `async with` or `await sandbox.start()`")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's id, made from the seed."""
+        return self.tokens.tenant_id
+
+    @property
+    def credentials(self) -> "ApiKey":
+        """The API key, as the client takes it."""
+        from thrive_async.auth import ApiKey  # noqa: PLC0415 - the server knows nothing of the client
+
+        return ApiKey(self.tokens.api_key)
+
+    @property
+    def oauth(self) -> "ClientCredentials":
+        """The OAuth client with the scope `api/all`, as the client takes it."""
+        from thrive_async.auth import ClientCredentials  # noqa: PLC0415
+
+        return ClientCredentials(self.tokens.client_id, self.tokens.client_secret, scopes=("api/all",))
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables with which `ThriveClient.from_env()` finds the sandbox."""
+        return {
+            "THRIVE_BASE_URL": self.base_url,
+            "THRIVE_TENANT_ID": self.tenant_id,
+            "THRIVE_API_KEY": self.tokens.api_key,
+        }
+
+    @property
+    def violations(self) -> list[str]:
+        """Replies that broke the specification (with `check_replies`), and failures of the sandbox itself."""
+        return self._engine.violations
+
+    def client(self, **overrides: Any) -> "ThriveClient":
+        """A client of this sandbox.
+
+        It is closed with the sandbox at the latest.
+
+        Args:
+            **overrides: Arguments of `ThriveClient`, `tenant_id` and `credentials` too.
+        """
+        from thrive_async.client import ThriveClient  # noqa: PLC0415
+
+        arguments: dict[str, Any] = {
+            "tenant_id": self.tenant_id,
+            "credentials": self.credentials,
+            "base_url": self.base_url,
+            **overrides,
+        }
+        client = ThriveClient(**arguments)
+        if self._thread is None:
+            self._clients.append(client)
+        return client
+
+    def now(self) -> datetime:
+        """The sandbox's time, which is written on what changes."""
+        if self.clock is None:
+            return datetime.now(UTC)
+        began = self._began
+        return EPOCH if began is None else EPOCH + timedelta(seconds=self.clock.time() - began)
+
+    # Life
+
+    async def start(self) -> None:
+        """Listen. `async with` does it.
+
+        Raises:
+            RuntimeError: It runs already.
+            OSError: The port is taken.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the sandbox is running already")
+        if self.clock is not None:
+            self.clock.install()
+            if self._began is None:
+                self._began = self.clock.time()
+        self._engine.begin()
+        app = web.Application(client_max_size=16 * 1024**2)
+        app.router.add_route("*", "/{path:.*}", self._engine.handle)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        try:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self.host, self.port, backlog=1024).start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening, drop what is under way, and close the clients made by `client()`. May be repeated."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        clients, self._clients = self._clients, []
+        try:
+            for client in clients:
+                await client.aclose()
+            await runner.cleanup()
+        finally:
+            if self.clock is not None:
+                self.clock.uninstall()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        if self.clock is not None:
+            raise RuntimeError("a virtual clock needs `async with`: in a thread it would be another loop's clock")
+        self._thread = _Thread(self)
+        try:
+            self._thread.begin()
+        except BaseException:
+            self._thread = None
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.end()
+
+
+class _Thread:
+    """A sandbox on a loop of its own in a thread."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="thrive-sandbox", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def end(self) -> None:
+        if self._loop is not None and self._over is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await self._sandbox.start()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._error = error
+            return
+        finally:
+            self._ready.set()
+        await self._over.wait()
+        await self._sandbox.stop()
