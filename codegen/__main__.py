@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
         check_tools()
         wanted = generate(source.read_text(encoding="utf-8"))
     except (OSError, SpecificationError, ToolError) as error:
-        print(f"codegen: {error}", file=sys.stderr)
+        sys.stderr.write(f"codegen: {error}\n")
         return 2
     found = {path.name: path.read_text(encoding="utf-8") for path in target.glob("*.*") if path.is_file()}
     drift = [name for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
             (target / name).write_text(wanted[name], encoding="utf-8", newline="\n")
         else:
             (target / name).unlink()
-    print(f"codegen: {len(drift)} of {len(wanted)} files changed", file=sys.stderr)
+    sys.stderr.write(f"codegen: {len(drift)} of {len(wanted)} files changed\n")
     return 0
 
 

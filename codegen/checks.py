@@ -26,7 +26,7 @@ class Check:
         return Check("nullable", (str(self),))
 
 
-_SIMPLE = {
+_SIMPLE: dict[str, tuple[str, dict[str, str]]] = {
     # JSON type or format: (check, {keyword of the schema: argument of the check})
     "string": ("text", {"minLength": "min_length", "maxLength": "max_length"}),
     "integer": ("whole", {"minimum": "minimum", "maximum": "maximum"}),

@@ -129,5 +129,5 @@ def _parts(node: ast.expr) -> list[ast.expr]:
 
 
 def _constants(node: ast.expr) -> tuple[Any, ...]:
-    value = ast.literal_eval(node)
-    return value if isinstance(value, tuple) else (value,)
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    return tuple(ast.literal_eval(part) for part in parts)

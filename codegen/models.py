@@ -36,9 +36,12 @@ def print_models(shapes: Shapes) -> str:
     imports = ["import attrs"]
     if f"{MODULE}." in body:
         imports.append(f"from thrive_async._generated import checks as {MODULE}")
-    base = [name for name in ("Model", "OpenStrEnum") if re.search(rf"\({name}\):", body)]
+    base = [name for name in ("Model", "OpenStrEnum") if re.search(rf"\b{name}\):", body)]
     if base:
         imports.append(f"from thrive_async._generated.base import {', '.join(base)}")
+    mixins = sorted({shape.mixin for shape in shapes.classes.values() if shape.mixin})
+    if mixins:
+        imports.append(f"from thrive_async._mixins import {', '.join(mixins)}")
     unset = [name for name in ("UNSET", "Unset") if re.search(rf"\b{name}\b", body)]
     if unset:
         imports.append(f"from thrive_async._unset import {', '.join(unset)}")
@@ -93,6 +96,7 @@ def _document(shapes: Shapes) -> Json:
             "properties": {wire: own.shape.schema for wire, own in shape.fields.items()},
             "x-codegen": {
                 "doc": docstring(shape.description or f"{shape.name} of the Thrive API.", indent=4),
+                "bases": f"{shape.mixin}, Model" if shape.mixin else "Model",
                 "fields": {wire: _plan(shape, wire, own) for wire, own in shape.fields.items()},
             },
         }

@@ -56,7 +56,7 @@ def print_readers(shapes: Shapes, module: Module) -> str:
     bares = "\n".join(f"    m.{name}: {wire!r}," for name, wire in bare.items())
     parts.append(f"BARE: dict[type, str] = {{\n{bares}\n}}")
     parts.append(
-        '"""Model -> the field that a plain string stands for, where Thrive sends one in place of the object."""'
+        '"""Model -> the field that a plain string stands for, where Thrive sends that instead of an object."""'
     )
     return "\n".join(parts) + "\n"
 
@@ -94,10 +94,8 @@ def _function(name: str, fields: tuple[Field, ...], bare: str | None) -> str:
     for field in fields:
         if field.wire == "*":
             known = "{" + ", ".join(repr(other.wire) for other in named) + "}" if named else "()"
-            each = _expression(field.type.of[0], "item")
-            lines.append(
-                f"    self.{field.name} = {{key: {each} for key, item in v.mapping(data).items() if key not in {known}}}"
-            )
+            rest = _container(field.type, _expression(field.type.of[0], "item"), "v.mapping(data)")
+            lines.append(f"    self.{field.name} = {rest[:-1]} if key not in {known}}}")
     lines.append("    return self\n")
     return "\n".join(lines)
 
@@ -118,6 +116,10 @@ def _field(field: Field) -> list[str]:
         lines += [f"if type(value) is not int{absent}:", "    value = v.integer(value)"]
     elif kind.tag == "float":
         lines += [f"if type(value) is not int{absent}:", "    v.number(value)"]
+    elif kind.tag == "union" and (first := _json_types(kind)[0]) != "float":
+        lines += [f"if type(value) is not {first}{absent}:", f"    {_plain_expression(kind, 'value')}"]
+    elif kind.tag in ("list", "dict") and _expression(kind.of[0], "item") == "item":
+        lines += [f"if type(value) is not {kind.tag}{absent}:", f"    {_plain_expression(kind, 'value')}"]
     else:
         inner = _in_place(kind)
         lines += ["if value is not None:", *("    " + line for line in inner)] if optional else inner
@@ -128,7 +130,14 @@ def _in_place(kind: Type) -> list[str]:
     """The lines that turn `value`, which is not None, into what its field holds."""
     if kind.tag == "datetime":
         return ["value = _moment(value)", "if value.tzinfo is None:", "    value = value.replace(tzinfo=UTC)"]
-    return [f"value = {_plain_expression(kind, 'value')}"]
+    if kind.tag not in ("list", "dict"):
+        return [f"value = {_plain_expression(kind, 'value')}"]
+    check = "sequence" if kind.tag == "list" else "mapping"
+    lines = [f"if type(value) is not {kind.tag}:", f"    v.{check}(value)"]
+    if kind == Type("list", of=(Type("str"),), nullable=kind.nullable):
+        return [*lines, '"".join(value)  # a TypeError where an item is no string']
+    each = _expression(kind.of[0], "item")
+    return [*lines, f"value = {_container(kind, each, 'value')}"]
 
 
 def _expression(kind: Type, source: str) -> str:
@@ -152,16 +161,16 @@ def _plain_expression(kind: Type, source: str) -> str:
         return f"v.constant({source}, {kind.constants!r})"
     if kind.tag == "union":
         return f"v.one_of({source}, {', '.join(_json_types(kind))})"
-    inner = kind.of[0]
+    checked = f"v.{'sequence' if kind.tag == 'list' else 'mapping'}({source})"
+    each = _expression(kind.of[0], "item")
+    return checked if each == "item" else _container(kind, each, checked)
+
+
+def _container(kind: Type, each: str, source: str) -> str:
+    """The expression that makes a list or a dict of another."""
     if kind.tag == "list":
-        if inner == Type("str"):
-            return f"v.texts({source})"
-        each = _expression(inner, "item")
-        return f"v.sequence({source})" if each == "item" else f"[{each} for item in v.sequence({source})]"
-    each = _expression(inner, "item")
-    if each == "item":
-        return f"v.mapping({source})"
-    return f"{{key: {each} for key, item in v.mapping({source}).items()}}"
+        return f"[{each} for item in {source}]"
+    return f"{{key: {each} for key, item in {source}.items()}}"
 
 
 def _json_types(kind: Type) -> list[str]:

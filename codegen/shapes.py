@@ -16,6 +16,8 @@ from codegen.specification import Json, SpecificationError, resolve, schema_name
 EXTRA = "additionalProperties"
 """The name under which a class keeps the fields that its schema allows without naming them."""
 
+ANYTHING = Check("anything")
+
 _NUMBERS = ("integer", "number")
 _OTHER_KEYWORDS = ("not", "if", "prefixItems", "patternProperties", "discriminator")
 
@@ -26,7 +28,7 @@ class Shape:
 
     schema: Json
     nullable: bool = False
-    check: Check = Check("anything")
+    check: Check = ANYTHING
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class ClassShape:
     description: str
     fields: dict[str, FieldShape]
     bare: str | None = None
+    mixin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,8 @@ class _Reader:
         values = self.enum_values(node)
         if not values:
             raise SpecificationError(f"{name}: an enum without strings")
-        closed = next((resolve(self.spec, option) for option in node.get("anyOf", ()) if "$ref" in option), {})
-        text = node.get("description") or closed.get("description") or ""
+        options: list[Json] = [node, *(resolve(self.spec, option) for option in node.get("anyOf", ()))]
+        text = next((option["description"] for option in options if "description" in option), "")
         self.shapes.enums.setdefault(name, EnumShape(name, text, values))
         return name
 
@@ -157,7 +160,8 @@ class _Reader:
             return
         whole = self.merged(node, name)
         required: list[str] = whole.get("required", [])
-        result = ClassShape(name, kind, whole.get("description", ""), {}, whole.get("x-thrive-bare"))
+        bare, mixin = whole.get("x-thrive-bare"), whole.get("x-thrive-mixin")
+        result = ClassShape(name, kind, whole.get("description", ""), {}, bare, mixin)
         self.shapes.classes[name] = result
         properties: dict[str, Json] = whole.get("properties", {})
         for missing in set(required) - set(properties):
@@ -171,7 +175,7 @@ class _Reader:
         if isinstance(extra, dict) and extra:
             if EXTRA in result.fields:
                 raise SpecificationError(f"{name}: has both typed additionalProperties and a field of that name")
-            mapping = {"type": "object", "additionalProperties": extra}
+            mapping: Json = {"type": "object", "additionalProperties": extra}
             shape = self.shape(mapping, f"{name}.*", kind, name + "Extra")
             text = "What else the object holds, by name."
             result.fields[EXTRA] = FieldShape(shape, required=False, description=text)

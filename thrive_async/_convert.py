@@ -71,7 +71,7 @@ def read_list(cls: type[T], values: list[Any], *, root: str = "$") -> list[T]:
     reader = _reader(cls)
     index = 0
     try:
-        for index, value in enumerate(values):  # noqa: B007 - the careful reading starts at this one
+        for index, value in enumerate(values):
             values[index] = reader(value)
     except _MISMATCH:
         pass
@@ -137,12 +137,9 @@ def _complaint(error: BaseException) -> tuple[str, str]:
     if isinstance(error, BaseValidationError):
         first: BaseException = error.exceptions[0]
         note: Any = first.__notes__[-1]  # cattrs notes the attribute, the index or the key
-        if isinstance(error, ClassValidationError):
-            step = _step(_wire_names(error.cl)[note.name])
-        else:
-            step = _step(note.index)
+        key = _wire_names(error.cl)[note.name] if isinstance(error, ClassValidationError) else note.index
         path, text = _complaint(first)
-        return step + path, text
+        return _step(key) + path, text
     return "", "missing" if isinstance(error, KeyError) else str(error)
 
 
@@ -163,7 +160,7 @@ def _wire_names(cls: type) -> dict[str, str]:
 def _careful() -> "Converter":
     """The converter that reads: no coercion, errors with their path."""
     from cattrs import Converter, override  # noqa: PLC0415
-    from cattrs.cols import is_mapping, is_sequence, list_structure_factory, mapping_structure_factory  # noqa: PLC0415
+    from cattrs import cols  # noqa: PLC0415
     from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415
 
     from thrive_async._generated import values as v  # noqa: PLC0415
@@ -188,11 +185,11 @@ def _careful() -> "Converter":
     converter.register_structure_hook(OpenStrEnum, lambda value, enum: enum(v.text(value)))
 
     def of_list(kind: Any) -> Callable[[Any, Any], Any]:
-        inner = list_structure_factory(kind, converter)
+        inner = cols.list_structure_factory(kind, converter)
         return lambda value, _: inner(v.sequence(value), kind)
 
     def of_mapping(kind: Any) -> Callable[[Any, Any], Any]:
-        inner = mapping_structure_factory(kind, converter)
+        inner = cast("Any", cols).mapping_structure_factory(kind, converter)
         return lambda value, _: inner(v.mapping(value), kind)
 
     def of_literal(kind: Any) -> Callable[[Any, Any], Any]:
@@ -206,9 +203,8 @@ def _careful() -> "Converter":
     def of_model(cls: type) -> Callable[[Any, Any], Any]:
         wire = _wire_names(cls)
         extra = next((field for field in attrs.fields(cls) if wire[field.name] == "*"), None)
-        inner = make_dict_structure_fn(
-            cls, converter, **{name: override(rename=json, omit=json == "*") for name, json in wire.items()}
-        )
+        overrides = {name: override(rename=json, omit=json == "*") for name, json in wire.items()}
+        inner = cast("Any", make_dict_structure_fn)(cls, converter, **overrides)
         bare = BARE.get(cls)
 
         def structure(value: Any, _: Any) -> Any:
@@ -217,13 +213,13 @@ def _careful() -> "Converter":
             made = inner(v.mapping(value), cls)
             if extra is not None:
                 rest = {key: item for key, item in value.items() if key not in wire.values()}
-                setattr(made, extra.name, converter.structure(rest, cast("Any", extra.type)))
+                setattr(made, extra.name, converter.structure(rest, extra.type))
             return made
 
         return structure
 
-    converter.register_structure_hook_factory(is_sequence)(of_list)
-    converter.register_structure_hook_factory(is_mapping)(of_mapping)
+    converter.register_structure_hook_factory(cols.is_sequence)(of_list)
+    converter.register_structure_hook_factory(cols.is_mapping)(of_mapping)
     converter.register_structure_hook_factory(_is_literal)(of_literal)
     converter.register_structure_hook_factory(_is_union)(of_union)
     converter.register_structure_hook_factory(attrs.has)(of_model)
@@ -255,12 +251,13 @@ def _writer() -> "Converter":
         wire = _wire_names(cls)
         extra = next((name for name, json in wire.items() if json == "*"), None)
         overrides = {
+            # `omit` is said in words also where it is False: cattrs would leave out what is not in `__init__`.
             field.name: override(
                 rename=wire[field.name], omit_if_default=field.default is UNSET, omit=wire[field.name] == "*"
             )
             for field in attrs.fields(cls)
         }
-        inner = make_dict_unstructure_fn(cls, converter, **overrides)
+        inner: Callable[[Any], Any] = cast("Any", make_dict_unstructure_fn)(cls, converter, **overrides)
         if extra is None:
             return inner
         return lambda model: {**converter.unstructure(getattr(model, extra)), **inner(model)}

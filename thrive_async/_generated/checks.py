@@ -33,7 +33,8 @@ def valid(check: Check, *, null: bool = False, unset: bool = False) -> Callable[
 
 
 def _wrong_type(expected: str, value: object) -> Complaint:
-    return TypeError, "", f"must be {expected}, not {'UNSET' if value is UNSET else type(value).__name__}"
+    found = repr(value) if value is None or value is UNSET else type(value).__name__
+    return TypeError, "", f"must be {expected}, not {found}"
 
 
 def _outside(size: float, minimum: float | None, maximum: float | None, unit: str, *, shown: bool) -> Complaint | None:
@@ -52,7 +53,7 @@ def text(*, min_length: int | None = None, max_length: int | None = None) -> Che
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):
             return _wrong_type("a string", value)
-        return _outside(len(value), min_length, max_length, "have {} characters", shown=True)
+        return _outside(len(value), min_length, max_length, "have {} character(s)", shown=True)
 
     return check
 
@@ -101,10 +102,7 @@ def moment() -> Check:
 
 def day() -> Check:
     """A date without a time."""
-    known = isinstance
-    return lambda value: (
-        None if known(value, date) and not known(value, datetime) else _wrong_type("a date without a time", value)
-    )
+    return lambda value: None if type(value) is date else _wrong_type("a date", value)
 
 
 def choice(enum: type[OpenStrEnum]) -> Check:
@@ -136,11 +134,10 @@ def items(each: Check, *, min_items: int | None = None, max_items: int | None = 
     """A list (or tuple) of so many items, each of which passes a check."""
 
     def check(value: Any) -> Complaint | None:
-        if not isinstance(value, (list, tuple)):
+        if not issubclass(type(value), (list, tuple)):
             return _wrong_type("a list", value)
-        values: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        complaint = _outside(len(values), min_items, max_items, "have {} items", shown=True)
-        for index, item in enumerate(values):
+        complaint = _outside(len(value), min_items, max_items, "have {} item(s)", shown=True)
+        for index, item in enumerate(value):
             if complaint is not None:
                 break
             if (inner := each(item)) is not None:
@@ -154,10 +151,9 @@ def mapping(each: Check) -> Check:
     """A dict with strings for keys, each value of which passes a check."""
 
     def check(value: Any) -> Complaint | None:
-        if not isinstance(value, dict):
+        if not issubclass(type(value), dict):
             return _wrong_type("a dict", value)
-        entries: dict[Any, Any] = value
-        for key, item in entries.items():
+        for key, item in value.items():
             if not isinstance(key, str):
                 return _wrong_type("a dict with strings for keys", value)
             if (inner := each(item)) is not None:
@@ -176,15 +172,17 @@ def either(*checks: Check) -> Check:
     """What passes any of several checks; the complaint is that of the check that came nearest."""
 
     def check(value: Any) -> Complaint | None:
-        complaints: list[Complaint] = []
+        types: list[str] = []
+        nearest: Complaint | None = None
         for each in checks:
             complaint = each(value)
             if complaint is None:
                 return None
-            complaints.append(complaint)
-        # Of the right type but out of its limits is nearer than of another type.
-        complaints.sort(key=lambda complaint: issubclass(complaint[0], TypeError))
-        return complaints[0]
+            if complaint[0] is TypeError and not complaint[1]:
+                types.append(complaint[2].removeprefix("must be ").rpartition(", not ")[0])
+            else:  # of the right type, but out of its limits
+                nearest = complaint
+        return nearest or _wrong_type(" or ".join(types), value)
 
     return check
 

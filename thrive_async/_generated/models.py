@@ -12,6 +12,7 @@ import attrs
 
 from thrive_async._generated import checks as _check
 from thrive_async._generated.base import Model, OpenStrEnum
+from thrive_async._mixins import MemberOperations
 from thrive_async._unset import UNSET, Unset
 
 
@@ -1308,7 +1309,7 @@ class User(Model):
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
-class MemberOperationResult(Model):
+class MemberOperationResult(MemberOperations, Model):
     """Who was processed and who was not, when members or managers were added, replaced or moved."""
 
     success: ProcessedEntities | None = None

@@ -64,7 +64,9 @@ def read_user_tags(data: Any) -> m.UserTags:
     self = _new(m.UserTags)
     value = get("skills")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.skills = value
     return self
 
@@ -181,8 +183,8 @@ def read_user_account(data: Any) -> m.UserAccount:
         v.text(value)
     self.domain = value
     value = get("additionalFields")
-    if value is not None:
-        value = v.mapping(value)
+    if type(value) is not dict and value is not None:
+        v.mapping(value)
     self.additional_fields = value
     return self
 
@@ -322,7 +324,9 @@ def read_assignment(data: Any) -> m.Assignment:
     self.primary_content_id = value
     value = get("alternativeContentIds")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.alternative_content_ids = value
     value = get("hideAlternativeContent")
     if type(value) is not bool and value is not None:
@@ -422,7 +426,9 @@ def read_completion(data: Any) -> m.Completion:
     self.content_version = value
     value = get("skills")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.skills = value
     value = get("completionType")
     if type(value) is not str and value is not None:
@@ -535,12 +541,12 @@ def read_activity(data: Any) -> m.Activity:
         value = _CONTENT_TYPE[value]
     self.content_type = value
     value = get("data")
-    if value is not None:
-        value = v.mapping(value)
+    if type(value) is not dict and value is not None:
+        v.mapping(value)
     self.data = value
     value = get("with")
-    if value is not None:
-        value = v.mapping(value)
+    if type(value) is not dict and value is not None:
+        v.mapping(value)
     self.with_ = value
     return self
 
@@ -635,19 +641,27 @@ def read_tag(data: Any) -> m.Tag:
     self.id = value
     value = get("contents")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.contents = value
     value = get("campaigns")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.campaigns = value
     value = get("interests")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.interests = value
     value = get("skills")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.skills = value
     return self
 
@@ -756,11 +770,13 @@ def read_basic_user(data: Any) -> m.BasicUser:
     self.status = value
     value = get("positions")
     if value is not None:
-        value = [read_position(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_position(item) for item in value]
     self.positions = value
     value = get("additionalFields")
-    if value is not None:
-        value = v.mapping(value)
+    if type(value) is not dict and value is not None:
+        v.mapping(value)
     self.additional_fields = value
     value = get("languageCode")
     if type(value) is not str and value is not None:
@@ -826,7 +842,9 @@ def read_processed_entities(data: Any) -> m.ProcessedEntities:
     self.count = value
     value = get("entities")
     if value is not None:
-        value = [read_processed_entity(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_processed_entity(item) for item in value]
     self.entities = value
     return self
 
@@ -841,7 +859,9 @@ def read_failed_entities(data: Any) -> m.FailedEntities:
     self.count = value
     value = get("entities")
     if value is not None:
-        value = [read_failed_entity(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_failed_entity(item) for item in value]
     self.entities = value
     return self
 
@@ -913,7 +933,9 @@ def read_enrolment(data: Any) -> m.Enrolment:
     self.last_completed_at = value
     value = get("history")
     if value is not None:
-        value = [read_enrolment_event(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_enrolment_event(item) for item in value]
     self.history = value
     value = get("updatedAt")
     if value is not None:
@@ -1020,11 +1042,13 @@ def read_user(data: Any) -> m.User:
     self.status = value
     value = get("positions")
     if value is not None:
-        value = [read_position(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_position(item) for item in value]
     self.positions = value
     value = get("additionalFields")
-    if value is not None:
-        value = v.mapping(value)
+    if type(value) is not dict and value is not None:
+        v.mapping(value)
     self.additional_fields = value
     value = get("languageCode")
     if type(value) is not str and value is not None:
@@ -1060,11 +1084,13 @@ def read_user(data: Any) -> m.User:
     self.tags = value
     value = get("usersFollowing")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.users_following = value
     value = get("tagsFollowing")
-    if value is not None:
-        value = v.sequence(value)
+    if type(value) is not list and value is not None:
+        v.sequence(value)
     self.tags_following = value
     value = get("createdAt")
     if value is not None:
@@ -1099,8 +1125,8 @@ def read_user(data: Any) -> m.User:
         value = read_user_rank(value)
     self.rank = value
     value = get("agreedTerms")
-    if value is not None:
-        value = v.one_of(value, str, bool)
+    if type(value) is not str and value is not None:
+        v.one_of(value, str, bool)
     self.agreed_terms = value
     value = get("onboarded")
     if type(value) is not bool and value is not None:
@@ -1108,7 +1134,9 @@ def read_user(data: Any) -> m.User:
     self.onboarded = value
     value = get("audiences")
     if value is not None:
-        value = [read_user_audience(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_user_audience(item) for item in value]
     self.audiences = value
     value = get("singleSignOn")
     if type(value) is not bool and value is not None:
@@ -1173,7 +1201,9 @@ def read_content(data: Any) -> m.Content:
     self.description = value
     value = get("tags")
     if value is not None:
-        value = v.texts(value)
+        if type(value) is not list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
     self.tags = value
     value = get("type")
     if value is not None:
@@ -1205,7 +1235,9 @@ def read_content(data: Any) -> m.Content:
     self.duration = value
     value = get("contentHistory")
     if value is not None:
-        value = [read_content_event(item) for item in v.sequence(value)]
+        if type(value) is not list:
+            v.sequence(value)
+        value = [read_content_event(item) for item in value]
     self.content_history = value
     return self
 
@@ -1256,7 +1288,9 @@ def read_moved_audience(data: Any) -> m.MovedAudience:
     self.updated_at = value
     value = get("memberOperations")
     if value is not None:
-        value = {key: read_member_operation_result(item) for key, item in v.mapping(value).items()}
+        if type(value) is not dict:
+            v.mapping(value)
+        value = {key: read_member_operation_result(item) for key, item in value.items()}
     self.member_operations = value
     return self
 
@@ -1308,5 +1342,5 @@ READERS: dict[type, Callable[[Any], Any]] = {
 BARE: dict[type, str] = {
     m.UserAudience: "id",
 }
-"""Model -> the field that a plain string stands for, where Thrive sends one in place of the object."""
+"""Model -> the field that a plain string stands for, where Thrive sends that instead of an object."""
 
