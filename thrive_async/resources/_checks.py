@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
@@ -55,11 +55,12 @@ def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
     return found
 
 
-def _listed(name: str, values: Iterable[T] | T, kind: type[T], plural: str) -> list[T]:
+def _listed(name: str, values: object, kind: type[T], plural: str) -> list[T]:
     if isinstance(values, str | bytes | bytearray | kind) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be an iterable of {plural}, not a lone {type(values).__name__}")
-    found = list(values)
-    for place, value in enumerate(found):
+    found: list[T] = []
+    for place, value in enumerate(cast("Iterable[object]", values)):
         if not isinstance(value, kind):
             raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not a {type(value).__name__}")
+        found.append(value)
     return found
