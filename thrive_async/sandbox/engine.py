@@ -5,8 +5,10 @@ import logging
 import math
 import socket
 import struct
+import traceback
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -93,7 +95,7 @@ class Engine:
         """The sandbox opens, on the running loop."""
         # Looked up each time, so that a clock put on the loop later is followed.
         loop = asyncio.get_running_loop()
-        self._time = lambda: loop.time()
+        self._time = lambda: loop.time()  # noqa: PLW0108
         if self._settings.rate_limit is not None:
             self._limit = RateLimit(self._settings.rate_limit, self._settings.rate_burst, loop.time())
 
@@ -156,11 +158,13 @@ class Engine:
             reply = self._work(request, entry, query, operation, values)
         except Refusal as refusal:
             reply = refusal.reply()
-        except Exception as error:
-            # The place, not the data: what the request said is nobody's business in a log.
-            _LOG.exception("the sandbox failed on %s", operation.id)
-            self.violations.append(f"{operation.id}: {type(error).__name__} in the sandbox")
-            return _refusal_reply(500, f"The sandbox failed on {operation.id}: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - a bug of the sandbox is answered, not a dropped connection
+            # The place and not the message, which may quote what the request said of a person.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+            _LOG.error("the sandbox failed on %s: %s", operation.id, place)
+            self.violations.append(f"{operation.id}: {place}")
+            return _refusal_reply(500, f"The sandbox failed on {operation.id}: {place}")
         if self._check_replies and not self._deviates(operation):
             wrong = self._specification.check_reply(operation, reply.status, reply.body)
             if wrong is not None:

@@ -117,7 +117,7 @@ class Faults:
         kind: Kind,
         *,
         operation: str = "*",
-        times: int | None | Literal["default"] = "default",
+        times: int | Literal["default"] | None = "default",
         probability: float = 1.0,
         **details: Any,
     ) -> Fault:
@@ -208,7 +208,7 @@ class Faults:
         fault.fired += 1
         if fault.times is not None:
             fault.times -= 1
-            if fault.spent:
+            if not fault.times:
                 self.discard(fault)
         return True
 
@@ -274,10 +274,9 @@ def error_reply(fault: Fault) -> Reply:
     if after is not None:
         headers["Retry-After"] = _retry_after(after)
     message = "Too many requests, wait and back off." if status == 429 else "The sandbox was told to fail."
-    body = details.get("body")
-    if isinstance(body, bytes):
-        return Reply(status, body, headers)
-    return Reply(status, orjson.dumps(error_body(status, message) if body is None else body), headers)
+    given: Any = details.get("body")
+    content = error_body(status, message) if given is None else given
+    return Reply(status, content if isinstance(content, bytes) else orjson.dumps(content), headers)
 
 
 def _retry_after(value: float | str | datetime) -> str:

@@ -2,9 +2,17 @@
 
 from typing import Final
 
-FIRST_NAMES: Final = ["Ada", "Amélie", "Anwar", "Astrid", "Beatriz", "Björn", "Chidi", "Chloé", "Dafydd", "Danièle", "Elif", "Eoghan", "Fatima", "François", "Grace", "Günter", "Hana", "Ingrid", "Ioana", "Jürgen", "José", "Kateřina", "Kofi", "Lena", "Łukasz", "María", "Mehmet", "Miguel", "Nguyệt", "Niamh", "Olena", "Oskar", "Priya", "Renée", "Rhys", "Sigrún", "Siobhán", "Søren", "Tomás", "Ülkü", "Vít", "Wanjiru", "Xóchitl", "Yuki", "Zoë", "Željko", "美咲", "伟", "Дмитро", "محمد"]
+FIRST_NAMES: Final = """
+    Ada Amélie Anwar Astrid Beatriz Björn Chidi Chloé Dafydd Danièle Elif Eoghan Fatima François Grace Günter Hana
+    Ingrid Ioana Jürgen José Kateřina Kofi Lena Łukasz María Mehmet Miguel Nguyệt Niamh Olena Oskar Priya Renée
+    Rhys Sigrún Siobhán Søren Tomás Ülkü Vít Wanjiru Xóchitl Yuki Zoë Željko 美咲 伟 Дмитро محمد
+""".split()  # noqa: SIM905 - as a list it is a page long
 
-LAST_NAMES: Final = ["Achebe", "Ångström", "Brown", "Çelik", "Dvořák", "Evans", "Fitzgerald", "García", "Gruber", "Hansen", "Horvat", "Ivanova", "Jones", "Kowalska", "Kjær", "Lévy", "McKenzie", "Müller", "Nakamura", "Novák", "Nguyễn", "O'Brien", "Okonkwo", "Ólafsdóttir", "Patel", "Quispe", "Rossi", "Şahin", "Schröder", "Smith-Łaski", "Taylor", "Ünal", "Vargas", "Williams", "Yılmaz", "Zieliński", "田中", "王", "Шевченко", "الهاشمي"]
+LAST_NAMES: Final = """
+    Achebe Ångström Brown Çelik Dvořák Evans Fitzgerald García Gruber Hansen Horvat Ivanova Jones Kowalska Kjær
+    Lévy McKenzie Müller Nakamura Novák Nguyễn O'Brien Okonkwo Ólafsdóttir Patel Quispe Rossi Şahin Schröder
+    Smith-Łaski Taylor Ünal Vargas Williams Yılmaz Zieliński 田中 王 Шевченко الهاشمي
+""".split()  # noqa: RUF001, SIM905 - as a list it is a page long
 
 JOB_TITLES: Final = (
     "Account Executive",
@@ -38,7 +46,9 @@ TAGS: Final = (
     "diversity & inclusion",
 )
 
-CONTENT_TYPES: Final = ["article", "assessment", "broadcast", "cmi5", "elearning", "event", "file", "pathway", "question", "quiz", "scorm", "url", "video", "mixed", "course"]
+CONTENT_TYPES: Final = """
+    article assessment broadcast cmi5 elearning event file pathway question quiz scorm url video mixed course
+""".split()  # noqa: SIM905 - as a list it is a page long
 
 CONTENT_TITLES: Final = (
     "Fire safety at work",
@@ -51,7 +61,10 @@ CONTENT_TITLES: Final = (
     "Spreadsheets: beyond SUM()",
 )
 
-ACTIVITY_TYPES: Final = ["viewed", "completed", "passed", "pinned", "unpinned", "liked", "unliked", "commented", "commentdeleted", "shared", "progressed", "registered", "followed", "unfollowed", "started", "resumed", "searched", "found", "loggedin", "loggedout", "reacted"]
+ACTIVITY_TYPES: Final = """
+    viewed completed passed pinned unpinned liked unliked commented commentdeleted shared progressed registered
+    followed unfollowed started resumed searched found loggedin loggedout reacted
+""".split()  # noqa: SIM905 - as a list it is a page long
 
 CATEGORIES: Final = ("Structured learning", "Self-directed", "Conference", "Peer review", "Coaching & mentoring")
 

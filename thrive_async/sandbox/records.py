@@ -1,15 +1,15 @@
 """The sandbox's records: dicts in the shape of the wire that remember their encoded form."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
 if TYPE_CHECKING:
     from thrive_async.sandbox.state import State
 
-__all__ = ["AudienceRecord", "Members", "Record", "UserRecord", "instant", "timestamp"]
+__all__ = ["AudienceIndex", "AudienceRecord", "Members", "Record", "UserRecord", "instant", "timestamp"]
 
 
 def timestamp(moment: datetime) -> str:
@@ -86,7 +86,7 @@ class Record(dict[str, Any]):
             self[key] = default
         return self[key]
 
-    def __ior__(self, other: Any) -> "Record":  # type: ignore[misc,override]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc,override]
         self.update(other)
         return self
 
@@ -277,3 +277,38 @@ class AudienceRecord(Record):
         super().changed()
         for child in getattr(self, "children", ()):
             child.changed()
+
+
+class AudienceIndex(Mapping[str, AudienceRecord]):
+    """Every audience and structure by id or by reference; iterates over ids in the order of creation."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, AudienceRecord] = {}
+
+    def __getitem__(self, key: str) -> AudienceRecord:
+        found = self.find(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def find(self, key: str) -> AudienceRecord | None:
+        """The audience with this id or, failing that, this reference."""
+        found = self._by_id.get(key)
+        if found is None and key:
+            # References may be rewritten by a test at any time, and audiences are few: no index to go stale.
+            found = next((one for one in self._by_id.values() if one["reference"] == key), None)
+        return found
+
+    def insert(self, audience: AudienceRecord) -> None:
+        """Put an audience in, at the end."""
+        self._by_id[audience["id"]] = audience
+
+    def remove(self, audience: AudienceRecord) -> None:
+        """Take an audience out."""
+        del self._by_id[audience["id"]]

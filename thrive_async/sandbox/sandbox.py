@@ -12,6 +12,7 @@ from aiohttp import web
 from thrive_async.sandbox.clock import VirtualClock
 from thrive_async.sandbox.engine import Engine
 from thrive_async.sandbox.faults import Faults
+from thrive_async.sandbox.index_page import mount as mount_index_page
 from thrive_async.sandbox.journal import Journal
 from thrive_async.sandbox.seed import EPOCH, seed_state
 from thrive_async.sandbox.settings import Settings
@@ -196,6 +197,7 @@ class Sandbox:
                 self._began = self.clock.time()
         self._engine.begin()
         app = web.Application(client_max_size=16 * 1024**2)
+        mount_index_page(app, self)
         app.router.add_route("*", "/{path:.*}", self._engine.handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:

@@ -171,8 +171,8 @@ def _audiences(state: State, rng: random.Random, people: list[UserRecord]) -> No
     for user in people:
         if rng.random() < 0.05:
             emea.members.add(user)
-    for user in sorted(rng.sample(range(len(people)), len(people) // 2)):
-        sales.members.add(people[user])
+    for index in sorted(rng.sample(range(len(people)), len(people) // 2)):
+        sales.members.add(people[index])
     structure = state.add_audience("ui-structure", name="Head office", category="structure", api_controlled=False)
     state.add_audience(
         "ui-made", name="Book club", parent=structure, api_controlled=False, members=people[: len(people) // 5]
@@ -293,7 +293,7 @@ def _cpd(state: State, rng: random.Random, people: list[UserRecord]) -> None:
                 "category": dict(category),
                 "entryDate": _moment(rng, 365),
                 "durationMinutes": 15 * (1 + number % 8),
-                "description": None if number % 3 else "Notes – see « annexe »",
+                "description": None if number % 3 else "Notes: see « annexe »",
                 "isVerified": number % 4 != 0,
             }
         )

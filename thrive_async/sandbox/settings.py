@@ -69,7 +69,7 @@ class Settings:
     delete_reply: Literal["object", "empty", "no_content"] = attrs.field(
         default="object", validator=_one_of("object", "empty", "no_content")
     )
-    moved_keys: tuple[str, str] = attrs.field(default=("removed", "added"), converter=tuple, validator=_two_names)
+    moved_keys: tuple[str, str] = attrs.field(default=("removed", "added"), validator=_two_names)
     refused_move_shape: Literal["operations", "bare", "message"] = attrs.field(
         default="operations", validator=_one_of("operations", "bare", "message")
     )

@@ -177,7 +177,8 @@ class Specification:
         node: Any = self.document
         for part in pointer.split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}")
-            node = node[int(key)] if isinstance(node, list) else node[key]
+            # A list knows its items by number; the document has no object with numbers for keys but `responses`.
+            node = node[int(key) if type(node) is list else key]
         if "$ref" in node:
             return self._resolve(node["$ref"][1:])
         return pointer, node

@@ -1,58 +1,15 @@
 """What a sandbox holds: users, audiences, learning, and how they hang together."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from thrive_async.sandbox.learning import Learning
-from thrive_async.sandbox.records import AudienceRecord, Record, UserRecord, timestamp
+from thrive_async.sandbox.people import blank, new_user
+from thrive_async.sandbox.records import AudienceIndex, AudienceRecord, Record, UserRecord, timestamp
 
-__all__ = ["AudienceIndex", "State"]
-
-_ACCOUNT_FIELDS = {
-    "loginMethod": "email",
-    "jobTitle": None,
-    "managerRef": None,
-    "startDate": None,
-    "endDate": None,
-    "domain": None,
-}
-
-
-class AudienceIndex(Mapping[str, AudienceRecord]):
-    """Every audience and structure by id or by reference; iterates over ids in the order of creation."""
-
-    def __init__(self) -> None:
-        self._by_id: dict[str, AudienceRecord] = {}
-
-    def __getitem__(self, key: str) -> AudienceRecord:
-        found = self.find(key)
-        if found is None:
-            raise KeyError(key)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_id)
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def find(self, key: str) -> AudienceRecord | None:
-        """The audience with this id or, failing that, this reference."""
-        found = self._by_id.get(key)
-        if found is None and key:
-            # References may be rewritten by a test at any time, and audiences are few: no index to go stale.
-            found = next((one for one in self._by_id.values() if one["reference"] == key), None)
-        return found
-
-    def insert(self, audience: AudienceRecord) -> None:
-        """Put an audience in, at the end."""
-        self._by_id[audience["id"]] = audience
-
-    def remove(self, audience: AudienceRecord) -> None:
-        """Take an audience out."""
-        del self._by_id[audience["id"]]
+__all__ = ["State"]
 
 
 class State:
@@ -123,47 +80,7 @@ class State:
             ada = sandbox.state.add_user(email="ada+work@example.com", firstName="Ada")
             ```
         """
-        given = {_camel(name): value for name, value in fields.items()}
-        account = {name: given.pop(name, default) for name, default in _ACCOUNT_FIELDS.items()}
-        stamp = self.stamp()
-        number = len(self.users) + 1
-        active = given.pop("active", True)
-        single_sign_on = given.pop("sso", False)
-        user: dict[str, Any] = {
-            "id": None,
-            "ref": f"added-{number}",
-            "firstName": "Added",
-            "lastName": f"User {number}",
-            "email": f"added-{number}@example.com",
-            "role": "learner",
-            "status": "active" if active else "inactive",
-            "positions": [],
-            "additionalFields": {},
-            "languageCode": "en-gb",
-            "deleted": False,
-            "compliance": 0,
-            "level": 1,
-            "firstLogin": None,
-            "lastLogin": None,
-            "tags": {"skills": []},
-            "usersFollowing": [],
-            "tagsFollowing": [],
-            "createdAt": stamp,
-            "updatedAt": stamp,
-            "hasPicture": False,
-            "timeZone": "Europe/London",
-            "summary": None,
-            "relevancy": 0,
-            "rank": {"currentCategory": 0, "currentLevel": 0},
-            "agreedTerms": None,
-            "onboarded": False,
-            "audiences": [],
-            "singleSignOn": single_sign_on,
-        }
-        user.update(given)
-        user["id"] = user["id"] or self.new_id()
-        user["audiences"] = []
-        return self.insert_user(UserRecord(user, account))
+        return self.insert_user(new_user(fields, number=len(self.users) + 1, id=self.new_id, stamp=self.stamp()))
 
     def insert_user(self, user: UserRecord) -> UserRecord:
         """Take a finished user in and index it.
@@ -228,24 +145,7 @@ class State:
                 audience.members.discard(user)
         for audience in self.audiences.values():
             audience.managers.pop(user["id"], None)
-        blank = {
-            "ref": None,
-            "firstName": "Deleted",
-            "lastName": "User",
-            "email": None,
-            "status": "inactive",
-            "positions": [],
-            "additionalFields": {},
-            "summary": None,
-            "hasPicture": False,
-            "deleted": True,
-            "usersFollowing": [],
-        }
-        # Fields that no document names may be personal as well.
-        for key in [key for key in user if key not in _KNOWN_USER_FIELDS]:
-            del user[key]
-        user.account.update(_ACCOUNT_FIELDS, loginMethod=user.account["loginMethod"])
-        user.update(blank, updatedAt=self.stamp())
+        blank(user, self.stamp())
 
     def apply_rules(self, user: UserRecord) -> None:
         """Let the smart audiences take the user in or let them go."""
@@ -411,7 +311,7 @@ class State:
 
     def give_tag(self, user: UserRecord, tag: Record) -> None:
         """Put a tag among the user's skills."""
-        skills: list[str] = (user["tags"] or {}).get("skills") or []
+        skills = _skills(user)
         if tag["tag"] not in skills:
             user["tags"] = {**(user["tags"] or {}), "skills": [*skills, tag["tag"]]}
             tag["skills"] = [*tag["skills"], user["id"]]
@@ -419,7 +319,7 @@ class State:
 
     def take_tag(self, user: UserRecord, tag: Record) -> None:
         """Take a tag from the user's skills."""
-        skills: list[str] = (user["tags"] or {}).get("skills") or []
+        skills = _skills(user)
         if tag["tag"] in skills:
             user["tags"] = {**user["tags"], "skills": [one for one in skills if one != tag["tag"]]}
             tag["skills"] = [one for one in tag["skills"] if one != user["id"]]
@@ -427,11 +327,6 @@ class State:
         user.skill_levels.pop(tag["tag"], None)
 
 
-_KNOWN_USER_FIELDS = frozenset(
-    ["id", "ref", "firstName", "lastName", "email", "role", "status", "positions", "additionalFields", "languageCode", "deleted", "compliance", "level", "firstLogin", "lastLogin", "tags", "usersFollowing", "tagsFollowing", "createdAt", "updatedAt", "hasPicture", "timeZone", "summary", "relevancy", "rank", "agreedTerms", "onboarded", "audiences", "singleSignOn"]
-)
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
+def _skills(user: UserRecord) -> list[str]:
+    tags: dict[str, Any] = user["tags"] or {}
+    return tags.get("skills") or []

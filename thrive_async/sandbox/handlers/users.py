@@ -87,7 +87,8 @@ def update_user(call: Call) -> Reply:
 def suspend_user(call: Call) -> Reply:
     """Make a user inactive; who is inactive stays so."""
     user = _by_ref(call)
-    end = (call.body or {}).get("endDate")
+    body: dict[str, Any] = call.body or {}
+    end = body.get("endDate")
     user.account["endDate"] = _stamp(end) if end is not None else call.state.stamp()
     user.update(status="inactive", updatedAt=call.state.stamp())
     call.state.apply_rules(user)
@@ -196,8 +197,9 @@ def _reposition(call: Call, user: UserRecord) -> None:
     account = user.account
     positions: list[dict[str, Any]] = list(user["positions"] or ())
     stamp = call.state.stamp()
+    position: dict[str, Any]
     if positions:
-        position = dict(positions[0])
+        position = {**positions[0]}
     elif account["jobTitle"] is None and account["managerRef"] is None:
         return
     else:
