@@ -341,7 +341,7 @@ class Transport:
 
     async def _ask_for_token(self, client_auth: Literal["basic", "post"]) -> Token:
         form, header = self._credentials.token_request(client_auth)
-        built = _request.build(CREATE_ACCESS_TOKEN, path={"tenantId": self._tenant_id})
+        built = _request.build(CREATE_ACCESS_TOKEN, path={"tenantId": self._tenant_id}, body={})
         request = attrs.evolve(built, body=form, content_type="application/x-www-form-urlencoded")
         authorizer = None if header is None else _FixedHeader(header)
         reply = await self._run(request, self.timeouts, authorizer, self._token_base_url)
