@@ -67,7 +67,7 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     if isinstance(error, errors.ConfigurationError):
         return f"{error}", Exit.USAGE
     if isinstance(error, errors.GuardRefused):
-        return f"refused: {error}", Exit.GUARD
+        return f"refused: {_as_options(str(error))}", Exit.GUARD
     if isinstance(error, errors.SyncError):
         return f"{error}", Exit.SOME_FAILED
     if isinstance(error, errors.AuthenticationError):
@@ -81,6 +81,21 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     if isinstance(error, ValueError):
         return f"{error}", Exit.USAGE
     return f"internal error, please report it: {type(error).__name__}: {error} (THRIVE_DEBUG=1 shows where)", Exit.BUG
+
+
+_OPTIONS = (
+    ("pass max_removals=", "pass --max-removals "),
+    ("(or None for no limit)", "(or none for no limit)"),
+    ("max_removals allows", "--max-removals allows"),
+    ("pass allow_empty=True", "pass --allow-empty"),
+)
+
+
+def _as_options(text: str) -> str:
+    """Name the options of the command line where a guard's words name arguments of the SDK."""
+    for argument, option in _OPTIONS:
+        text = text.replace(argument, option)
+    return text
 
 
 def report_error(error: BaseException) -> int:

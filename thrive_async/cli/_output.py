@@ -87,11 +87,11 @@ class Writer:
         self._csv = csv.writer(self._stream, lineterminator="\n")
         self._terminal = is_terminal(self._stream)
         self.count = 0
-        if format == "csv":
-            self._csv.writerow(self._shown)
 
     def write(self, item: Mapping[str, Any]) -> None:
         """Write one item, a decoded JSON object."""
+        if not self.count and self._format == "csv":
+            self._csv.writerow(self._shown)
         self.count += 1
         if self._format == "jsonl":
             chosen = {name: _pick(item, name) for name in self._columns} if self._columns else item
@@ -114,6 +114,8 @@ class Writer:
         """Write what is still held back, and flush."""
         if self._format == "table":
             print_table(self._shown, self._rows, stream=self._stream)
+        elif self._format == "csv" and not self.count:
+            self._csv.writerow(self._shown)
         self._stream.flush()
 
     async def drain(self, items: AsyncIterator[Mapping[str, Any]]) -> None:
@@ -121,8 +123,11 @@ class Writer:
         try:
             async for item in items:
                 self.write(item)
-        finally:
-            self.close()
+        except BaseException:
+            if self.count:
+                self.close()
+            raise
+        self.close()
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: TextIO | None = None) -> None:

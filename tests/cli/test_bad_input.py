@@ -1,0 +1,202 @@
+"""Bad input: one line that says what to do, the exit code that says what kind it is, and nothing sent or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from .conftest import Run
+
+from thrive_async.sandbox import Sandbox
+
+SYNC = ("sync", "members", "sales-emea")
+WRITES = {"POST", "PATCH", "DELETE"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("THRIVE_REGION", "atlantis", "choose one of production, staging, production-mea, staging-mea"),
+        ("THRIVE_TENANT_ID", "", "THRIVE_TENANT_ID (or --tenant-id) is empty"),
+        ("THRIVE_TENANT_ID", "  ", "THRIVE_TENANT_ID (or --tenant-id) is empty"),
+        ("THRIVE_BASE_URL", "http://thrive.example.com", "use https"),
+        ("THRIVE_BASE_URL", "ftp://127.0.0.1", "must begin with https://"),
+        ("THRIVE_API_KEY", "", "empty"),
+    ],
+)
+@pytest.mark.parametrize("command", [(*SYNC, "FILE"), ("users", "list")])
+def test_a_setting_that_cannot_be_right_stops_every_command_before_anything_is_sent(
+    run: Run,
+    served: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    people: Callable[..., str],
+    name: str,
+    value: str,
+    words: str,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv(name, value)
+    file = people(["a@example.com"])
+    result = run(*(file if token == "FILE" else token for token in command))
+    assert result.code == 2
+    assert words in result.one_line()
+    assert result.out == ""
+    assert len(served.requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "no tenant: set THRIVE_TENANT_ID"),
+        ({"THRIVE_TENANT_ID": "t"}, "no credentials: set THRIVE_API_KEY"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "c"}, "set THRIVE_CLIENT_SECRET"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_SECRET": "s"}, "set THRIVE_CLIENT_ID"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "c"}, "both an API key"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "k", "THRIVE_API_KEY_FILE": "f"}, "unset one of them"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY_FILE": "/nowhere/key"}, "cannot read /nowhere/key"),
+    ],
+)
+def test_missing_and_contradicting_credentials_are_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], words: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = run("tags", "list")
+    assert result.code == 2
+    assert words in result.one_line()
+
+
+def test_a_key_file_that_is_empty_or_no_text_is_refused_and_one_that_is_sound_is_used(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    monkeypatch.delenv("THRIVE_API_KEY")
+    monkeypatch.setenv("THRIVE_API_KEY_FILE", str(key))
+    key.write_text("\n")
+    assert "is empty" in run("tags", "list").one_line()
+    key.write_bytes(b"\xff\xfe\xff")
+    assert "not a text file" in run("tags", "list").one_line()
+    key.write_text(served.tokens.api_key + "\n")
+    assert run("tags", "list").code == 0
+
+
+def test_oauth_credentials_come_from_the_environment_and_a_file(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(served.tokens.client_secret)
+    monkeypatch.delenv("THRIVE_API_KEY")
+    monkeypatch.setenv("THRIVE_CLIENT_ID", served.tokens.client_id)
+    monkeypatch.setenv("THRIVE_CLIENT_SECRET_FILE", str(secret))
+    monkeypatch.setenv("THRIVE_SCOPES", "api/read")
+    assert run("tags", "list").code == 0
+    assert "api%2Fread" in str(served.requests[0].body) or "api/read" in str(served.requests[0].body)
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens", "words"),
+    [
+        (b"", (), "is empty"),
+        (b"\xef\xbb\xbf\r\n", (), "is empty"),
+        (b"name,town\nAnna,Ulm\n", (), "say which column"),
+        (b"name,email\nAnna,a@x.org\n", ("--column", "mail2"), "no column 'mail2'"),
+        (b"name,email\nAnna,a@x.org\n", ("--column", "3"), "no column '3'"),
+        ("email\nzoë@x.org\n".encode("cp1252"), (), "--encoding cp1252"),
+        (b"PK\x03\x04", (), "Excel"),
+        (b"email\na@x.org\n", ("--max-removals", "0.1"), "write a number of people"),
+        (b"email\na@x.org\n", ("--max-removals", "110%"), "at most 100%"),
+        (b"email\na@x.org\n", ("--max-removals", "-3"), "--max-removals"),
+        (b"email\na@x.org\n", ("--report", "out.txt"), "must end in .csv or .json"),
+        (b"email\na@x.org\n", ("--report", "/nowhere/out.csv"), "cannot write there"),
+        (b"email\na@x.org\n", ("--dry-runn",), "--dry-runn"),
+        (b"email\na@x.org\n", ("--rate", "0"), "rate"),
+        (b"email\na@x.org\n", ("--timeout", "-1"), "positive number of seconds"),
+        (b"email\na@x.org\n", ("--attempts", "0"), "at least 1"),
+    ],
+)
+def test_a_file_or_option_that_cannot_be_meant_stops_a_sync_before_anything_is_sent(
+    run: Run, served: Sandbox, tmp_path: Path, content: bytes, tokens: tuple[str, ...], words: str
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(content)
+    result = run(*SYNC, str(file), *tokens)
+    assert result.code == 2
+    assert words in result.one_line()
+    assert len(served.requests) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
+
+
+def test_a_file_that_does_not_exist_is_named(run: Run, served: Sandbox) -> None:
+    result = run(*SYNC, "/nowhere/people.csv")
+    assert result.code == 2
+    assert result.one_line() == "thrive: cannot read /nowhere/people.csv: No such file or directory"
+
+
+def test_a_mistyped_option_is_not_taken_for_a_file(run: Run, served: Sandbox) -> None:
+    result = run(*SYNC, "--dryrun")
+    assert result.code == 2
+    assert "--dryrun" in result.one_line()
+    assert len(served.requests) == 0
+
+
+def test_wrong_credentials_exit_4_and_say_what_to_check(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, people: Callable[..., str]
+) -> None:
+    monkeypatch.setenv("THRIVE_API_KEY", "wrong-key")
+    result = run(*SYNC, people(["a@example.com"]), "--yes")
+    assert result.code == 4
+    line = result.err.splitlines()[-1]
+    assert "401" in line
+    assert "check THRIVE_TENANT_ID and THRIVE_API_KEY" in line
+    assert "wrong-key" not in result.err
+    assert not WRITES & {entry.method for entry in served.requests}
+
+
+def test_a_missing_audience_is_refused_by_the_guard(run: Run, served: Sandbox, people: Callable[..., str]) -> None:
+    result = run("sync", "members", "no-such-audience", people(["a@example.com"]), "--yes")
+    assert result.code == 3
+    assert "there is no such audience" in result.err.splitlines()[-1]
+    assert not WRITES & {entry.method for entry in served.requests}
+
+
+def test_a_missing_item_exits_4(run: Run, served: Sandbox) -> None:
+    result = run("audiences", "get", "no-such-audience")
+    assert result.code == 4
+    assert "404" in result.one_line()
+
+
+def test_a_server_that_cannot_be_reached_exits_4(run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THRIVE_BASE_URL", "http://127.0.0.1:9")
+    result = run("users", "list", "--attempts", "1")
+    assert result.code == 4
+    assert result.one_line().startswith("thrive: ")
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [("nonsense",), ("sync", "nonsense"), ("users", "get"), ("users", "list", "--format", "xml"), ("users", "list", "x")],
+)
+def test_wrong_usage_exits_2_and_points_to_the_help(run: Run, tokens: tuple[str, ...]) -> None:
+    result = run(*tokens)
+    assert result.code == 2
+    assert "--help`" in result.one_line()
+
+
+def test_a_bug_is_one_line_and_its_own_exit_code(run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("thrive_async.cli._listing.Writer", broken)
+    result = run("tags", "list")
+    assert result.code == 70
+    assert "internal error, please report it: RuntimeError: boom" in result.one_line()
+    monkeypatch.setenv("THRIVE_DEBUG", "1")
+    assert "Traceback" in run("tags", "list").err
+
+
+def test_no_secret_is_an_option(run: Run) -> None:
+    for command in (("sync", "members"), ("users", "list"), ("sandbox",)):
+        help_text = run(*command, "--help").out
+        assert "--api-key" not in help_text
+        assert "--client-secret" not in help_text

@@ -1,0 +1,97 @@
+"""`thrive sandbox`: a Thrive of your own, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from thrive_async.cli._errors import CliError, Exit, say
+from thrive_async.cli._options import seconds
+from thrive_async.cli._output import out
+from thrive_async.cli._session import Interrupted, run_async
+
+if TYPE_CHECKING:
+    from thrive_async.sandbox import Sandbox
+
+__all__ = ["sandbox"]
+
+_JOURNAL = 1000
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def sandbox(
+    *,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    users: int = 1000,
+    seed: int = 1,
+    latency: Annotated[str, Parameter(metavar="TIME")] = "0ms",
+    rate_limit: Annotated[float | None, Parameter(metavar="R")] = None,
+) -> int:
+    """Serve a stateful Thrive on this machine, with made-up people, and print how to reach it. Ctrl-C stops it.
+
+    The address opened in a browser shows every operation with a form to try it, and the last requests.
+
+    Args:
+        port: The port; 0 for any that is free.
+        host: Where to listen; this machine only, unless said otherwise.
+        users: How many people to make up.
+        seed: The same seed makes the same people, ids and secrets.
+        latency: How long every request takes, as in 50ms.
+        rate_limit: Requests per second; more are answered with 429.
+    """
+    delay = seconds(latency, "--latency")
+    if users < 0:
+        raise CliError(f"--users {users}: zero or more")
+    if not 0 <= port <= 65535:
+        raise CliError(f"--port {port}: 0 to 65535")
+    if rate_limit is not None and rate_limit <= 0:
+        raise CliError(f"--rate-limit {rate_limit:g}: requests per second, above zero")
+
+    async def serve() -> int:
+        from thrive_async.sandbox import Sandbox  # noqa: PLC0415 - after the parsing
+
+        made = Sandbox(
+            users, seed, host=host, port=port, latency=delay, rate_limit=rate_limit, journal_size=_JOURNAL
+        )
+        try:
+            await made.start()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise CliError(f"cannot listen on {host} port {port}: {why}; --port 0 takes any free one") from error
+        try:
+            announce(made, users=users, seed=seed)
+            await asyncio.Event().wait()
+        finally:
+            await made.stop()
+        return Exit.DONE
+
+    try:
+        return run_async(serve)
+    except Interrupted:
+        # To be stopped is how serving ends.
+        return Exit.DONE
+
+
+def announce(made: Sandbox, *, users: int, seed: int) -> None:
+    """Print where a running sandbox is and what opens it, for people and for a shell."""
+    import sys  # noqa: PLC0415
+
+    tokens = made.tokens
+    say(f"Thrive sandbox with {users:,} users (seed {seed}); Ctrl-C stops it. In a browser: {made.base_url}/")
+    if made.host not in _LOOPBACK:
+        say(f"It listens on {made.host}: whoever reaches this machine can read and change what is in it.")
+    for name, value in (
+        ("base URL", made.base_url),
+        ("tenant", tokens.tenant_id),
+        ("API key", tokens.api_key),
+        ("client id", tokens.client_id),
+        ("client secret", tokens.client_secret),
+    ):
+        out(f"{name:<15}{value}")
+    out("")
+    for name, value in made.environment.items():
+        out(f"export {name}={value}")
+    sys.stdout.flush()

@@ -1,0 +1,76 @@
+"""`thrive sync`: make audiences equal to files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
+from thrive_async.cli._apply import save_plan as save
+from thrive_async.cli._errors import say
+from thrive_async.cli._options import FileArgument, Input
+from thrive_async.cli._session import Connection
+
+if TYPE_CHECKING:
+    from thrive_async.sync import MemberPlan
+
+__all__ = ["app"]
+
+app = App(name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody.")
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+@app.command
+def members(
+    audience: str,
+    file: FileArgument,
+    /,
+    *,
+    column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
+    keep_extra: Flag = False,
+    allow_empty: Flag = False,
+    save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
+    applying: Applying = Applying(),  # noqa: B008 - frozen
+    reading: Input = Input(),  # noqa: B008
+    connection: Connection = Connection(),  # noqa: B008
+) -> int:
+    """Make an audience's members equal to the people in a file.
+
+    The file is CSV, JSON lines, or - for standard input, and names people by id, ref or e-mail, mixed as you like.
+    A plan that removes anybody asks first; without a terminal it needs --yes.
+
+    Args:
+        audience: The audience's id or reference.
+        file: Who should be a member.
+        column: The column that names people, or its number from 1; by default the only one, else the first named
+            id, ref, reference or email.
+        keep_extra: Only add: whoever is a member and not in the file stays.
+        allow_empty: The file may name nobody: everybody is removed.
+        save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
+    """
+    # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
+    applying.limit()
+    sheet = reading.read(file)
+    desired = sheet.column(column, header=reading.header)
+    thrive = connection.client()
+    report = applying.report_file()
+
+    async def plan() -> MemberPlan:
+        from thrive_async import sync  # noqa: PLC0415 - after the parsing
+
+        return await sync.plan_members(
+            thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty
+        )
+
+    async def main() -> int:
+        async with thrive:
+            say(f"reading {audience} and comparing it with {len(desired):,} entries of {sheet.source}")
+            made = await plan()
+            show_plan(made)
+            if save_plan is not None:
+                save(made, save_plan)
+            return await apply_plan(made, applying, report)
+
+    return finish(main, report)
