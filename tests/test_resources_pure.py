@@ -1,5 +1,7 @@
 """The parts of the resources that need no server: checks of arguments, and what a refused move did to members."""
 
+import subprocess
+import sys
 from copy import deepcopy
 from typing import Any
 
@@ -193,3 +195,14 @@ def test_a_model_that_does_not_exist_is_an_attribute_error() -> None:
     """The stand-in for the module of models behaves as the module does."""
     with pytest.raises(AttributeError, match="Nobody"):
         models.Nobody  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_models_are_not_imported_before_they_are_needed() -> None:
+    """Seventy classes take tens of milliseconds to build; a client and its resources do without them."""
+    program = (
+        "import sys; from thrive_async import ApiKey, ThriveClient; thrive = ThriveClient('tenant', ApiKey('key'));"
+        "name = 'thrive_async._generated.models'; before = name in sys.modules; thrive.users.list();"
+        "print(before, name in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

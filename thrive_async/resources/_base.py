@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from thrive_async import _convert
 from thrive_async._generated.operations import Operation
-from thrive_async._request import Reply
+from thrive_async._request import Reply, build
 from thrive_async._transport import Transport
 from thrive_async._unset import UNSET
 from thrive_async.config import Timeouts
@@ -76,7 +76,8 @@ class Resource:
         """Prepare a walk over a list; nothing is sent before it begins.
 
         Raises:
-            ValueError: `per_page` or `prefetch` is out of range.
+            TypeError: A value of a type that its parameter cannot take.
+            ValueError: `per_page` or `prefetch` is out of range, a datetime is naive, a name in the path empty.
         """
         most = operation.per_page
         if per_page is None:
@@ -85,6 +86,8 @@ class Resource:
             raise ValueError(f"per_page must be from 1 to {most}, not {per_page!r}")
         if isinstance(prefetch, bool) or prefetch < 1:
             raise ValueError(f"prefetch must be at least 1, not {prefetch!r}")
+        # What cannot be meant shows where it was written, and not where the first page is asked for.
+        build(operation, path=path, query=query)
 
         async def fetch(number: int, size: int | None) -> Reply:
             paged = query if size is None else {**query, "page": number, "perPage": size}

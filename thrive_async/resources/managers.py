@@ -51,7 +51,8 @@ class Managers(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who was added and who was not, with the reason. Where only some went through (207), `is_partial` is True.
+            Who was added and who was not, with the reason. Where not all went through (207), `is_partial` is True and
+            `failures` names the others.
 
         Raises:
             TypeError: A lone `ManagerGrant`, or something that is none.

@@ -68,20 +68,20 @@ class Members(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who was added and who was not, with the reason, each under the name it was sent by. Where only some went
-            through (207), `is_partial` is True; that is a result, not an exception.
+            Who was added and who was not, with the reason, each under the name it was sent by. Where not all went
+            through (207), `is_partial` is True and `failures` names the others; that is a result, not an exception.
 
         Raises:
             TypeError: A lone string for `users`.
             ValueError: No user, or more than 100.
-            NotFoundError: There is no such audience.
+            NotFoundError: There is no such audience. The documents list no 404 here: it may be a 422 as well.
             ConflictError: The audience is not API-controlled, or in no state for this.
             UnprocessableError: Thrive refused the batch as a whole.
 
         Example:
             ```python
             result = await thrive.audiences.members.add("sales-emea", ["ada@example.com", "E-1002"])
-            for entity in result.failure.entities:
+            for entity in result.failures:
                 print(entity.reference, entity.reason)
             ```
         """
