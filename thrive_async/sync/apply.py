@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from thrive_async.client import ThriveClient
 from thrive_async.errors import APIError, AuthenticationError, NotFoundError, PermissionDeniedError, ThriveError
 from thrive_async.models import MemberOperationResult
+from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import BATCH, Answer, attributed, batches, halving
 from thrive_async.sync.journal import Interrupted, Line, unfinished
 from thrive_async.sync.reading import Present, read_members
@@ -23,6 +24,8 @@ __all__ = ["apply_members"]
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
 # Every so many answers that somebody is gone, the audience itself is asked after.
 _GONE_PER_CHECK: Final = 10
+# After so many refusals in a row, too.
+_REFUSALS_PER_CHECK: Final = frozenset({2, 20, 200, 2_000, 20_000})
 _TWIN: Final = (
     "not removed: a desired name differs from this member's only in how it is written, and no other member has it; "
     "correct the list"
@@ -39,11 +42,13 @@ async def apply_members(
     verify: bool,
 ) -> SyncReport:
     """Apply a plan whose guards have been passed; see `MemberPlan.apply`."""
-    interrupted = await asyncio.to_thread(unfinished, journal, plan.audience) if journal is not None else None
+    interrupted = [] if journal is None else await asyncio.to_thread(unfinished, journal, plan.audience)
     run = _MemberRun(thrive, plan, on_progress=on_progress, journal=journal, rebuild=rebuild, verify=verify)
     try:
+        if interrupted:
+            await run.account_for(interrupted)
         run.open_journal(plan.fingerprint, "rebuild" if rebuild else "diff")
-        await run.execute(interrupted)
+        await run.execute()
     except BaseException as error:
         run.stop(None if isinstance(error, asyncio.CancelledError) else error)
         raise
@@ -84,17 +89,17 @@ class _MemberRun(Run):
         self._verify = verify
         self._adds = range(len(restores) + len(adds))
         self._removes = range(self._adds.stop, self._adds.stop + len(removes))
+        self._refused_in_a_row = 0
         self._gone = 0
-        self._gone_unchecked = 0
 
     def _names(self, places: Sequence[int]) -> list[str]:
         return [self.ledger.changes[place].reference for place in places]
 
-    async def execute(self, interrupted: Interrupted | None) -> None:
+    async def execute(self) -> None:
         """Do everything; whatever stops it is on `cause`, except a cancel and what is no ThriveError."""
+        if self.stopped:
+            return
         try:
-            if interrupted is not None:
-                await self._account_for(interrupted)
             first = 0
             if self._rebuild:
                 first = await self._replace()
@@ -102,8 +107,6 @@ class _MemberRun(Run):
             if not self.stopped:
                 removes = await self._beyond_doubt()
                 await self.work((Job((place,)) for place in removes if self.ledger.is_open(place)), self._remove)
-            if self._gone_unchecked and not self.stopped:
-                await self._audience_is_there()
         except Stopped:
             pass
         except ThriveError as error:
@@ -120,7 +123,7 @@ class _MemberRun(Run):
         part = next(parts)
         try:
             while True:
-                piece = Job([job.places[at] for at in part], job.second_try)
+                piece = Job([job.places[at] for at in part], job.losses)
                 part = parts.send(await self._add_batch(piece, queue))
         except StopIteration:
             return
@@ -132,23 +135,38 @@ class _MemberRun(Run):
         try:
             result = await self.send(places, lambda: self._members.add(self._plan.audience_id, names))
         except APIError as error:
-            # A server that fails twice over a batch may fail over one person in it.
-            if error.status not in _REFUSALS and not (error.status == 500 and job.second_try and len(places) > 1):
+            # A server that fails again over a batch may fail over one person in it.
+            if error.status not in _REFUSALS and not (error.status == 500 and job.losses and len(places) > 1):
                 return self._not_taken(job, error, queue)
             if error.status == 404:
                 await self._audience_is_there()
-            if len(places) > 1:
-                return "refused"
-            if error.status == 409:
-                # It may say that the person is a member already.
-                self.unknown[places[0]] = described(error)
-            else:
-                self.settle([(places[0], False, described(error))])
-            return "refused"
+            return await self._refused(places, error)
         except ThriveError as error:
             return self._not_taken(job, error, queue)
+        self._refused_in_a_row = 0
         self._taken(places, result)
         return "taken"
+
+    async def _refused(self, places: Sequence[int], error: APIError) -> Answer:
+        told = _told_by_refusal(self._names(places), error)
+        if told is not None:
+            self.settle((places[at], False, reason) for at, reason in told.items())
+            return "taken"
+        if len(places) > 1:
+            return "refused"
+        if error.status == 409:
+            # It may say that the person is a member already.
+            self.unknown[places[0]] = described(error)
+        else:
+            self.settle([(places[0], False, described(error))])
+        await self._count_refusal()
+        return "refused"
+
+    async def _count_refusal(self) -> None:
+        # Thrive may answer 422 also for an audience that is gone, and then to everybody.
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row in _REFUSALS_PER_CHECK:
+            await self._audience_is_there()
 
     def _not_taken(self, job: Job, error: ThriveError, queue: deque[Job]) -> Answer:
         if isinstance(error, APIError) and error.status < 500:
@@ -186,20 +204,22 @@ class _MemberRun(Run):
         user_id = self.ledger.changes[place].reference
         try:
             await self.send(job.places, lambda: self._members.remove(self._plan.audience_id, user_id))
-        except NotFoundError:
+        except NotFoundError as error:
+            # Gone already, or Thrive does not know the member by this name: reading will tell.
+            self.unknown[place] = described(error)
             self._gone += 1
-            self._gone_unchecked += 1
             if self._gone % _GONE_PER_CHECK == 1:
                 await self._audience_is_there()
-            self.settle([(place, True, "was gone already")])
         except APIError as error:
-            if error.status < 500:
-                self.settle([(place, False, described(error))])
-            else:
+            if error.status >= 500:
                 self.lost(job, job.places, error, queue)
+                return
+            self.settle([(place, False, described(error))])
+            await self._count_refusal()
         except ThriveError as error:
             self.lost(job, job.places, error, queue)
         else:
+            self._refused_in_a_row = 0
             self.settle([(place, True, None)])
 
     async def _audience_is_there(self) -> None:
@@ -208,7 +228,6 @@ class _MemberRun(Run):
         Raises:
             Stopped: It is gone, which stops everything.
         """
-        self._gone_unchecked = 0
         try:
             await self.send((), lambda: self._thrive.audiences.get(self._plan.audience_id))
         except NotFoundError as error:
@@ -229,19 +248,19 @@ class _MemberRun(Run):
             result = await self.send(places, lambda: self._members.replace(self._plan.audience_id, names))
         except APIError as error:
             if error.status not in _REFUSALS:
-                return await self._after_lost_replacement(error)
+                return await self._after_lost_replacement(described(error))
             if error.status == 404:
                 await self._audience_is_there()
             return self._as_difference()
         except ThriveError as error:
-            return await self._after_lost_replacement(error)
-        self._replaced(places, result)
-        return len(places)
-
-    def _replaced(self, places: Sequence[int], result: MemberOperationResult) -> None:
+            return await self._after_lost_replacement(described(error))
+        if not attributed(names, result).done:
+            # An answer that names nobody who is a member now does not say that anybody was removed.
+            return await self._after_lost_replacement("nobody went through")
         self.count_restores = True
         self._taken(places, result)
         self.settle((place, True, None) for place in self._removes)
+        return len(places)
 
     def _as_difference(self) -> int:
         self._calls = self._plan.calls["diff"]
@@ -249,11 +268,11 @@ class _MemberRun(Run):
         self.settle((place, True, None) for place in staying)
         return staying.stop
 
-    async def _after_lost_replacement(self, error: ThriveError) -> int:
+    async def _after_lost_replacement(self, words: str) -> int:
         present = Present(await read_members(self._thrive, self.subject, self._plan.audience_id))
         if all(member.user_id in present.ids for member in self._plan.to_remove):
             return self._as_difference()
-        reason = f"found done by reading; the answer was: {described(error)}"
+        reason = f"found done by reading; the answer was: {words}"
         self.count_restores = True
         self.settle(
             (place, True, reason) for place in self._removes if self.ledger.changes[place].reference not in present.ids
@@ -299,16 +318,28 @@ class _MemberRun(Run):
             if user_id not in present.ids:
                 yield Outcome("add", user_id, "was a member who stays, and is none any more")
 
-    async def _account_for(self, interrupted: Interrupted) -> None:
-        """Find out what became of those whom an earlier run of this journal left without an outcome."""
-        present = Present(await read_members(self._thrive, self.subject, self._plan.audience_id))
-        planned = {(change.action, change.reference) for change in self.ledger.changes}
-        lines: list[Line] = []
-        for action, reference in interrupted.pending:
-            done = present.has(reference) if action == "add" else reference not in present.ids
-            if done:
-                outcome = "added" if action == "add" else "removed"
-                lines.append((action, reference, outcome, f"found done by run {self.id}; the run was interrupted"))
-            elif (action, reference) not in planned:
-                lines.append((action, reference, "not_attempted", "the run was interrupted; no longer planned"))
-        self.journal.record(lines, run=interrupted.run)
+    async def account_for(self, interrupted: Sequence[Interrupted]) -> None:
+        """Find out what became of those whom earlier runs of this journal left without an outcome."""
+        try:
+            present = Present(await read_members(self._thrive, self.subject, self._plan.audience_id))
+        except ThriveError as error:
+            self.stop(error)
+            return
+        for earlier in interrupted:
+            lines: list[Line] = []
+            for action, reference in earlier.pending:
+                if present.has(reference) if action == "add" else reference not in present.ids:
+                    outcome = "added" if action == "add" else "removed"
+                    lines.append((action, reference, outcome, f"found done by run {self.id}: the run was interrupted"))
+                else:
+                    lines.append((action, reference, "not_attempted", "the run was interrupted"))
+            self.journal.record(lines, run=earlier.run)
+
+
+def _told_by_refusal(names: Sequence[str], error: APIError) -> dict[int, str] | None:
+    """Return the reason for each person, if the refusal of a batch gives everybody's: then nothing need be split."""
+    results = member_operations(error.body)
+    if results is None or len(results) != 1:
+        return None
+    told = attributed(names, *results.values())
+    return dict(told.failed) if len(told.failed) == len(names) else None

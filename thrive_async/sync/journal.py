@@ -140,8 +140,8 @@ class Interrupted:
     pending: tuple[tuple[str, str], ...]
 
 
-def unfinished(path: str | os.PathLike[str], audience: str) -> Interrupted | None:
-    """Find the latest run of an audience in a journal, if it was interrupted.
+def unfinished(path: str | os.PathLike[str], audience: str) -> list[Interrupted]:
+    """Find the runs of an audience in a journal that were interrupted and not accounted for since.
 
     Reads the whole file, so call it off the loop. Lines that are no JSON (a run died while it wrote them) are passed
     over.
@@ -150,10 +150,9 @@ def unfinished(path: str | os.PathLike[str], audience: str) -> Interrupted | Non
         path: The journal; it need not exist.
         audience: The audience's name as the caller wrote it.
     """
-    run: str | None = None
-    pending: dict[tuple[str, str], None] = {}
+    runs: dict[str, dict[tuple[str, str], None]] = {}
     if not Path(path).exists():
-        return None
+        return []
     with Path(path).open("rb") as lines:
         for line in lines:
             try:
@@ -163,10 +162,13 @@ def unfinished(path: str | os.PathLike[str], audience: str) -> Interrupted | Non
             entry = cast("dict[str, Any]", decoded if isinstance(decoded, dict) else {})
             if entry.get("audience") != audience:
                 continue
+            run = str(entry.get("run"))
             if "planned" in entry:
-                run = str(entry["run"])
                 planned = cast("dict[str, list[str]]", entry["planned"])
-                pending = {(action, name): None for action, names in planned.items() for name in names}
-            elif entry.get("run") == run:
+                runs[run] = {(action, name): None for action, names in planned.items() for name in names}
+            elif run in runs:
+                pending = runs[run]
                 pending.pop((entry.get("action", ""), entry.get("reference", "")), None)
-    return Interrupted(run, tuple(pending)) if run is not None and pending else None
+                if not pending:
+                    del runs[run]
+    return [Interrupted(run, tuple(pending)) for run, pending in runs.items() if pending]

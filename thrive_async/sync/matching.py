@@ -20,7 +20,8 @@ _CLASH: Final = -1
 _LONGEST_NAME: Final = 1_000
 # Control characters, lone surrogates, line and paragraph separators.
 _IMPOSSIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
+_OBJECT_ID_LENGTH: Final = 24
+_HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 # What spreadsheets and exports leave around a value beside white space: byte order mark, zero-width characters.
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
 _EDGES: Final = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
@@ -65,7 +66,9 @@ def clean(value: object) -> tuple[str, str | None]:
         if value is None:
             return "", "blank"
         return repr(value)[:_LONGEST_NAME], f"not text but {type(value).__name__}"
-    name = _EDGES.sub("", value)
+    name = value.strip()
+    if not name.isascii():
+        name = _EDGES.sub("", name)
     if not name:
         return value, "blank"
     if len(name) > _LONGEST_NAME:
@@ -77,7 +80,7 @@ def clean(value: object) -> tuple[str, str | None]:
 
 def is_object_id(name: str) -> bool:
     """Return whether a name looks like one of Thrive's ids: 24 hexadecimal digits."""
-    return _OBJECT_ID.fullmatch(name) is not None
+    return len(name) == _OBJECT_ID_LENGTH and _HEXADECIMAL.issuperset(name)
 
 
 def newcomer_key(name: str) -> str:
@@ -90,6 +93,8 @@ def folded(name: str) -> str:
 
     Two names with the same remains are not taken for one person, but for a doubt.
     """
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -111,7 +116,6 @@ class Matcher:
         self._duplicates: list[str] = []
         self._rejected: list[tuple[str, str]] = []
         self._ambiguous: dict[str, set[int]] = {}
-        self._also: dict[str, int] = {}
         self._index()
 
     def _index(self) -> None:
@@ -174,13 +178,14 @@ class Matcher:
         if reason is not None:
             self._rejected.append((name, reason))
             return
-        key = newcomer_key(name)
-        place = self._also.get(key)
-        if place is None:
+        place: int | None = None
+        if name is not value:
             place = self._exact.get(name)
-        if place is None:
-            place = self._emails.get(name.lower())
+            if place is None:
+                place = self._emails.get(name.lower())
+        key = name.lower() if "@" in name else name
         if place is None and is_object_id(name):
+            key = name.lower()
             place = self._owner_of_id(key)
         if place == _CLASH:
             self._feed_clash(name)
@@ -224,7 +229,6 @@ class Matcher:
             if self._seen[place]:
                 self._duplicates.append(first)
             self._seen[place] = 1
-            self._also[newcomer_key(first)] = place
         for name in others:
             del self._newcomers[newcomer_key(name)]
             self._duplicates.append(name)

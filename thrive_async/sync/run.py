@@ -35,6 +35,8 @@ _WAITS: Final = 3
 _LONGEST_WAIT: Final = 300.0
 # That many answers lost in a row, for each worker, mean that Thrive is down: to go on would fail everybody else too.
 _LOST_IN_A_ROW: Final = 3
+# Seconds before an answer that was lost, for all that the transport tried, is asked for again.
+_PAUSES: Final = (1.0, 4.0)
 # After a cancel, requests under way get this long to bring their answer, so that the report is true.
 _GRACE: Final = 10.0
 _CUT_OFF: Final = "cancelled while the request was under way: it may have been done"
@@ -51,11 +53,11 @@ class Job:
 
     Attributes:
         places: Which changes.
-        second_try: Whether the first answer was lost.
+        losses: How often the answer was lost so far.
     """
 
     places: Sequence[int]
-    second_try: bool = False
+    losses: int = 0
 
 
 def may_have_happened(error: ThriveError) -> bool:
@@ -177,8 +179,11 @@ class Run:
 
         async def worker() -> None:
             while queue and not self._stopped:
+                job = queue.popleft()
+                if job.losses:
+                    await asyncio.sleep(_PAUSES[job.losses - 1])
                 try:
-                    await do(queue.popleft(), queue)
+                    await do(job, queue)
                 except Stopped:
                     return
 
@@ -240,6 +245,10 @@ class Run:
                     self._known(places)
                 raise
             except ThriveError as error:
+                if isinstance(error, RequestTimeout) and error.attempts == 0 and waits < _WAITS:
+                    # Never sent: it waited for its turn while Thrive had asked everybody to pause.
+                    waits += 1
+                    continue
                 self._calls_done += 1
                 self._note(lost=True, error=error)
                 raise
@@ -258,20 +267,20 @@ class Run:
             self.stop(error)
 
     def lost(self, job: Job, places: Sequence[int], error: ThriveError, queue: "deque[Job]") -> None:
-        """Take note that an answer was lost: try again once, after everything else, else find out later.
+        """Take note that an answer was lost: ask again after everything else, and twice at most, else find out later.
 
         Args:
             job: The job it happened to.
             places: Its changes, or those of them that were in the request.
             error: What came instead of the answer.
-            queue: Where the second try goes.
+            queue: Where the next try goes.
         """
-        retried = not job.second_try and not self._stopped
-        if may_have_happened(error) or not (retried or self._stopped):
+        again = job.losses < len(_PAUSES) and not self._stopped
+        if may_have_happened(error) or not (again or self._stopped):
             self.unknown.update(dict.fromkeys(places, described(error)))
-        # Else certainly not done: not attempted, unless the second try comes.
-        if retried:
-            queue.append(Job(places, second_try=True))
+        # Else certainly not done: not attempted, unless the next try comes.
+        if again:
+            queue.append(Job(places, job.losses + 1))
 
     def resolve(self, done: Callable[[Change], bool]) -> None:
         """Settle the unknown by what was read.

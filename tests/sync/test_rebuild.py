@@ -1,0 +1,103 @@
+"""The strategy that replaces the list: cheaper where much changes, and honest about what it risks."""
+
+import pytest
+
+from tests.sync.conftest import World
+from thrive_async import ConfigurationError, sync
+
+
+async def test_a_rebuild_replaces_and_adds_the_rest(world: World) -> None:
+    """The first hundred replace the list, the others are added in hundreds; the result is the same."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[200:450])
+    assert plan.calls == {"diff": 202, "rebuild": 3}
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert world.writes() == ["replaceMembers", "addMembers", "addMembers"]
+    assert world.members == set(world.ids[200:450])
+    assert (len(report.added), len(report.removed), report.failed, report.not_attempted) == (150, 200, (), ())
+
+
+async def test_members_who_stay_come_first(world: World) -> None:
+    """They are out as shortly as possible: those of the first hundred never."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[200:450])
+    await plan.apply(strategy="rebuild", max_removals=None)
+    replaced = next(entry for entry in world.sandbox.requests if entry.operation == "replaceMembers")
+    assert set(replaced.body) == set(world.ids[200:300])
+
+
+@pytest.mark.parametrize("desired", [slice(295), slice(310), slice(99, 300)])
+async def test_a_rebuild_that_is_not_cheaper_is_a_difference(world: World, desired: slice) -> None:
+    """Few changes, or none to remove: nobody is taken out for nothing."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[desired])
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.ok
+    assert ("replaceMembers" in world.writes()) == (plan.calls["rebuild"] < plan.calls["diff"])
+    assert world.members == set(world.ids[desired])
+
+
+async def test_an_audience_is_not_emptied_by_a_rebuild(world: World) -> None:
+    """Thrive refuses an empty list, so everybody is removed singly."""
+    plan = await sync.plan_members(world.thrive, "team", [], allow_empty=True)
+    await plan.apply(strategy="rebuild", max_removals=None)
+    assert set(world.writes()) == {"removeMember"}
+
+
+async def test_others_are_not_swept_out_by_a_rebuild(world: World) -> None:
+    """With `removals=False`, and beside people of an ambiguous name, the list is never replaced."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[200:450], removals=False)
+    await plan.apply(strategy="rebuild")
+    assert "replaceMembers" not in world.writes()
+
+
+async def test_a_refused_replacement_changes_nothing_and_becomes_a_difference(world: World) -> None:
+    """Whoever poisons the batch fails alone."""
+    world.sandbox.faults.add("poisoned", references=[world.ids[310]])
+    plan = await sync.plan_members(world.thrive, "team", world.ids[280:380])
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert world.members == set(world.ids[280:380]) - {world.ids[310]}
+    assert [one.reference for one in report.failed] == [world.ids[310]]
+    assert len(report.removed) == 280
+
+
+async def test_members_who_could_not_be_put_back_are_reported(world: World) -> None:
+    """Who stays and is out after a stop is in the report, beyond the planned changes."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:301])
+    world.sandbox.faults.add("status", operation="addMembers", times=None, status=403)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert world.members == set(world.ids[50:150])
+    lost = [one for one in report.not_attempted if "could not be put back" in (one.reason or "")]
+    assert {one.reference for one in lost} == set(world.ids[150:300])
+    assert len(report.removed) == 50
+    assert not report.ok
+    # The next run puts them back.
+    world.sandbox.faults.clear()
+    assert (await sync.sync_members(world.thrive, "team", world.ids[50:301])).ok
+    assert world.members == set(world.ids[50:301])
+
+
+@pytest.mark.parametrize("kind", ["close_after", "close_before"])
+async def test_a_lost_replacement_is_found_out_by_reading(world: World, kind: str) -> None:
+    """Whether it was done decides how to go on; it is not guessed."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add(kind, operation="replaceMembers", times=None)  # type: ignore[arg-type]
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.ok
+    assert (len(report.added), len(report.removed)) == (10, 50)
+    assert world.members == set(world.ids[50:310])
+
+
+@pytest.mark.parametrize("body", [{}, {"success": {"count": 0, "entities": []}}])
+async def test_an_answer_that_names_nobody_is_not_believed(world: World, body: dict[str, object]) -> None:
+    """Removals are claimed only if the replacement is known to have been made."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("status", operation="replaceMembers", status=207, body=body)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.ok
+    assert world.members == set(world.ids[50:310])
+    assert "removeMember" in world.writes()
+
+
+async def test_an_unknown_strategy_is_refused(world: World) -> None:
+    """A misspelt word must not become some other way to write."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    with pytest.raises(ConfigurationError, match="strategy"):
+        await plan.apply(strategy="replace")  # type: ignore[arg-type]
