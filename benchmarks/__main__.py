@@ -1,0 +1,62 @@
+"""Run the benchmarks and print their table: `python -m benchmarks [NAME ...]`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks import calls, decode, lists
+from benchmarks.measure import Bench, Row, machine
+
+BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
+    function.__name__: function
+    for function in (
+        decode.decode,
+        decode.stall,
+        calls.small_call,
+        lists.list_users,
+        lists.list_enrolments,
+        lists.memory,
+    )
+}
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a table of Markdown's."""
+    cells = [("work", "against", "ratio", "reach", "", "ours / theirs")]
+    for row in rows:
+        reach = "" if row.reach is None else f"{row.reach:g}"
+        cells.append((row.work, row.against, f"{row.ratio:.2f}", reach, row.verdict, row.detail))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHMARKS)}; all if none")
+    parser.add_argument("--tiny", action="store_true", help="run everything once and small, to see that it runs")
+    parser.add_argument("--ours-only", action="store_true", help="leave the clients of others out")
+    wanted = parser.parse_args()
+    unknown = set(wanted.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    print(machine())
+    made: list[Row] = []
+    began = time.perf_counter()
+    with Bench(tiny=wanted.tiny, contenders=not wanted.ours_only) as bench:
+        for name in wanted.names or BENCHMARKS:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            made += BENCHMARKS[name](bench)
+        print(table(made))
+        for note in bench.notes:
+            print(f"- {note}")
+    print(f"{time.perf_counter() - began:.0f} s; {machine()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
