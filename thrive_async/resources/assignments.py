@@ -29,7 +29,7 @@ class Assignments(Resource):
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
-        self.enrolments = Enrolments(transport)
+        self.enrolments: Enrolments = Enrolments(transport)
 
     def list(
         self,

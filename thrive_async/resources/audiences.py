@@ -35,8 +35,8 @@ class Audiences(Resource):
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
-        self.members = Members(transport)
-        self.managers = Managers(transport)
+        self.members: Members = Members(transport)
+        self.managers: Managers = Managers(transport)
 
     def list(
         self,

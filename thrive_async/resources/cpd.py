@@ -265,7 +265,7 @@ class Cpd:
     """
 
     def __init__(self, transport: Transport) -> None:
-        self.categories = CpdCategories(transport)
-        self.entries = CpdEntries(transport)
-        self.requirements = CpdRequirements(transport)
-        self.user_summaries = CpdUserSummaries(transport)
+        self.categories: CpdCategories = CpdCategories(transport)
+        self.entries: CpdEntries = CpdEntries(transport)
+        self.requirements: CpdRequirements = CpdRequirements(transport)
+        self.user_summaries: CpdUserSummaries = CpdUserSummaries(transport)
