@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from .conftest import Run
 
 from thrive_async.sandbox import Sandbox
+
+from .conftest import Run
 
 SYNC = ("sync", "members", "sales-emea")
 WRITES = {"POST", "PATCH", "DELETE"}
@@ -26,7 +27,7 @@ WRITES = {"POST", "PATCH", "DELETE"}
     ],
 )
 @pytest.mark.parametrize("command", [(*SYNC, "FILE"), ("users", "list")])
-def test_a_setting_that_cannot_be_right_stops_every_command_before_anything_is_sent(
+def test_a_setting_that_cannot_be_right_stops_every_command_before_anything_is_sent(  # noqa: PLR0917 - fixtures
     run: Run,
     served: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
@@ -115,7 +116,7 @@ def test_oauth_credentials_come_from_the_environment_and_a_file(
         (b"email\na@x.org\n", ("--attempts", "0"), "at least 1"),
     ],
 )
-def test_a_file_or_option_that_cannot_be_meant_stops_a_sync_before_anything_is_sent(
+def test_a_file_or_option_that_cannot_be_meant_stops_a_sync_before_anything_is_sent(  # noqa: PLR0917 - fixtures
     run: Run, served: Sandbox, tmp_path: Path, content: bytes, tokens: tuple[str, ...], words: str
 ) -> None:
     file = tmp_path / "people.csv"
@@ -175,7 +176,13 @@ def test_a_server_that_cannot_be_reached_exits_4(run: Run, served: Sandbox, monk
 
 @pytest.mark.parametrize(
     "tokens",
-    [("nonsense",), ("sync", "nonsense"), ("users", "get"), ("users", "list", "--format", "xml"), ("users", "list", "x")],
+    [
+        ("nonsense",),
+        ("sync", "nonsense"),
+        ("users", "get"),
+        ("users", "list", "--format", "xml"),
+        ("users", "list", "x"),
+    ],
 )
 def test_wrong_usage_exits_2_and_points_to_the_help(run: Run, tokens: tuple[str, ...]) -> None:
     result = run(*tokens)

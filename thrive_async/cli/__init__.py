@@ -15,6 +15,11 @@ __all__ = ["main"]
 _OF_THE_EXTRA = frozenset({"cyclopts", "rich", "jsonschema_rs"})
 
 
+def is_of_the_extra(error: ModuleNotFoundError) -> bool:
+    """Whether what is missing comes with the extra."""
+    return (error.name or "").partition(".")[0] in _OF_THE_EXTRA
+
+
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command line and give back its exit code; the console script `thrive` exits with it.
 
@@ -30,7 +35,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
         return run(sys.argv[1:] if tokens is None else list(tokens))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+        if not is_of_the_extra(error):
             raise
         sys.stderr.write('thrive: the command line is an extra, install it with: pip install "thrive-async[cli]"\n')
         return 2

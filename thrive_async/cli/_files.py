@@ -149,10 +149,14 @@ class Sheet:
             return True
         if not first or "@" in first or _MONGO_ID.fullmatch(first) or any(c.isdigit() for c in first):
             return False
-        later = [row[index] for row in self.rows[1 : _COMPARED_ROWS + 1] if index < len(row) and str(row[index]).strip()]
+        later = [
+            row[index] for row in self.rows[1 : _COMPARED_ROWS + 1] if index < len(row) and str(row[index]).strip()
+        ]
         if later and all("@" in str(cell) or any(c.isdigit() for c in str(cell)) for cell in later):
             return True
-        raise CliError(f"{self.source}: is the first line, {first!r}, a column name or a person? Say --header or --no-header")
+        raise CliError(
+            f"{self.source}: is the first line, {first!r}, a column name or a person? Say --header or --no-header"
+        )
 
     def _text(self, cell: object, line: int) -> str:
         if isinstance(cell, str):
@@ -170,7 +174,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def read_sheet(
-    source: str, *, encoding: str | None = None, delimiter: str | None = None, format: Format = "auto"  # noqa: A002
+    source: str,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    format: Format = "auto",  # noqa: A002
 ) -> Sheet:
     """Read a whole file or standard input; call it before the loop runs, so that no reading blocks it.
 
@@ -268,9 +276,8 @@ def parse(text: str, source: str, *, delimiter: str | None = None, format: Forma
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     try:
-        for row in reader:
-            # A blank line in a table says nothing; in a list of people it is a blank, which the plan counts.
-            rows.append([unguard_cell(cell) for cell in row] or [""])
+        # A blank line in a table says nothing; in a list of people it is a blank, which the plan counts.
+        rows.extend([unguard_cell(cell) for cell in row] or [""] for row in reader)
     except csv.Error as error:
         raise CliError(f"{source}: line {reader.line_num}: {error}; a quote may be missing") from error
     while rows and not any(cell.strip() for cell in rows[-1]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from cyclopts import Group, Parameter
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Listing", "Single", "as_json", "columns_of", "show_list", "show_one"]
 
+#: No operation has a smaller maximum for a page.
+_SHORTEST_MAXIMUM = 100
 OUTPUT = Group("Output", sort_key=70)
 
 
@@ -64,7 +66,7 @@ def columns_of(output: Single, kind: Kind) -> tuple[str, ...]:
     return columns
 
 
-async def _raw_items(paginator: Paginator[Any], limit: int | None) -> Any:
+async def _raw_items(paginator: Paginator[Any], limit: int | None) -> AsyncGenerator[dict[str, Any]]:
     left = limit
     async with aclosing(paginator.pages()) as pages:
         async for page in pages:
@@ -77,22 +79,26 @@ async def _raw_items(paginator: Paginator[Any], limit: int | None) -> Any:
                 return
 
 
+class Paging(TypedDict, total=False):
+    """The arguments of every paged `list`."""
+
+    per_page: int | None
+    prefetch: int
+
+
 def show_list(
     kind: Kind,
-    make: Callable[..., Paginator[Any]],
+    make: Callable[[ThriveClient, Paging], Paginator[Any]],
     output: Listing,
     connection: Connection,
-    *,
-    paged: bool = True,
 ) -> int:
     """Walk a list and write it as it comes.
 
     Args:
         kind: what is listed.
-        make: calls the resource's `list`, given the client and `per_page`/`prefetch` where those matter.
+        make: calls the resource's `list`.
         output: how to show it.
         connection: whom to ask.
-        paged: whether `make` takes `per_page` and `prefetch`.
 
     Returns:
         The exit code.
@@ -101,13 +107,13 @@ def show_list(
         raise CliError(f"--limit {output.limit}: at least 1")
     columns = columns_of(output, kind)
     # No request for what nobody will see: a short list is one small page.
-    short = paged and output.limit is not None and output.limit <= 100
-    paging: dict[str, Any] = {"per_page": output.limit, "prefetch": 1} if short else {}
+    short = output.limit is not None and output.limit <= _SHORTEST_MAXIMUM
+    paging: Paging = {"per_page": output.limit, "prefetch": 1} if short else {}
 
     async def walk() -> int:
         async with connection.client() as thrive:
             writer = Writer(output.format, columns=columns, defaults=kind.table, fields=kind.fields)
-            await writer.drain(_raw_items(make(thrive, **paging), output.limit))
+            await writer.drain(_raw_items(make(thrive, paging), output.limit))
             if output.format == "table":
                 note_count(writer.count, kind.noun)
             return Exit.DONE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import IO, Any, Literal, TextIO, cast
 
 from thrive_async.cli._errors import CliError, say
@@ -18,8 +19,7 @@ OutputFormat = Literal["table", "jsonl", "csv"]
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
     """Whether a person is looking at this stream, by default standard output."""
-    stream = stream if stream is not None else sys.stdout
-    return stream.isatty()
+    return (sys.stdout if stream is None else stream).isatty()
 
 
 def out(line: str) -> None:
@@ -28,7 +28,7 @@ def out(line: str) -> None:
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested objects into dotted names: `{"parent": {"id": 1}}` into `{"parent.id": 1}`; lists stay as they are."""
+    """Turn nested objects into dotted names: `{"parent": {"id": 1}}` into `{"parent.id": 1}`; lists stay."""
     flat: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, dict) and item:
@@ -40,7 +40,7 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def cell(value: object) -> str:
     """Write one value as text: null and empty containers as nothing, lists of texts with "; ", the rest as JSON."""
-    if value is None or value == [] or value == {}:
+    if value is None or value in ([], {}):
         return ""
     if isinstance(value, str):
         return value
@@ -101,7 +101,8 @@ class Writer:
         if self._format == "csv":
             # A number below zero is no formula; whatever holds text may be one.
             cells = [
-                cell(value) if isinstance(value, int | float) else guard_cell(cell(value)) for value in self._values(item)
+                cell(value) if isinstance(value, int | float) else guard_cell(cell(value))
+                for value in self._values(item)
             ]
             self._csv.writerow([visible(text) for text in cells] if self._terminal else cells)
             return
@@ -118,11 +119,12 @@ class Writer:
             self._csv.writerow(self._shown)
         self._stream.flush()
 
-    async def drain(self, items: AsyncIterator[Mapping[str, Any]]) -> None:
+    async def drain(self, items: AsyncGenerator[Mapping[str, Any]]) -> None:
         """Write everything an iterator gives, and close; what came before an error is written, too."""
         try:
-            async for item in items:
-                self.write(item)
+            async with aclosing(items):
+                async for item in items:
+                    self.write(item)
         except BaseException:
             if self.count:
                 self.close()
@@ -138,7 +140,8 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: 
         rows: the cells, as text.
         stream: where to; by default standard output.
     """
-    stream = stream if stream is not None else sys.stdout
+    if stream is None:
+        stream = sys.stdout
     if is_terminal(stream):
         from rich import box  # noqa: PLC0415 - only a terminal pays for it
         from rich.console import Console  # noqa: PLC0415
@@ -183,7 +186,8 @@ def print_record(record: Mapping[str, Any], *, stream: TextIO | None = None) -> 
         record: a flat object, as `flatten` makes it.
         stream: where to; by default standard output.
     """
-    stream = stream if stream is not None else sys.stdout
+    if stream is None:
+        stream = sys.stdout
     shown = {name: text for name, value in record.items() if (text := one_line(cell(value)))}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():

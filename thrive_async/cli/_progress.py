@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from thrive_async.cli._errors import say
 from thrive_async.cli._output import is_terminal
@@ -53,7 +53,7 @@ class ProgressView:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> ProgressView:
+    def __enter__(self) -> Self:
         if is_terminal(sys.stderr):
             self._bar = _bar()
             self._bar.start()

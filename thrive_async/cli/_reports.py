@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -66,7 +65,7 @@ class ReportFile:
                 writer.writerow(self._fields)
                 for fate in fates:
                     writer.writerow([guard_cell(fate.get(name) or "") for name in self._fields])
-        os.replace(self._part, self._path)
+        self._part.replace(self._path)
 
     def discard(self) -> None:
         """Leave no trace: nothing was done that is worth a report. Harmless once written."""
@@ -75,7 +74,9 @@ class ReportFile:
             self._part.unlink()
 
 
-def print_fates(title: str, fates: Sequence[Fate], *, shown: int = _SHOWN, hint: str = "--report lists them all") -> None:
+def print_fates(
+    title: str, fates: Sequence[Fate], *, shown: int = _SHOWN, hint: str = "--report lists them all"
+) -> None:
     """Print people and reasons below a title, a line each, and say how many more there are.
 
     Args:

@@ -164,7 +164,7 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             stopped.append(number)
             task.cancel()
 
-        installed: list[int] = []
+        installed: list[signal.Signals] = []
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop, number)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Group
 
-from thrive_async.cli import audiences, cpd, learning, users
+from thrive_async.cli import audiences, cpd, is_of_the_extra, learning, users
 from thrive_async.cli._errors import Exit, report_error, say
 from thrive_async.cli._session import Interrupted
 from thrive_async.cli.demo import demo
@@ -88,6 +88,8 @@ def run(tokens: Sequence[str]) -> int:
 
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told as one line, with its code
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, ModuleNotFoundError) and is_of_the_extra(error):
+            raise
         return report_error(error)
     return result if isinstance(result, int) else Exit.DONE

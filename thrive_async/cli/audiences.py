@@ -34,9 +34,7 @@ AUDIENCES = Kind(
         "createdAt", "updatedAt",
     ),
 )  # fmt: skip
-MEMBERS = Kind(
-    noun="members", table=("userId", "reference", "email"), fields=("userId", "reference", "email")
-)
+MEMBERS = Kind(noun="members", table=("userId", "reference", "email"), fields=("userId", "reference", "email"))
 MANAGERS = Kind(
     noun="managers",
     table=("userId", "reference", "email", "permissions"),
@@ -57,10 +55,12 @@ def list_audiences(
     Args:
         api_controlled: Only those made through the API, or only those that were not.
         updated_since: Only those changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         AUDIENCES,
-        lambda thrive, **paging: thrive.audiences.list(
+        lambda thrive, paging: thrive.audiences.list(
             api_controlled=api_controlled, updated_since=updated_since, **paging
         ),
         output,
@@ -80,6 +80,8 @@ def get(
 
     Args:
         audience: Its id or reference.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(AUDIENCES, lambda thrive: thrive.audiences.get(audience), output, connection)
 
@@ -96,9 +98,11 @@ def list_members(
 
     Args:
         audience: Its id or reference.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
-        MEMBERS, lambda thrive, **paging: thrive.audiences.members.list(audience, **paging), output, connection
+        MEMBERS, lambda thrive, paging: thrive.audiences.members.list(audience, **paging), output, connection
     )
 
 
@@ -114,10 +118,10 @@ def list_managers(
 
     Args:
         audience: Its id or reference.
+        output: How to show it.
+        connection: Whom to ask.
     """
-    return show_list(
-        MANAGERS, lambda thrive: thrive.audiences.managers.list(audience), output, connection, paged=False
-    )
+    return show_list(MANAGERS, lambda thrive, _: thrive.audiences.managers.list(audience), output, connection)
 
 
 @app.command
@@ -130,6 +134,7 @@ def tree(
 
     Args:
         counts: Count the members of each audience; one request for each.
+        connection: Whom to ask.
     """
 
     async def draw() -> int:
@@ -172,7 +177,8 @@ def tree_lines(audiences: list[dict[str, Any]], totals: Mapping[str, int | None]
     known = {item["id"]: item for item in audiences}
     below: dict[str | None, list[dict[str, Any]]] = {}
     for item in audiences:
-        parent = (item.get("parent") or {}).get("id")
+        stub: dict[str, Any] | None = item.get("parent")
+        parent: str | None = stub.get("id") if stub else None
         below.setdefault(parent if parent in known and parent != item["id"] else None, []).append(item)
 
     def name(item: dict[str, Any]) -> str:

@@ -40,9 +40,7 @@ REQUIREMENTS = Kind(
     fields=("audienceRequirementId", "audienceId", "requiredMinutes", "createdAt", "updatedAt"),
 )
 SUMMARIES = Kind(noun="users", table=("userId", "durationMinutes"), fields=("userId", "durationMinutes"))
-TAGS = Kind(
-    noun="tags", table=("id", "tag"), fields=("id", "tag", "contents", "campaigns", "interests", "skills")
-)
+TAGS = Kind(noun="tags", table=("id", "tag"), fields=("id", "tag", "contents", "campaigns", "interests", "skills"))
 LEVELS = Kind(noun="levels", table=("value", "name", "isEnabled"), fields=("value", "name", "isEnabled"))
 
 
@@ -57,10 +55,12 @@ def list_categories(
 
     Args:
         updated_since: Only those changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         CATEGORIES,
-        lambda thrive, **paging: thrive.cpd.categories.list(updated_since=updated_since, **paging),
+        lambda thrive, paging: thrive.cpd.categories.list(updated_since=updated_since, **paging),
         output,
         connection,
     )
@@ -78,6 +78,8 @@ def get_category(
 
     Args:
         category: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(CATEGORIES, lambda thrive: thrive.cpd.categories.get(category), output, connection)
 
@@ -95,10 +97,12 @@ def list_entries(
     Args:
         since: Only entries dated at this time or later.
         until: Only entries dated up to this time.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         ENTRIES,
-        lambda thrive, **paging: thrive.cpd.entries.list(entry_date_from=since, entry_date_to=until, **paging),
+        lambda thrive, paging: thrive.cpd.entries.list(entry_date_from=since, entry_date_to=until, **paging),
         output,
         connection,
     )
@@ -116,6 +120,8 @@ def get_entry(
 
     Args:
         entry: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(ENTRIES, lambda thrive: thrive.cpd.entries.get(entry), output, connection)
 
@@ -131,10 +137,12 @@ def list_requirements(
 
     Args:
         updated_since: Only those changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         REQUIREMENTS,
-        lambda thrive, **paging: thrive.cpd.requirements.list(updated_since=updated_since, **paging),
+        lambda thrive, paging: thrive.cpd.requirements.list(updated_since=updated_since, **paging),
         output,
         connection,
     )
@@ -152,6 +160,8 @@ def get_requirement(
 
     Args:
         requirement: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(REQUIREMENTS, lambda thrive: thrive.cpd.requirements.get(requirement), output, connection)
 
@@ -171,10 +181,12 @@ def list_summaries(
         since: The start of the period; Thrive demands one.
         until: The end of the period; Thrive demands one.
         users: Only these users, by id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         SUMMARIES,
-        lambda thrive, **paging: thrive.cpd.user_summaries.list(
+        lambda thrive, paging: thrive.cpd.user_summaries.list(
             entry_date_from=since, entry_date_to=until, user_ids=texts(users), **paging
         ),
         output,
@@ -193,9 +205,11 @@ def list_tags(
 
     Args:
         updated_since: Only those changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
-        TAGS, lambda thrive, **paging: thrive.tags.list(updated_since=updated_since, **paging), output, connection
+        TAGS, lambda thrive, paging: thrive.tags.list(updated_since=updated_since, **paging), output, connection
     )
 
 
@@ -211,6 +225,8 @@ def get_tag(
 
     Args:
         tag: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(TAGS, lambda thrive: thrive.tags.get(tag), output, connection)
 

@@ -91,8 +91,9 @@ async def _show(folder: Path, *, kept: bool) -> int:
         out("\nPlanning again with the same file:")
         again = await sync.plan_members(thrive, AUDIENCE, desired)
         show_plan(again)
-        left = set(again.to_add)
-        done = not again.to_remove and left == people.unknown == {outcome.reference for outcome in report.failed}
+        left = frozenset(again.to_add)
+        failed = frozenset(outcome.reference for outcome in report.failed)
+        done = not again.to_remove and left == people.unknown == failed
         if done:
             out(f"Nothing is left to do: the {len(left)} are the people Thrive does not know, and still fail.")
             out(f"{AUDIENCE} has {len(members):,} members now.")
@@ -112,9 +113,7 @@ def _arrange(sandbox: Sandbox) -> _People:
     users: list[Any] = [user for user in state.users.values() if user.get("email") and user.get("ref")]
     chance.shuffle(users)
     stay, leave, join = users[:_STAY], users[_STAY : _STAY + _LEAVE], users[_STAY + _LEAVE :][:_JOIN]
-    state.add_audience(
-        AUDIENCE, name="Field sales", parent="emea", members=[user["id"] for user in (*stay, *leave)]
-    )
+    state.add_audience(AUDIENCE, name="Field sales", parent="emea", members=[user["id"] for user in (*stay, *leave)])
 
     def row(user: Any, name: str) -> tuple[str, str, str]:
         full = " ".join(part for part in (user.get("firstName"), user.get("lastName")) if part)

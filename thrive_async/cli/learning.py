@@ -73,10 +73,12 @@ def list_assignments(
     Args:
         audience: Only those of this audience, by id or reference.
         updated_since: Only those changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         ASSIGNMENTS,
-        lambda thrive, **paging: thrive.assignments.list(audience_id=audience, updated_since=updated_since, **paging),
+        lambda thrive, paging: thrive.assignments.list(audience_id=audience, updated_since=updated_since, **paging),
         output,
         connection,
     )
@@ -94,6 +96,8 @@ def get_assignment(
 
     Args:
         assignment: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(ASSIGNMENTS, lambda thrive: thrive.assignments.get(assignment), output, connection)
 
@@ -116,10 +120,12 @@ def list_enrolments(
         status: Only enrolments of this status: open, complete, overdue, scheduled or archived.
         updated_from: Only enrolments changed at this time or later.
         updated_to: Only enrolments changed until this time; needs --updated-from.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         ENROLMENTS,
-        lambda thrive, **paging: thrive.assignments.enrolments.list(
+        lambda thrive, paging: thrive.assignments.enrolments.list(
             assignment, status=status, updated_at_from=updated_from, updated_at_to=updated_to, **paging
         ),
         output,
@@ -141,6 +147,8 @@ def get_enrolment(
     Args:
         assignment: The assignment's id.
         enrolment: The enrolment's id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(
         ENROLMENTS, lambda thrive: thrive.assignments.enrolments.get(assignment, enrolment), output, connection
@@ -166,10 +174,12 @@ def list_completions(
         rpl: Only those recognised as prior learning, or only the others.
         completed_from: Only completions from this time on.
         completed_to: Only completions up to this time.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         COMPLETIONS,
-        lambda thrive, **paging: thrive.completions.list(
+        lambda thrive, paging: thrive.completions.list(
             content_id=content,
             user_id=user,
             is_rpl=rpl,
@@ -194,6 +204,8 @@ def get_completion(
 
     Args:
         completion: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(COMPLETIONS, lambda thrive: thrive.completions.get(completion), output, connection)
 
@@ -213,10 +225,12 @@ def list_contents(
         types: Only these types, such as article,video,scorm.
         omit_types: Leave out these types.
         updated_since: Only contents changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         CONTENTS,
-        lambda thrive, **paging: thrive.contents.list(
+        lambda thrive, paging: thrive.contents.list(
             types=texts(types), omit_types=texts(omit_types), updated_since=updated_since, **paging
         ),
         output,
@@ -236,6 +250,8 @@ def get_content(
 
     Args:
         content: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(CONTENTS, lambda thrive: thrive.contents.get(content), output, connection)
 
@@ -261,10 +277,12 @@ def list_activities(
         content_type: Only activities on contents of this type.
         since: Only activities from this time on.
         until: Only activities up to this time.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         ACTIVITIES,
-        lambda thrive, **paging: thrive.activities.list(
+        lambda thrive, paging: thrive.activities.list(
             actions=texts(actions),
             omit_actions=texts(omit_actions),
             content_ids=texts(contents),
@@ -290,5 +308,7 @@ def get_activity(
 
     Args:
         activity: Its id.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(ACTIVITIES, lambda thrive: thrive.activities.get(activity), output, connection)

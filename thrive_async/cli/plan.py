@@ -43,6 +43,7 @@ def show(file: str, /, *, output: Single = Single()) -> int:  # noqa: B008 - fro
 
     Args:
         file: A plan written by --save-plan.
+        output: How to show it.
     """
     plan = load(file)
     if output.format == "table":
@@ -71,6 +72,8 @@ def apply(
 
     Args:
         file: A plan written by --save-plan.
+        applying: What may happen.
+        connection: Whom to ask.
     """
     applying.limit()
     thrive = connection.client()

@@ -53,9 +53,7 @@ def sandbox(
     async def serve() -> int:
         from thrive_async.sandbox import Sandbox  # noqa: PLC0415 - after the parsing
 
-        made = Sandbox(
-            users, seed, host=host, port=port, latency=delay, rate_limit=rate_limit, journal_size=_JOURNAL
-        )
+        made = Sandbox(users, seed, host=host, port=port, latency=delay, rate_limit=rate_limit, journal_size=_JOURNAL)
         try:
             await made.start()
         except OSError as error:

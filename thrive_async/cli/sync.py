@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody.")
+app = App(
+    name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody."
+)
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -49,6 +51,9 @@ def members(
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: The file may name nobody: everybody is removed.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
+        applying: What may happen.
+        reading: How to read the file.
+        connection: Whom to ask.
     """
     # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
     applying.limit()
@@ -60,9 +65,7 @@ def members(
     async def plan() -> MemberPlan:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
-        return await sync.plan_members(
-            thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty
-        )
+        return await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
 
     async def main() -> int:
         async with thrive:

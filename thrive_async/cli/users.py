@@ -43,10 +43,12 @@ def list_users(
         statuses: Only users of these statuses.
         omit_statuses: Leave out users of these statuses.
         updated_since: Only users changed at this time or later.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_list(
         USERS,
-        lambda thrive, **paging: thrive.users.list(
+        lambda thrive, paging: thrive.users.list(
             status=status,
             statuses=texts(statuses),
             omit_statuses=texts(omit_statuses),
@@ -72,6 +74,8 @@ def get(
     Args:
         user: The user's id; with --ref, the reference that your HR system knows.
         ref: USER is a reference. Thrive then answers with fewer fields.
+        output: How to show it.
+        connection: Whom to ask.
     """
     return show_one(
         USERS, lambda thrive: thrive.users.get_by_ref(user) if ref else thrive.users.get(user), output, connection

@@ -214,10 +214,11 @@ def _body(document: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[st
             example = _resolved(document, examples[0]).get("value")
         else:
             example = example_of(document, media.get("schema", {}))
-        if content_type == "application/json":
+        if not isinstance(example, dict) or content_type == "application/json":
             return json.dumps(example, indent=2, ensure_ascii=False), content_type
         # The token endpoint takes a form.
-        return "&".join(f"{name}={_text(value)}" for name, value in example.items()), content_type
+        form = cast("dict[str, object]", example)
+        return "&".join(f"{name}={_text(value)}" for name, value in form.items()), content_type
     return None, ""
 
 

@@ -1,0 +1,226 @@
+"""The command as a real process: how fast it answers, what it says without its extra, and how it stops."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from thrive_async.sandbox import Sandbox
+
+from .conftest import AUDIENCE, Run
+
+ROOT = Path(__file__).parents[2]
+MAIN = "import sys; from thrive_async.cli import main; sys.exit(main())"
+HEAVY = {
+    "aiohttp",
+    "cattrs",
+    "orjson",
+    "jsonschema_rs",
+    "yarl",
+    "thrive_async.client",
+    "thrive_async._generated.models",
+}
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", **more}
+
+
+@contextmanager
+def started(*tokens: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on while the test looks at it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, *tokens],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_help_imports_nothing_that_only_a_command_needs() -> None:
+    """`thrive --help` must answer at once; what it loads is what it costs."""
+    code = (
+        "import sys; from thrive_async.cli import main; code = main(['--help']);"
+        f"heavy = {HEAVY!r} & set(sys.modules); print(sorted(heavy), file=sys.stderr); sys.exit(code or bool(heavy))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "demo" in ended.stdout
+    assert "Exit codes" in ended.stdout
+
+
+@pytest.mark.parametrize("missing", ["cyclopts", "rich"])
+def test_without_the_extra_it_says_how_to_install_it(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; {MAIN}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "users", "--help"], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == 'thrive: the command line is an extra, install it with: pip install "thrive-async[cli]"\n'
+
+
+def test_a_missing_module_of_our_own_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    from thrive_async.cli import main
+
+    monkeypatch.setitem(sys.modules, "thrive_async.cli.app", None)
+    with pytest.raises(ModuleNotFoundError):
+        main(["--help"])
+
+
+def test_version_and_bare_thrive(run: Run) -> None:
+    from thrive_async import __version__
+
+    assert run("--version").out == f"{__version__}\n"
+    assert "Usage: thrive" in run().out
+
+
+def test_the_arguments_of_the_process_are_the_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from thrive_async.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["thrive", "--version"])
+    assert main() == 0
+    assert capsys.readouterr().out
+
+
+def test_the_demo_does_the_main_job_and_is_honest_about_whom_thrive_does_not_know(run: Run, tmp_path: Path) -> None:
+    result = run("demo", "--keep", str(tmp_path / "kept"))
+    assert result.code == 0, result.err
+    assert "field-sales: +418 -228 =4,572 (9 duplicates, 1 blank)" in result.lines
+    assert "field-sales: 412 added, 228 removed, 6 failed, 0 not attempted" in result.lines
+    assert sum("User does not exist." in line for line in result.lines) == 6
+    assert "field-sales: +6 -0 =4,984 (9 duplicates, 1 blank)" in result.lines
+    assert any("the 6 are the people Thrive does not know, and still fail" in line for line in result.lines)
+    assert "progress field-sales done=646 total=646 failed=6" in result.err
+    kept = tmp_path / "kept"
+    assert len((kept / "people.csv").read_text(encoding="utf-8-sig").splitlines()) == 5001
+    assert len(list(csv.reader((kept / "report.csv").read_text().splitlines()))) == 647
+    assert (
+        run("plan", "show", str(kept / "plan.json")).lines[0] == "field-sales: +418 -228 =4,572 (9 duplicates, 1 blank)"
+    )
+
+
+def test_the_demo_leaves_nothing_behind_and_refuses_a_place_it_cannot_use(run: Run, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = run("demo", "--keep", str(blocked))
+    assert result.code == 2
+    assert "--keep" in result.one_line()
+
+
+def test_the_sandbox_prints_what_opens_it_and_serves_until_interrupted() -> None:
+    with started("sandbox", "--port", "0", "--users", "20", "--seed", "7", "--latency", "1ms") as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(9)]
+        facts = dict(re.fullmatch(r"(.{15})(.*)\n", line).groups() for line in said[:5])  # type: ignore[union-attr]
+        exports = dict(re.fullmatch(r"export (\w+)=(.*)\n", line).groups() for line in said[6:])  # type: ignore[union-attr]
+        assert [name.strip() for name in facts] == ["base URL", "tenant", "API key", "client id", "client secret"]
+        assert exports == {
+            "THRIVE_BASE_URL": facts["base URL       "],
+            "THRIVE_TENANT_ID": facts["tenant         "],
+            "THRIVE_API_KEY": facts["API key        "],
+        }
+        listed = subprocess.run(
+            [sys.executable, "-c", MAIN, "users", "list", "--format", "csv"],
+            capture_output=True, text=True, check=True, env=environment(**exports),
+        )  # fmt: skip
+        assert len(listed.stdout.splitlines()) == 21
+        with urllib.request.urlopen(exports["THRIVE_BASE_URL"] + "/") as page:
+            assert "Thrive sandbox" in page.read().decode()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert "20 users (seed 7)" in err
+        assert out == ""
+
+
+def test_the_sandbox_refuses_what_it_cannot_serve(run: Run, served: Sandbox) -> None:
+    taken = run("sandbox", "--port", str(served.port))
+    assert taken.code == 2
+    assert f"cannot listen on 127.0.0.1 port {served.port}" in taken.one_line()
+    for tokens, words in {
+        ("--latency", "soon"): "50ms",
+        ("--users", "-1"): "zero or more",
+        ("--port", "70000"): "0 to 65535",
+        ("--rate-limit", "0"): "above zero",
+    }.items():
+        result = run("sandbox", *tokens)
+        assert result.code == 2
+        assert words in result.one_line()
+
+
+def test_the_sandbox_warns_who_can_reach_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from thrive_async.cli.sandbox import announce
+
+    with Sandbox(users=1, host="0.0.0.0") as sandbox:
+        announce(sandbox, users=1, seed=1)
+    assert "It listens on 0.0.0.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupting_a_sync_prints_the_true_report_so_far(
+    served: Sandbox, people: Callable[..., str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Everybody is accounted for: added before the signal, or not attempted; and what was added is really there."""
+    new = [served.state.add_user(email=f"new{number}@example.com")["email"] for number in range(350)]
+    before = len(served.state.audiences[AUDIENCE].members)
+    # The fourth batch never gets its answer in the lifetime of this test, unless it is stopped.
+    served.faults.add("latency", operation="addMembers", seconds=0.2, times=None)
+    report = tmp_path / "r.json"
+    command = ("sync", "members", AUDIENCE, people(new), "--keep-extra", "--concurrency", "1", "--report", str(report))
+    journal = tmp_path / "run.jsonl"
+    with started(*command, "--journal", str(journal)) as process:
+        while not journal.exists() or '"added"' not in journal.read_text():
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    written = json.loads(report.read_text())
+    assert written["added"] + written["not_attempted"] == 350
+    assert 100 <= written["added"] < 350
+    assert len(served.state.audiences[AUDIENCE].members) - before == written["added"]
+    assert f"{AUDIENCE}: {written['added']} added, 0 removed, 0 failed, {written['not_attempted']} not attempted" in out
+    assert "Traceback" not in err
+
+
+def test_output_that_nobody_reads_on_ends_quietly(served: Sandbox) -> None:
+    for _ in range(3000):
+        served.state.add_user()
+    with started("users", "list", "--format", "jsonl") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) == 141
+        process.stdout = None
+
+
+def test_a_stream_that_cannot_show_a_letter_shows_its_code(served: Sandbox) -> None:
+    served.state.add_user(email="x@example.com", firstName="Zoë李")
+    ended = subprocess.run(
+        [sys.executable, "-c", MAIN, "users", "list", "--format", "jsonl"],
+        capture_output=True, text=True, check=True, env=environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0"),
+    )  # fmt: skip
+    assert "\\u674e" in ended.stdout

@@ -1,0 +1,299 @@
+"""`thrive sync members`: the audience ends as the file says, or nothing happens and the reason is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thrive_async.sandbox import Sandbox
+
+from .conftest import AUDIENCE, Run
+
+SYNC = ("sync", "members", AUDIENCE)
+People = Callable[..., str]
+#: No name can hold a bell.
+BROKEN = "bad\x07name"
+
+
+def newcomers(served: Sandbox, count: int) -> list[str]:
+    return [served.state.add_user(email=f"new{number}@example.com")["email"] for number in range(count)]
+
+
+def emails(served: Sandbox) -> set[str]:
+    return {served.state.users[user]["email"] for user in served.state.audiences[AUDIENCE].members}
+
+
+def writes(served: Sandbox) -> int:
+    return sum(entry.method != "GET" for entry in served.requests)
+
+
+def test_the_audience_ends_as_the_file_says(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    wanted = [*members[2:], *newcomers(served, 3)]
+    result = run(*SYNC, people([*wanted, wanted[0].upper(), "", wanted[1]]), "--yes")
+    assert result.code == 0, result
+    assert emails(served) == set(wanted)
+    stay = len(members) - 2
+    assert result.lines == [
+        f"{AUDIENCE}: +3 -2 ={stay} (2 duplicates, 1 blank)",
+        f"{AUDIENCE}: 3 added, 2 removed, 0 failed, 0 not attempted",
+    ]
+    assert f"progress {AUDIENCE} done=5 total=5 failed=0 rate=" in result.err
+
+
+def test_a_second_run_has_nothing_to_do(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    file = people([*members[1:], *newcomers(served, 1)])
+    assert run(*SYNC, file, "--yes").code == 0
+    before = writes(served)
+    result = run(*SYNC, file)
+    assert result.code == 0
+    assert result.lines[0].startswith(f"{AUDIENCE}: +0 -0 =")
+    assert writes(served) == before
+
+
+def test_unknown_people_fail_with_thrives_reason_and_the_others_go_through(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    new = newcomers(served, 2)
+    result = run(*SYNC, people([*members, *new, "ghost@example.com"]))
+    assert result.code == 1
+    assert "  failed  add     ghost@example.com  User does not exist." in result.lines
+    assert set(new) <= emails(served)
+
+
+def test_a_dry_run_shows_the_plan_and_changes_nothing(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    report = tmp_path / "fates.csv"
+    result = run(*SYNC, people([*members[1:], "ghost@example.com"]), "--dry-run", "--report", str(report))
+    assert result.code == 0
+    assert result.lines == [f"{AUDIENCE}: +1 -1 ={len(members) - 1}"]
+    assert "dry run: nothing was changed" in result.err
+    assert writes(served) == 0
+    rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert [(row["action"], row["outcome"]) for row in rows] == [("add", "planned"), ("remove", "planned")]
+    assert members[0] in rows[1]["reason"]
+
+
+def test_a_dry_run_says_what_the_guard_will_say(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    result = run(*SYNC, people(members[:1]), "--dry-run")
+    assert result.code == 0
+    assert "without --dry-run this would be refused" in result.err
+
+
+def test_more_removals_than_allowed_are_refused_with_the_option_that_lifts_it(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    keep = len(members) // 2
+    gone = len(members) - keep
+    file = people(members[:keep])
+    for limit in ((), ("--max-removals", str(gone - 1)), ("--max-removals", "10%")):
+        result = run(*SYNC, file, "--yes", *limit, "--report", str(tmp_path / "r.json"))
+        assert result.code == 3
+        assert f"removes {gone} of {len(members)} members" in result.err
+        assert f"pass --max-removals {gone} (or none for no limit)" in result.err
+    assert writes(served) == 0
+    assert not (tmp_path / "r.json").exists()
+    assert run(*SYNC, file, "--yes", "--max-removals", str(gone)).code == 0
+    assert emails(served) == set(members[:keep])
+
+
+def test_none_lifts_the_guard(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    assert run(*SYNC, people(members[:1]), "--yes", "--max-removals", "none").code == 0
+    assert emails(served) == {members[0]}
+
+
+def test_removals_without_a_terminal_need_yes(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    result = run(*SYNC, people(members[1:]))
+    assert result.code == 3
+    assert result.err.splitlines()[-1] == (
+        f"thrive: {AUDIENCE}: 1 person would be removed; nothing was changed. Say --yes to do so"
+    )
+    assert writes(served) == 0
+    assert "2 people would be removed" in run(*SYNC, people(members[2:])).err
+
+
+def test_additions_need_nobody_to_agree(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    assert run(*SYNC, people([*members, *newcomers(served, 1)])).code == 0
+
+
+@pytest.mark.parametrize(("keys", "code"), [("y\n", 0), ("YES\n", 0), ("n\n", 3), ("\n", 3), ("", 3)])
+def test_at_a_terminal_removals_are_asked_for(  # noqa: PLR0917 - fixtures
+    terminal: Callable[..., tuple[int, str, str]],
+    served: Sandbox,
+    members: list[str],
+    people: People,
+    keys: str,
+    code: int,
+) -> None:
+    ended, _, err = terminal(*SYNC, people(members[2:]), keys=keys)
+    assert ended == code
+    assert f"{AUDIENCE}: remove 2 people? [y/N] " in err
+    assert emails(served) == set(members[2:] if code == 0 else members)
+
+
+def test_a_refusal_of_the_guard_comes_before_the_question(
+    terminal: Callable[..., tuple[int, str, str]], served: Sandbox, members: list[str], people: People
+) -> None:
+    ended, _, err = terminal(*SYNC, people(members[:1]), keys="y\n")
+    assert ended == 3
+    assert "[y/N]" not in err
+
+
+def test_keep_extra_only_adds(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    new = newcomers(served, 1)
+    assert run(*SYNC, people(new), "--keep-extra").code == 0
+    assert emails(served) == {*members, *new}
+
+
+def test_a_file_that_names_nobody_removes_everybody_only_if_that_is_said(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    file = people([])
+    result = run(*SYNC, file, "--yes", "--max-removals", "none")
+    assert result.code == 3
+    assert "pass --allow-empty" in result.err
+    assert writes(served) == 0
+    assert run(*SYNC, file, "--yes", "--max-removals", "none", "--allow-empty").code == 0
+    assert emails(served) == set()
+
+
+@pytest.mark.parametrize(("audience", "words"), [("all-staff-smart", "smart"), ("ui-made", "not API-controlled")])
+def test_an_audience_that_cannot_be_written_is_refused(
+    run: Run, served: Sandbox, people: People, audience: str, words: str
+) -> None:
+    result = run("sync", "members", audience, people(["a@example.com"]), "--yes")
+    assert result.code == 3
+    assert words in result.err.splitlines()[-1]
+    assert writes(served) == 0
+
+
+def test_the_journal_and_the_report_tell_everybodys_fate(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    new = newcomers(served, 1)
+    journal, table, document = tmp_path / "run.jsonl", tmp_path / "r.csv", tmp_path / "r.json"
+    names = [*members[1:], members[1], "", BROKEN, *new, "=HYPERLINK(1)@example.com"]
+    file = people(names)
+    result = run(*SYNC, file, "--yes", "--journal", str(journal), "--report", str(table))
+    assert result.code == 1
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    assert {line.get("outcome") for line in lines} >= {"added", "removed", "failed"}
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = {row["reference"]: row["outcome"] for row in csv.DictReader(stream)}
+    assert rows[new[0]] == "added"
+    assert rows["'=HYPERLINK(1)@example.com"] == "failed"
+    assert rows[""] == rows[BROKEN] == "rejected"
+    assert rows[members[1]] == "duplicate"
+    assert list(rows.values()).count("removed") == 1
+
+    assert run(*SYNC, file, "--yes", "--report", str(document)).code == 1
+    written = json.loads(document.read_text(encoding="utf-8"))
+    assert (written["added"], written["removed"], written["failed"]) == (0, 0, 1)
+    assert written["unchanged"] == len(members)
+    assert {outcome["reference"] for outcome in written["outcomes"]} >= {"=HYPERLINK(1)@example.com", BROKEN}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_entries_that_cannot_be_a_name_count_as_failed(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    result = run(*SYNC, people([*members, BROKEN]))
+    assert result.code == 1
+    assert any(line.startswith("  rejected  bad\\u0007name") for line in result.lines)
+
+
+def test_verify_reads_again(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--verify")
+    assert result.code == 0
+    assert "0 found to differ" in result.out
+
+
+def test_rebuild_replaces_where_that_is_cheaper(run: Run, served: Sandbox, members: list[str], people: People) -> None:
+    assert run(*SYNC, people(members[:5]), "--yes", "--max-removals", "none", "--strategy", "rebuild").code == 0
+    assert [entry.operation for entry in served.requests if entry.method != "GET"] == ["replaceMembers"]
+
+
+def test_people_come_from_standard_input_in_any_form(run: Run, served: Sandbox, members: list[str]) -> None:
+    new = newcomers(served, 1)[0]
+    lines = "".join(json.dumps({"mail": name}) + "\n" for name in [*members, new])
+    assert run(*SYNC, "-", "--column", "mail", stdin=lines.encode()).code == 0
+    assert new in emails(served)
+    table = "Name;E-Mail\n" + "".join(f"x;{name}\n" for name in members)
+    assert run(*SYNC, "-", "--yes", stdin=table.encode("utf-16")).code == 0
+    assert emails(served) == set(members)
+
+
+def test_what_a_list_writes_a_sync_reads(run: Run, served: Sandbox, members: list[str]) -> None:
+    written = run("audiences", "members", "list", AUDIENCE, "--format", "csv").out
+    result = run(*SYNC, "-", stdin=written.encode())
+    assert result.code == 0
+    assert result.lines[0] == f"{AUDIENCE}: +0 -0 ={len(members)}"
+    lines = run("audiences", "members", "list", AUDIENCE, "--format", "jsonl").out
+    assert run(*SYNC, "-", "--column", "userId", stdin=lines.encode()).lines[0] == result.lines[0]
+
+
+def test_a_saved_plan_can_be_shown_and_applied_later(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    plan = str(tmp_path / "plan.json")
+    new = newcomers(served, 2)
+    assert run(*SYNC, people([*members[1:], *new]), "--dry-run", "--save-plan", plan).code == 0
+    before = len(served.requests)
+
+    shown = run("plan", "show", plan)
+    assert shown.code == 0
+    assert shown.lines[0] == f"{AUDIENCE}: +2 -1 ={len(members) - 1}"
+    assert f"  planned  add     {new[0]}" in shown.out
+    rows = list(csv.DictReader(run("plan", "show", plan, "--format", "csv").lines))
+    assert [row["action"] for row in rows] == ["add", "add", "remove"]
+    assert json.loads(run("plan", "show", plan, "--format", "jsonl").lines[0])["reference"] == new[0]
+    assert len(served.requests) == before
+
+    assert run("plan", "apply", plan).code == 3
+    assert run("plan", "apply", plan, "--yes").code == 0
+    assert emails(served) == {*members[1:], *new}
+
+
+def test_what_is_no_plan_is_refused(run: Run, served: Sandbox, tmp_path: Path) -> None:
+    assert "cannot read" in run("plan", "show", str(tmp_path / "none.json")).one_line()
+    broken = tmp_path / "plan.json"
+    broken.write_text("{}")
+    result = run("plan", "show", str(broken))
+    assert result.code == 2
+    assert "not a saved plan" in result.one_line()
+
+
+def test_a_plan_that_cannot_be_saved_is_not_applied(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--save-plan", "/nowhere/plan.json")
+    assert result.code == 2
+    assert "nothing was changed" in result.err
+    assert writes(served) == 0
+
+
+def test_thrive_failing_in_the_middle_exits_4_with_the_report_so_far(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    served.faults.add("status", operation="removeMember", status=403, times=None)
+    report = tmp_path / "r.json"
+    result = run(
+        *SYNC, people([*members[2:], *newcomers(served, 1)]), "--yes", "--attempts", "1", "--report", str(report)
+    )
+    assert result.code == 4
+    assert "1 added, 0 removed" in result.lines[1]
+    assert "thrive: stopped: " in result.err
+    assert json.loads(report.read_text())["added"] == 1
+
+
+def test_a_journal_that_cannot_be_written_stops_before_the_first_write(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--journal", "/nowhere/run.jsonl")
+    assert result.code == 2
+    assert "/nowhere/run.jsonl" in result.err
+    assert writes(served) == 0
