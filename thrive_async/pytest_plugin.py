@@ -1,0 +1,142 @@
+"""Fixtures on the sandbox, for the tests of whoever uses thrive-async.
+
+The plugin is found by pytest itself. It imports nothing of aiohttp, of the client or of the sandbox before a test asks
+for one of its fixtures.
+
+- `thrive_sandbox`: a running `Sandbox`, on the loop of the test, whether pytest-asyncio or anyio runs it; a test that
+  is no coroutine gets one that runs in a thread.
+- `thrive_client`: a `ThriveClient` of that sandbox, closed at the end of the test.
+- `@pytest.mark.thrive(users=1000, seed=7, rate_limit=20)`: arguments of the sandbox; `clock="virtual"` gives it a
+  `VirtualClock`, which makes every wait free. On a class or module it holds for all their tests; the nearer one wins.
+
+Example:
+    ```python
+    @pytest.mark.thrive(users=500, clock="virtual")
+    async def test_a_rate_limit_only_delays_the_job(thrive_sandbox, thrive_client):
+        thrive_sandbox.faults.add("rate_limited", retry_after=30)
+        await thrive_client.audiences.members.add("sales-emea", ["E00001"])
+        assert "E00001" in thrive_sandbox.state.audiences["sales-emea"].members
+    ```
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from thrive_async.client import ThriveClient
+    from thrive_async.sandbox import Sandbox
+
+__all__ = ["thrive_client", "thrive_sandbox"]
+
+_SCOPES: Final[tuple[Literal["function", "class", "module", "package", "session"], ...]] = (
+    "function",
+    "class",
+    "module",
+    "package",
+    "session",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; give pytest-asyncio, if it is there, fixtures of its own kind."""
+    config.addinivalue_line(
+        "markers",
+        'thrive(users=100, seed=1, clock="virtual", **choices): arguments of the sandbox behind thrive_sandbox and '
+        "thrive_client.",
+    )
+    if config.pluginmanager.hasplugin("asyncio"):
+        config.pluginmanager.register(_asyncio_fixtures(), "thrive_async_asyncio")
+
+
+def _make(request: pytest.FixtureRequest) -> "Sandbox":
+    from thrive_async.sandbox import Sandbox, VirtualClock  # noqa: PLC0415 - nothing is imported until used
+
+    arguments: dict[str, Any] = {}
+    # The nearest marker comes first: what it says wins.
+    for marker in reversed(list(request.node.iter_markers("thrive"))):
+        if marker.args:
+            raise pytest.UsageError(f"{request.node.nodeid}: the marker thrive takes keyword arguments only")
+        arguments.update(marker.kwargs)
+    if isinstance(arguments.get("clock"), str):
+        if arguments["clock"] != "virtual":
+            raise pytest.UsageError(f'{request.node.nodeid}: clock is "virtual" or a VirtualClock')
+        arguments["clock"] = VirtualClock()
+    return Sandbox(**arguments)
+
+
+def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, None]]":
+    """A fixture function; each needs one of its own, as pytest-asyncio writes the loop's scope on it."""
+
+    async def serve(request: pytest.FixtureRequest) -> "AsyncGenerator[Sandbox, None]":
+        async with _make(request) as sandbox:
+            yield sandbox
+
+    return serve
+
+
+def _asyncio_fixtures() -> ModuleType:
+    """The sandbox as a fixture of pytest-asyncio, one for every scope that the loop of a test may have."""
+    import pytest_asyncio  # noqa: PLC0415 - it is loaded already, by pytest
+
+    fixtures = ModuleType("thrive_async_asyncio")
+    for scope in _SCOPES:
+        name = f"_thrive_sandbox_asyncio_{scope}"
+        make: Any = pytest_asyncio.fixture(loop_scope=scope, name=name)
+        setattr(fixtures, name, make(_serving()))
+    return fixtures
+
+
+# anyio drives a plain async fixture of any test that it runs.
+_thrive_sandbox_anyio = pytest.fixture(name="_thrive_sandbox_anyio")(_serving())
+
+
+@pytest.fixture(name="_thrive_sandbox_thread")
+def _thrive_sandbox_thread(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":  # pyright: ignore[reportUnusedFunction]
+    with _make(request) as sandbox:
+        yield sandbox
+
+
+def _loop_scope(item: Any) -> str:
+    """The scope of the loop on which pytest-asyncio runs a test."""
+    marker = item.get_closest_marker("asyncio")
+    chosen = marker.kwargs.get("loop_scope", marker.kwargs.get("scope")) if marker is not None else None
+    return chosen or item.config.getini("asyncio_default_test_loop_scope") or "function"
+
+
+@pytest.fixture
+def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
+    """A running sandbox of the test's own, sized and seeded by the marker `thrive`.
+
+    Returns:
+        The `Sandbox`: `.state`, `.faults`, `.requests`, `.base_url`, `.client()`...
+    """
+    item: Any = request.node
+    function = getattr(item, "obj", None)
+    inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    if "anyio_backend" in item.fixturenames:
+        if type(item).__module__.startswith("pytest_asyncio"):
+            raise pytest.UsageError(
+                f"{item.nodeid}: both anyio and pytest-asyncio want this test; set asyncio_mode = strict, or drop the "
+                "anyio marker"
+            )
+        name = "_thrive_sandbox_anyio"
+    elif inspect.iscoroutinefunction(inner) and item.config.pluginmanager.hasplugin("asyncio"):
+        name = f"_thrive_sandbox_asyncio_{_loop_scope(item)}"
+    else:
+        name = "_thrive_sandbox_thread"
+    sandbox: Sandbox = request.getfixturevalue(name)
+    return sandbox
+
+
+@pytest.fixture
+def thrive_client(thrive_sandbox: "Sandbox") -> "ThriveClient":
+    """A client of the sandbox, closed with it.
+
+    Returns:
+        A `ThriveClient` with an API key that may do everything.
+    """
+    return thrive_sandbox.client()
