@@ -120,15 +120,15 @@ class ThriveClient:
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
         )
-        self.users = Users(self._transport)
-        self.audiences = Audiences(self._transport)
-        self.assignments = Assignments(self._transport)
-        self.completions = Completions(self._transport)
-        self.contents = Contents(self._transport)
-        self.activities = Activities(self._transport)
-        self.cpd = Cpd(self._transport)
-        self.tags = Tags(self._transport)
-        self.skills = Skills(self._transport)
+        self.users: Users = Users(self._transport)
+        self.audiences: Audiences = Audiences(self._transport)
+        self.assignments: Assignments = Assignments(self._transport)
+        self.completions: Completions = Completions(self._transport)
+        self.contents: Contents = Contents(self._transport)
+        self.activities: Activities = Activities(self._transport)
+        self.cpd: Cpd = Cpd(self._transport)
+        self.tags: Tags = Tags(self._transport)
+        self.skills: Skills = Skills(self._transport)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> "ThriveClient":
