@@ -92,10 +92,9 @@ def test_a_torn_last_line_is_not_glued_to(tmp_path: Path) -> None:
         journal.open_run(fingerprint="f", strategy="diff", planned={"add": ["a", "b"]})
         journal.record([("add", "a", "added", None)])
     assert path.read_bytes().startswith(b'{"run": "1", "audi\n{')
-    (left,) = unfinished(path, "team")
+    (left,) = unfinished(path)["team"]
     assert (left.run, left.pending) == ("2", (("add", "b"),))
-    assert unfinished(path, "other") == []
-    assert unfinished(tmp_path / "none", "team") == []
+    assert unfinished(tmp_path / "none") == {}
 
 
 async def test_who_was_lost_in_a_crash_is_accounted_for_by_the_next_run(world: World, tmp_path: Path) -> None:
@@ -131,7 +130,7 @@ async def test_an_account_that_cannot_be_given_stops_the_run(world: World, tmp_p
     report = await plan.apply(journal=path)
     assert len(report.not_attempted) == 20
     assert world.writes() == []
-    assert [one.run for one in unfinished(path, "team")] == ["crashed"]
+    assert [one.run for one in unfinished(path)["team"]] == ["crashed"]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.25, 0.4, 1.0])

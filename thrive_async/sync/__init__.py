@@ -15,18 +15,23 @@ Example:
 """
 
 from thrive_async.errors import GuardRefused, SyncError
+from thrive_async.sync.audiences import AudiencesPlan, NewAudience, plan_audiences, sync_audiences
 from thrive_async.sync.plan import Desired, MemberPlan, Strategy, plan_members, sync_members
 from thrive_async.sync.report import Outcome, Progress, SyncReport
 
 __all__ = [
+    "AudiencesPlan",
     "Desired",
     "GuardRefused",
     "MemberPlan",
+    "NewAudience",
     "Outcome",
     "Progress",
     "Strategy",
     "SyncError",
     "SyncReport",
+    "plan_audiences",
     "plan_members",
+    "sync_audiences",
     "sync_members",
 ]

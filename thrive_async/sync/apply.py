@@ -11,7 +11,7 @@ from thrive_async.errors import APIError, AuthenticationError, NotFoundError, Pe
 from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import BATCH, Answer, attributed, batches, halving
-from thrive_async.sync.journal import Interrupted, Line, unfinished
+from thrive_async.sync.journal import Interrupted, Line
 from thrive_async.sync.reading import Present, read_members
 from thrive_async.sync.report import Change, Outcome, SyncReport, described
 from thrive_async.sync.run import Job, OnProgress, Run, Settled, Stopped
@@ -40,9 +40,9 @@ async def apply_members(
     journal: str | os.PathLike[str] | None,
     rebuild: bool,
     verify: bool,
+    interrupted: Sequence[Interrupted],
 ) -> SyncReport:
     """Apply a plan whose guards have been passed; see `MemberPlan.apply`."""
-    interrupted = [] if journal is None else await asyncio.to_thread(unfinished, journal, plan.audience)
     run = _MemberRun(thrive, plan, on_progress=on_progress, journal=journal, rebuild=rebuild, verify=verify)
     try:
         if interrupted:

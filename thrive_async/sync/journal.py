@@ -140,19 +140,18 @@ class Interrupted:
     pending: tuple[tuple[str, str], ...]
 
 
-def unfinished(path: str | os.PathLike[str], audience: str) -> list[Interrupted]:
-    """Find the runs of an audience in a journal that were interrupted and not accounted for since.
+def unfinished(path: str | os.PathLike[str]) -> dict[str, list[Interrupted]]:
+    """Find the runs in a journal that were interrupted and not accounted for since, by audience.
 
     Reads the whole file, so call it off the loop. Lines that are no JSON (a run died while it wrote them) are passed
     over.
 
     Args:
         path: The journal; it need not exist.
-        audience: The audience's name as the caller wrote it.
     """
-    runs: dict[str, dict[tuple[str, str], None]] = {}
+    runs: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     if not Path(path).exists():
-        return []
+        return {}
     with Path(path).open("rb") as lines:
         for line in lines:
             try:
@@ -160,9 +159,7 @@ def unfinished(path: str | os.PathLike[str], audience: str) -> list[Interrupted]
             except ValueError:
                 continue
             entry = cast("dict[str, Any]", decoded if isinstance(decoded, dict) else {})
-            if entry.get("audience") != audience:
-                continue
-            run = str(entry.get("run"))
+            run = (str(entry.get("audience")), str(entry.get("run")))
             if "planned" in entry:
                 planned = cast("dict[str, list[str]]", entry["planned"])
                 runs[run] = {(action, name): None for action, names in planned.items() for name in names}
@@ -171,4 +168,8 @@ def unfinished(path: str | os.PathLike[str], audience: str) -> list[Interrupted]
                 pending.pop((entry.get("action", ""), entry.get("reference", "")), None)
                 if not pending:
                     del runs[run]
-    return [Interrupted(run, tuple(pending)) for run, pending in runs.items() if pending]
+    found: dict[str, list[Interrupted]] = {}
+    for (audience, run_id), pending in runs.items():
+        if pending:
+            found.setdefault(audience, []).append(Interrupted(run_id, tuple(pending)))
+    return found

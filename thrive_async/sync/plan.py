@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Literal, Self
@@ -16,6 +16,7 @@ from thrive_async.sync import saved
 from thrive_async.sync.apply import apply_members
 from thrive_async.sync.batches import calls_needed
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
+from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.matching import Match, Matcher
 from thrive_async.sync.newcomers import recognise
 from thrive_async.sync.reading import audience_or_refusal, read_members
@@ -168,6 +169,26 @@ class MemberPlan:
             report.raise_for_failures()
             ```
         """
+        self.check_guards(max_removals=max_removals, strategy=strategy)
+        interrupted: list[Interrupted] = []
+        if journal is not None:
+            interrupted = (await asyncio.to_thread(unfinished, journal)).get(self.audience, [])
+        return await self.apply_guarded(
+            on_progress=on_progress, journal=journal, strategy=strategy, verify=verify, interrupted=interrupted
+        )
+
+    def check_guards(self, *, max_removals: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse, before anything is sent.
+
+        Args:
+            max_removals: As for `apply`.
+            strategy: As for `apply`.
+
+        Raises:
+            GuardRefused: More removals than allowed.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
+        """
         if self._thrive is None:
             raise SyncError("this plan was loaded without a client: load it with one to apply it")
         if self._applying:
@@ -175,10 +196,39 @@ class MemberPlan:
         if strategy not in ("diff", "rebuild"):
             raise ConfigurationError('strategy must be "diff" or "rebuild"')
         check_removals(self.audience, len(self.to_remove), self.current, max_removals)
+
+    async def apply_guarded(
+        self,
+        *,
+        on_progress: OnProgress | None,
+        journal: str | os.PathLike[str] | None,
+        strategy: Strategy,
+        verify: bool,
+        interrupted: Sequence[Interrupted],
+    ) -> SyncReport:
+        """Apply the plan after its guards; for several plans with one journal. `apply` is what you want.
+
+        Args:
+            on_progress: As for `apply`.
+            journal: As for `apply`.
+            strategy: As for `apply`.
+            verify: As for `apply`.
+            interrupted: The runs of this audience that its journal leaves open.
+
+        Returns:
+            What became of every planned change.
+        """
+        if self._thrive is None or self._applying:
+            raise SyncError(f"{self.audience}: this plan has no client, or was applied before: make it again")
         self._applying = True
-        rebuild = strategy == "rebuild" and self.calls["rebuild"] < self.calls["diff"]
         return await apply_members(
-            self._thrive, self, on_progress=on_progress, journal=journal, rebuild=rebuild, verify=verify
+            self._thrive,
+            self,
+            on_progress=on_progress,
+            journal=journal,
+            rebuild=strategy == "rebuild" and self.calls["rebuild"] < self.calls["diff"],
+            verify=verify,
+            interrupted=interrupted,
         )
 
     def _content(self) -> dict[str, Any]:

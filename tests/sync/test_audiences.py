@@ -1,0 +1,207 @@
+"""Many audiences under one gate: made where missing, and none harmed by another's failure."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.sync.conftest import World
+from tests.sync.test_stopping import lines
+from thrive_async import APIError, ConfigurationError, ConflictError, GuardRefused, ThriveError, sync
+from thrive_async.sync import NewAudience, SyncReport
+from thrive_async.sync.journal import Journal
+
+
+def report_of(results: dict[str, SyncReport | ThriveError], name: str) -> SyncReport:
+    report = results[name]
+    assert isinstance(report, SyncReport), report
+    return report
+
+
+@pytest.fixture
+def three(world: World) -> World:
+    """Three audiences of a hundred each beside `team`."""
+    for at in range(3):
+        world.sandbox.state.add_audience(f"a{at}", members=world.ids[at * 100 : at * 100 + 100])
+    return world
+
+
+def members(world: World, name: str) -> set[str]:
+    return set(world.sandbox.state.audiences[name].members)
+
+
+async def test_each_audience_gets_its_list(three: World) -> None:
+    """One call, a report for each."""
+    desired = {f"a{at}": three.ids[at * 100 + 5 : at * 100 + 155] for at in range(3)}
+    results = await sync.sync_audiences(three.thrive, desired)
+    for name, ids in desired.items():
+        assert report_of(results, name).ok
+        assert members(three, name) == set(ids)
+
+
+async def test_one_failure_leaves_the_others_alone(three: World) -> None:
+    """A missing audience, one that is guarded and one whose list is empty: the rest is synced."""
+    results = await sync.sync_audiences(
+        three.thrive,
+        {"nowhere": three.ids, "a0": three.ids[50:100], "a1": [], "a2": three.ids[200:310]},
+    )
+    assert isinstance(results["nowhere"], GuardRefused)
+    assert isinstance(results["a0"], GuardRefused)
+    assert isinstance(results["a1"], GuardRefused)
+    assert report_of(results, "a2").ok
+    assert members(three, "a0") == set(three.ids[:100])
+
+
+async def test_a_plan_of_plans_prints_them_all(three: World) -> None:
+    """Each in one line, also what is made and what has no plan."""
+    plan = await sync.plan_audiences(
+        three.thrive,
+        {"a0": three.ids[:101], "nowhere": three.ids, "new": three.ids[:250]},
+        create_missing=[NewAudience("new", parent="s"), NewAudience("s")],
+    )
+    assert str(plan).splitlines() == [
+        "s: to be created",
+        "new: to be created",
+        "a0: +1 -0 =100",
+        "new: +250 -0 =0",
+        "nowhere: GuardRefused",
+    ]
+    assert plan.calls == {"diff": 2 + 1 + 3, "rebuild": 2 + 1 + 3}
+    assert "2, 2 new, 1 without" in repr(plan)
+    assert three.writes() == []
+
+
+async def test_missing_audiences_are_made_parents_first(three: World) -> None:
+    """In whatever order they are described; what exists is left as it is."""
+    results = await sync.sync_audiences(
+        three.thrive,
+        {"legal": three.ids[:150], "a0": three.ids[:100]},
+        create_missing=[
+            NewAudience("legal", "Legal", parent="apac"),
+            NewAudience("a0", "Another name"),
+            NewAudience("apac", "APAC"),
+        ],
+    )
+    assert report_of(results, "legal").ok
+    legal = three.sandbox.state.audiences["legal"]
+    assert legal.parent is three.sandbox.state.audiences["apac"]
+    assert (legal["name"], legal["category"]) == ("Legal", "audience")
+    assert members(three, "legal") == set(three.ids[:150])
+    assert three.sandbox.state.audiences["a0"]["name"] != "Another name"
+    assert three.arrived("createAudience") == 2
+
+
+async def test_a_structure_that_cannot_be_made_fails_its_children(three: World) -> None:
+    """They are not attempted without it, and others are synced."""
+    three.sandbox.faults.add("status", operation="createAudience", status=409)
+    results = await sync.sync_audiences(
+        three.thrive,
+        {"legal": three.ids[:150], "a0": three.ids[:102]},
+        create_missing=[NewAudience("apac"), NewAudience("legal", parent="apac")],
+    )
+    assert isinstance(results["legal"], ConflictError)
+    assert isinstance(results["apac"], ConflictError)
+    assert report_of(results, "a0").ok
+    assert three.arrived("createAudience") == 1
+
+
+async def test_a_lost_answer_to_a_creation_is_looked_up(three: World) -> None:
+    """Creating is not repeated; whether it was done is found out."""
+    three.sandbox.faults.add("close_after", operation="createAudience", times=None)
+    results = await sync.sync_audiences(
+        three.thrive, {"legal": three.ids[:150]}, create_missing=[NewAudience("s"), NewAudience("legal", parent="s")]
+    )
+    assert report_of(results, "legal").ok
+    assert three.arrived("createAudience") == 2
+
+
+async def test_a_guarded_audience_is_not_even_made(three: World) -> None:
+    """An empty list makes no empty audience."""
+    results = await sync.sync_audiences(three.thrive, {"new": []}, create_missing=[NewAudience("new")])
+    assert isinstance(results["new"], GuardRefused)
+    assert three.arrived("createAudience") == 0
+
+
+async def test_two_names_of_one_audience_are_refused(three: World) -> None:
+    """Two lists for one audience would undo each other's work."""
+    other = three.sandbox.state.audiences["a0"]["id"]
+    results = await sync.sync_audiences(three.thrive, {"a0": three.ids[:120], other: three.ids[:90]})
+    assert all(isinstance(result, ConfigurationError) for result in results.values())
+    assert three.writes() == []
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        [NewAudience("a"), NewAudience("a", "again")],
+        [NewAudience("a", parent="b"), NewAudience("b", parent="a")],
+        [NewAudience("a", parent="a")],
+    ],
+)
+async def test_a_description_that_contradicts_itself_is_refused(three: World, described: list[NewAudience]) -> None:
+    """Before anything is read."""
+    with pytest.raises(ConfigurationError, match="create_missing"):
+        await sync.plan_audiences(three.thrive, {"a": three.ids}, create_missing=described)
+    assert list(three.sandbox.requests) == []
+
+
+async def test_a_lone_string_among_lists_is_refused(three: World) -> None:
+    """Before anything is read."""
+    with pytest.raises(TypeError, match="desired"):
+        await sync.sync_audiences(three.thrive, {"a0": three.ids[:100], "a1": "P-00001"})
+    assert list(three.sandbox.requests) == []
+
+
+async def test_one_journal_serves_all(three: World, tmp_path: Path) -> None:
+    """Each line names its audience; a run that was killed is accounted for in its own audience only."""
+    path = tmp_path / "run.jsonl"
+    with Journal(path, "crashed", "a1") as journal:
+        journal.open_run(fingerprint="f", strategy="diff", planned={"add": [three.ids[150]], "remove": []})
+    desired = {f"a{at}": three.ids[at * 100 : at * 100 + 110] for at in range(3)}
+    await sync.sync_audiences(three.thrive, desired, journal=path)
+    outcomes = [line for line in lines(path) if "outcome" in line]
+    assert {(line["audience"], line["run"] == "crashed") for line in outcomes} == {
+        ("a0", False),
+        ("a1", False),
+        ("a1", True),
+        ("a2", False),
+    }
+    assert len(outcomes) == 31
+
+
+async def test_progress_runs_over_all_audiences(three: World) -> None:
+    """One count, one total."""
+    seen: list[sync.Progress] = []
+    desired = {f"a{at}": three.ids[at * 100 + 2 : at * 100 + 102] for at in range(3)}
+    await sync.sync_audiences(three.thrive, desired, on_progress=seen.append)
+    assert [step.done for step in seen] == sorted(step.done for step in seen)
+    assert {step.total for step in seen} == {12}
+    assert (seen[-1].done, seen[-1].failed) == (12, 0)
+
+
+async def test_a_cancel_leaves_true_reports(three: World) -> None:
+    """Each audience that was begun has its report."""
+    three.sandbox.faults.add("latency", times=None, seconds=0.1)
+    desired = {f"a{at}": three.ids[at * 100 + 50 : at * 100 + 300] for at in range(3)}
+    plan = await sync.plan_audiences(three.thrive, desired)
+    task = asyncio.create_task(plan.apply(max_removals=None))
+    await asyncio.sleep(0.35)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for name, result in plan.reports.items():
+        assert isinstance(result, SyncReport)
+        added = {one.reference for one in result.added}
+        removed = {one.reference for one in result.removed}
+        assert (
+            members(three, name)
+            == (set(plan.plans[name].staying) | added | {one.user_id for one in plan.plans[name].to_remove}) - removed
+        )
+
+
+async def test_a_parent_that_is_nowhere_is_an_error(three: World) -> None:
+    """Neither there nor described: Thrive's own refusal is the result."""
+    results = await sync.sync_audiences(
+        three.thrive, {"new": three.ids[:3]}, create_missing=[NewAudience("new", parent="nowhere")]
+    )
+    assert isinstance(results["new"], APIError)

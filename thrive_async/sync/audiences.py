@@ -1,0 +1,394 @@
+"""Many audiences at once, made where they are missing; what goes wrong with one leaves the others alone."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeVar
+
+import attrs
+
+from thrive_async._unset import UNSET
+from thrive_async.client import ThriveClient
+from thrive_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    PermissionDeniedError,
+    ThriveError,
+)
+from thrive_async.models import Audience, AudienceCreate
+from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience
+from thrive_async.sync.journal import Interrupted, unfinished
+from thrive_async.sync.plan import Desired, MemberPlan, Strategy, check_is_list, matched, plan_members, planned
+from thrive_async.sync.report import Progress, SyncReport
+from thrive_async.sync.run import OnProgress
+
+__all__ = ["AudiencesPlan", "NewAudience", "plan_audiences", "sync_audiences"]
+
+T = TypeVar("T")
+_AT_ONCE: Final = 8
+"""Audiences read or written at a time: small ones wait for each other's answers, and large ones have to fit in memory."""
+
+
+@attrs.frozen
+class NewAudience:
+    """What to make where an audience does not exist.
+
+    Attributes:
+        reference: Its reference, up to 100 characters.
+        name: Its name, up to 100 characters; the reference if None.
+        parent: The id or reference of the structure it belongs to; None for a structure.
+    """
+
+    reference: str
+    name: str | None = None
+    parent: str | None = None
+
+    def body(self) -> AudienceCreate:
+        """Return what is sent to make it."""
+        return AudienceCreate(
+            name=self.name or self.reference,
+            reference=self.reference,
+            parent_id=UNSET if self.parent is None else self.parent,
+            category="structure" if self.parent is None else "audience",
+        )
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class AudiencesPlan:
+    """What a sync of several audiences would change; made by `plan_audiences`.
+
+    Attributes:
+        plans: The plan of each audience, by the name the caller gave.
+        errors: Why there is no plan for an audience, by the same names.
+        to_create: What is made first, parents before children.
+        reports: What became of each audience, once applied, also after a cancel.
+    """
+
+    plans: dict[str, MemberPlan]
+    errors: dict[str, ThriveError]
+    to_create: tuple[NewAudience, ...] = ()
+    reports: dict[str, SyncReport | ThriveError] = attrs.field(factory=dict["str", "SyncReport | ThriveError"])
+    _thrive: ThriveClient = attrs.field(alias="thrive")
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How many writes each strategy needs, without failures and with what is made first."""
+        made = len(self.to_create)
+        return {
+            strategy: made + sum(plan.calls[strategy] for plan in self.plans.values())
+            for strategy in ("diff", "rebuild")
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{new.reference}: to be created" for new in self.to_create]
+        lines += [str(plan) for plan in self.plans.values()]
+        lines += [f"{name}: {type(error).__name__}" for name, error in self.errors.items()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"<AudiencesPlan of {len(self.plans):,}, {len(self.to_create):,} new, {len(self.errors):,} without a plan>"
+        )
+
+    async def apply(
+        self,
+        *,
+        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        on_progress: OnProgress | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        strategy: Strategy = "diff",
+        verify: bool = False,
+    ) -> dict[str, SyncReport | ThriveError]:
+        """Make what is missing, then apply every plan, within the limits of the one client.
+
+        Args:
+            max_removals: As for `MemberPlan.apply`, for each audience by itself.
+            on_progress: Called with one `Progress` over all audiences after each answer.
+            journal: One file for all; each line names its audience.
+            strategy: As for `MemberPlan.apply`.
+            verify: As for `MemberPlan.apply`.
+
+        Returns:
+            For each audience its report, or the error that kept it from being synced: its guard's, or that of making
+            it or a structure above it.
+
+        Raises:
+            OSError: The journal cannot be written.
+        """
+        results = self.reports
+        results.update(self.errors)
+        ready: list[MemberPlan] = []
+        for name, plan in self.plans.items():
+            try:
+                plan.check_guards(max_removals=max_removals, strategy=strategy)
+            except ThriveError as error:
+                results[name] = error
+            else:
+                ready.append(plan)
+        interrupted: dict[str, list[Interrupted]] = {}
+        if journal is not None:
+            interrupted = await asyncio.to_thread(unfinished, journal)
+        await self._create()
+        watcher = _Watcher(on_progress, [plan for plan in ready if plan.audience not in results])
+
+        async def apply_one(plan: MemberPlan) -> None:
+            try:
+                results[plan.audience] = await plan.apply_guarded(
+                    on_progress=watcher.of(plan),
+                    journal=journal,
+                    strategy=strategy,
+                    verify=verify,
+                    interrupted=interrupted.get(plan.audience, ()),
+                )
+            except ThriveError as error:
+                results[plan.audience] = error
+            finally:
+                if plan.report is not None:
+                    results[plan.audience] = plan.report
+
+        await _few_at_once([plan for plan in ready if plan.audience not in results], apply_one)
+        return results
+
+    async def _create(self) -> None:
+        failed: dict[str, ThriveError] = {}
+        for new in self.to_create:
+            if new.reference in self.reports:
+                # A guard has refused its members: better no audience than an empty one.
+                continue
+            try:
+                if new.parent in failed:
+                    raise failed[new.parent]
+                audience = await _created(self._thrive, new)
+                check_audience(new.reference, audience)
+            except ThriveError as error:
+                failed[new.reference] = error
+                self.reports[new.reference] = error
+            else:
+                if new.reference in self.plans:
+                    self.plans[new.reference].audience_id = audience.id
+
+
+class _Watcher:
+    """Sums up the progress of several audiences."""
+
+    def __init__(self, on_progress: OnProgress | None, plans: list[MemberPlan]) -> None:
+        self._on_progress = on_progress
+        self._total = sum(len(plan.to_add) + len(plan.to_remove) for plan in plans)
+        self._latest: dict[str, Progress] = {}
+        self._started = asyncio.get_running_loop().time()
+
+    def of(self, plan: MemberPlan) -> OnProgress | None:
+        if self._on_progress is None:
+            return None
+
+        def note(step: Progress) -> None:
+            self._latest[plan.audience] = step
+            self._tell()
+
+        return note
+
+    def _tell(self) -> None:
+        done = sum(step.done for step in self._latest.values())
+        # A rebuild counts those whom it puts back, too.
+        total = max(self._total, done)
+        rate = done / max(asyncio.get_running_loop().time() - self._started, 1e-9)
+        assert self._on_progress is not None  # noqa: S101 - else nobody calls
+        self._on_progress(
+            Progress(
+                done=done,
+                total=total,
+                failed=sum(step.failed for step in self._latest.values()),
+                rate=rate,
+                remaining_seconds=(total - done) / rate if rate else None,
+            )
+        )
+
+
+async def _created(thrive: ThriveClient, new: NewAudience) -> Audience:
+    try:
+        return await thrive.audiences.create(new.body())
+    except (AuthenticationError, PermissionDeniedError):
+        raise
+    except ThriveError as error:
+        # The answer may be lost, or somebody else may have made it: looking tells.
+        try:
+            return await thrive.audiences.get(new.reference)
+        except ThriveError:
+            raise error from None
+
+
+async def _few_at_once(items: Iterable[T], do: Callable[[T], Awaitable[None]]) -> None:
+    """Do something with each item, a few at a time; a cancel is passed on to all, each time it comes."""
+    queue = deque(items)
+
+    async def worker() -> None:
+        while queue:
+            await do(queue.popleft())
+
+    crew = [asyncio.create_task(worker()) for _ in range(min(_AT_ONCE, len(queue)))]
+    if not crew:
+        return
+    try:
+        done, _pending = await asyncio.wait(crew, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        queue.clear()
+        for task in crew:
+            task.cancel()
+        try:
+            await asyncio.wait(crew)
+        finally:
+            for task in crew:
+                task.cancel()
+            await asyncio.gather(*crew, return_exceptions=True)
+
+
+def _parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
+    by_reference: dict[str, NewAudience] = {}
+    for new in described:
+        if by_reference.setdefault(new.reference, new) is not new:
+            raise ConfigurationError(f"create_missing describes {new.reference} twice")
+    ordered: dict[str, NewAudience] = {}
+    for new in by_reference.values():
+        chain: dict[str, NewAudience] = {}
+        above: NewAudience | None = new
+        while above is not None and above.reference not in ordered:
+            if above.reference in chain:
+                raise ConfigurationError(f"create_missing puts {above.reference} inside itself")
+            chain[above.reference] = above
+            above = by_reference.get(above.parent) if above.parent is not None else None
+        ordered.update(reversed(chain.items()))
+    return list(ordered.values())
+
+
+async def plan_audiences(
+    thrive: ThriveClient,
+    desired: Mapping[str, Desired],
+    *,
+    create_missing: Iterable[NewAudience] = (),
+    removals: bool = True,
+    allow_empty: bool = False,
+) -> AudiencesPlan:
+    """Compare the members of several audiences with who should be in them. Only reads.
+
+    Args:
+        thrive: The client; its limits hold over all audiences together.
+        desired: Who should be a member, by the audience's id or reference.
+        create_missing: What to make where an audience does not exist; also structures that nobody is synced into.
+            Parents are made first, in whatever order they are given.
+        removals: As for `plan_members`.
+        allow_empty: As for `plan_members`.
+
+    Returns:
+        A plan of plans. An audience for which there is none has its error in `errors`.
+
+    Raises:
+        ConfigurationError: `create_missing` contradicts itself.
+        TypeError: A desired list is a lone string, or no iterable.
+    """
+    for names in desired.values():
+        check_is_list(names)
+    described = _parents_first(create_missing)
+    missing: set[str] = set()
+    plans: dict[str, MemberPlan] = {}
+    errors: dict[str, ThriveError] = {}
+
+    async def look(new: NewAudience) -> None:
+        try:
+            await thrive.audiences.get(new.reference)
+        except NotFoundError:
+            missing.add(new.reference)
+        except ThriveError as error:
+            errors[new.reference] = error
+
+    async def plan_one(name: str) -> None:
+        try:
+            if name in missing:
+                match = await matched(thrive, [], desired[name])
+                plans[name] = planned(thrive, name, name, 0, match, removals=removals, allow_empty=allow_empty)
+            else:
+                plans[name] = await plan_members(
+                    thrive, name, desired[name], removals=removals, allow_empty=allow_empty
+                )
+        except ThriveError as error:
+            errors[name] = error
+
+    await _few_at_once(described, look)
+    await _few_at_once([name for name in desired if name not in errors], plan_one)
+    _refuse_twins(plans, errors)
+    return AudiencesPlan(
+        plans={name: plans[name] for name in desired if name in plans},
+        errors=errors,
+        to_create=tuple(new for new in described if new.reference in missing),
+        thrive=thrive,
+    )
+
+
+def _refuse_twins(plans: dict[str, MemberPlan], errors: dict[str, ThriveError]) -> None:
+    # Two lists for one audience would undo each other's work.
+    names: dict[str, list[str]] = {}
+    for name, plan in plans.items():
+        names.setdefault(plan.audience_id, []).append(name)
+    for twins in names.values():
+        if len(twins) > 1:
+            for name in twins:
+                del plans[name]
+                errors[name] = ConfigurationError(f"{' and '.join(twins)} are one audience: give it one list")
+
+
+async def sync_audiences(
+    thrive: ThriveClient,
+    desired: Mapping[str, Desired],
+    *,
+    create_missing: Iterable[NewAudience] = (),
+    removals: bool = True,
+    allow_empty: bool = False,
+    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    on_progress: OnProgress | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    strategy: Strategy = "diff",
+    verify: bool = False,
+) -> dict[str, SyncReport | ThriveError]:
+    """Make the members of several audiences equal to lists: `plan_audiences` and `AudiencesPlan.apply` in one.
+
+    Args:
+        thrive: The client.
+        desired: Who should be a member, by the audience's id or reference.
+        create_missing: As for `plan_audiences`.
+        removals: As for `plan_members`.
+        allow_empty: As for `plan_members`.
+        max_removals: As for `MemberPlan.apply`, for each audience by itself.
+        on_progress: As for `AudiencesPlan.apply`.
+        journal: As for `AudiencesPlan.apply`.
+        strategy: As for `MemberPlan.apply`.
+        verify: As for `MemberPlan.apply`.
+
+    Returns:
+        For each audience its report, or the error that kept it from being synced. What went wrong with one leaves the
+        others alone, so look at each.
+
+    Raises:
+        ConfigurationError: `create_missing` contradicts itself.
+        TypeError: A desired list is a lone string, or no iterable.
+
+    Example:
+        ```python
+        results = await sync.sync_audiences(
+            thrive,
+            {"sales-emea": sales, "legal-emea": legal},
+            create_missing=[NewAudience("emea", "EMEA"), NewAudience("legal-emea", "Legal EMEA", parent="emea")],
+        )
+        for audience, result in results.items():
+            if isinstance(result, ThriveError) or not result.ok:
+                print(audience, result)
+        ```
+    """
+    plan = await plan_audiences(
+        thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
+    )
+    return await plan.apply(
+        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+    )
