@@ -77,14 +77,14 @@ async def test_missing_audiences_are_made_parents_first(three: World) -> None:
         three.thrive,
         {"legal": three.ids[:150], "a0": three.ids[:100]},
         create_missing=[
-            NewAudience("legal", "Legal", parent="apac"),
+            NewAudience("legal", "Legal", parent="nordics"),
             NewAudience("a0", "Another name"),
-            NewAudience("apac", "APAC"),
+            NewAudience("nordics", "Nordics"),
         ],
     )
     assert report_of(results, "legal").ok
     legal = three.sandbox.state.audiences["legal"]
-    assert legal.parent is three.sandbox.state.audiences["apac"]
+    assert legal.parent is three.sandbox.state.audiences["nordics"]
     assert (legal["name"], legal["category"]) == ("Legal", "audience")
     assert members(three, "legal") == set(three.ids[:150])
     assert three.sandbox.state.audiences["a0"]["name"] != "Another name"
@@ -97,10 +97,10 @@ async def test_a_structure_that_cannot_be_made_fails_its_children(three: World) 
     results = await sync.sync_audiences(
         three.thrive,
         {"legal": three.ids[:150], "a0": three.ids[:102]},
-        create_missing=[NewAudience("apac"), NewAudience("legal", parent="apac")],
+        create_missing=[NewAudience("nordics"), NewAudience("legal", parent="nordics")],
     )
     assert isinstance(results["legal"], ConflictError)
-    assert isinstance(results["apac"], ConflictError)
+    assert isinstance(results["nordics"], ConflictError)
     assert report_of(results, "a0").ok
     assert three.arrived("createAudience") == 1
 
