@@ -21,10 +21,23 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 
 
+# Rounding of the loop's clock.
+_HAIR: Final = 1e-9
+
+
+class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the transport
+    """The gate stays closed for longer than a request can wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 class Gate:
     """Lets the requests of one client pass; everything is counted in the loop's time, so a test can own it."""
 
     def __init__(self, limits: Limits) -> None:
+        self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._rate = limits.rate
         self._burst = limits.burst or 1
@@ -37,36 +50,43 @@ class Gate:
         self._unannounced_pause = _FIRST_PAUSE
 
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[int]:
-        """Hold a slot while one request is under way; yields a ticket to hand to `refused`."""
+    async def slot(self, deadline: float | None = None) -> AsyncGenerator[int]:
+        """Hold a slot while one request is under way; yields a ticket to hand to `refused`.
+
+        Args:
+            deadline: The loop's time by which the request's turn must have come.
+
+        Raises:
+            TurnTooLate: The cool-down lasts longer than that.
+        """
         async with self._slots:
-            await self._wait_in_row()
+            loop = asyncio.get_running_loop()
+            if self._turn.locked() or self._next_start(loop.time()) > loop.time() + _HAIR:
+                await self._wait_for_turn(loop, deadline)
+            self._take_turn(loop.time())
             yield self._closings
 
-    async def _wait_in_row(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            now = loop.time()
-            start = self._place_in_row(now)
-            closings = self._closings
-            if start > now:
-                await asyncio.sleep(start - now)
-            if closings == self._closings:
-                self._starts.append(loop.time())
-                return
-            # The gate was closed meanwhile: the place in the row is void.
+    async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> None:
+        # Only the first in the row watches the clock; a place is taken when its time has come and not before, so that
+        # whoever is cancelled leaves no gap, and whoever waits while the gate closes simply waits on.
+        async with self._turn:
+            while (pause := self._next_start(loop.time()) - loop.time()) > _HAIR:
+                if deadline is not None and self._closed_until > deadline:
+                    raise TurnTooLate(self._closed_until - loop.time())
+                await asyncio.sleep(pause)
 
-    def _place_in_row(self, now: float) -> float:
-        if now < self._closed_until:
-            now = self._closed_until
+    def _next_start(self, now: float) -> float:
+        """Return when the next request may start: now, or later."""
         pace, burst = self._current_pace(now)
-        if pace is None:
-            return now
-        # A row whose end lies up to `burst - 1` places in the past admits that many at once (GCRA).
-        interval = 1.0 / pace
-        earliest = max(self._row_end, now - (burst - 1) * interval)
-        self._row_end = earliest + interval
-        return max(earliest, now)
+        start = max(now, self._closed_until)
+        # A row whose end lies up to `burst - 1` places ahead still admits one at once (GCRA).
+        return start if pace is None else max(start, self._row_end - (burst - 1) / pace)
+
+    def _take_turn(self, now: float) -> None:
+        pace, _burst = self._current_pace(now)
+        if pace is not None:
+            self._row_end = max(self._row_end, now) + 1.0 / pace
+        self._starts.append(now)
 
     def _current_pace(self, now: float) -> tuple[float | None, int]:
         pace = self._pace

@@ -29,6 +29,7 @@ from thrive_async.errors import (
 
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
 _RATE_LIMIT_RESETS: Final = ("x-ratelimit-reset", "ratelimit-reset")
+_FORM: Final = "application/x-www-form-urlencoded"
 _LONGEST_SEGMENT: Final = 2000
 _LONGEST_ERROR_TEXT: Final = 100_000
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -45,11 +46,20 @@ class Request:
     arguments: tuple[str, ...] = attrs.field(repr=False)
     """The strings of the path and the query, to be masked where Thrive's words repeat them."""
     content_type: str = "application/json"
+    may_be_empty: bool = False
+    """Whether a 2xx without a body is a whole answer."""
+    keep_body: bool = True
+    """Whether the reply's body may go onto a `DecodeError`; not where it may hold a token."""
 
     @property
     def summary(self) -> str:
         """What was asked, without any argument: `GET /rest/v1/user/{id}`."""
         return f"{self.operation.method} {self.operation.path}"
+
+    def page(self, number: int, size: int) -> "Request":
+        """Return the request for one page of a list."""
+        joint = "&" if "?" in self.target else "?"
+        return attrs.evolve(self, target=f"{self.target}{joint}page={number}&perPage={size}")
 
     def sent_strings(self) -> Iterator[str]:
         """Yield every string that the request holds."""
@@ -88,6 +98,7 @@ def build(
     path: Mapping[str, str] = _NOTHING,
     query: Mapping[str, object] = _NOTHING,
     body: object = UNSET,
+    form: bytes | None = None,
 ) -> Request:
     """Make the request for an operation.
 
@@ -96,6 +107,7 @@ def build(
         path: Every path parameter by its wire name.
         query: Query parameters by wire name; None is left out.
         body: A request model, a list of them or plain JSON; UNSET for none.
+        form: An encoded form in place of a JSON body.
 
     Raises:
         TypeError: A parameter that the operation does not have, or a value of a type that it cannot take.
@@ -115,6 +127,8 @@ def build(
     for name in operation.required_query:
         if query.get(name) is None:
             raise ValueError(f"{operation.id} needs {name}")
+    if form is not None:
+        return Request(operation, target, form, tuple(arguments), _FORM)
     return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
 
 
@@ -251,7 +265,8 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
     """Make the error for a 2xx reply whose body is no JSON."""
     what = "it is empty" if not reply.body else f"its {len(reply.body):,} bytes are no whole JSON document"
     done = "" if request.operation.safe else "; Thrive may have done what was asked, so it was not asked again"
-    return DecodeError(f"{what} (status {reply.status}){done}", operation=request.operation.id, body=reply.body)
+    body = reply.body if request.keep_body else None
+    return DecodeError(f"{what} (status {reply.status}){done}", operation=request.operation.id, body=body)
 
 
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:
@@ -272,9 +287,10 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
     except orjson.JSONDecodeError:
         body = reply.body[:_LONGEST_ERROR_TEXT].decode("utf-8", "replace")
     error, message = _words(body, reply)
-    said = masked_words(message, request.sent_strings())
+    sent = tuple(request.sent_strings())
+    said = masked_words(message, sent)
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    text = f"{request.summary}: {reply.status} {masked_words(error)}{f': {said}' if said else ''} ({tries}){note}"
+    text = f"{request.summary}: {reply.status} {masked_words(error, sent)}{f': {said}' if said else ''} ({tries}){note}"
     cls = error_class(reply.status)
     made = cls(
         text,
@@ -312,7 +328,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name)
         if value:
-            return value[:200]
+            return "".join(char for char in value[:200] if char.isprintable())
     return None
 
 

@@ -48,7 +48,12 @@ class Secret:
         return hash(self._value)
 
 
-def _secret(value: object) -> Secret:
+def checked_secret(value: object) -> Secret:
+    """Wrap a secret that came as a string.
+
+    Raises:
+        ConfigurationError: It is empty or holds control characters.
+    """
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str) or not value.strip():
@@ -69,7 +74,7 @@ class ApiKey:
         ConfigurationError: The key is empty or holds control characters.
     """
 
-    secret: Secret = attrs.field(converter=_secret, repr=False)
+    secret: Secret = attrs.field(converter=checked_secret, repr=False)
 
 
 def _scopes(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -103,7 +108,7 @@ class ClientCredentials:
     """
 
     client_id: str = attrs.field(validator=_client_id)
-    client_secret: Secret = attrs.field(converter=_secret, repr=False)
+    client_secret: Secret = attrs.field(converter=checked_secret, repr=False)
     scopes: tuple[str, ...] = attrs.field(default=("api/all",), converter=_scopes)
     client_auth: ClientAuth = attrs.field(default="auto", validator=_client_auth)
 
@@ -137,24 +142,39 @@ class Authorizer(Protocol):
         """Return the header to send now."""
         ...
 
+    def current(self) -> Secret | None:
+        """Return the header to send now if it is at hand; None if it must be waited for."""
+        ...
+
     def reject(self, header: Secret) -> bool:
         """Note that Thrive answered 401 to this header; tell whether another one can be had."""
         ...
 
 
-class KeyAuthorizer:
-    """Sends an API key."""
+class FixedHeader:
+    """Sends one header, or none at all."""
 
-    def __init__(self, tenant_id: str, key: ApiKey) -> None:
-        self._header = basic_header(f"{tenant_id}:{key.secret.reveal()}")
+    def __init__(self, header: Secret | None) -> None:
+        self._header = header or Secret("")
 
     async def header(self) -> Secret:
         """Return the one header there is."""
         return self._header
 
+    def current(self) -> Secret:
+        """Return the one header there is."""
+        return self._header
+
     def reject(self, header: Secret) -> bool:  # noqa: ARG002 - the protocol's argument
-        """Tell that there is no other key to try."""
+        """Tell that there is no other one to try."""
         return False
+
+
+class KeyAuthorizer(FixedHeader):
+    """Sends an API key."""
+
+    def __init__(self, tenant_id: str, key: ApiKey) -> None:
+        super().__init__(basic_header(f"{tenant_id}:{key.secret.reveal()}"))
 
 
 @attrs.frozen
@@ -187,12 +207,12 @@ class TokenAuthorizer:
             ThriveError: The token endpoint refused or cannot be reached. All callers that waited for that one request
                 get its error; the next call tries again.
         """
-        fresh = self._fresh()
+        fresh = self.current()
         if fresh is not None:
             return fresh
         failures = self._failures
         async with self._lock:
-            fresh = self._fresh()
+            fresh = self.current()
             if fresh is not None:
                 return fresh
             if self._failures != failures and self._failure is not None:
@@ -215,7 +235,8 @@ class TokenAuthorizer:
             self._header = None
         return True
 
-    def _fresh(self) -> Secret | None:
+    def current(self) -> Secret | None:
+        """Return the token's header while it lasts."""
         if self._header is not None and asyncio.get_running_loop().time() < self._renew_at:
             return self._header
         return None

@@ -7,15 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import aiohttp
+from attrs import evolve
 
 from thrive_async import _request
+from thrive_async._frames import framed
 from thrive_async._generated.operations import Operation
+from thrive_async._session import Proxy
 from thrive_async._transport import Transport
 from thrive_async._unset import UNSET
-from thrive_async.auth import ApiKey, ClientCredentials
+from thrive_async.auth import ApiKey, ClientCredentials, Secret, checked_secret
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError
 from thrive_async.resources import (
@@ -53,8 +56,8 @@ class ThriveClient:
         retry: How often a call is repeated, and with what pauses.
         limits: Concurrency, rate, and the size of a reply.
         session: Your `aiohttp.ClientSession`: used, never closed here.
-        proxy: The URL of an HTTP proxy.
-        trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`, `.netrc`).
+        proxy: The URL of an HTTP proxy, with a user and password if it wants them.
+        trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
 
     Attributes:
@@ -92,6 +95,9 @@ class ThriveClient:
         trust_env: bool = False,
         ca_file: str | Path | None = None,
     ) -> None:
+        # First of all: from here on no variable of this frame shows a password to a crash reporter.
+        through = None if proxy is None else Proxy.parse(proxy)
+        del proxy
         tenant_id = _checked_tenant(tenant_id)
         if not isinstance(credentials, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError('credentials must be ApiKey("...") or ClientCredentials("id", "secret")')
@@ -116,7 +122,7 @@ class ThriveClient:
             retry=retry or Retry(),
             limits=limits or Limits(),
             session=session,
-            proxy=proxy,
+            proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
         )
@@ -144,19 +150,15 @@ class ThriveClient:
         Raises:
             ConfigurationError: A variable is missing, contradicts another or cannot work; the text names it.
         """
-        env = os.environ if environ is None else environ
-
-        def given(name: str) -> str | None:
-            return env.get(name, "").strip() or None
-
-        tenant_id = given("THRIVE_TENANT_ID")
+        env = _Environment(environ)
+        del environ
+        tenant_id = env.text("THRIVE_TENANT_ID")
         if tenant_id is None:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        key, client_id, client_secret = (
-            given(name) for name in ("THRIVE_API_KEY", "THRIVE_CLIENT_ID", "THRIVE_CLIENT_SECRET")
-        )
+        key, client_secret = env.secret("THRIVE_API_KEY"), env.secret("THRIVE_CLIENT_SECRET")
+        client_id = env.text("THRIVE_CLIENT_ID")
         credentials: ApiKey | ClientCredentials
         if key is not None and (client_id is not None or client_secret is not None):
             raise ConfigurationError("both THRIVE_API_KEY and THRIVE_CLIENT_ID/THRIVE_CLIENT_SECRET are set: keep one")
@@ -166,8 +168,8 @@ class ThriveClient:
             credentials = ClientCredentials(client_id, client_secret)
         else:
             raise ConfigurationError("set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
-        settings: dict[str, Any] = {"base_url": given("THRIVE_BASE_URL")}
-        region = given("THRIVE_REGION")
+        settings: dict[str, Any] = {"base_url": env.text("THRIVE_BASE_URL")}
+        region = env.text("THRIVE_REGION")
         if region is not None:
             settings["region"] = region
         return cls(tenant_id, credentials, **(settings | overrides))
@@ -177,6 +179,7 @@ class ThriveClient:
         """How hard this client may press on Thrive."""
         return self._transport.limits
 
+    @framed
     async def request(
         self,
         method: str,
@@ -188,7 +191,7 @@ class ThriveClient:
     ) -> Any:
         """Reach what the SDK does not know yet, with the same authorisation, retries, limits and errors.
 
-        GET, HEAD, PUT and DELETE are repeated after a lost answer, POST and PATCH only where nothing can be done yet.
+        GET, HEAD, PUT and DELETE are repeated after a lost answer, POST and PATCH only where nothing was done yet.
 
         Args:
             method: The HTTP method.
@@ -199,7 +202,7 @@ class ThriveClient:
             timeouts: For this call.
 
         Returns:
-            The decoded JSON; None for an empty body.
+            The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
 
         Raises:
             ValueError: The method or path cannot be meant; nothing was sent.
@@ -207,7 +210,12 @@ class ThriveClient:
         """
         request = _ad_hoc_request(method.upper(), path, params or {}, json)
         reply = await self._transport.send(request, timeouts)
-        return reply.json() if reply.value is UNSET else reply.value
+        if reply.value is not UNSET:
+            return reply.value
+        try:
+            return reply.json()
+        except ValueError:
+            return None
 
     async def aclose(self) -> None:
         """Close the connections this client opened; harmless to repeat. A session given by you stays open."""
@@ -226,6 +234,20 @@ class ThriveClient:
 
     def __repr__(self) -> str:
         return f"<ThriveClient {self.base_url}>"
+
+
+class _Environment:
+    """Environment variables, out of sight: whoever prints the frames of an error must not print all of them."""
+
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
+        self._environ = os.environ if environ is None else environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def secret(self, name: str) -> Secret | None:
+        value = self.text(name)
+        return None if value is None else checked_secret(value)
 
 
 def _checked_tenant(tenant_id: object) -> str:
@@ -265,15 +287,20 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
     built = _request.build(operation, query=params, body=json)
     target = quote(path, safe=_LEFT_IN_PATHS)
     query = built.target.partition("?")[2]
-    return _request.Request(
-        operation, f"{target}?{query}" if query else target, built.body, (*built.arguments, *path.split("/")[3:])
+    return evolve(
+        built,
+        target=f"{target}?{query}" if query else target,
+        arguments=(*built.arguments, *(unquote(segment) for segment in path.split("/")[4:])),
+        may_be_empty=True,
     )
 
 
 def _masked_path(path: str) -> str:
     """Keep what names the collection: what follows may name a person, and this ends up in logs and errors."""
-    kept = path.split("/")[1:4]
-    return "/" + "/".join(quote(segment, safe="") for segment in kept) + ("/..." if path.count("/") > len(kept) else "")
+    kept = re.match(r"(?:/rest/v[0-9]+)?/[A-Za-z]+(?=/|$)", path)
+    if kept is None:
+        return "/..."
+    return kept[0] + ("/..." if len(path) > kept.end() else "")
 
 
 def _encoding_of(value: object) -> str:

@@ -10,7 +10,7 @@ from thrive_async.errors import ConfigurationError
 
 __all__ = ["Limits", "Region", "Retry", "Timeouts"]
 
-_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Region(Enum):
@@ -172,7 +172,7 @@ def checked_base_url(url: str) -> str:
         raise ConfigurationError(
             "base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself"
         )
-    if parsed.scheme == "http" and parsed.host not in _LOOPBACK_HOSTS:
+    if parsed.scheme == "http" and parsed.host not in LOOPBACK_HOSTS:
         raise ConfigurationError(
             f"base_url http://{parsed.host} would send credentials unencrypted: use https (http is for loopback hosts)"
         )

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from math import ceil
 from typing import Any, Generic, TypeVar, cast
 
+from thrive_async._frames import stripped
 from thrive_async._request import Reply
 from thrive_async.errors import DecodeError, NotFoundError
 
@@ -194,28 +195,31 @@ class Paginator(Generic[T]):
 
     async def _page(self, number: int, per_page: int | None) -> Page[T]:
         reply = await self._fetch(number, per_page)
+        if len(reply.body) >= _LARGE_BODY:
+            # Decoding and reading a page of 1,000 users take about 10 ms each: let others run between.
+            await asyncio.sleep(0)
+        page = self._read_page(reply, number, per_page)
+        if isinstance(page, Page):
+            return page
+        # Raised out here: the frames it comes from hold what the reply says of people.
+        page.operation = self._operation
+        page.body = reply.body
+        raise stripped(page)
+
+    def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
         decoded, reply.value = reply.value, None
+        where = "$"
         try:
             raw, total_pages, total_results = _items_and_totals(decoded, per_page)
-            if len(raw) >= _LARGE_PAGE:
-                # Decoding and reading a page of 1,000 users take about 10 ms each: let others run between.
-                await asyncio.sleep(0)
-            items = self._read_at(raw, "$" if isinstance(decoded, list) else "$.results")
-        except DecodeError as error:
-            error.operation = self._operation
-            error.body = reply.body
-            raise
-        return Page(items, reply, number, total_pages, total_results)
-
-    def _read_at(self, raw: list[Any], where: str) -> list[T]:
-        try:
-            return self._read(raw)
+            where = "$" if isinstance(decoded, list) else "$.results"
+            items = self._read(raw)
         except DecodeError as error:
             error.path = where + error.path.removeprefix("$")
-            raise
+            return error
+        return Page(items, reply, number, total_pages, total_results)
 
 
-_LARGE_PAGE = 250
+_LARGE_BODY = 250_000
 
 
 def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
 from thrive_async import _convert
+from thrive_async._frames import framed
 from thrive_async._generated.operations import Operation
 from thrive_async._request import Reply, build
 from thrive_async._transport import Transport
@@ -20,6 +22,12 @@ _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
 class Resource:
     """A group of operations over the client's transport; has no I/O of its own."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, method in vars(cls).items():
+            if not name.startswith("_") and iscoroutinefunction(method):
+                setattr(cls, name, framed(method))
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -87,11 +95,11 @@ class Resource:
         if isinstance(prefetch, bool) or prefetch < 1:
             raise ValueError(f"prefetch must be at least 1, not {prefetch!r}")
         # What cannot be meant shows where it was written, and not where the first page is asked for.
-        build(operation, path=path, query=query)
+        request = build(operation, path=path, query=query)
+        send = self._transport.send
 
         async def fetch(number: int, size: int | None) -> Reply:
-            paged = query if size is None else {**query, "page": number, "perPage": size}
-            return await self._transport.call(operation, path=path, query=paged, timeouts=timeouts)
+            return await send(request if size is None else request.page(number, size), timeouts)
 
         return Paginator(
             fetch,
