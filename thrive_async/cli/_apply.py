@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Applying",
+    "agree",
     "apply_plan",
     "exit_code",
     "fates_of",
@@ -31,6 +32,7 @@ __all__ = [
     "show_plan",
     "show_report",
     "summary_of",
+    "unplanned_fates",
 ]
 
 SAFETY = Group("What may happen", sort_key=50)
@@ -109,10 +111,11 @@ def planned_fates(plan: MemberPlan) -> Iterator[dict[str, Any]]:
     for member in plan.to_remove:
         known = [text for text in (member.reference, member.email) if text]
         yield _fate(plan.audience, "remove", member.user_id, "planned", ", ".join(known))
-    yield from _unplanned(plan)
+    yield from unplanned_fates(plan)
 
 
-def _unplanned(plan: MemberPlan) -> Iterator[dict[str, Any]]:
+def unplanned_fates(plan: MemberPlan) -> Iterator[dict[str, Any]]:
+    """Say why nothing is done for an entry of the file: it is no name, fits several people, or is there twice."""
     for written, reason in plan.rejected:
         yield _fate(plan.audience, "", written, "rejected", reason)
     for name, ids in plan.ambiguities.items():
@@ -146,8 +149,8 @@ def show_report(report: SyncReport) -> None:
     """Print a report: its one line, and everybody who is not where they should be, with the reason."""
     out(str(report))
     fates = list(fates_of(report))
-    for word in ("failed", "not attempted", "differs"):
-        print_fates(word, [fate for fate in fates if fate["outcome"] == word])
+    for word, shown in (("failed", 20), ("not attempted", 3), ("differs", 20)):
+        print_fates(word, [fate for fate in fates if fate["outcome"] == word], shown=shown)
 
 
 def summary_of(report: SyncReport) -> dict[str, Any]:
@@ -208,7 +211,6 @@ async def apply_plan(plan: MemberPlan, options: Applying, file: ReportFile | Non
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
-    from thrive_async.sync.guards import check_removals  # noqa: PLC0415
 
     limit = options.limit()
     if options.dry_run:
@@ -216,11 +218,11 @@ async def apply_plan(plan: MemberPlan, options: Applying, file: ReportFile | Non
             file.write({"subject": plan.audience, "dry_run": True}, planned_fates(plan))
         say("dry run: nothing was changed")
         try:
-            check_removals(plan.audience, len(plan.to_remove), plan.current, limit)
+            plan.check_guards(max_removals=limit, strategy=options.strategy)
         except GuardRefused as refusal:
             say(f"without --dry-run this would be {describe(refusal)[0]}")
         return Exit.DONE
-    check_removals(plan.audience, len(plan.to_remove), plan.current, limit)
+    plan.check_guards(max_removals=limit, strategy=options.strategy)
     agree(plan.audience, len(plan.to_remove), yes=options.yes)
     try:
         with ProgressView(plan.audience) as progress:
@@ -243,7 +245,7 @@ def conclude(report: SyncReport, plan: MemberPlan, file: ReportFile | None) -> E
     """Print a report, write its file, and tell how the command ends."""
     show_report(report)
     if file is not None:
-        file.write({**summary_of(report), "unchanged": plan.unchanged}, [*fates_of(report), *_unplanned(plan)])
+        file.write({**summary_of(report), "unchanged": plan.unchanged}, [*fates_of(report), *unplanned_fates(plan)])
     if report.cause is not None and not isinstance(report.cause, asyncio.CancelledError):
         say(f"thrive: stopped: {describe(report.cause)[0]}")
     return exit_code(report, plan)

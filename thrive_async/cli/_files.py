@@ -93,8 +93,13 @@ class Sheet:
         Raises:
             CliError: no such column, or it cannot be told which is meant.
         """
-        index, sheet = self._find(wanted, header=header, what=what)
+        index, sheet = self.choose(wanted, header=header, what=what)
         return sheet.texts(index)
+
+    def name(self, index: int) -> str:
+        """How messages name the column with this index (from 0)."""
+        name = self.names[index] if self.names is not None else ""
+        return f"column {name!r}" if name else f"column {index + 1}"
 
     def texts(self, index: int) -> list[str]:
         """Give the cells of the column with this index (from 0) as text."""
@@ -120,7 +125,22 @@ class Sheet:
             return int(wanted) - 1
         raise CliError(f"{self.source}: no column {wanted!r}; {what} can be {_listed(names)}")
 
-    def _find(self, wanted: str | None, *, header: bool | None, what: str) -> tuple[int, Sheet]:
+    def choose(
+        self, wanted: str | None = None, *, header: bool | None = None, what: str = "--column"
+    ) -> tuple[int, Sheet]:
+        """Find a column as `column` does.
+
+        Args:
+            wanted: as for `column`.
+            header: as for `column`.
+            what: as for `column`.
+
+        Returns:
+            Its index from 0, and the sheet without its header.
+
+        Raises:
+            CliError: as for `column`.
+        """
         if self.names is None and header is not True:
             numbered = wanted is not None and wanted.isdecimal() and 1 <= int(wanted) <= self.width()
             if numbered or (wanted is None and self.width() == 1):

@@ -16,7 +16,7 @@ from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
 if TYPE_CHECKING:
     from cyclopts import Token
 
-__all__ = ["INPUT", "FileArgument", "Input", "When", "max_removals", "seconds", "texts", "when"]
+__all__ = ["INPUT", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
 
 INPUT = Group("Reading the file", sort_key=80)
 
@@ -33,6 +33,10 @@ def when(_type: Any, tokens: Sequence[Token]) -> datetime:
 
 #: A date or a time; without a zone it is UTC.
 When = Annotated[datetime | None, Parameter(converter=when, metavar="DATE")]
+
+
+#: An option without a value; it has no opposite.
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def _file(_type: Any, value: object) -> None:

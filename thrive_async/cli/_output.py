@@ -14,6 +14,8 @@ from thrive_async.cli._text import guard_cell, one_line, visible
 
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
 
+_NARROWEST = 6
+
 OutputFormat = Literal["table", "jsonl", "csv"]
 
 
@@ -132,6 +134,21 @@ class Writer:
         self.close()
 
 
+def _fitted(names: Sequence[str], widths: Sequence[int], available: int) -> list[int]:
+    """Make columns fit by taking from the widest; ids give way last, for half an id is none."""
+    fitted = list(widths)
+    for candidates in (
+        [index for index, name in enumerate(names) if not name.lower().endswith("id")],
+        list(range(len(names))),
+    ):
+        while sum(fitted) > available and candidates:
+            widest = max(candidates, key=fitted.__getitem__)
+            if fitted[widest] <= _NARROWEST:
+                break
+            fitted[widest] -= 1
+    return fitted
+
+
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: TextIO | None = None) -> None:
     """Write a table: fitted to the terminal if there is one, else whole, in columns of two or more spaces.
 
@@ -140,26 +157,28 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: 
         rows: the cells, as text.
         stream: where to; by default standard output.
     """
-    if stream is None:
-        stream = sys.stdout
-    if is_terminal(stream):
+    target = sys.stdout if stream is None else stream
+    if is_terminal(target):
         from rich import box  # noqa: PLC0415 - only a terminal pays for it
         from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
+        console = Console(file=target, highlight=False)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for name in names:
-            table.add_column(Text(name), overflow="ellipsis", no_wrap=True)
-        for row in rows:
-            # Text, not str: a name such as "[red]" is no markup.
-            table.add_row(*(Text(one_line(value)) for value in row))
-        Console(file=stream, highlight=False).print(table)
+        # Text, not str: a name such as "[red]" is no markup.
+        cells = [[Text(one_line(value)) for value in row] for row in rows]
+        natural = [max(len(name), *(row[index].cell_len for row in cells), 1) for index, name in enumerate(names)]
+        for name, width in zip(names, _fitted(names, natural, console.width - 3 * len(names) + 1), strict=True):
+            table.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
+        for row in cells:
+            table.add_row(*row)
+        console.print(table)
         return
     lines = [[one_line(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
     for line in (list(names), *lines):
-        stream.write("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() + "\n")
+        target.write("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() + "\n")
 
 
 def unknown_columns(columns: Sequence[str], known: Sequence[str]) -> None:
@@ -186,9 +205,8 @@ def print_record(record: Mapping[str, Any], *, stream: TextIO | None = None) -> 
         record: a flat object, as `flatten` makes it.
         stream: where to; by default standard output.
     """
-    if stream is None:
-        stream = sys.stdout
+    target = sys.stdout if stream is None else stream
     shown = {name: text for name, value in record.items() if (text := one_line(cell(value)))}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():
-        stream.write(f"{name:<{width}}  {text}\n")
+        target.write(f"{name:<{width}}  {text}\n")

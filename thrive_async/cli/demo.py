@@ -95,7 +95,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
         failed = frozenset(outcome.reference for outcome in report.failed)
         done = not again.to_remove and left == people.unknown == failed
         if done:
-            out(f"Nothing is left to do: the {len(left)} are the people Thrive does not know, and still fail.")
+            out(f"Nothing is left to do but the {len(left)} whom Thrive does not know: they would fail again.")
             out(f"{AUDIENCE} has {len(members):,} members now.")
         else:
             out("This should not have happened: something else is left to do.")

@@ -9,8 +9,9 @@ from cyclopts import App, Parameter
 from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
 from thrive_async.cli._apply import save_plan as save
 from thrive_async.cli._errors import say
-from thrive_async.cli._options import FileArgument, Input
+from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._session import Connection
+from thrive_async.cli._sync_audiences import audiences
 
 if TYPE_CHECKING:
     from thrive_async.sync import MemberPlan
@@ -21,7 +22,7 @@ app = App(
     name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody."
 )
 
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+app.command(audiences)
 
 
 @app.command
@@ -57,8 +58,8 @@ def members(
     """
     # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
     applying.limit()
-    sheet = reading.read(file)
-    desired = sheet.column(column, header=reading.header)
+    index, sheet = reading.read(file).choose(column, header=reading.header)
+    desired = sheet.texts(index)
     thrive = connection.client()
     report = applying.report_file()
 
@@ -69,7 +70,7 @@ def members(
 
     async def main() -> int:
         async with thrive:
-            say(f"reading {audience} and comparing it with {len(desired):,} entries of {sheet.source}")
+            say(f"comparing {audience} with {sheet.source}, {sheet.name(index)}: {len(desired):,} entries")
             made = await plan()
             show_plan(made)
             if save_plan is not None:

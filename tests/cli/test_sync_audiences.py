@@ -1,0 +1,192 @@
+"""`thrive sync audiences`: many audiences from one file; what goes wrong with one leaves the others alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thrive_async.cli._errors import CliError
+from thrive_async.cli._files import parse
+from thrive_async.cli._sync_audiences import grouped
+from thrive_async.sandbox import Sandbox
+
+from .conftest import Run
+from .test_process import started
+
+SYNC = ("sync", "audiences")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    def write(*rows: str, name: str = "all.csv", header: str = "audience,member") -> str:
+        path = tmp_path / name
+        path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def two(served: Sandbox) -> dict[str, list[str]]:
+    """Two audiences of three and four members, by e-mail."""
+    made: dict[str, list[str]] = {}
+    for reference, count in (("berlin", 3), ("lyon", 4)):
+        users = [served.state.add_user(email=f"{reference}{number}@example.com") for number in range(count)]
+        served.state.add_audience(reference, parent="emea", members=[user["id"] for user in users])
+        made[reference] = [user["email"] for user in users]
+    return made
+
+
+def emails(served: Sandbox, audience: str) -> set[str]:
+    return {served.state.users[user]["email"] for user in served.state.audiences[audience].members}
+
+
+def writes(served: Sandbox) -> int:
+    return sum(entry.method != "GET" for entry in served.requests)
+
+
+def rows(**audiences: list[str]) -> list[str]:
+    return [f"{audience},{member}" for audience, members in audiences.items() for member in members]
+
+
+def test_every_audience_of_the_file_ends_as_it_says_and_no_other_is_touched(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str]
+) -> None:
+    others = emails(served, "sales-emea")
+    file = write(*rows(berlin=[*two["berlin"], two["lyon"][0]], lyon=two["lyon"][1:]))
+    result = run(*SYNC, file, "--yes", "--max-removals", "50%")
+    assert result.code == 0, result
+    assert emails(served, "berlin") == {*two["berlin"], two["lyon"][0]}
+    assert emails(served, "lyon") == set(two["lyon"][1:])
+    assert emails(served, "sales-emea") == others
+    assert result.lines == [
+        "berlin: +1 -0 =3",
+        "lyon: +0 -1 =3",
+        "berlin: 1 added, 0 removed, 0 failed, 0 not attempted",
+        "lyon: 0 added, 1 removed, 0 failed, 0 not attempted",
+    ]
+
+
+def test_one_audiences_refusal_leaves_the_others_alone(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    new = served.state.add_user(email="new@example.com")["email"]
+    file = write(*rows(berlin=[*two["berlin"], new, "ghost@example.com"], lyon=two["lyon"][:1], nowhere=[new]))
+    report = tmp_path / "r.csv"
+    result = run(*SYNC, file, "--yes", "--report", str(report))
+    assert result.code == 3
+    assert emails(served, "berlin") == {*two["berlin"], new}
+    assert emails(served, "lyon") == set(two["lyon"])
+    assert "thrive: refused: lyon: the plan removes 3 of 4" in result.err
+    assert "nowhere: there is no such audience" in result.err
+    assert "berlin: 1 added, 0 removed, 1 failed, 0 not attempted" in result.lines
+    with report.open(encoding="utf-8", newline="") as stream:
+        fates = {(row["audience"], row["reference"]): row["outcome"] for row in csv.DictReader(stream)}
+    assert fates["berlin", new] == "added"
+    assert fates["berlin", "ghost@example.com"] == "failed"
+    assert fates["lyon", ""] == fates["nowhere", ""] == "nothing was changed"
+
+
+def test_some_failed_exits_1(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    report = tmp_path / "r.json"
+    file = write(*rows(berlin=[*two["berlin"], "ghost@example.com", ""], lyon=two["lyon"]))
+    assert run(*SYNC, file, "--report", str(report)).code == 1
+    written = json.loads(report.read_text())
+    assert [audience["failed"] for audience in written["audiences"]] == [1, 0]
+    assert {outcome["outcome"] for outcome in written["outcomes"]} == {"failed", "rejected"}
+
+
+def test_a_dry_run_changes_nothing_and_tells_the_refusals(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    report = tmp_path / "r.json"
+    file = write(*rows(berlin=two["berlin"][:1], lyon=two["lyon"]))
+    result = run(*SYNC, file, "--dry-run", "--report", str(report))
+    assert result.code == 0
+    assert "refused: berlin" in result.err
+    assert writes(served) == 0
+    written = json.loads(report.read_text())
+    assert [outcome["outcome"] for outcome in written["outcomes"]] == ["planned", "planned", "nothing was changed"]
+
+
+def test_removals_from_any_audience_must_be_agreed_to(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str]
+) -> None:
+    file = write(*rows(berlin=two["berlin"][1:], lyon=two["lyon"][1:]))
+    result = run(*SYNC, file, "--max-removals", "1")
+    assert result.code == 3
+    assert "2 audiences: 2 people would be removed; nothing was changed" in result.err
+    assert writes(served) == 0
+
+
+def test_missing_audiences_are_created_parents_first(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str]
+) -> None:
+    described = write(
+        "milano,Milano,europe", "europe,Europe,", "lyon,,europe", name="new.csv", header="reference,name,parent"
+    )
+    file = write(*rows(milano=two["berlin"], lyon=two["lyon"]))
+    dry = run(*SYNC, file, "--create-missing", described, "--dry-run")
+    assert dry.lines[:2] == ["europe: to be created as a structure", "milano: to be created in europe"]
+    assert "milano" not in served.state.audiences
+    assert run(*SYNC, file, "--create-missing", described).code == 0
+    assert emails(served, "milano") == set(two["berlin"])
+    assert (
+        "milano,europe" in run("audiences", "list", "--columns", "reference,parent.reference", "--format", "csv").lines
+    )
+    wrong = write("x", name="wrong.csv", header="name")
+    assert "a column 'reference'" in run(*SYNC, file, "--create-missing", wrong).one_line()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("group,member\na,b\n", "no column 'audience'"),
+        ("audience,name\na,b\n", "say which column"),
+        ("audience,member\na,b\n,c\n", "line 3 names a member, but no audience"),
+    ],
+)
+def test_a_file_that_does_not_say_who_goes_where_is_refused(text: str, words: str) -> None:
+    with pytest.raises(CliError) as caught:
+        grouped(parse(text, "f"), None, None, header=None)
+    assert words in caught.value.message
+
+
+def test_columns_are_found_by_name_number_and_default() -> None:
+    expected = {"a": ["b", ""], "c": ["d"]}
+    assert grouped(parse("Audience;Member\na;b\nc;d\n;\na;\n", "f"), None, None, header=None) == expected
+    assert grouped(parse("audience,email\na,b\nc,d\na,\n", "f"), None, None, header=None) == expected
+    assert grouped(parse("x,y\na,b\nc,d\na,\n", "f"), "1", "y", header=None) == expected
+    assert grouped(parse("a,b\nc,d\na,\n", "f"), "1", "2", header=False) == expected
+    lines = '{"audience":"a","member":"b"}\n{"audience":"c","member":"d"}\n{"audience":"a","member":null}'
+    assert grouped(parse(lines, "f"), None, None, header=None) == expected
+    with pytest.raises(CliError, match="the same column"):
+        grouped(parse("audience,email\na,b\n", "f"), None, "audience", header=None)
+
+
+def test_interrupting_it_accounts_for_everybody(
+    served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    new = [served.state.add_user(email=f"new{number}@example.com")["email"] for number in range(300)]
+    served.faults.add("latency", operation="addMembers", seconds=0.2, times=None)
+    report, journal = tmp_path / "r.json", tmp_path / "run.jsonl"
+    file = write(*rows(berlin=[*two["berlin"], *new], lyon=[*two["lyon"], *new]))
+    command = (*SYNC, file, "--concurrency", "1", "--report", str(report), "--journal", str(journal))
+    with started(*command) as process:
+        while not journal.exists() or '"added"' not in journal.read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    outcomes = json.loads(report.read_text())["outcomes"]
+    assert len(outcomes) == 600
+    added = [outcome for outcome in outcomes if outcome["outcome"] == "added"]
+    assert 100 <= len(added) < 600
+    assert len(added) == sum(len(served.state.audiences[name].members) for name in two) - 7

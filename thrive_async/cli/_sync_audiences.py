@@ -1,0 +1,222 @@
+"""`thrive sync audiences`: many audiences from one file; what goes wrong with one leaves the others alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from thrive_async.cli._apply import (
+    Applying,
+    agree,
+    exit_code,
+    fates_of,
+    finish,
+    planned_fates,
+    show_plan,
+    show_report,
+    summary_of,
+    unplanned_fates,
+)
+from thrive_async.cli._errors import CliError, Exit, describe, say
+from thrive_async.cli._files import Sheet, fold
+from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._output import out
+from thrive_async.cli._progress import ProgressView
+from thrive_async.cli._reports import ReportFile
+from thrive_async.cli._session import Connection
+
+if TYPE_CHECKING:
+    from thrive_async.errors import ThriveError
+    from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
+
+__all__ = ["audiences"]
+
+Column = Annotated[str | None, Parameter(metavar="NAME|N")]
+
+
+def audiences(
+    file: FileArgument,
+    /,
+    *,
+    audience_column: Column = None,
+    member_column: Column = None,
+    create_missing: Annotated[str | None, Parameter(metavar="FILE")] = None,
+    keep_extra: Flag = False,
+    allow_empty: Flag = False,
+    applying: Applying = Applying(),  # noqa: B008 - frozen
+    reading: Input = Input(),  # noqa: B008
+    connection: Connection = Connection(),  # noqa: B008
+) -> int:
+    """Make the members of many audiences equal to one file, with a row per audience and member.
+
+    Audiences that the file does not name are left alone. Each audience has its own guards; what goes wrong with one
+    leaves the others alone.
+
+    Args:
+        file: Who should be in which audience.
+        audience_column: The column that names the audience; "audience" by default.
+        member_column: The column that names the member; "member" by default, else the first named id, ref,
+            reference or email.
+        create_missing: Make audiences that do not exist, as this file describes them: columns reference, name and
+            parent; without a parent it is a structure.
+        keep_extra: Only add: whoever is a member and not in the file stays.
+        allow_empty: An audience may end up empty.
+        applying: What may happen.
+        reading: How to read the files.
+        connection: Whom to ask.
+    """
+    applying.limit()
+    desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
+    described = _described(reading, create_missing)
+    thrive = connection.client()
+    report = applying.report_file()
+
+    async def main() -> int:
+        from thrive_async import sync  # noqa: PLC0415 - after the parsing
+
+        async with thrive:
+            say(f"comparing {len(desired):,} audiences with {sum(map(len, desired.values())):,} entries of {file}")
+            plan = await sync.plan_audiences(
+                thrive, desired, create_missing=described, removals=not keep_extra, allow_empty=allow_empty
+            )
+            return await _carry_out(plan, applying, report)
+
+    return finish(main, report)
+
+
+def grouped(
+    sheet: Sheet, audience_column: str | None, member_column: str | None, *, header: bool | None
+) -> dict[str, list[str]]:
+    """Sort the rows of a file by audience.
+
+    Args:
+        sheet: The file.
+        audience_column: A name or number; None for "audience".
+        member_column: A name or number; None for "member", else what `Sheet.choose` takes.
+        header: False if the first row is data; the columns are numbers then.
+
+    Returns:
+        Who should be a member, by audience; blank cells are blanks for the plan.
+
+    Raises:
+        CliError: No such column, or a member without an audience.
+    """
+    sheet = Sheet(sheet.source, _numbers(sheet), sheet.rows) if header is False else sheet.with_header()
+    at = sheet.find(audience_column or "audience", what="--audience-column")
+    if member_column is None and "member" in map(fold, sheet.names or ()):
+        member_column = "member"
+    member_at = sheet.choose(member_column, what="--member-column")[0]
+    if at == member_at:
+        raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
+    desired: dict[str, list[str]] = {}
+    rows = zip(sheet.texts(at), sheet.texts(member_at), strict=True)
+    for line, (audience, member) in enumerate(rows, start=sheet.first_line):
+        if audience.strip():
+            desired.setdefault(audience.strip(), []).append(member)
+        elif member.strip():
+            raise CliError(f"{sheet.source}: line {line} names a member, but no audience; nothing was changed")
+    return desired
+
+
+def _numbers(sheet: Sheet) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, sheet.width() + 1))
+
+
+def _described(reading: Input, file: str | None) -> list[NewAudience]:
+    if file is None:
+        return []
+    from thrive_async.sync import NewAudience  # noqa: PLC0415 - after the parsing
+
+    sheet = reading.read(file).with_header()
+    names = {fold(name) for name in sheet.names or ()}
+    columns = {
+        field: sheet.texts(sheet.find(field, what="a column of --create-missing")) if field in names else None
+        for field in ("reference", "name", "parent")
+    }
+    references = columns["reference"]
+    if references is None:
+        raise CliError(f"{file}: a column 'reference' must name the audiences to create; 'name' and 'parent' may")
+    titles, parents = (columns[field] or [""] * len(references) for field in ("name", "parent"))
+    return [
+        NewAudience(reference.strip(), name=title.strip() or None, parent=parent.strip() or None)
+        for reference, title, parent in zip(references, titles, parents, strict=True)
+        if reference.strip()
+    ]
+
+
+async def _carry_out(plan: AudiencesPlan, applying: Applying, file: ReportFile | None) -> int:
+    from thrive_async.errors import ThriveError  # noqa: PLC0415 - after the parsing
+
+    limit = applying.limit()
+    for new in plan.to_create:
+        out(f"{new.reference}: to be created{f' in {new.parent}' if new.parent else ' as a structure'}")
+    refused: dict[str, ThriveError] = dict(plan.errors)
+    for name, one in plan.plans.items():
+        show_plan(one)
+        try:
+            one.check_guards(max_removals=limit, strategy=applying.strategy)
+        except ThriveError as refusal:
+            refused[name] = refusal
+    for error in refused.values():
+        say(f"thrive: {describe(error)[0]}")
+    ready = [one for name, one in plan.plans.items() if name not in refused]
+    if applying.dry_run:
+        if file is not None:
+            fates = [fate for one in plan.plans.values() for fate in planned_fates(one)]
+            file.write({"dry_run": True}, [*fates, *_refusals(refused)])
+        say("dry run: nothing was changed")
+        return Exit.DONE
+    removals = sum(len(one.to_remove) for one in ready)
+    agree(f"{sum(bool(one.to_remove) for one in ready):,} audiences", removals, yes=applying.yes)
+    try:
+        with ProgressView(f"{len(ready):,} audiences") as progress:
+            await plan.apply(
+                max_removals=limit,
+                on_progress=progress,
+                journal=applying.journal,
+                strategy=applying.strategy,
+                verify=applying.verify,
+            )
+    except BaseException:
+        # Ctrl-C, or a journal that can no longer be written: what was done is on the plan, and is told first.
+        _conclude(plan, file)
+        raise
+    return _conclude(plan, file)
+
+
+def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
+    from thrive_async.sync import SyncReport  # noqa: PLC0415 - after the parsing
+
+    # In the order of the file, whichever ended first.
+    order = dict.fromkeys((*plan.plans, *plan.reports))
+    results: Mapping[str, SyncReport | ThriveError] = {
+        name: plan.reports[name] for name in order if name in plan.reports
+    }
+    reports = {name: result for name, result in results.items() if isinstance(result, SyncReport)}
+    errors = {name: result for name, result in results.items() if not isinstance(result, SyncReport)}
+    untouched = [name for name in plan.plans if name not in results]
+    for report in reports.values():
+        show_report(report)
+    for name, error in errors.items():
+        out(f"{name}: nothing was changed: {describe(error)[0]}")
+    for name in untouched:
+        out(f"{name}: not attempted")
+    if file is not None:
+        fates = [fate for report in reports.values() for fate in fates_of(report)]
+        fates += [fate for one in plan.plans.values() for fate in unplanned_fates(one)]
+        fates += [
+            {**fate, "outcome": "not attempted"} for name in untouched for fate in planned_fates(plan.plans[name])
+        ]
+        summary = {"audiences": [summary_of(report) for report in reports.values()]}
+        file.write(summary, [*fates, *_refusals(errors)])
+    codes = [exit_code(report, plan.plans.get(name)) for name, report in reports.items()]
+    codes += [describe(error)[1] for error in errors.values()]
+    return max(codes, default=Exit.DONE)
+
+
+def _refusals(errors: Mapping[str, ThriveError]) -> Iterator[dict[str, Any]]:
+    """A row for each audience that nothing was done for, with the reason."""
+    for name, error in errors.items():
+        yield {"audience": name, "outcome": "nothing was changed", "reason": describe(error)[0]}
