@@ -25,6 +25,9 @@ from thrive_async._generated import values as v
 
 _new = object.__new__
 _moment = datetime.fromisoformat
+# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+_list: Any = list
+_dict: Any = dict
 '''
 
 _JSON_TYPES = {"str": ("str",), "bool": ("bool",), "int": ("int",), "float": ("float", "int")}
@@ -119,7 +122,7 @@ def _field(field: Field) -> list[str]:
     elif kind.tag == "union" and (first := _json_types(kind)[0]) != "float":
         lines += [f"if type(value) is not {first}{absent}:", f"    {_plain_expression(kind, 'value')}"]
     elif kind.tag in ("list", "dict") and _expression(kind.of[0], "item") == "item":
-        lines += [f"if type(value) is not {kind.tag}{absent}:", f"    {_plain_expression(kind, 'value')}"]
+        lines += [f"if type(value) is not _{kind.tag}{absent}:", f"    {_plain_expression(kind, 'value')}"]
     else:
         inner = _in_place(kind)
         lines += ["if value is not None:", *("    " + line for line in inner)] if optional else inner
@@ -133,7 +136,7 @@ def _in_place(kind: Type) -> list[str]:
     if kind.tag not in ("list", "dict"):
         return [f"value = {_plain_expression(kind, 'value')}"]
     check = "sequence" if kind.tag == "list" else "mapping"
-    lines = [f"if type(value) is not {kind.tag}:", f"    v.{check}(value)"]
+    lines = [f"if type(value) is not _{kind.tag}:", f"    v.{check}(value)"]
     if kind == Type("list", of=(Type("str"),), nullable=kind.nullable):
         return [*lines, '"".join(value)  # a TypeError where an item is no string']
     each = _expression(kind.of[0], "item")

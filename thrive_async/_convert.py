@@ -69,6 +69,8 @@ def read_list(cls: type[T], values: list[Any], *, root: str = "$") -> list[T]:
         DecodeError: A value is not what the model documents; `path` says where, the text what was expected.
     """
     reader = _reader(cls)
+    if type(values) is not list:
+        raise DecodeError("expected a list", path=root)
     index = 0
     try:
         for index, value in enumerate(values):
@@ -123,9 +125,7 @@ def _read_carefully(cls: type[T], value: object, root: str) -> T | DecodeError:
 
     try:
         return _careful().structure(value, cls)
-    except RecursionError:
-        return DecodeError("nested too deeply", path=root)
-    except (BaseValidationError, TypeError, ValueError) as error:
+    except (BaseValidationError, TypeError, ValueError, RecursionError) as error:
         path, text = _complaint(error)
         return DecodeError(text, path=root + path)
 
@@ -134,13 +134,15 @@ def _complaint(error: BaseException) -> tuple[str, str]:
     """The path of the first thing that is wrong, and what it is."""
     from cattrs import BaseValidationError, ClassValidationError  # noqa: PLC0415
 
-    if isinstance(error, BaseValidationError):
-        first: BaseException = error.exceptions[0]
-        note: Any = first.__notes__[-1]  # cattrs notes the attribute, the index or the key
+    path = ""
+    while isinstance(error, BaseValidationError):
+        inner: BaseException = error.exceptions[0]
+        note: Any = inner.__notes__[-1]  # cattrs notes the attribute, the index or the key
         key = _wire_names(error.cl)[note.name] if isinstance(error, ClassValidationError) else note.index
-        path, text = _complaint(first)
-        return _step(key) + path, text
-    return "", "missing" if isinstance(error, KeyError) else str(error)
+        path, error = path + _step(key), inner
+    if isinstance(error, RecursionError):
+        return "", "nested too deeply"
+    return path, "missing" if isinstance(error, KeyError) else str(error)
 
 
 def _step(key: object) -> str:
@@ -159,8 +161,7 @@ def _wire_names(cls: type) -> dict[str, str]:
 @cache
 def _careful() -> "Converter":
     """The converter that reads: no coercion, errors with their path."""
-    from cattrs import Converter, override  # noqa: PLC0415
-    from cattrs import cols  # noqa: PLC0415
+    from cattrs import Converter, cols, override  # noqa: PLC0415
     from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415
 
     from thrive_async._generated import values as v  # noqa: PLC0415

@@ -13,6 +13,9 @@ from thrive_async._generated import values as v
 
 _new = object.__new__
 _moment = datetime.fromisoformat
+# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+_list: Any = list
+_dict: Any = dict
 
 _USER_ROLE = v.Members(m.UserRole)
 _LOGIN_METHOD = v.Members(m.LoginMethod)
@@ -64,7 +67,7 @@ def read_user_tags(data: Any) -> m.UserTags:
     self = _new(m.UserTags)
     value = get("skills")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.skills = value
@@ -183,7 +186,7 @@ def read_user_account(data: Any) -> m.UserAccount:
         v.text(value)
     self.domain = value
     value = get("additionalFields")
-    if type(value) is not dict and value is not None:
+    if type(value) is not _dict and value is not None:
         v.mapping(value)
     self.additional_fields = value
     return self
@@ -324,7 +327,7 @@ def read_assignment(data: Any) -> m.Assignment:
     self.primary_content_id = value
     value = get("alternativeContentIds")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.alternative_content_ids = value
@@ -426,7 +429,7 @@ def read_completion(data: Any) -> m.Completion:
     self.content_version = value
     value = get("skills")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.skills = value
@@ -541,11 +544,11 @@ def read_activity(data: Any) -> m.Activity:
         value = _CONTENT_TYPE[value]
     self.content_type = value
     value = get("data")
-    if type(value) is not dict and value is not None:
+    if type(value) is not _dict and value is not None:
         v.mapping(value)
     self.data = value
     value = get("with")
-    if type(value) is not dict and value is not None:
+    if type(value) is not _dict and value is not None:
         v.mapping(value)
     self.with_ = value
     return self
@@ -641,25 +644,25 @@ def read_tag(data: Any) -> m.Tag:
     self.id = value
     value = get("contents")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.contents = value
     value = get("campaigns")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.campaigns = value
     value = get("interests")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.interests = value
     value = get("skills")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.skills = value
@@ -770,12 +773,12 @@ def read_basic_user(data: Any) -> m.BasicUser:
     self.status = value
     value = get("positions")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_position(item) for item in value]
     self.positions = value
     value = get("additionalFields")
-    if type(value) is not dict and value is not None:
+    if type(value) is not _dict and value is not None:
         v.mapping(value)
     self.additional_fields = value
     value = get("languageCode")
@@ -842,7 +845,7 @@ def read_processed_entities(data: Any) -> m.ProcessedEntities:
     self.count = value
     value = get("entities")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_processed_entity(item) for item in value]
     self.entities = value
@@ -859,7 +862,7 @@ def read_failed_entities(data: Any) -> m.FailedEntities:
     self.count = value
     value = get("entities")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_failed_entity(item) for item in value]
     self.entities = value
@@ -933,7 +936,7 @@ def read_enrolment(data: Any) -> m.Enrolment:
     self.last_completed_at = value
     value = get("history")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_enrolment_event(item) for item in value]
     self.history = value
@@ -1042,12 +1045,12 @@ def read_user(data: Any) -> m.User:
     self.status = value
     value = get("positions")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_position(item) for item in value]
     self.positions = value
     value = get("additionalFields")
-    if type(value) is not dict and value is not None:
+    if type(value) is not _dict and value is not None:
         v.mapping(value)
     self.additional_fields = value
     value = get("languageCode")
@@ -1084,12 +1087,12 @@ def read_user(data: Any) -> m.User:
     self.tags = value
     value = get("usersFollowing")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.users_following = value
     value = get("tagsFollowing")
-    if type(value) is not list and value is not None:
+    if type(value) is not _list and value is not None:
         v.sequence(value)
     self.tags_following = value
     value = get("createdAt")
@@ -1134,7 +1137,7 @@ def read_user(data: Any) -> m.User:
     self.onboarded = value
     value = get("audiences")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_user_audience(item) for item in value]
     self.audiences = value
@@ -1201,7 +1204,7 @@ def read_content(data: Any) -> m.Content:
     self.description = value
     value = get("tags")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         "".join(value)  # a TypeError where an item is no string
     self.tags = value
@@ -1235,7 +1238,7 @@ def read_content(data: Any) -> m.Content:
     self.duration = value
     value = get("contentHistory")
     if value is not None:
-        if type(value) is not list:
+        if type(value) is not _list:
             v.sequence(value)
         value = [read_content_event(item) for item in value]
     self.content_history = value
@@ -1288,7 +1291,7 @@ def read_moved_audience(data: Any) -> m.MovedAudience:
     self.updated_at = value
     value = get("memberOperations")
     if value is not None:
-        if type(value) is not dict:
+        if type(value) is not _dict:
             v.mapping(value)
         value = {key: read_member_operation_result(item) for key, item in value.items()}
     self.member_operations = value
