@@ -1,72 +1,13 @@
-"""The sandbox as a stranger sees it: a plain aiohttp session that knows nothing of the SDK."""
+"""Fixtures of the sandbox's own tests."""
 
-import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import attrs
-import orjson
 import pytest
-from multidict import CIMultiDictProxy
-from yarl import URL
+from raw_api import Api, connect
 
 from thrive_async.sandbox import Sandbox
-
-
-@attrs.frozen
-class Answer:
-    status: int
-    body: Any
-    headers: CIMultiDictProxy[str]
-    raw: bytes
-
-
-class Api:
-    """One HTTP client of one sandbox; by default with the tenant's API key."""
-
-    def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
-        self.sandbox = sandbox
-        self.session = session
-        pair = f"{sandbox.tenant_id}:{sandbox.tokens.api_key}".encode()
-        self.basic = "Basic " + base64.b64encode(pair).decode()
-
-    async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Send a request; `path` behind the host, encoded as it is to be sent."""
-        headers = {"Authorization": self.basic, **options.pop("headers", {})}
-        headers = {name: value for name, value in headers.items() if value is not None}
-        if body is not None:
-            options["data"] = orjson.dumps(body)
-            headers.setdefault("Content-Type", "application/json")
-        url = URL(self.sandbox.base_url + path, encoded=True)
-        async with self.session.request(method, url, headers=headers, **options) as response:
-            raw = await response.read()
-            try:
-                decoded = orjson.loads(raw) if raw else None
-            except orjson.JSONDecodeError:
-                decoded = raw
-            return Answer(response.status, decoded, response.headers, raw)
-
-    async def token(self, *, path: str | None = None, **form: str) -> Answer:
-        """Ask the token endpoint, by form fields."""
-        tokens = self.sandbox.tokens
-        fields = {
-            "grant_type": "client_credentials",
-            "client_id": tokens.client_id,
-            "client_secret": tokens.client_secret,
-            **form,
-        }
-        return await self(
-            "POST",
-            path or f"/oauth2/token/{self.sandbox.tenant_id}",
-            headers={"Authorization": None, "Content-Type": "application/x-www-form-urlencoded"},
-            data=aiohttp.FormData({name: value for name, value in fields.items() if value})(),
-        )
-
-
-def connect(sandbox: Sandbox) -> aiohttp.ClientSession:
-    # aiohttp sends idempotent requests again by itself on a dropped connection: fresh ones it leaves alone.
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
 
 @pytest.fixture
@@ -77,7 +18,7 @@ async def open_api() -> AsyncIterator[Any]:
     async def start(users: int = 40, seed: int = 1, **choices: Any) -> Api:
         sandbox = Sandbox(users, seed, **{"check_replies": True, **choices})
         await sandbox.start()
-        session = connect(sandbox)
+        session = connect()
         opened.append((sandbox, session))
         return Api(sandbox, session)
 

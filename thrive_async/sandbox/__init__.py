@@ -51,6 +51,7 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 | a level that is no skill level | 422; -1 is none | |
 | a skill that the learner lacks | is given | |
 | enrolments of who leaves the audience, or of a deleted assignment | archived; open again on return | |
+| an assignment that recurs | its completed enrolments open again, that many days after the completion | |
 | a second assignment of the same content | another assignment | `duplicate_assignment="conflict"`: 409 |
 | an assignment named with the wrong audience | 409 | |
 | deleting an assignment twice | 404 | |

@@ -84,7 +84,7 @@ class Learning:
         stamp = self._state.stamp()
         assignment.update(changes, updatedAt=stamp)
         for enrolment in self._by_assignment[assignment["id"]].values():
-            if enrolment["status"] in ("open", "overdue", "scheduled"):
+            if enrolment["status"] in ("open", "overdue"):
                 if "primaryContentId" in changes:
                     enrolment["primaryContentId"] = changes["primaryContentId"]
                 if "completionPeriod" in changes:
@@ -133,12 +133,16 @@ class Learning:
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
-        """The enrolment, made overdue or open if its date has come."""
+        """The enrolment, open again or overdue if its date has come."""
         now = self._state.now()
-        if enrolment["status"] == "scheduled":
-            begins = instant(enrolment["availableDate"])
-            if begins is not None and begins <= now:
-                self._change(enrolment, "open", "opened")
+        assignment = self.assignments[enrolment["assignmentId"]]
+        if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
+            completed = instant(enrolment["lastCompletedAt"]) or now
+            begins = completed + timedelta(days=assignment["recurrence"])
+            if begins <= now:
+                due = begins + timedelta(days=assignment["completionPeriod"])
+                enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(due))
+                self._change(enrolment, "open", "recurred")
         if enrolment["status"] == "open":
             due = instant(enrolment["dueDate"])
             if due is not None and due < now:
@@ -215,8 +219,7 @@ class Learning:
         due = [
             enrolment
             for enrolment in self._by_user.get(user["id"], ())
-            if self.current(enrolment)["status"] in ("open", "overdue", "scheduled")
-            and self._counts(enrolment, content_id)
+            if self.current(enrolment)["status"] in ("open", "overdue") and self._counts(enrolment, content_id)
         ]
         completion = Record(
             {
