@@ -40,12 +40,16 @@ def mount(app: web.Application, sandbox: "Sandbox") -> None:
 
     async def page(_: web.Request) -> web.Response:
         document = specification().document
-        token = base64.b64encode(f"{sandbox.tenant_id}:{sandbox.tokens.api_key}".encode()).decode()
+        tokens = sandbox.tokens
         data = {
             "operations": operations_of(document, samples_of(sandbox)),
             "baseUrl": sandbox.base_url,
             "tenantId": sandbox.tenant_id,
-            "authorization": f"Basic {token}",
+            # By tag; the empty one is for all others.
+            "authorizations": {
+                "": _basic(tokens.tenant_id, tokens.api_key),
+                "authentication": _basic(tokens.client_id, tokens.client_secret),
+            },
             "statusPath": STATUS_PATH,
         }
         nonce = secrets.token_urlsafe(16)
@@ -78,6 +82,10 @@ def mount(app: web.Application, sandbox: "Sandbox") -> None:
     app.router.add_get(STATUS_PATH, status)
 
 
+def _basic(name: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
 def counts_of(sandbox: "Sandbox") -> dict[str, int]:
     """Count what a sandbox holds now, in the order of the page."""
     state = sandbox.state
@@ -94,17 +102,18 @@ def counts_of(sandbox: "Sandbox") -> dict[str, int]:
 
 
 def samples_of(sandbox: "Sandbox") -> dict[str, str]:
-    """Name something that exists for each path parameter, so that a form can be sent as it stands.
+    """Name something that exists for each path parameter and id, so that a form can be sent as it stands.
 
     Args:
         sandbox: Where to look.
 
     Returns:
-        Values by a piece of the path template, such as ``"/user/{id}"``.
+        Values by a piece of the path template, such as ``"/user/{id}"``, and by the name of a field in a body.
     """
     state = sandbox.state
     user = next((user for user in state.users.values() if user.get("ref") and not user.get("deleted")), None)
-    audience = next((found for found in state.audiences.values() if found.members), None)
+    writable = [found for found in state.audiences.values() if found["apiControlled"] and found.parent]
+    audience = next(iter(writable), None) or next(iter(state.audiences.values()), None)
     enrolments = state.learning.enrolments
     enrolment = next(iter(enrolments.values()), None)
     found: dict[str, object] = {
@@ -126,6 +135,10 @@ def samples_of(sandbox: "Sandbox") -> dict[str, str]:
         "/cpdEntries/{logEntryId}": next(iter(state.entries), None),
         "/cpdRequirementSummaries/{audienceRequirementId}": next(iter(state.requirements), None),
         "/tags/{tagId}": next(iter(state.tags), None),
+        "userId": user["id"] if user else None,
+        "contentId": next(iter(state.contents), None),
+        "audienceId": audience["reference"] if audience else None,
+        "reference": user["ref"] if user else None,
     }
     return {place: str(value) for place, value in found.items() if value is not None}
 
@@ -147,7 +160,7 @@ def operations_of(document: Mapping[str, Any], samples: Mapping[str, str]) -> li
             if method not in item:
                 continue
             operation: Mapping[str, Any] = item[method]
-            body, content_type = _body(document, operation)
+            body, content_type = _body(document, operation, samples)
             found.append(
                 {
                     "id": operation.get("operationId", ""),
@@ -204,7 +217,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _body(document: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[str | None, str]:
+def _body(
+    document: Mapping[str, Any], operation: Mapping[str, Any], samples: Mapping[str, str]
+) -> tuple[str | None, str]:
     content: Mapping[str, Any] = _resolved(document, operation.get("requestBody", {})).get("content", {})
     for content_type, media in content.items():
         examples: list[Mapping[str, Any]] = list(media.get("examples", {}).values())
@@ -215,20 +230,34 @@ def _body(document: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[st
         else:
             example = example_of(document, media.get("schema", {}))
         if not isinstance(example, dict) or content_type == "application/json":
-            return json.dumps(example, indent=2, ensure_ascii=False), content_type
+            return json.dumps(_filled(example, samples), indent=2, ensure_ascii=False), content_type
         # The token endpoint takes a form.
         form = cast("dict[str, object]", example)
         return "&".join(f"{name}={_text(value)}" for name, value in form.items()), content_type
     return None, ""
 
 
+def _filled(example: Any, samples: Mapping[str, str]) -> Any:
+    """Put ids that exist into an example: whom a list names, and the fields that name a user, content or audience."""
+    if isinstance(example, list):
+        reference = samples.get("reference")
+        items = cast("list[Any]", example)
+        if reference is None:
+            return items
+        return [{**items[0], "reference": reference} if isinstance(items[0], dict) else reference]
+    if isinstance(example, dict):
+        fields = cast("dict[str, Any]", example)
+        return {name: samples.get(name, value) if name != "reference" else value for name, value in fields.items()}
+    return example
+
+
 def example_of(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:
     """Make an example of what a schema describes: its own example, else the required fields filled in by type.
 
     Args:
-        document: the document that the schema's references point into.
-        schema: a JSON Schema of OpenAPI 3.1.
-        depth: how deep inside other schemas this one is.
+        document: The document that the schema's references point into.
+        schema: A JSON Schema of OpenAPI 3.1.
+        depth: How deep inside other schemas this one is.
 
     Returns:
         A JSON value; good enough to begin with, not always valid.
