@@ -1,10 +1,9 @@
 """Assignments, enrolments and completions, and what each does to the others."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from thrive_async.sandbox.records import AudienceRecord, Record, UserRecord, instant, timestamp
+from thrive_async.sandbox.records import AudienceRecord, Record, UserRecord, instant, later, timestamp
 
 if TYPE_CHECKING:
     from thrive_async.sandbox.state import State
@@ -90,7 +89,7 @@ class Learning:
                 if "completionPeriod" in changes:
                     begun = instant(enrolment["availableDate"])
                     if begun is not None:
-                        enrolment["dueDate"] = timestamp(begun + timedelta(days=assignment["completionPeriod"]))
+                        enrolment["dueDate"] = timestamp(later(begun, assignment["completionPeriod"]))
                 enrolment["updatedAt"] = stamp
 
     def unassign(self, assignment: Record) -> None:
@@ -138,10 +137,10 @@ class Learning:
         assignment = self.assignments[enrolment["assignmentId"]]
         if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
             completed = instant(enrolment["lastCompletedAt"]) or now
-            begins = completed + timedelta(days=assignment["recurrence"])
+            begins = later(completed, assignment["recurrence"])
             if begins <= now:
-                due = begins + timedelta(days=assignment["completionPeriod"])
-                enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(due))
+                ends = later(begins, assignment["completionPeriod"])
+                enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(ends))
                 self._change(enrolment, "open", "recurred")
         if enrolment["status"] == "open":
             due = instant(enrolment["dueDate"])
@@ -152,7 +151,7 @@ class Learning:
     def _enrol(self, assignment: Record, user_id: str) -> None:
         now = self._state.now()
         stamp = timestamp(now)
-        due = timestamp(now + timedelta(days=assignment["completionPeriod"]))
+        due = timestamp(later(now, assignment["completionPeriod"]))
         enrolment = self._by_assignment[assignment["id"]].get(user_id)
         if enrolment is not None:
             if enrolment["status"] == "archived":
@@ -242,7 +241,7 @@ class Learning:
             assignment = self.assignments[enrolment["assignmentId"]]
             if assignment["recurrence"] is not None:
                 completed = instant(completed_at) or self._state.now()
-                completion["activeUntil"] = timestamp(completed + timedelta(days=assignment["recurrence"]))
+                completion["activeUntil"] = timestamp(later(completed, assignment["recurrence"]))
             enrolment["lastCompletedAt"] = completed_at
             self._change(enrolment, "complete", "completed", completion["id"])
         return statement, True

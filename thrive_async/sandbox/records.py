@@ -1,28 +1,54 @@
 """The sandbox's records: dicts in the shape of the wire that remember their encoded form."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
 if TYPE_CHECKING:
     from thrive_async.sandbox.state import State
 
-__all__ = ["AudienceIndex", "AudienceRecord", "Members", "Record", "UserRecord", "instant", "timestamp"]
+__all__ = ["AudienceIndex", "AudienceRecord", "Members", "Record", "UserRecord", "instant", "later", "timestamp"]
+
+
+_LEAP_SECOND: Final = re.compile(r"(:[0-9]{2}):60")
 
 
 def timestamp(moment: datetime) -> str:
     """A moment as Thrive writes it: ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        # The first or last hours of time itself, which in UTC lie outside it.
+        moment = moment.replace(tzinfo=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def instant(value: str | None) -> datetime | None:
-    """A date of a record as an aware datetime; what has no zone is UTC, what is no date is None."""
+    """A date as an aware datetime; what has no zone is UTC, what is no date is None.
+
+    RFC 3339 allows more than Python: a leap second counts as the second before, year 0 as the first moment there is.
+    """
     if not value:
         return None
-    moment = datetime.fromisoformat(value)
+    text = value.upper()
+    if text.startswith("0000-"):
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", text))
+    except ValueError:
+        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def later(moment: datetime, days: float) -> datetime:
+    """So many days after a moment, and never later than time goes."""
+    try:
+        return moment + timedelta(days=days)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 class Record(dict[str, Any]):

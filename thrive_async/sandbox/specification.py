@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from thrive_async._generated.operations import OPERATIONS, Operation
+from thrive_async.sandbox.records import instant
 from thrive_async.sandbox.replies import Refusal, documented
 
 __all__ = ["Specification", "specification"]
@@ -18,7 +19,8 @@ __all__ = ["Specification", "specification"]
 _BASE: Final = "urn:thrive:openapi"
 _SHOWN: Final = 10
 _DATE_ONLY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_INTEGER: Final = re.compile(r"-?\d{1,18}\Z")
+# JSON knows no largest integer, but readers of the reply that echoes it may take it for a double.
+_INTEGER: Final = re.compile(r"-?[0-9]{1,300}\Z")
 
 
 @functools.cache
@@ -228,14 +230,12 @@ class Specification:
 
     def _date(self, operation: Operation, name: str, text: str) -> datetime:
         """A date of the query; what has no zone is UTC, and a day that ends a range ends at midnight."""
-        whole = text.strip().upper()
-        try:
-            moment = datetime.fromisoformat(re.sub(r"(:\d\d):60", r"\1:59", whole))
-        except ValueError:
-            raise self._refuse(operation, 400, f"query.{name}: {text!r} is no date") from None
-        if _DATE_ONLY.match(whole) and name.endswith(("To", "End")):
-            moment = datetime.combine(moment, time.max)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = instant(text)
+        if moment is None:
+            raise self._refuse(operation, 400, f"query.{name}: {text!r} is no date")
+        if _DATE_ONLY.match(text) and name.endswith(("To", "End")):
+            moment = datetime.combine(moment, time.max, tzinfo=UTC)
+        return moment
 
     @staticmethod
     def _refuse(operation: Operation, status: int, message: str) -> Refusal:
