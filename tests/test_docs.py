@@ -1,0 +1,399 @@
+"""What README.md and docs/ print is true: Python is run, command lines are parsed, links lead somewhere.
+
+A Python block is run in one of four ways. With `asyncio.run(` it is a program and runs in a process of its own; with
+`def test_` pytest runs it; with `app = ` it is a web backend and gets a request; anything else is a snippet. The
+snippets of a page run in order and share their names; they find an open client `thrive` and its `sandbox`. A `text`
+block that follows a Python block at once is what that prints, `...` standing for anything. The environment holds the
+variables of a sandbox, so that `ThriveClient.from_env()` reaches it.
+"""
+
+import ast
+import asyncio
+import doctest
+import inspect
+import io
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+from aiohttp import web
+
+import thrive_async
+from thrive_async import sync
+from thrive_async._generated.operations import OPERATIONS
+from thrive_async.cli._errors import Exit
+from thrive_async.cli.app import app as command_line
+from thrive_async.sandbox import Sandbox, Settings, VirtualClock
+from thrive_async.sandbox import faults as sandbox_faults
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_points(group="pytest11"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block.
+
+    Attributes:
+        page: Where it stands.
+        line: Of its first line, from 1.
+        language: What is written behind the fence.
+        source: What is in it.
+        printed: What it prints, where the page says so.
+    """
+
+    page: Path
+    line: int
+    language: str
+    source: str
+    printed: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def kind(self) -> str:
+        if self.language != "python":
+            return self.language
+        if "asyncio.run(" in self.source:
+            return "program"
+        if re.search(r"^(async )?def test_", self.source, re.MULTILINE):
+            return "tests"
+        return "backend" if re.search(r"^app = ", self.source, re.MULTILINE) else "snippet"
+
+    def check(self, printed: str) -> None:
+        """Compare what was printed with what the page says is printed."""
+        if self.printed is not None:
+            checker = doctest.OutputChecker()
+            assert checker.check_output(self.printed, printed, doctest.ELLIPSIS), f"{self} prints:\n{printed}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = list(_FENCE.finditer(text))
+    blocks: list[Block] = []
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        at_once = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
+        printed = after[2] if after is not None and at_once else None
+        blocks.append(Block(page, text.count("\n", 0, match.start(2)) + 1, match[1], match[2], printed))
+    return blocks
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def of_kind(kind: str) -> list[Block]:
+    return [block for block in BLOCKS if block.kind == kind]
+
+
+def prose_of(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+# What is printed runs
+
+
+@pytest.fixture
+def printed_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to run in, and the environment of a sandbox in a thread."""
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(users=200, seed=1) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        yield tmp_path
+
+
+def run(*command: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("block", of_kind("program"), ids=str)
+def test_a_program_runs_as_it_is_printed(block: Block, printed_there: Path) -> None:
+    (printed_there / "program.py").write_text(block.source, encoding="utf-8")
+    block.check(run("program.py"))
+
+
+@pytest.mark.parametrize("block", of_kind("tests"), ids=str)
+def test_printed_tests_pass(block: Block, printed_there: Path) -> None:
+    (printed_there / "test_printed.py").write_text(block.source, encoding="utf-8")
+    plugin = () if _PLUGIN_INSTALLED else ("-p", "thrive_async.pytest_plugin")
+    options = ("-p", "no:randomly", "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+    out = run("-m", "pytest", "-q", *plugin, *options, "test_printed.py")
+    assert f"{len(re.findall(r'def test_', block.source))} passed" in out
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(b.kind == "snippet" for b in blocks_of(page))], ids=lambda page: page.name
+)
+async def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Sandbox(users=200, seed=1, clock=VirtualClock()) as sandbox, sandbox.client() as thrive:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        names: dict[str, Any] = {"thrive": thrive, "sandbox": sandbox, "__name__": "printed"}
+        try:
+            for block in blocks_of(page):
+                if block.kind == "snippet":
+                    with redirect_stdout(io.StringIO()) as out:
+                        await execute(block, names)
+                    block.check(out.getvalue())
+        finally:
+            # A page may leave one running, as a reader at a prompt would.
+            for value in [*names.values()]:
+                if isinstance(value, Sandbox):
+                    await value.stop()
+
+
+async def execute(block: Block, names: dict[str, Any]) -> None:
+    """Run a block that may await at its top level; tracebacks name the page and its line."""
+    source = "\n" * (block.line - 1) + block.source
+    code = compile(source, str(block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    result = eval(code, names)
+    if inspect.iscoroutine(result):
+        await result
+
+
+@pytest.mark.parametrize("block", of_kind("backend"), ids=str)
+async def test_a_printed_web_backend_answers(block: Block, printed_there: Path) -> None:
+    for path, status in (("/people/E00001", 200), ("/people/nobody", 404)):
+        names: dict[str, Any] = {"__name__": "printed"}
+        await execute(block, names)
+        app = names["app"]
+        answer = served_by_aiohttp if isinstance(app, web.Application) else served_by_asgi
+        assert await answer(app, path) == status
+
+
+async def served_by_aiohttp(app: web.Application, path: str) -> int:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
+            return response.status
+    finally:
+        await runner.cleanup()
+
+
+async def served_by_asgi(app: Any, path: str) -> int:
+    """One request by hand, between the start and the end of the application's lifespan."""
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    state: dict[str, Any] = {}
+    life = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, asked.get, told.put)
+    )
+    await asked.put({"type": "lifespan.startup"})
+    assert (await told.get())["type"] == "lifespan.startup.complete"
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": [], "state": state,
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    await asked.put({"type": "lifespan.shutdown"})
+    assert (await told.get())["type"] == "lifespan.shutdown.complete"
+    await life
+    return sent[0]["status"]
+
+
+def test_every_block_is_of_a_kind_that_is_checked() -> None:
+    """No fence is indented, none lacks its language, and whatever Python would run is marked as Python."""
+    assert {block.language for block in BLOCKS} <= {"python", "sh", "cron", "text", "json", "yaml", "toml"}
+    for page in PAGES:
+        assert len(re.findall("```", page.read_text(encoding="utf-8"))) == 2 * len(blocks_of(page)), page
+    for block in BLOCKS:
+        if block.language == "toml":
+            tomllib.loads(block.source)
+
+
+# What is printed for a shell exists
+
+
+def commands_of(block: Block) -> Iterator[list[str]]:
+    """The simple commands of a shell block, as words: without assignments, redirections and what joins them."""
+    for line in block.source.replace("\\\n", " ").splitlines():
+        if block.language == "cron":
+            line = " ".join(line.split()[5:])
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
+        lexer.whitespace_split = True
+        words: list[str] = []
+        redirected = False
+        for word in (*lexer, ";"):
+            if redirected:
+                redirected = False
+            elif "<" in word or ">" in word:
+                redirected = set(word) <= set("<>&")
+                if words and words[-1] == "2":
+                    del words[-1]
+            elif not set(word) <= set("|&;()"):
+                words.append(word)
+            else:
+                while words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
+                    del words[0]
+                if words:
+                    yield words
+                words = []
+
+
+SHELL = [(block, words) for block in BLOCKS if block.kind in ("sh", "cron") for words in commands_of(block)]
+
+
+def shell(name: str) -> list[Any]:
+    found = [(block, words) for block, words in SHELL if words[0].rpartition("/")[2] == name]
+    return [pytest.param(words[1:], id=f"{block}-{' '.join(words)}") for block, words in found]
+
+
+@pytest.mark.parametrize("tokens", shell("thrive"))
+def test_a_printed_command_line_is_understood(tokens: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("THRIVE_TENANT_ID", "THRIVE_REGION", "THRIVE_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    command_line.parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
+    """The reading of shell blocks finds the commands: else nothing would be checked."""
+    assert len(shell("thrive")) >= 10
+    known = {"thrive", "pip", "python", "python3", "pytest", "nox", "export", "cat", "zcat", "set", "source", "cd", "case", "mail"}  # fmt: skip
+    assert {words[0].rpartition("/")[2] for _block, words in SHELL} <= known
+
+
+def _options() -> set[str]:
+    def walk(app: Any) -> Iterator[Any]:
+        yield app
+        for name in app:
+            if not name.startswith("-"):
+                yield from walk(app[name])
+
+    leaves = [app for app in walk(command_line) if app.default_command is not None]
+    return {name for app in leaves for argument in app.assemble_argument_collection() for name in argument.names}
+
+
+def test_every_option_named_in_the_text_exists() -> None:
+    named = {option for page in PAGES for option in re.findall(r"`(?:thrive [^`]*?)?(--[a-z][a-z-]+)", prose_of(page))}
+    others = {"--check", "--help", "--version"}
+    assert named <= _options() | others
+
+
+def test_every_option_of_the_command_line_is_described() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    missing = sorted(name for name in _options() if name.startswith("--") and name not in page)
+    assert not missing
+
+
+def test_every_exit_code_is_described() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {int(code) for code in Exit}
+
+
+def test_every_printed_extra_and_session_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(re.findall(r"(?:thrive-async|\.)\[([a-z]+)\]", EVERYTHING))
+    assert extras <= set(project["project"]["optional-dependencies"])
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE))
+    printed = {name for _block, words in SHELL if words[0].endswith("nox") for name in words[2:]}
+    assert printed
+    assert {name.partition("-")[0] for name in printed} <= sessions
+
+
+def test_the_readme_has_two_commands_of_one_line_each() -> None:
+    first, second = [block.source for block in blocks_of(ROOT / "README.md") if block.language == "sh"][:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert first.endswith(".venv/bin/thrive demo\n")
+    assert second.endswith(".venv/bin/nox -s tests-3.11\n")
+
+
+# What is there is described
+
+
+def described(name: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", EVERYTHING) is not None
+
+
+@pytest.mark.parametrize("module", [thrive_async, sync], ids=lambda module: module.__name__)
+def test_every_public_name_is_described(module: Any) -> None:
+    missing = [name for name in module.__all__ if not (described(name) or described(f"sync.{name}"))]
+    assert not missing
+
+
+def test_the_environment_variables_are_those_of_the_code() -> None:
+    """Each that the code reads is described, and no other."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "thrive_async").rglob("*.py"))
+    # The code also puts some together: `f"{name}_FILE"`.
+    read = set(re.findall(r"\bTHRIVE_[A-Z]+(?:_[A-Z]+)*\b", code))
+    assert set(re.findall(r"\bTHRIVE_[A-Z]+(?:_[A-Z]+)*\b", EVERYTHING)) == read
+
+
+def test_every_fault_and_choice_of_the_sandbox_is_described() -> None:
+    page = (ROOT / "docs" / "sandbox-and-testing.md").read_text(encoding="utf-8")
+    names = [*sandbox_faults._DETAILS, *(field.name for field in attrs.fields(Settings))]
+    assert not [name for name in names if f"`{name}" not in page]
+
+
+def test_the_table_of_operations_is_that_of_the_specification() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+)\(.*?\)` \| `(\w+)` \| `(\w+) (\S+)` \| (\S+) \| (.*?) \|$", page, re.MULTILINE)
+    assert sorted(row[1] for row in rows) == sorted(set(OPERATIONS) - {"createAccessToken"})
+    client = thrive_async.ThriveClient("eu-west-2_AbcdEfghI", thrive_async.ApiKey("secret"))
+    for name, operation_id, method, path, repeated, _evidence in rows:
+        operation = OPERATIONS[operation_id]
+        assert (method, path, repeated) == (operation.method, operation.path, "yes" if operation.safe else "no")
+        found: Any = client
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
+        assert callable(found)
+
+
+# What is linked exists
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", prose_of(page)):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            linked = (page.parent / path).resolve() if path else page
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors_of(linked), target
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", prose_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            targets = re.findall(r"\]\(([^)\s#]+\.md)", prose_of(page))
+            ahead += [(page.parent / target).resolve() for target in targets if not target.startswith("https://")]
+    assert set(PAGES) <= reached
