@@ -138,7 +138,9 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
     def make_error(note: str) -> ThriveError:
         if 300 <= reply.status < 400:
             note += "; a redirect is never followed, since it would carry credentials elsewhere: check base_url"
-        return _request.refusal(request, reply, attempts=call.attempts, retry_after=asked, note=note)
+        error = _request.refusal(request, reply, attempts=call.attempts, retry_after=asked, note=note)
+        error.maybe_applied = call.maybe_applied
+        return error
 
     return Outcome(
         call,

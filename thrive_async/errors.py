@@ -8,8 +8,11 @@ on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles
 import json
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from thrive_async.models import MemberOperationResult
@@ -35,6 +38,9 @@ __all__ = [
 ]
 
 _LONGEST_WORDS = 300
+_LONGEST_READ = 10_000
+# A value of so many characters is masked wherever it stands, a shorter one as a whole word only.
+_DISTINCTIVE = 5
 _EMAIL = re.compile(r"[^\s\"'<>()\[\]{},;:]+@[^\s\"'<>()\[\]{},;:]+")
 
 
@@ -122,6 +128,8 @@ class APIError(ThriveError):
         operation: The operationId of the call.
         attempts: How many times it was tried.
         retry_after: The seconds that Thrive asked to wait, if it did.
+        maybe_applied: True if the answer to an earlier attempt was lost, or Thrive failed on the way, so that a write
+            may have taken effect all the same.
     """
 
     def __init__(
@@ -137,6 +145,7 @@ class APIError(ThriveError):
         operation: str,
         attempts: int,
         retry_after: float | None,
+        maybe_applied: bool = False,
     ) -> None:
         super().__init__(text)
         self.status = status
@@ -148,6 +157,7 @@ class APIError(ThriveError):
         self.operation = operation
         self.attempts = attempts
         self.retry_after = retry_after
+        self.maybe_applied = maybe_applied
 
 
 class BadRequestError(APIError):
@@ -232,8 +242,9 @@ def status_phrase(status: int) -> str:
 def masked_words(words: object, sent: Iterable[str] = ()) -> str:
     """Put Thrive's words into one short line that is safe to log.
 
-    E-mail addresses and every string that the caller sent are masked: error texts end up in logs, and Thrive's words
-    often quote the person they are about.
+    E-mail addresses are masked, and what the caller sent: error texts end up in logs, and Thrive's words often quote
+    the person they are about. The API's own words stay ("role learner is not allowed"), and so do short values inside
+    of longer words, for a line of stars helps nobody.
 
     Args:
         words: The `message` of an error body, string or object, or the text of a body that is no JSON.
@@ -241,12 +252,38 @@ def masked_words(words: object, sent: Iterable[str] = ()) -> str:
     """
     if words is None:
         return ""
-    text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False, default=str)
-    text = text[: 4 * _LONGEST_WORDS]
-    for value in sorted({value for value in sent if len(value) >= 2}, key=len, reverse=True):
-        if value in text:
-            text = text.replace(value, "***")
-    text = _EMAIL.sub("***", text)
-    text = "".join(char if char.isprintable() else " " for char in text)
+    values = {value for value in sent if len(value) >= 2} - _api_words()
+    values |= {quote(value, safe="") for value in values}
+    pattern = "|".join(map(_pattern, sorted(values, key=len, reverse=True)))
+    hide = re.compile(pattern, re.IGNORECASE) if pattern else None
+
+    def masked(value: Any) -> Any:
+        # Leaf by leaf: in the JSON of an object, a quotation mark in a name would hide it from the pattern.
+        if isinstance(value, str):
+            value = _EMAIL.sub("***", value[:_LONGEST_READ])
+            return hide.sub("***", value) if hide else value
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            return {masked(key): masked(item) for key, item in fields.items()}
+        return [masked(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+    text = masked(words)
+    if not isinstance(text, str):
+        text = json.dumps(text, ensure_ascii=False, default=str)
+    text = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_READ])
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"
+
+
+def _pattern(value: str) -> str:
+    words = re.escape(value)
+    return words if len(value) >= _DISTINCTIVE else rf"(?<!\w){words}(?!\w)"
+
+
+@cache
+def _api_words() -> frozenset[str]:
+    """Return the values that the specification names: they say nothing about anybody."""
+    from thrive_async._generated import models  # noqa: PLC0415 - an error has the time
+
+    enums = (value for value in vars(models).values() if isinstance(value, type) and issubclass(value, StrEnum))
+    return frozenset(str(member) for enum in enums for member in enum)
