@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import calls, decode, lists
+from benchmarks import calls, decode, imports, lists, planning, sandbox_cost, writes
 from benchmarks.measure import Bench, Row, machine
 
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
@@ -17,6 +17,13 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
         lists.list_users,
         lists.list_enrolments,
         lists.memory,
+        writes.add_members,
+        writes.apply_at_rate,
+        writes.no_change,
+        planning.plan,
+        imports.importing,
+        imports.first_call,
+        sandbox_cost.sandbox,
     )
 }
 

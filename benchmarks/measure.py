@@ -51,18 +51,26 @@ class Times:
 
 
 def interleaved(
-    contenders: Mapping[str, Callable[[], object]], repeats: int, *, before: Callable[[], object] | None = None
+    contenders: Mapping[str, Callable[[], object]],
+    repeats: int,
+    *,
+    before: Callable[[], object] | None = None,
+    warm_up: bool = True,
 ) -> dict[str, Times]:
     """Run contenders in turns, so that a slow spell of the machine hits all of them alike.
 
     Args:
-        contenders: What to run, by name. Each is run once more before, unmeasured.
+        contenders: What to run, by name.
         repeats: Measured rounds. The order turns from round to round, so that nobody always follows the same one.
         before: Called before each run, not measured.
+        warm_up: Whether each is run once more before, unmeasured.
     """
     names = list(contenders)
     times = {name: Times() for name in names}
-    for turn in range(-1, repeats):
+    gc.collect()
+    # What other contenders keep alive is nobody's burden: a full collection would walk all of it.
+    gc.freeze()
+    for turn in range(-1 if warm_up else 0, repeats):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             if before is not None:
@@ -76,6 +84,7 @@ def interleaved(
             if turn >= 0:
                 times[name].wall.append(wall)
                 times[name].cpu.append(cpu)
+    gc.unfreeze()
     return times
 
 

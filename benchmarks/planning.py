@@ -1,0 +1,23 @@
+"""Planning 100,000 desired names against 100,000 members that are in memory."""
+
+from functools import partial
+
+from benchmarks.measure import Bench, Row, interleaved, ratio
+from benchmarks.sync_matching import SHAPES, by_hand, desired, ours, people
+
+HAND = "one pass over two dictionaries by hand"
+
+
+def plan(bench: Bench) -> list[Row]:
+    """The same people in six ways to name them; the reach is for the mixture of ids, refs and e-mail addresses."""
+    members = people(bench.size(100_000, 20))
+    made: list[Row] = []
+    for shape in SHAPES:
+        names = desired(shape, members)
+        ways = {"thrive-async": partial(ours, members, names), HAND: partial(by_hand, members, names)}
+        times = interleaved(ways, bench.size(7, 1))
+        mine, theirs = (times[name].median("cpu") * 1e3 for name in ways)
+        work = f"plan {len(names):,} desired against {len(members):,} members: {shape}"
+        value = ratio(times, "thrive-async", HAND, "cpu")
+        made.append(Row(work, HAND, value, 2.0, f"{mine:.0f} / {theirs:.0f} ms CPU"))
+    return made

@@ -1,0 +1,120 @@
+"""Bulk writes against a server that refuses more than so many requests a second."""
+
+import asyncio
+from typing import Any
+
+from benchmarks import contenders as c
+from benchmarks import data
+from benchmarks.measure import Bench, Row, interleaved, ratio
+from thrive_async import Limits, sync
+
+RATE, BATCH = 50, 100
+
+
+def add_members(bench: Bench) -> list[Row]:
+    """20,000 members in hundreds; the server takes 50 requests a second, which nobody has told the client."""
+    names = [f"E-{at:06}" for at in range(bench.size(200, 2) * BATCH)]
+    server = bench.server
+    hand = bench.run(c.opened(c.Hand, server.url))
+    refused: dict[str, list[int]] = {"thrive-async": [], "by hand": []}
+
+    def checked(name: str, work: Any) -> Any:
+        def run() -> None:
+            bench.run(work())
+            counted = server.counters()
+            assert counted["added"] == len(names), f"{name}: {counted['added']:,} of {len(names):,}"
+            refused[name].append(int(counted["refused"]))
+
+        return run
+
+    async def ours() -> None:
+        # A new client each time: it has learned nothing yet.
+        async with c.thrive(server.url) as thrive:
+            report = await sync.sync_members(thrive, "sales-emea", names)
+            report.raise_for_failures()
+
+    ways = {
+        "thrive-async": checked("thrive-async", ours),
+        "by hand": checked("by hand", lambda: add_by_hand(hand, names)),
+    }
+    repeats = bench.size(3, 1)
+    times = interleaved(
+        ways,
+        repeats,
+        warm_up=False,
+        before=lambda: server.configure(rate=RATE, total={"members": 0}),
+    )
+    bench.run(hand.close())
+    mine, theirs = (times[name].median("wall") for name in ways)
+    detail = f"{mine:.2f} / {theirs:.2f} s; refused {max(refused['thrive-async'])} / {max(refused['by hand'])}; nobody missing"
+    value = ratio(times, "thrive-async", "by hand", "wall")
+    work = f"add {len(names):,} members, server takes {RATE}/s"
+    return [Row(work, "loop by hand that sleeps for Retry-After", value, 1.1, detail)]
+
+
+async def add_by_hand(hand: c.Hand, names: list[str]) -> None:
+    """One batch after the other; after a 429 the pause that it asks for."""
+    path = "/rest/v1/audiences/sales-emea/members"
+    for start in range(0, len(names), BATCH):
+        while True:
+            async with hand.session.post(path, json=names[start : start + BATCH]) as response:
+                await response.read()
+                if response.status != 429:
+                    response.raise_for_status()
+                    break
+                pause = float(response.headers["Retry-After"])
+            await asyncio.sleep(pause)
+
+
+def apply_at_rate(bench: Bench) -> list[Row]:
+    """A plan of 1,000 calls at 100 a second and 50 ms latency: told the limit, and having to find it."""
+    calls, rate = bench.size(1000, 2), 100
+    # Removals are single calls. The server refuses what comes faster than the rate, but for a hundredth of a second.
+    made: list[Row] = []
+    for told in (True, False):
+        bench.server.configure(latency=0.05, rate=rate, burst=5 if told else rate, total={"members": calls})
+        seconds, writes = bench.run(_applied(bench.server.url, rate if told else None))
+        counted = bench.server.counters()
+        assert writes == calls, f"{writes:,} of {calls:,}"
+        knows = "limit configured" if told else "limit unknown"
+        detail = (
+            f"{seconds:.2f} s for {calls / rate:.2f} s; {counted['refused']:.0f} of {counted['requests']:.0f} refused"
+        )
+        work = f"apply {calls:,} calls at {rate}/s, 50 ms latency, {knows}"
+        made.append(Row(work, "N / R", seconds / (calls / rate), 1.05 if told else 1.3, detail))
+    return made
+
+
+async def _applied(url: str, rate: float | None) -> tuple[float, int]:
+    loop = asyncio.get_running_loop()
+    async with c.thrive(url, concurrency=Limits().concurrency, rate=rate) as thrive:
+        plan = await sync.plan_members(thrive, "sales-emea", [], allow_empty=True)
+        # A quiet moment, in which the server's bucket fills again after the plan's reads.
+        await asyncio.sleep(0.1 if rate else 1.0)
+        began = loop.time()
+        report = await plan.apply(max_removals=None)
+        took = loop.time() - began
+    report.raise_for_failures()
+    return took, len(report.removed)
+
+
+def no_change(bench: Bench) -> list[Row]:
+    """A nightly sync that finds nothing to do: 100,000 members, the same 100,000 desired."""
+    pages = bench.size(100, 2)
+    names = [f"E-{page:06x}-{place:05}" for page in range(1, pages + 1) for place in range(data.MEMBERS_PER_PAGE)]
+    bench.server.configure(total={"members": len(names)})
+
+    async def ours() -> float:
+        async with c.thrive(bench.server.url) as thrive:
+            began = asyncio.get_running_loop().time()
+            report = await sync.sync_members(thrive, "sales-emea", names)
+            report.raise_for_failures()
+            return asyncio.get_running_loop().time() - began
+
+    seconds = bench.run(ours())
+    counted = bench.server.counters()
+    assert counted["added"] == 0
+    asked = int(counted["requests"])
+    # The audience itself is read too.
+    detail = f"{asked} requests for {pages} pages and the audience, no write; {seconds:.1f} s"
+    return [Row(f"sync {len(names):,} members, nothing changed: requests", "one per page", asked / pages, None, detail)]
