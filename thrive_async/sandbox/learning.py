@@ -1,6 +1,7 @@
 """Assignments, enrolments and completions, and what each does to the others."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from thrive_async.sandbox.records import AudienceRecord, Record, UserRecord, instant, later, timestamp
@@ -16,7 +17,6 @@ class Learning:
 
     Attributes:
         assignments: By id, deleted ones too.
-        enrolments: By id, of all assignments.
         completions: By id.
         statements: Statement id of each completion, by completion id.
     """
@@ -24,12 +24,13 @@ class Learning:
     def __init__(self, state: "State") -> None:
         self._state = state
         self.assignments: dict[str, Record] = {}
-        self.enrolments: dict[str, Record] = {}
         self.completions: dict[str, Record] = {}
         self.statements: dict[str, str] = {}
         self._by_audience: dict[str, list[Record]] = {}
-        self._by_assignment: dict[str, dict[str, Record]] = {}
-        self._by_user: dict[str, list[Record]] = {}
+        # Per assignment and user the enrolment, or only since when: most are never looked at, and people come in
+        # hundreds.
+        self._by_assignment: dict[str, dict[str, Record | datetime]] = {}
+        self._enrolments: dict[str, Record] = {}
         self._known: dict[tuple[str, str, Any], Record] = {}
 
     # Assignments
@@ -73,16 +74,14 @@ class Learning:
         )
         self.assignments[assignment["id"]] = assignment
         self._by_audience.setdefault(audience["id"], []).append(assignment)
-        self._by_assignment[assignment["id"]] = {}
-        for user_id in audience.members:
-            self._enrol(assignment, user_id)
+        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._state.now())
         return assignment
 
     def reassign(self, assignment: Record, **changes: Any) -> None:
         """Change an assignment; its enrolments follow in content and due date."""
         stamp = self._state.stamp()
         assignment.update(changes, updatedAt=stamp)
-        for enrolment in self._by_assignment[assignment["id"]].values():
+        for enrolment in self._all(assignment["id"]):
             if enrolment["status"] in ("open", "overdue"):
                 if "primaryContentId" in changes:
                     enrolment["primaryContentId"] = changes["primaryContentId"]
@@ -96,7 +95,7 @@ class Learning:
         """Delete an assignment: it stays listed as deleted, its open enrolments are archived."""
         stamp = self._state.stamp()
         assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
-        for enrolment in self._by_assignment[assignment["id"]].values():
+        for enrolment in self._all(assignment["id"]):
             self._archive(enrolment)
 
     def drop_audience(self, audience: AudienceRecord) -> None:
@@ -107,28 +106,39 @@ class Learning:
 
     # Enrolments
 
+    @property
+    def enrolments(self) -> dict[str, Record]:
+        """The enrolments of all assignments by id."""
+        for assignment_id in self._by_assignment:
+            for _ in self._all(assignment_id):
+                pass
+        return self._enrolments
+
     def joined(self, audience: AudienceRecord, user: UserRecord) -> None:
         """A user became a member: enrol them in what the audience is assigned."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if assignment["isActive"]:
-                self._enrol(assignment, user["id"])
+                enrolled = self._by_assignment[assignment["id"]]
+                known = enrolled.setdefault(user["id"], self._state.now())
+                if isinstance(known, Record) and known["status"] == "archived":
+                    self._open(known, assignment, self._state.now(), "enrolled")
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
         """A user is no member any more: what they have not completed is archived."""
         for assignment in self._by_audience.get(audience["id"], ()):
-            enrolment = self._by_assignment[assignment["id"]].get(user["id"])
+            enrolment = self._one(assignment["id"], user["id"])
             if enrolment is not None:
                 self._archive(enrolment)
 
     def enrolments_of(self, assignment_id: str) -> Iterator[Record]:
         """The enrolments of an assignment, each with the status that it has now."""
-        for enrolment in self._by_assignment.get(assignment_id, {}).values():
+        for enrolment in self._all(assignment_id):
             yield self.current(enrolment)
 
     def enrolment(self, assignment_id: str, user: str) -> Record | None:
         """The enrolment of a user (id, ref or e-mail) in an assignment."""
         found = self._state.find_user(user)
-        enrolment = self._by_assignment.get(assignment_id, {}).get(found["id"]) if found else None
+        enrolment = self._one(assignment_id, found["id"]) if found else None
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
@@ -139,51 +149,68 @@ class Learning:
             completed = instant(enrolment["lastCompletedAt"]) or now
             begins = later(completed, assignment["recurrence"])
             if begins <= now:
-                ends = later(begins, assignment["completionPeriod"])
-                enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(ends))
-                self._change(enrolment, "open", "recurred")
+                self._open(enrolment, assignment, begins, "recurred")
         if enrolment["status"] == "open":
             due = instant(enrolment["dueDate"])
             if due is not None and due < now:
                 self._change(enrolment, "overdue", "overdue")
         return enrolment
 
-    def _enrol(self, assignment: Record, user_id: str) -> None:
-        now = self._state.now()
-        stamp = timestamp(now)
-        due = timestamp(later(now, assignment["completionPeriod"]))
-        enrolment = self._by_assignment[assignment["id"]].get(user_id)
-        if enrolment is not None:
-            if enrolment["status"] == "archived":
-                enrolment.update(availableDate=stamp, dueDate=due)
-                self._change(enrolment, "open", "enrolled")
-            return
+    def _all(self, assignment_id: str) -> Iterator[Record]:
+        for user_id in self._by_assignment.get(assignment_id, ()):
+            enrolment = self._one(assignment_id, user_id)
+            if enrolment is not None:
+                yield enrolment
+
+    def _one(self, assignment_id: str, user_id: str) -> Record | None:
+        """The enrolment of a user, made from its date if nobody has looked at it before."""
+        enrolled = self._by_assignment.get(assignment_id, {})
+        since = enrolled.get(user_id)
+        if not isinstance(since, datetime):
+            return since
+        assignment = self.assignments[assignment_id]
         enrolment = Record(
             {
                 "id": self._state.new_id(),
                 "userId": user_id,
-                "assignmentId": assignment["id"],
+                "assignmentId": assignment_id,
                 "audienceId": assignment["audienceId"],
                 "primaryContentId": assignment["primaryContentId"],
                 "status": "unassigned",
-                "availableDate": stamp,
-                "dueDate": due,
+                "availableDate": None,
+                "dueDate": None,
                 "lastCompletedAt": None,
                 "history": [],
-                "updatedAt": stamp,
+                "updatedAt": None,
             }
         )
-        self.enrolments[enrolment["id"]] = enrolment
-        self._by_assignment[assignment["id"]][user_id] = enrolment
-        self._by_user.setdefault(user_id, []).append(enrolment)
-        self._change(enrolment, "open", "enrolled")
+        # In place of its date: a dict may change its values, not its keys, while it is walked.
+        enrolled[user_id] = enrolment
+        self._enrolments[enrolment["id"]] = enrolment
+        self._open(enrolment, assignment, since, "enrolled", at=since)
+        return enrolment
+
+    def _open(
+        self, enrolment: Record, assignment: Record, begins: datetime, kind: str, *, at: datetime | None = None
+    ) -> None:
+        ends = later(begins, assignment["completionPeriod"])
+        enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(ends))
+        self._change(enrolment, "open", kind, at=at)
 
     def _archive(self, enrolment: Record) -> None:
         if enrolment["status"] not in ("archived", "complete"):
             self._change(enrolment, "archived", "archived")
 
-    def _change(self, enrolment: Record, status: str, kind: str, completion_id: str | None = None) -> None:
-        stamp = self._state.stamp()
+    def _change(
+        self,
+        enrolment: Record,
+        status: str,
+        kind: str,
+        completion_id: str | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        stamp = self._state.stamp() if at is None else timestamp(at)
         event = {
             "type": kind,
             "completionId": completion_id,
@@ -217,8 +244,11 @@ class Learning:
         content = self._state.contents.get(content_id)
         due = [
             enrolment
-            for enrolment in self._by_user.get(user["id"], ())
-            if self.current(enrolment)["status"] in ("open", "overdue") and self._counts(enrolment, content_id)
+            for audience_id in user.audience_ids
+            for assignment in self._by_audience.get(audience_id, ())
+            if content_id in (assignment["primaryContentId"], *(assignment["alternativeContentIds"] or ()))
+            and (enrolment := self._one(assignment["id"], user["id"])) is not None
+            and self.current(enrolment)["status"] in ("open", "overdue")
         ]
         completion = Record(
             {
@@ -245,7 +275,3 @@ class Learning:
             enrolment["lastCompletedAt"] = completed_at
             self._change(enrolment, "complete", "completed", completion["id"])
         return statement, True
-
-    def _counts(self, enrolment: Record, content_id: str) -> bool:
-        assignment = self.assignments[enrolment["assignmentId"]]
-        return content_id == assignment["primaryContentId"] or content_id in (assignment["alternativeContentIds"] or ())

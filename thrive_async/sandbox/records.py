@@ -227,15 +227,16 @@ class Members:
             KeyError: No such user.
         """
         record = user if isinstance(user, UserRecord) else self._state.user(user)
-        if record["id"] in self._ids:
+        user_id = record["id"]
+        if user_id in self._ids:
             return False
-        self._ids[record["id"]] = None
-        record.audience_ids[self._audience["id"]] = None
+        audience = self._audience
+        self._ids[user_id] = None
+        record.audience_ids[audience["id"]] = None
         record.changed()
-        parent = self._audience.parent
-        if parent is not None:
-            parent.members.add(record)
-        self._state.learning.joined(self._audience, record)
+        if audience.parent is not None:
+            audience.parent.members.add(record)
+        self._state.learning.joined(audience, record)
         return True
 
     def discard(self, user: "str | UserRecord") -> bool:

@@ -109,6 +109,11 @@ class State:
         """The user with this id, ref or e-mail, tried in this order; e-mails match in any case."""
         return self.users.get(name) or self._by_ref.get(name) or self._by_email.get(name.lower())
 
+    def find_users(self, names: Iterable[str]) -> list[tuple[str, UserRecord | None]]:
+        """Each name with what `find_user` finds for it."""
+        by_id, by_ref, by_email = self.users.get, self._by_ref.get, self._by_email.get
+        return [(name, by_id(name) or by_ref(name) or by_email(name.lower())) for name in names]
+
     def user(self, name: str) -> UserRecord:
         """As `find_user`.
 

@@ -129,8 +129,7 @@ def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRec
     Raises:
         Refusal: A fault has poisoned the batch.
     """
-    find_user = call.state.find_user
-    pairs = [(name, find_user(name)) for name in names]
+    pairs = call.state.find_users(names)
     hidden: set[str] = set()
     if call.faults:
         # A fault names users as the test does, the batch as the client does: all three names of each count.
