@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from thrive_async import ConfigurationError, SyncError
+from thrive_async.cli._errors import describe
 from thrive_async.sandbox import Sandbox
 
 from .conftest import Run
@@ -207,3 +209,18 @@ def test_no_secret_is_an_option(run: Run) -> None:
         help_text = run(*command, "--help").out
         assert "--api-key" not in help_text
         assert "--client-secret" not in help_text
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "code"),
+    [
+        (SyncError("torn"), "torn", 1),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (OSError("odd"), "odd", 2),
+        (OSError(28, "No space left on device", "/r.csv"), "/r.csv: No space left on device", 2),
+        (ValueError("bad"), "bad", 2),
+        (ConfigurationError("wrong"), "wrong", 2),
+    ],
+)
+def test_every_kind_of_error_has_its_words_and_its_code(error: BaseException, line: str, code: int) -> None:
+    assert describe(error) == (line, code)

@@ -237,3 +237,7 @@ def test_any_people_survive_being_written_and_read(references: list[str], delimi
 def test_any_people_survive_json_lines(references: list[str]) -> None:
     text = "\n".join(json.dumps({"ref": name}, ensure_ascii=False) for name in references)
     assert parse(text, "f").column() == references
+
+
+def test_a_cell_longer_than_any_name_is_an_error() -> None:
+    assert "field larger than field limit" in refused("email\n" + "a" * 200_000 + "\n")

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,6 +123,9 @@ def test_the_demo_does_the_main_job_and_is_honest_about_whom_thrive_does_not_kno
 
 
 def test_the_demo_leaves_nothing_behind_and_refuses_a_place_it_cannot_use(run: Run, tmp_path: Path) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("thrive-demo-*"))
+    assert run("demo").code == 0
+    assert set(Path(tempfile.gettempdir()).glob("thrive-demo-*")) <= before
     blocked = tmp_path / "file"
     blocked.write_text("")
     result = run("demo", "--keep", str(blocked))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from thrive_async.cli import main
 from thrive_async.sandbox import Sandbox
 
-from .conftest import AUDIENCE, Run
+from .conftest import AUDIENCE, Run, Terminal
 
 SYNC = ("sync", "members", AUDIENCE)
 People = Callable[..., str]
@@ -297,3 +301,67 @@ def test_a_journal_that_cannot_be_written_stops_before_the_first_write(
     assert result.code == 2
     assert "/nowhere/run.jsonl" in result.err
     assert writes(served) == 0
+
+
+def test_a_name_that_fits_two_people_is_told_and_never_guessed(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    for fields in ({"ref": "twin@example.com", "email": "one@example.com"}, {"ref": "T2", "email": "twin@example.com"}):
+        served.state.audiences[AUDIENCE].members.add(served.state.add_user(**fields))
+    report = tmp_path / "r.json"
+    result = run(*SYNC, people([*members, "twin@example.com"]), "--report", str(report))
+    assert result.code == 1
+    assert result.lines[0].endswith("(1 ambiguous, 2 others kept)")
+    assert any(line.startswith("  ambiguous  twin@example.com  fits several people: ") for line in result.lines)
+    assert json.loads(report.read_text())["outcomes"][0]["outcome"] == "ambiguous"
+    assert emails(served) == {*members, "one@example.com", "twin@example.com"}
+
+
+def test_a_report_cannot_be_a_folder(run: Run, served: Sandbox, people: People, tmp_path: Path) -> None:
+    folder = tmp_path / "r.csv"
+    folder.mkdir()
+    assert "is a folder" in run(*SYNC, people(["a@example.com"]), "--report", str(folder)).one_line()
+
+
+def test_ctrl_c_at_the_question_changes_nothing(
+    served: Sandbox, members: list[str], people: People, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Interrupting(Terminal):
+        def readline(self, *_: object) -> str:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("the signal must end the wait")
+
+    err = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", Interrupting())
+        patch.setattr(sys, "stderr", err)
+        code = main([*SYNC, people(members[1:]), "--report", str(tmp_path / "r.csv")])
+    assert code == 130
+    assert "Traceback" not in err.getvalue()
+    assert writes(served) == 0
+    assert not (tmp_path / "r.csv").exists()
+
+
+def test_it_runs_outside_the_main_thread_too(
+    served: Sandbox, members: list[str], people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = people(members[1:])
+    codes: list[int] = []
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    thread = threading.Thread(target=lambda: codes.append(main([*SYNC, file])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+    assert emails(served) == set(members[1:])
+
+
+def test_many_failures_are_shortened_on_the_screen_and_whole_in_the_report(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    report = tmp_path / "r.csv"
+    ghosts = [f"ghost{number}@example.com" for number in range(25)]
+    result = run(*SYNC, people([*members, *ghosts]), "--report", str(report))
+    assert sum("ghost" in line for line in result.lines) == 20
+    assert "  ... and 5 more failed: --report lists them all" in result.lines
+    assert len(report.read_text().splitlines()) == 26

@@ -242,10 +242,13 @@ async def apply_plan(plan: MemberPlan, options: Applying, file: ReportFile | Non
 
 
 def conclude(report: SyncReport, plan: MemberPlan, file: ReportFile | None) -> Exit:
-    """Print a report, write its file, and tell how the command ends."""
-    show_report(report)
-    if file is not None:
-        file.write({**summary_of(report), "unchanged": plan.unchanged}, [*fates_of(report), *unplanned_fates(plan)])
+    """Write a report's file, print it, and tell how the command ends."""
+    try:
+        if file is not None:
+            file.write({**summary_of(report), "unchanged": plan.unchanged}, [*fates_of(report), *unplanned_fates(plan)])
+    finally:
+        # Each even if the other cannot be: a full disk, or nobody who reads on.
+        show_report(report)
     if report.cause is not None and not isinstance(report.cause, asyncio.CancelledError):
         say(f"thrive: stopped: {describe(report.cause)[0]}")
     return exit_code(report, plan)
@@ -262,7 +265,7 @@ def finish(main: Callable[[], Coroutine[Any, Any, int]], file: ReportFile | None
         The exit code.
     """
     try:
-        return run_async(main)
+        return run_async(main, notice="stopping when the requests under way are answered; Ctrl-C again stops at once")
     finally:
         if file is not None:
             file.discard()

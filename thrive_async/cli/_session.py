@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Group, Parameter
 
-from thrive_async.cli._errors import CliError, Exit
+from thrive_async.cli._errors import CliError, Exit, say
 from thrive_async.cli._text import one_line
 
 if TYPE_CHECKING:
@@ -142,11 +142,12 @@ class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
         self.code = code
 
 
-def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None = None) -> T:
     """Run a command's coroutine; Ctrl-C and SIGTERM cancel it, so that it can report before it ends.
 
     Args:
         main: Makes the coroutine. When cancelled it prints what it has done so far and lets the cancellation pass.
+        notice: Told at the first signal.
 
     Returns:
         What the coroutine returns; also if the signal came when it was done already.
@@ -161,6 +162,8 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         task = asyncio.ensure_future(main())
 
         def stop(number: int) -> None:
+            if notice is not None and not stopped:
+                say(notice)
             stopped.append(number)
             task.cancel()
 

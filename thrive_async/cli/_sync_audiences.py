@@ -197,20 +197,22 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     reports = {name: result for name, result in results.items() if isinstance(result, SyncReport)}
     errors = {name: result for name, result in results.items() if not isinstance(result, SyncReport)}
     untouched = [name for name in plan.plans if name not in results]
-    for report in reports.values():
-        show_report(report)
-    for name, error in errors.items():
-        out(f"{name}: nothing was changed: {describe(error)[0]}")
-    for name in untouched:
-        out(f"{name}: not attempted")
-    if file is not None:
-        fates = [fate for report in reports.values() for fate in fates_of(report)]
-        fates += [fate for one in plan.plans.values() for fate in unplanned_fates(one)]
-        fates += [
-            {**fate, "outcome": "not attempted"} for name in untouched for fate in planned_fates(plan.plans[name])
-        ]
-        summary = {"audiences": [summary_of(report) for report in reports.values()]}
-        file.write(summary, [*fates, *_refusals(errors)])
+    try:
+        if file is not None:
+            fates = [fate for report in reports.values() for fate in fates_of(report)]
+            fates += [fate for one in plan.plans.values() for fate in unplanned_fates(one)]
+            fates += [
+                {**fate, "outcome": "not attempted"} for name in untouched for fate in planned_fates(plan.plans[name])
+            ]
+            summary = {"audiences": [summary_of(report) for report in reports.values()]}
+            file.write(summary, [*fates, *_refusals(errors)])
+    finally:
+        for report in reports.values():
+            show_report(report)
+        for name, error in errors.items():
+            out(f"{name}: nothing was changed: {describe(error)[0]}")
+        for name in untouched:
+            out(f"{name}: not attempted")
     codes = [exit_code(report, plan.plans.get(name)) for name, report in reports.items()]
     codes += [describe(error)[1] for error in errors.values()]
     return max(codes, default=Exit.DONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -151,9 +152,8 @@ def tree(
 
 async def _counts(thrive: ThriveClient, audiences: list[dict[str, Any]]) -> dict[str, int | None]:
     async def count(identifier: str) -> tuple[str, int | None]:
-        async for page in thrive.audiences.members.list(identifier, per_page=1, prefetch=1).pages():
-            return identifier, page.total_results
-        return identifier, 0
+        async with aclosing(thrive.audiences.members.list(identifier, per_page=1, prefetch=1).pages()) as pages:
+            return identifier, (await anext(pages)).total_results
 
     tasks = [asyncio.ensure_future(count(item["id"])) for item in audiences if item.get("category") != "structure"]
     try:
