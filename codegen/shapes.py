@@ -86,6 +86,8 @@ def shapes_of(spec: Json) -> Shapes:
     reader = _Reader(spec)
     for name, kind in selection.items():
         node = schemas(spec)[name]
+        if "$ref" in node:
+            continue  # a name for a name: the class is that of the other
         if reader.enum_values(node) is not None:
             reader.enum(name, node)
         elif reader.is_object(node):
@@ -236,9 +238,6 @@ class _Reader:
             check = check_of(node, each.check.or_null() if each.nullable else each.check)
             return Shape({"type": "array", "items": _with_null(each)}, check=check)
         if name == "object":
-            if "properties" in node:
-                self.class_(suggestion, node, kind)
-                return self._class_shape(suggestion)
             values = node.get("additionalProperties", True)
             if values is False:
                 raise SpecificationError(f"{where}: an object that may hold nothing")

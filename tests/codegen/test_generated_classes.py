@@ -27,6 +27,7 @@ Bare:
   {type: object, x-thrive-bare: id, required: [id], properties: {id: {type: string}, name: {type: [string, 'null']}}}
 Parts: {type: array, items: {$ref: '#/components/schemas/Part'}}
 Name: {type: string, minLength: 2}
+Alias: {$ref: '#/components/schemas/Part'}
 Thing:
   type: object
   description: |
@@ -61,6 +62,10 @@ Thing:
     only: {allOf: [{$ref: '#/components/schemas/Part'}], description: One.}
     kind: {const: thing}
     any: {}
+    void: {anyOf: [{type: 'null'}]}
+    nothing: {type: 'null'}
+    colour: {type: [string, 'null'], enum: [red, green, null]}
+    called: {$ref: '#/components/schemas/Alias'}
     parent: {anyOf: [{$ref: '#/components/schemas/Thing'}, {type: 'null'}]}
 ThingUpdate:
   type: object
@@ -83,6 +88,7 @@ ThingUpdate:
     grants: {type: array, minItems: 1, items: {$ref: '#/components/schemas/Grant'}}
     inner: {type: object, properties: {manage: {type: boolean}}}
     whatever: {}
+    mode: {const: fast}
 Grant: {type: object, required: [reference], properties: {reference: {type: string}, at: {type: string, format: date}}}
 '''
 
@@ -135,6 +141,8 @@ class TestReading:
     def test_numbers_are_numbers_and_nothing_else(self, zoo: Any) -> None:
         thing = zoo.read("Thing", {"id": "a", "count": 3.0, "score": 2})
         assert (thing.count, type(thing.count)) == (3, int)
+        # An integer of more than 64 bits is decoded as a float, without its last digits.
+        assert zoo.refuses("Thing", {"id": "a", "count": float(2**64)}) == ("$.count", "expected a whole number")
         assert (thing.score, type(thing.score)) == (2, int)
         for wrong in (True, "3", [], 2.5, float("nan"), float("inf")):
             assert zoo.refuses("Thing", {"id": "a", "count": wrong})[0] == "$.count"
@@ -203,6 +211,19 @@ class TestReading:
         assert zoo.read("Thing", {"id": "a", "kind": "thing"}).kind == "thing"
         assert zoo.refuses("Thing", {"id": "a", "kind": "thong"}) == ("$.kind", "expected 'thing'")
 
+    def test_an_enum_without_a_name_gets_one(self, zoo: Any) -> None:
+        assert zoo.read("Thing", {"id": "a", "colour": "red"}).colour is zoo.models.ThingColour.RED
+        assert zoo.read("Thing", {"id": "a", "colour": None}).colour is None
+        assert zoo.read("Thing", {"id": "a", "colour": "blue"}).colour == "blue"
+
+    def test_a_name_for_a_name_is_the_class_behind_it(self, zoo: Any) -> None:
+        assert zoo.read("Thing", {"id": "a", "called": {"size": 1}}).called == zoo.models.Part(size=1)
+        assert not hasattr(zoo.models, "Alias")
+
+    def test_what_has_no_type_is_whatever_it_is(self, zoo: Any) -> None:
+        thing = zoo.read("Thing", {"id": "a", "any": [1], "void": {}, "nothing": 2})
+        assert (thing.any, thing.void, thing.nothing) == ([1], {}, 2)
+
     def test_no_object_at_all(self, zoo: Any) -> None:
         for wrong in (None, [], "a", 5, True, 1.5):
             assert zoo.refuses("Thing", wrong)[0] == "$"
@@ -256,6 +277,7 @@ class TestWriting:
             ({"ratio": float("nan")}, "ratio must be a finite number"),
             ({"exact": ["a"]}, "exact must have 2 item(s), not 1"),
             ({"exact": ["a", ""]}, "exact[1] must have at least 1 character(s), not 0"),
+            ({"mode": "slow"}, "mode must be 'fast'"),
             ({"grants": []}, "grants must have at least 1 item(s), not 0"),
         ],
     )

@@ -51,7 +51,8 @@ def integer(value: Any) -> int:
     if type(value) is int:
         return value
     if type(value) is float:
-        if value.is_integer():
+        # Beyond 2**53 digits may be lost already: an integer of more than 64 bits is decoded as a float.
+        if value.is_integer() and abs(value) <= 2**53:
             return int(value)
         raise ValueError("expected a whole number")
     raise mismatch("a whole number", value)
