@@ -198,7 +198,8 @@ class Sandbox:
         self._engine.begin()
         app = web.Application(client_max_size=16 * 1024**2)
         mount_index_page(app, self)
-        app.router.add_route("*", "/{path:.*}", self._engine.handle)
+        # Any character: a newline in a ref, which a dot does not match, is for the engine to refuse as well.
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._engine.handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:
             await self._runner.setup()
