@@ -19,30 +19,28 @@ from thrive_async.errors import ConfigurationError
 CLOSED: Final = "this ThriveClient is closed: build a new one"
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen
 class Proxy:
-    """A proxy, with its password apart from its URL; its repr shows neither."""
+    """A proxy; its repr does not show the URL, which may hold a password."""
 
-    url: URL | None
-    auth: aiohttp.BasicAuth | None
+    url: URL | None = attrs.field(repr=False)
 
     @classmethod
     def parse(cls, url: str) -> "Proxy":
-        """Take a proxy's URL apart.
+        """Read a proxy's URL.
 
         Raises:
             ConfigurationError: Not an http(s) URL with a host.
         """
         parsed = _parsed(url)
-        # The text does not quote it, and no frame of this error holds it: there may be a password in it.
+        # The text does not quote it, and no frame of this error holds it.
         del url
         if parsed is None:
             raise ConfigurationError("a proxy must be a URL such as http://proxy.example.com:3128 (http or https)")
-        auth = None if parsed.user is None else aiohttp.BasicAuth(parsed.user, parsed.password or "")
-        return cls(parsed.with_user(None), auth)
+        return cls(parsed)
 
 
-_DIRECT: Final = Proxy(None, None)
+_DIRECT: Final = Proxy(None)
 
 
 class Session:

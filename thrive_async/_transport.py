@@ -227,7 +227,6 @@ class Transport:
         headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        proxy = self._session.proxy_for(call.base_url)
         scope = asyncio.timeout(call.timeouts.attempt)
         try:
             async with (
@@ -239,8 +238,7 @@ class Transport:
                     headers=headers,
                     allow_redirects=False,
                     auto_decompress=True,
-                    proxy=proxy.url,
-                    proxy_auth=proxy.auth,
+                    proxy=self._session.proxy_for(call.base_url).url,
                     timeout=_NO_TIMEOUT,
                     raise_for_status=False,
                     middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),

@@ -297,7 +297,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
 
 def _masked_path(path: str) -> str:
     """Keep what names the collection: what follows may name a person, and this ends up in logs and errors."""
-    kept = re.match(r"(?:/rest/v[0-9]+)?/[A-Za-z]+(?=/|$)", path)
+    kept = re.match(r"/rest/v[0-9]+/[A-Za-z]+(?=/|$)|/[A-Za-z]+(?=/|$)", path)
     if kept is None:
         return "/..."
     return kept[0] + ("/..." if len(path) > kept.end() else "")
