@@ -48,6 +48,13 @@ async def test_a_star_leaves_the_token_endpoint_alone(api):
     assert (await api.token()).status == 500
 
 
+async def test_faults_of_other_operations_and_kinds_let_a_request_pass(api):
+    api.sandbox.faults.add("revoked_token", operation="listTags")
+    headers = {"Authorization": f"Bearer {(await api.token()).body['access_token']}"}
+    assert (await api("GET", LEVELS, headers=headers)).status == 200
+    assert (await api("GET", "/rest/v1/tags", headers=headers)).status == 401
+
+
 async def test_chance_follows_the_seed(open_api):
     async def run():
         api = await open_api(seed=5)

@@ -92,6 +92,10 @@ async def test_the_same_completion_again_is_known_and_another_moment_is_new(api)
     assert first.body == again.body != later.body
 
 
+async def test_a_completion_that_is_none_is_not_found(api):
+    assert (await api("GET", f"{COMPLETIONS}/{'0' * 24}")).status == 404
+
+
 async def test_completions_of_nobody_or_nothing_are_not_found(api):
     user, content = next(iter(api.sandbox.state.users)), next(iter(api.sandbox.state.contents))
     assert (await complete(api, "0" * 24, content)).status == 404

@@ -3,11 +3,15 @@
 import base64
 import io
 import socket
+from datetime import UTC, datetime
 
 import pytest
 from raw_api import Api, connect
 
+from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
+from thrive_async.sandbox.records import instant, later, timestamp
+from thrive_async.sandbox.specification import specification
 
 
 def message(answer):
@@ -72,6 +76,11 @@ async def test_a_bad_body_is_refused_with_an_object_that_names_the_place(api, bo
     assert answer.status == 422
     assert place in message(answer)
     assert len(api.sandbox.state.users) == 40
+
+
+async def test_of_very_many_mistakes_the_first_ten_are_named(api):
+    answer = await api("POST", "/rest/v1/audiences/emea/members", list(range(50)))
+    assert set(message(answer)) == {f"$[{index}]" for index in range(10)}
 
 
 @pytest.mark.parametrize(
@@ -159,15 +168,13 @@ async def test_every_reply_has_a_request_id_of_its_own(api):
 
 
 def test_without_its_validator_the_sandbox_says_what_to_install(monkeypatch):
-    from thrive_async.sandbox import specification
-
     monkeypatch.setitem(__import__("sys").modules, "jsonschema_rs", None)
-    specification.specification.cache_clear()
+    specification.cache_clear()
     try:
         with pytest.raises(ModuleNotFoundError, match=r'pip install "thrive-async\[sandbox\]"'):
             Sandbox(0)
     finally:
-        specification.specification.cache_clear()
+        specification.cache_clear()
 
 
 async def test_a_reply_that_breaks_the_specification_is_a_500_that_names_the_place():
@@ -202,3 +209,45 @@ async def test_a_raw_request_in_absolute_form_or_without_a_path_is_answered(api)
         head = await loop.sock_recv(connection, 200)
         connection.close()
         assert b" 4" in head.split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body", "wrong"),
+    [
+        ("getUser", 200, b'{"id": "a"}', None),
+        ("getUser", 200, b"", "empty"),
+        ("getUser", 200, b"{", "no JSON"),
+        ("getUser", 200, b"{}", "$"),
+        ("listTags", 200, b'{"results": [{"id": 5}]}', "$.results[0].id"),
+        ("deleteUser", 204, b"", None),
+        ("deleteUser", 204, b"{}", "without a body"),
+        ("getContent", 404, b"", None),
+        ("getContent", 404, b'"anything"', None),
+        ("getUser", 418, b'{"message": 5}', "$.message"),
+    ],
+)
+def test_replies_are_held_against_the_specification(operation, status, body, wrong):
+    found = specification().check_reply(OPERATIONS[operation], status, body)
+    assert (found is None) if wrong is None else (wrong in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02t03:04:05z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
+        ("0000-01-01T00:00:00Z", datetime.min.replace(tzinfo=UTC)),
+        ("never", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_dates_are_read_as_rfc_3339_has_them(text, moment):
+    assert instant(text) == moment
+
+
+def test_time_has_ends_and_nothing_fails_there():
+    assert timestamp(datetime.fromisoformat("0001-01-01T00:00:00+05:00")) == "0001-01-01T00:00:00.000Z"
+    assert later(datetime(9999, 12, 31, tzinfo=UTC), 5) == datetime.max.replace(tzinfo=UTC)

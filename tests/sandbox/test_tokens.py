@@ -93,10 +93,26 @@ async def test_a_body_that_is_no_form_is_refused(api):
     path = f"/oauth2/token/{api.sandbox.tenant_id}"
     for options in (
         {"body": {"grant_type": "client_credentials"}},
+        {"data": b"grant_type=client_credentials", "headers": {"Content-Type": "text/plain"}},
         {"data": b"\xff=%ff", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
     ):
         answer = await api("POST", path, **options)
         assert (answer.status, answer.body["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "form", [b"", b"grant_type", b"grant_type=client_credentials&colour=red", b"grant_type=a&grant_type=a", b"scope="]
+)
+async def test_a_form_with_other_fields_is_refused(api, form):
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": basic_of(api.sandbox.tokens)}
+    answer = await api("POST", f"/oauth2/token/{api.sandbox.tenant_id}", data=form, headers=headers)
+    assert answer.status == 400
+    assert answer.body["error"] in ("invalid_request", "unsupported_grant_type")
+
+
+async def test_the_token_endpoint_takes_no_query(api):
+    answer = await api.token(path=f"/oauth2/token/{api.sandbox.tenant_id}?grant_type=client_credentials")
+    assert (answer.status, answer.body["error"]) == (400, "invalid_request")
 
 
 async def test_two_ways_of_naming_oneself_at_once_are_refused(api):

@@ -180,6 +180,8 @@ class Engine:
         now = self._time()
         authorization = request.headers.get("Authorization")
         if operation.id == _TOKEN:
+            if query:
+                return self._tokens.refuse(400, "invalid_request", "The token endpoint takes no query.")
             headers = {**entry.headers, "authorization": authorization or ""}
             return self._tokens.issue(values["tenantId"], headers, entry.raw, now)
         if self._faults and (authorization or "").lower().startswith("bearer "):

@@ -18,6 +18,8 @@ __all__ = ["SCOPES", "Tokens"]
 
 SCOPES: Final = ("api/all", "api/read", "api/write", "api/webhooks")
 
+_FIELDS: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
+
 
 @attrs.define
 class _Token:
@@ -98,28 +100,31 @@ class Tokens:
             body: The form.
             now: The loop's time.
         """
-        form: dict[str, str] = {}
         try:
-            form = dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict"))
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
         except ValueError:
-            return self._token_error(400, "invalid_request", "The body is no form.")
+            return self.refuse(400, "invalid_request", "The body is no form.")
+        form = dict(pairs)
+        wrong = next((name for name, value in pairs if name not in _FIELDS or not value), None)
+        if wrong is not None or len(form) < len(pairs):
+            return self.refuse(400, "invalid_request", f"A field is unknown, empty or given twice: {wrong}")
         if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-            return self._token_error(400, "invalid_request", "Content-Type must be application/x-www-form-urlencoded.")
+            return self.refuse(400, "invalid_request", "Content-Type must be application/x-www-form-urlencoded.")
         authorization = headers.get("authorization", "")
         if authorization and form.get("client_secret") is not None:
-            return self._token_error(400, "invalid_request", "Two ways of authentication at once.")
+            return self.refuse(400, "invalid_request", "Two ways of authentication at once.")
         if authorization:
             style, client = "basic", _basic_pair(authorization.partition(" ")[2], unquote=True)
         else:
             style, client = "post", (form.get("client_id", ""), form.get("client_secret", ""))
         right = client == (self.client_id, self.client_secret) and tenant_id == self.tenant_id
         if not right or self._settings.token_auth not in ("both", style):
-            return self._token_error(401, "invalid_client", "The client is unknown, or its secret or style is wrong.")
+            return self.refuse(401, "invalid_client", "The client is unknown, or its secret or style is wrong.")
         if form.get("grant_type") != "client_credentials":
-            return self._token_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
+            return self.refuse(400, "unsupported_grant_type", "grant_type must be client_credentials.")
         scopes = frozenset(form.get("scope", "").split()) or self.client_scopes
         if not scopes <= self.client_scopes:
-            return self._token_error(400, "invalid_scope", "The client may not ask for this scope.")
+            return self.refuse(400, "invalid_scope", "The client may not ask for this scope.")
         self.issued += 1
         value = f"sandbox-token-{self.issued}-{self._rng.getrandbits(128):032x}"
         self._tokens[value] = _Token(now + self._settings.token_lifetime, scopes)
@@ -131,7 +136,8 @@ class Tokens:
             answer["expires_in"] = str(lifetime)
         return Reply(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
 
-    def _token_error(self, status: int, error: str, description: str) -> Reply:
+    def refuse(self, status: int, error: str, description: str) -> Reply:
+        """A refusal of the token endpoint, in the shape that is set."""
         if self._settings.token_error == "oauth":  # noqa: S105
             return Reply(status, orjson.dumps({"error": error, "error_description": description}))
         return Reply(status, orjson.dumps(error_body(status, description)))
