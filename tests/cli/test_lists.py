@@ -200,6 +200,25 @@ def test_a_table_fits_the_terminal_and_says_how_many(
     assert err == "60 users\n"
 
 
+def test_a_narrow_table_cuts_names_before_ids_and_times_and_ids_before_it_overflows(
+    terminal: Callable[..., tuple[int, str, str]], served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = next(iter(served.state.contents.values()))
+    record["title"] = "A title that is longer than any terminal of forty columns can show"
+    record["updatedAt"] = "2026-01-31T08:15:30.123Z"
+    monkeypatch.setenv("COLUMNS", "80")
+    line = terminal("contents", "list")[1].splitlines()[1]
+    assert record["id"] in line
+    assert "2026-01-31 08:15" in line
+    assert "A title" in line
+    assert "…" in line
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = terminal("contents", "list", "--columns", "id,author,tags")[1].replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert all(len(line) <= 40 for line in narrow.splitlines())
+    monkeypatch.setenv("COLUMNS", "12")
+    assert terminal("contents", "list", "--columns", "id,title,type")[0] == 0
+
+
 def test_markup_in_a_name_is_shown_as_it_is(terminal: Callable[..., tuple[int, str, str]], served: Sandbox) -> None:
     served.state.add_user(email="x@example.com", firstName="[red]R[/red]")
     assert "[red]R[/red]" in terminal("users", "list", "--columns", "firstName")[1]

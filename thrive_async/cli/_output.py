@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,6 +16,9 @@ from thrive_async.cli._text import guard_cell, one_line, visible
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
 
 _NARROWEST = 6
+_GAP = 2
+_UNCUT = re.compile(r"[0-9a-fA-F]{24}|\d{4}-\d\d-\d\d \d\d:\d\d|")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z")
 
 OutputFormat = Literal["table", "jsonl", "csv"]
 
@@ -134,19 +138,22 @@ class Writer:
         self.close()
 
 
-def _fitted(names: Sequence[str], widths: Sequence[int], available: int) -> list[int]:
-    """Make columns fit by taking from the widest; ids give way last, for half an id is none."""
+def _fitted(widths: Sequence[int], whole: Sequence[bool], available: int) -> list[int]:
+    """Make columns fit by taking from the widest; ids and times give way last, for half an id is none."""
     fitted = list(widths)
-    for candidates in (
-        [index for index, name in enumerate(names) if not name.lower().endswith("id")],
-        list(range(len(names))),
-    ):
+    for candidates in ([index for index, is_whole in enumerate(whole) if not is_whole], list(range(len(whole)))):
         while sum(fitted) > available and candidates:
             widest = max(candidates, key=fitted.__getitem__)
             if fitted[widest] <= _NARROWEST:
                 break
             fitted[widest] -= 1
     return fitted
+
+
+def _short_time(text: str) -> str:
+    """Write a time as people read it, to the minute; anything else stays."""
+    match = _TIME.fullmatch(text)
+    return f"{match[1]} {match[2]}" if match else text
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: TextIO | None = None) -> None:
@@ -159,17 +166,17 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: 
     """
     target = sys.stdout if stream is None else stream
     if is_terminal(target):
-        from rich import box  # noqa: PLC0415 - only a terminal pays for it
-        from rich.console import Console  # noqa: PLC0415
+        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
         console = Console(file=target, highlight=False)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
         # Text, not str: a name such as "[red]" is no markup.
-        cells = [[Text(one_line(value)) for value in row] for row in rows]
+        cells = [[Text(_short_time(one_line(value))) for value in row] for row in rows]
         natural = [max(len(name), *(row[index].cell_len for row in cells), 1) for index, name in enumerate(names)]
-        for name, width in zip(names, _fitted(names, natural, console.width - 3 * len(names) + 1), strict=True):
+        whole = [all(_UNCUT.fullmatch(row[index].plain) for row in cells) for index in range(len(names))]
+        for name, width in zip(names, _fitted(natural, whole, console.width - _GAP * len(names)), strict=True):
             table.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
         for row in cells:
             table.add_row(*row)

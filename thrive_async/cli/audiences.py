@@ -29,7 +29,7 @@ app.command(managers)
 
 AUDIENCES = Kind(
     noun="audiences",
-    table=("id", "reference", "name", "category", "type", "parent.reference"),
+    table=("reference", "name", "category", "type", "parent.reference"),
     fields=(
         "id", "reference", "name", "category", "type", "apiControlled", "parent.id", "parent.reference", "parent.name",
         "createdAt", "updatedAt",

@@ -23,7 +23,7 @@ Names = Annotated[str | None, Parameter(metavar="A,B")]
 
 ASSIGNMENTS = Kind(
     noun="assignments",
-    table=("id", "audienceId", "primaryContentId", "completionPeriod", "recurrence", "isActive", "isDeleted"),
+    table=("id", "audienceId", "primaryContentId"),
     fields=(
         "id", "audienceId", "primaryContentId", "alternativeContentIds", "hideAlternativeContent", "completionPeriod",
         "recurrence", "isActive", "isDeleted", "createdAt", "updatedAt", "deletedAt",
@@ -31,7 +31,7 @@ ASSIGNMENTS = Kind(
 )  # fmt: skip
 ENROLMENTS = Kind(
     noun="enrolments",
-    table=("id", "userId", "status", "availableDate", "dueDate", "lastCompletedAt"),
+    table=("id", "userId", "status", "dueDate"),
     fields=(
         "id", "userId", "assignmentId", "audienceId", "primaryContentId", "status", "availableDate", "dueDate",
         "lastCompletedAt", "history", "updatedAt",
@@ -39,7 +39,7 @@ ENROLMENTS = Kind(
 )  # fmt: skip
 COMPLETIONS = Kind(
     noun="completions",
-    table=("id", "userId", "contentId", "completionType", "isRPL", "completedAt"),
+    table=("userId", "contentId", "completedAt", "isRPL"),
     fields=(
         "id", "userId", "contentId", "contentVersion", "skills", "completionType", "hadDueDate", "isRPL", "completedAt",
         "activeUntil",
@@ -55,7 +55,7 @@ CONTENTS = Kind(
 )  # fmt: skip
 ACTIVITIES = Kind(
     noun="activities",
-    table=("date", "type", "user", "contextType", "contextId", "name"),
+    table=("date", "type", "user", "contextId"),
     fields=("id", "user", "type", "name", "date", "contextId", "contextType", "contentType", "data", "with"),
 )
 
