@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["VirtualClock"]
+
+_FAR: Final = 1.0
 
 
 class VirtualClock:
@@ -22,7 +24,8 @@ class VirtualClock:
     the race against a timer.
 
     Args:
-        grace: Real seconds granted to sockets before each jump of the clock.
+        grace: Real seconds granted to sockets before each jump of the clock; ten times as many before a jump of a
+            second or more, which a time limit may depend on when the machine is busy.
         patience: Real seconds granted, instead of `grace`, while a job of `loop.run_in_executor` or
             `asyncio.to_thread` is under way.
 
@@ -145,7 +148,8 @@ class VirtualClock:
         """The selector's `select`: what is ready, else what comes within the grace, else a jump to the next timer."""
         if timeout is None or timeout <= 0:
             return self._real_select(timeout)
-        events = self._real_select(0) or self._real_select(self._patience if self._jobs else self._grace)
+        grace = self._patience if self._jobs else self._grace if timeout < _FAR else 10 * self._grace
+        events = self._real_select(0) or self._real_select(grace)
         if not events:
             inner: Any = self._loop
             # The timer's own figure, not `now + timeout`, which rounding may leave short of it.
