@@ -213,7 +213,9 @@ def test_a_narrow_table_cuts_names_before_ids_and_times_and_ids_before_it_overfl
     assert "A title" in line
     assert "…" in line
     monkeypatch.setenv("COLUMNS", "40")
-    narrow = terminal("contents", "list", "--columns", "id,author,tags")[1].replace("\x1b[1m", "").replace("\x1b[0m", "")
+    narrow = (
+        terminal("contents", "list", "--columns", "id,author,tags")[1].replace("\x1b[1m", "").replace("\x1b[0m", "")
+    )
     assert all(len(line) <= 40 for line in narrow.splitlines())
     monkeypatch.setenv("COLUMNS", "12")
     assert terminal("contents", "list", "--columns", "id,title,type")[0] == 0

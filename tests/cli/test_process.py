@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 MAIN = "import sys; from thrive_async.cli import main; sys.exit(main())"
 HEAVY = {
     "aiohttp",
+    "asyncio",
+    "markdown_it",
     "cattrs",
     "orjson",
     "jsonschema_rs",

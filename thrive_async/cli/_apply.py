@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -249,7 +248,7 @@ def conclude(report: SyncReport, plan: MemberPlan, file: ReportFile | None) -> E
     finally:
         # Each even if the other cannot be: a full disk, or nobody who reads on.
         show_report(report)
-    if report.cause is not None and not isinstance(report.cause, asyncio.CancelledError):
+    if report.cause is not None:
         say(f"thrive: stopped: {describe(report.cause)[0]}")
     return exit_code(report, plan)
 

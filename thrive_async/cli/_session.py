@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -155,6 +154,8 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
     Raises:
         Interrupted: A signal cancelled it.
     """
+    import asyncio  # noqa: PLC0415 - `--help` does without
+
     stopped: list[int] = []
 
     async def watched() -> T:
@@ -199,6 +200,8 @@ def ask(question: str) -> bool:
     Raises:
         asyncio.CancelledError: Ctrl-C.
     """
+    import asyncio  # noqa: PLC0415 - `--help` does without
+
     try:
         # The loop's own handler would only note the Ctrl-C and go on waiting for a line.
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -57,10 +57,8 @@ def audiences(
     Args:
         file: Who should be in which audience.
         audience_column: The column that names the audience; "audience" by default.
-        member_column: The column that names the member; "member" by default, else the first named id, ref,
-            reference or email.
-        create_missing: Make audiences that do not exist, as this file describes them: columns reference, name and
-            parent; without a parent it is a structure.
+        member_column: The column that names the member; "member" by default, else id, ref, reference or email.
+        create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: An audience may end up empty.
         applying: What may happen.

@@ -33,6 +33,7 @@ app = App(
         "4 Thrive refused or could not be reached, 130 interrupted."
     ),
     version=_version,
+    help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )

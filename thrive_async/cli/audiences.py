@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,6 +150,8 @@ def tree(
 
 
 async def _counts(thrive: ThriveClient, audiences: list[dict[str, Any]]) -> dict[str, int | None]:
+    import asyncio  # noqa: PLC0415 - `--help` does without
+
     async def count(identifier: str) -> tuple[str, int | None]:
         async with aclosing(thrive.audiences.members.list(identifier, per_page=1, prefetch=1).pages()) as pages:
             return identifier, (await anext(pages)).total_results

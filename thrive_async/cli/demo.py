@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import random
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +51,8 @@ def demo(*, keep: Annotated[str | None, Parameter(metavar="FOLDER")] = None) -> 
     Args:
         keep: Keep the file, the plan, the journal and the report in this folder.
     """
+    import tempfile  # noqa: PLC0415 - `--help` does without
+
     with ExitStack() as stack:
         if keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thrive-demo-")))
@@ -108,6 +108,8 @@ async def _show(folder: Path, *, kept: bool) -> int:
 
 def _arrange(sandbox: Sandbox) -> _People:
     """Make the audience, and the rows of the file: most are members, some join, some leave, and real life."""
+    import random  # noqa: PLC0415 - `--help` does without
+
     chance = random.Random(1)  # noqa: S311 - a demonstration is the same each time
     state = sandbox.state
     users: list[Any] = [user for user in state.users.values() if user.get("email") and user.get("ref")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -51,6 +50,8 @@ def sandbox(
         raise CliError(f"--rate-limit {rate_limit:g}: requests per second, above zero")
 
     async def serve() -> int:
+        import asyncio  # noqa: PLC0415 - `--help` does without
+
         from thrive_async.sandbox import Sandbox  # noqa: PLC0415 - after the parsing
 
         made = Sandbox(users, seed, host=host, port=port, latency=delay, rate_limit=rate_limit, journal_size=_JOURNAL)

@@ -47,8 +47,7 @@ def members(
     Args:
         audience: The audience's id or reference.
         file: Who should be a member.
-        column: The column that names people, or its number from 1; by default the only one, else the first named
-            id, ref, reference or email.
+        column: The column that names people, or its number from 1; else the only one, id, ref, reference or email.
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: The file may name nobody: everybody is removed.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
