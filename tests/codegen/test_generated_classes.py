@@ -423,6 +423,18 @@ Write:
         with pytest.raises(TypeError, match="additional_properties"):
             built.models.Write(id="a", additional_properties={"x": "1"})
 
+    def test_a_mixin_adds_what_is_written_by_hand(self, build: Any) -> None:
+        built = build("""
+Result:
+  type: object
+  x-thrive-mixin: MemberOperations
+  properties: {failure: {anyOf: [{$ref: '#/components/schemas/Failure'}, {type: 'null'}]}}
+Failure: {type: object, properties: {count: {type: [integer, 'null']}, entities: {type: [array, 'null'], items: {}}}}
+""")
+        assert built.read("Result", {"failure": {"count": 1}}).is_partial
+        assert not built.read("Result", {}).is_partial
+        assert "class Result(MemberOperations, Model):" in built.files["models.py"]
+
     def test_classes_that_hold_each_other(self, build: Any) -> None:
         built = build("""
 Hen:

@@ -41,7 +41,7 @@ class OpenStrEnum(StrEnum):
 
 
 class Model:
-    """The base of all models: equality by fields, and a repr that gives no personal data away.
+    """The base of all models: equality by fields, no hash since they can be changed, a repr that gives nobody away.
 
     A repr ends up in logs and tracebacks, so it shows ids, enums, numbers, booleans and moments only; of every other
     value that is there it shows `...`.
@@ -53,8 +53,6 @@ class Model:
         if other.__class__ is not self.__class__:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in _field_names(type(self)))
-
-    __hash__ = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] - models can be changed
 
     def __repr__(self) -> str:
         shown = ((name, getattr(self, name, None)) for name in _field_names(type(self)))
