@@ -16,13 +16,16 @@ Example:
 
 from thrive_async.errors import GuardRefused, SyncError
 from thrive_async.sync.audiences import AudiencesPlan, NewAudience, plan_audiences, sync_audiences
-from thrive_async.sync.plan import Desired, MemberPlan, Strategy, plan_members, sync_members
+from thrive_async.sync.managers import ManagerPlan, plan_managers
+from thrive_async.sync.members import plan_members, sync_members
+from thrive_async.sync.plan import Desired, MemberPlan, Strategy
 from thrive_async.sync.report import Outcome, Progress, SyncReport
 
 __all__ = [
     "AudiencesPlan",
     "Desired",
     "GuardRefused",
+    "ManagerPlan",
     "MemberPlan",
     "NewAudience",
     "Outcome",
@@ -31,6 +34,7 @@ __all__ = [
     "SyncError",
     "SyncReport",
     "plan_audiences",
+    "plan_managers",
     "plan_members",
     "sync_audiences",
     "sync_members",

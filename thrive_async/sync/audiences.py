@@ -20,7 +20,8 @@ from thrive_async.errors import (
 from thrive_async.models import Audience, AudienceCreate
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience
 from thrive_async.sync.journal import Interrupted, unfinished
-from thrive_async.sync.plan import Desired, MemberPlan, Strategy, check_is_list, matched, plan_members, planned
+from thrive_async.sync.members import check_is_list, matched, plan_members, planned
+from thrive_async.sync.plan import Desired, MemberPlan, Strategy
 from thrive_async.sync.report import Progress, SyncReport
 from thrive_async.sync.run import OnProgress
 
@@ -28,7 +29,7 @@ __all__ = ["AudiencesPlan", "NewAudience", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
 _AT_ONCE: Final = 8
-"""Audiences read or written at a time: small ones wait for each other's answers, and large ones have to fit in memory."""
+"""Audiences read or written at a time: small ones wait for answers, large ones take memory."""
 
 
 @attrs.frozen

@@ -116,6 +116,7 @@ class Matcher:
         self._duplicates: list[str] = []
         self._rejected: list[tuple[str, str]] = []
         self._ambiguous: dict[str, set[int]] = {}
+        self._aliases: dict[str, str] = {}
         self._index()
 
     def _index(self) -> None:
@@ -210,6 +211,27 @@ class Matcher:
         people = self._exact_clashes.get(name)
         self._ambiguous[name] = self._email_clashes[name.lower()] if people is None else people
 
+    def identify(self, name: str) -> str | None:
+        """Return what stands for the person a desired name is of, after all names were fed.
+
+        Args:
+            name: A name that `clean` let through.
+
+        Returns:
+            The member's id, the newcomer's key, or None if the name is ambiguous.
+        """
+        key = newcomer_key(name)
+        if key in self._aliases:
+            return self._aliases[key]
+        if key in self._newcomers:
+            return key
+        place = self._exact.get(name)
+        if place is None:
+            place = self._emails.get(name.lower())
+        if place is None and is_object_id(name):
+            place = self._owner_of_id(name.lower())
+        return None if place is None or place == _CLASH else self._members[place].user_id
+
     @property
     def newcomers(self) -> tuple[str, ...]:
         """The names that fit no member, so far."""
@@ -223,15 +245,16 @@ class Matcher:
             user_id: The user's id; where that is a member, the names are the member's.
         """
         place = self._exact.get(user_id, _CLASH)
-        first, *others = names
+        keys = [newcomer_key(name) for name in names]
+        duplicates = names[1:]
         if place != _CLASH:
-            del self._newcomers[newcomer_key(first)]
             if self._seen[place]:
-                self._duplicates.append(first)
+                duplicates = names
             self._seen[place] = 1
-        for name in others:
-            del self._newcomers[newcomer_key(name)]
-            self._duplicates.append(name)
+        self._aliases.update(dict.fromkeys(keys, keys[0] if place == _CLASH else user_id))
+        for key in keys if place != _CLASH else keys[1:]:
+            del self._newcomers[key]
+        self._duplicates += duplicates
 
     def ambiguous_newcomer(self, name: str) -> None:
         """Take note that a newcomer's name fits two users: nothing is sent for it."""

@@ -4,35 +4,29 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, SyncError
 from thrive_async.models import AudienceMember
-from thrive_async.sync import saved
 from thrive_async.sync.apply import apply_members
 from thrive_async.sync.batches import calls_needed
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
+from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
-from thrive_async.sync.matching import Match, Matcher
-from thrive_async.sync.newcomers import recognise
-from thrive_async.sync.reading import audience_or_refusal, read_members
 from thrive_async.sync.report import SyncReport
 from thrive_async.sync.run import OnProgress
+from thrive_async.sync.saved import SavedPlan, summed_up
 
-__all__ = ["Desired", "MemberPlan", "Strategy", "plan_members", "sync_members"]
+__all__ = ["Desired", "MemberPlan", "Strategy"]
 
 Desired = Iterable[str] | AsyncIterable[str]
 Strategy = Literal["diff", "rebuild"]
-# Names matched before others on the loop get their turn: some 5 ms.
-_AT_ONCE: Final = 10_000
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
-class MemberPlan:
+class MemberPlan(SavedPlan):
     """What a sync of an audience's members would change; made by `plan_members`.
 
     `print(plan)` gives the counts in one line, `repr` too; the names are on the attributes.
@@ -55,6 +49,8 @@ class MemberPlan:
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
     """
+
+    kind: ClassVar[str] = "members"
 
     audience: str
     audience_id: str
@@ -100,23 +96,16 @@ class MemberPlan:
             add=len(self.to_add), remove=len(self.to_remove), staying=len(self.staying), may_replace=may_replace
         )
 
-    @property
-    def fingerprint(self) -> str:
-        """A hash of what the plan would do, to tell it from others; the journal opens with it."""
-        return saved.fingerprint(self._content())
-
     def __str__(self) -> str:
         blank = sum(1 for _written, reason in self.rejected if reason == "blank")
-        notes = [
-            _noted(len(self.duplicates), "duplicate", "duplicates"),
-            _noted(blank, "blank", "blanks"),
-            _noted(len(self.rejected) - blank, "rejected", "rejected"),
-            _noted(len(self.ambiguities), "ambiguous", "ambiguous"),
-            _noted(self.kept, "other kept", "others kept"),
-        ]
-        noted = ", ".join(note for note in notes if note)
-        line = f"{self.audience}: +{len(self.to_add):,} -{len(self.to_remove):,} ={self.unchanged:,}"
-        return f"{line} ({noted})" if noted else line
+        return summed_up(
+            f"{self.audience}: +{len(self.to_add):,} -{len(self.to_remove):,} ={self.unchanged:,}",
+            (len(self.duplicates), "duplicate", "duplicates"),
+            (blank, "blank", "blanks"),
+            (len(self.rejected) - blank, "rejected", "rejected"),
+            (len(self.ambiguities), "ambiguous", "ambiguous"),
+            (self.kept, "other kept", "others kept"),
+        )
 
     def __repr__(self) -> str:
         return f"<MemberPlan {self}>"
@@ -246,213 +235,23 @@ class MemberPlan:
             "doubtful": dict(self.doubtful),
         }
 
-    def to_json(self) -> str:
-        """Return the plan as JSON. It holds people's identifiers."""
-        return saved.to_json("members", self._content(), self.made_at)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan to a file that only its owner can read.
-
-        Args:
-            path: The file; replaced if it exists.
-        """
-        saved.write(path, self.to_json())
-
     @classmethod
-    def from_json(cls, text: str | bytes, thrive: ThriveClient | None = None) -> Self:
-        """Make a plan of what `to_json` returned.
-
-        Args:
-            text: The JSON.
-            thrive: The client to apply it with; None only to look at it.
-
-        Raises:
-            ConfigurationError: It is no plan, or was changed since it was saved.
-        """
-        content, made_at = saved.from_json("members", text)
-        try:
-            return cls(
-                audience=content["audience"],
-                audience_id=content["audience_id"],
-                removals=content["removals"],
-                to_add=tuple(content["to_add"]),
-                to_remove=tuple(
-                    AudienceMember(user_id=user_id, reference=reference, email=email)
-                    for user_id, reference, email in content["to_remove"]
-                ),
-                staying=tuple(content["staying"]),
-                kept=content["kept"],
-                duplicates=tuple(content["duplicates"]),
-                rejected=tuple((written, reason) for written, reason in content["rejected"]),
-                ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
-                doubtful=content["doubtful"],
-                made_at=made_at,
-                thrive=thrive,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise saved.no_plan() from error
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], thrive: ThriveClient | None = None) -> Self:
-        """Read a plan that `save` wrote.
-
-        Args:
-            path: The file.
-            thrive: The client to apply it with; None only to look at it.
-
-        Raises:
-            ConfigurationError: It is no plan, or was changed since it was saved.
-            OSError: It cannot be read.
-        """
-        return cls.from_json(saved.read(path), thrive)
-
-
-def _noted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}" if count else ""
-
-
-async def plan_members(
-    thrive: ThriveClient,
-    audience: str,
-    desired: Desired,
-    *,
-    removals: bool = True,
-    allow_empty: bool = False,
-) -> MemberPlan:
-    """Compare an audience's members with who should be in it. Only reads.
-
-    People match by id, ref or e-mail address, whatever the mixture; e-mail addresses in any case. Newcomers who are
-    named in several ways are looked up, so that a person under two names is added once.
-
-    Args:
-        thrive: The client.
-        audience: The audience's id or reference.
-        desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses.
-        removals: Whether who is not desired is to be removed; False only adds.
-        allow_empty: Whether a list without one usable name is meant.
-
-    Returns:
-        The plan; `print` it, look at it, `apply` it.
-
-    Raises:
-        GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
-        SyncError: The member list changed during every reading.
-        TypeError: `desired` is a lone string, or no iterable.
-        ThriveError: Thrive refused, or could not be reached.
-
-    Example:
-        ```python
-        plan = await sync.plan_members(thrive, "sales-emea", ["ada@example.com", "E-1002"])
-        print(plan)  # sales-emea: +1 -18 =1
-        ```
-    """
-    check_is_list(desired)
-    found = await audience_or_refusal(thrive, audience)
-    check_audience(audience, found)
-    members = await read_members(thrive, audience, found.id)
-    match = await matched(thrive, members, desired)
-    return planned(thrive, audience, found.id, len(members), match, removals=removals, allow_empty=allow_empty)
-
-
-def check_is_list(desired: object) -> None:
-    """Refuse a lone string, which would be taken apart letter by letter, and what cannot be walked.
-
-    Raises:
-        TypeError: It is one of these.
-    """
-    if isinstance(desired, str | bytes | bytearray) or not isinstance(desired, Iterable | AsyncIterable):
-        raise TypeError(f"desired must be an iterable or async iterable of names, not a lone {type(desired).__name__}")
-
-
-async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
-    """Match desired names with members, giving way to others on the loop now and then."""
-    matcher = Matcher(members)
-    if isinstance(desired, AsyncIterable):
-        heap: list[object] = []
-        async for name in desired:
-            heap.append(name)
-            if len(heap) >= _AT_ONCE:
-                matcher.feed(heap)
-                heap.clear()
-        matcher.feed(heap)
-    else:
-        names = iter(desired)
-        while heap := list[object](islice(names, _AT_ONCE)):
-            matcher.feed(heap)
-            await asyncio.sleep(0)
-    ambiguous = await recognise(thrive, matcher)
-    return matcher.result(ambiguous)
-
-
-def planned(
-    thrive: ThriveClient,
-    audience: str,
-    audience_id: str,
-    current: int,
-    match: Match,
-    *,
-    removals: bool,
-    allow_empty: bool,
-) -> MemberPlan:
-    """Make a plan of a comparison.
-
-    Raises:
-        GuardRefused: Nobody is desired.
-    """
-    usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
-    check_desired(audience, usable, len(match.rejected), allow_empty=allow_empty)
-    to_remove = match.to_remove if removals else ()
-    return MemberPlan(
-        audience=audience,
-        audience_id=audience_id,
-        to_add=match.to_add,
-        to_remove=to_remove,
-        staying=match.staying,
-        kept=current - len(match.staying) - len(to_remove),
-        duplicates=match.duplicates,
-        rejected=match.rejected,
-        ambiguities=match.ambiguous,
-        doubtful=match.doubtful if removals else {},
-        removals=removals,
-        thrive=thrive,
-    )
-
-
-async def sync_members(
-    thrive: ThriveClient,
-    audience: str,
-    desired: Desired,
-    *,
-    removals: bool = True,
-    allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
-    on_progress: OnProgress | None = None,
-    journal: str | os.PathLike[str] | None = None,
-    strategy: Strategy = "diff",
-    verify: bool = False,
-) -> SyncReport:
-    """Make an audience's members equal to a list: `plan_members` and `MemberPlan.apply` in one.
-
-    Args:
-        thrive: The client.
-        audience: The audience's id or reference.
-        desired: Who should be a member.
-        removals: Whether who is not desired is to be removed.
-        allow_empty: Whether a list without one usable name is meant.
-        max_removals: As for `MemberPlan.apply`.
-        on_progress: As for `MemberPlan.apply`.
-        journal: As for `MemberPlan.apply`.
-        strategy: As for `MemberPlan.apply`.
-        verify: As for `MemberPlan.apply`.
-
-    Returns:
-        What became of every planned change; call `raise_for_failures` on it.
-
-    Raises:
-        GuardRefused: A guard refused; nothing was changed.
-        ThriveError: The plan could not be made.
-    """
-    plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    return await plan.apply(
-        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
-    )
+    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+        return cls(
+            audience=content["audience"],
+            audience_id=content["audience_id"],
+            removals=content["removals"],
+            to_add=tuple(content["to_add"]),
+            to_remove=tuple(
+                AudienceMember(user_id=user_id, reference=reference, email=email)
+                for user_id, reference, email in content["to_remove"]
+            ),
+            staying=tuple(content["staying"]),
+            kept=content["kept"],
+            duplicates=tuple(content["duplicates"]),
+            rejected=tuple((written, reason) for written, reason in content["rejected"]),
+            ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
+            doubtful=content["doubtful"],
+            made_at=made_at,
+            thrive=thrive,
+        )

@@ -8,7 +8,7 @@ import attrs
 
 from thrive_async.errors import APIError, SyncError, ThriveError
 
-__all__ = ["Action", "Change", "Ledger", "Outcome", "Progress", "SyncReport", "described"]
+__all__ = ["Action", "Change", "Ledger", "Outcome", "Progress", "SyncReport", "described", "done_as"]
 
 Action = Literal["add", "remove", "create", "update", "suspend"]
 _DONE_AS: Final[Mapping[str, str]] = {
@@ -19,6 +19,11 @@ _DONE_AS: Final[Mapping[str, str]] = {
     "suspend": "removed",
 }
 _LONGEST_REASON: Final = 500
+
+
+def done_as(action: str) -> str:
+    """Return what a done action is called: ``"added"``, ``"changed"`` or ``"removed"``."""
+    return _DONE_AS[action]
 
 
 @attrs.frozen

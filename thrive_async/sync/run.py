@@ -64,7 +64,8 @@ def may_have_happened(error: ThriveError) -> bool:
     """Return whether a write may have taken effect although its answer is an error."""
     if isinstance(error, ConnectionFailed | RequestTimeout):
         return error.maybe_applied
-    return not isinstance(error, APIError) or error.status >= 500
+    # A refusal says nothing of an earlier attempt whose answer was lost.
+    return not isinstance(error, APIError) or error.status >= 500 or error.attempts > 1
 
 
 class Run:
@@ -138,6 +139,7 @@ class Run:
         """
         lines: list[Line] = []
         for place, done, reason in outcomes:
+            self.unknown.pop(place, None)
             change = self.ledger.changes[place]
             outcome = self.ledger.settle(place, done=done, reason=reason)
             if not (change.restores and done):
@@ -224,14 +226,15 @@ class Run:
             try:
                 value = await call()
             except asyncio.CancelledError:
-                self._known(places)
                 self.settle((place, False, _CUT_OFF) for place in places if self.ledger.is_open(place))
                 raise
             except (AuthenticationError, PermissionDeniedError, ConfigurationError) as error:
+                self._doubt(places, error)
                 self.stop(error)
                 raise Stopped from error
             except APIError as error:
                 self._calls_done += 1
+                self._doubt(places, error)
                 if error.status == 429 or error.retry_after is not None:
                     pause = error.retry_after or 0.0
                     waits += 1
@@ -241,8 +244,6 @@ class Run:
                     await asyncio.sleep(pause)
                     continue
                 self._note(lost=error.status >= 500, error=error)
-                if not may_have_happened(error):
-                    self._known(places)
                 raise
             except ThriveError as error:
                 if isinstance(error, RequestTimeout) and error.attempts == 0 and waits < _WAITS:
@@ -250,16 +251,28 @@ class Run:
                     waits += 1
                     continue
                 self._calls_done += 1
+                self._doubt(places, error)
                 self._note(lost=True, error=error)
                 raise
             self._calls_done += 1
             self._note(lost=False, error=None)
-            self._known(places)
+            for place in places:
+                self.unknown.pop(place, None)
             return value
 
-    def _known(self, places: Sequence[int]) -> None:
-        for place in places:
-            self.unknown.pop(place, None)
+    def _doubt(self, places: Sequence[int], error: ThriveError) -> None:
+        if may_have_happened(error):
+            self.unknown.update(dict.fromkeys(places, described(error)))
+
+    def refused(self, places: Iterable[int], reason: str) -> None:
+        """Take note that Thrive refused some changes, which a lost answer may contradict.
+
+        Args:
+            places: The changes.
+            reason: Thrive's.
+        """
+        failed = [place for place in places if place not in self.unknown]
+        self.settle((place, False, reason) for place in failed)
 
     def _note(self, *, lost: bool, error: ThriveError | None) -> None:
         self._lost_in_a_row = self._lost_in_a_row + 1 if lost else 0
@@ -276,11 +289,12 @@ class Run:
             queue: Where the next try goes.
         """
         again = job.losses < len(_PAUSES) and not self._stopped
-        if may_have_happened(error) or not (again or self._stopped):
-            self.unknown.update(dict.fromkeys(places, described(error)))
-        # Else certainly not done: not attempted, unless the next try comes.
         if again:
             queue.append(Job(places, job.losses + 1))
+        elif not self._stopped:
+            for place in places:
+                self.unknown.setdefault(place, described(error))
+        # Else, if it is not in doubt, it was certainly not done: not attempted.
 
     def resolve(self, done: Callable[[Change], bool]) -> None:
         """Settle the unknown by what was read.
@@ -288,9 +302,8 @@ class Run:
         Args:
             done: Whether what was read shows that a change has been made.
         """
-        unknown, self.unknown = self.unknown, {}
         outcomes: list[Settled] = []
-        for place, reason in unknown.items():
+        for place, reason in self.unknown.items():
             if done(self.ledger.changes[place]):
                 outcomes.append((place, True, f"found done by reading; the answer was: {reason}"))
             else:

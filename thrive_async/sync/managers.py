@@ -1,0 +1,390 @@
+"""The managers of an audience made equal to a list of grants, by the permissions that can be written."""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Self
+
+import attrs
+
+from thrive_async.client import ThriveClient
+from thrive_async.errors import SyncError
+from thrive_async.models import (
+    AdministratorGrant,
+    AudienceManager,
+    AudienceManagerGrant,
+    AudienceMember,
+    ManagerGrant,
+    ManagerGrantPermissions,
+    ManagerPermissions,
+    MemberOperationResult,
+    PeopleManagerGrant,
+)
+from thrive_async.sync.batches import BATCH
+from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
+from thrive_async.sync.journal import Interrupted, unfinished
+from thrive_async.sync.matching import Matcher, clean, newcomer_key
+from thrive_async.sync.newcomers import recognise
+from thrive_async.sync.reading import audience_or_refusal
+from thrive_async.sync.report import Change, SyncReport
+from thrive_async.sync.run import OnProgress
+from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.writes import AudienceRun, DoneNow, carry_out
+
+__all__ = ["ManagerPlan", "plan_managers", "writable_permissions"]
+
+# Group and flag of every permission that can be written; `manage_members` and `can_manage_audiences` are only read.
+_WRITABLE: Final = (
+    ("audience_manager", "manage_content"),
+    ("audience_manager", "assignments"),
+    ("people_manager", "can_view_learn_page"),
+    ("people_manager", "insights"),
+    ("people_manager", "manage"),
+    ("administrator", "can_add_audience_managers"),
+)
+
+_GROUPS: Final[Mapping[str, Any]] = {
+    "audience_manager": AudienceManagerGrant,
+    "people_manager": PeopleManagerGrant,
+    "administrator": AdministratorGrant,
+}
+
+
+def writable_permissions(permissions: ManagerPermissions | ManagerGrantPermissions | None) -> frozenset[str]:
+    """Return what of some permissions is given and can be written, such as ``"people_manager.insights"``.
+
+    Args:
+        permissions: As read or as to be written; what is left out is not given.
+    """
+    given: set[str] = set()
+    for group, flag in _WRITABLE:
+        holder: object = getattr(permissions, group, None)
+        if getattr(holder, flag, None) is True:
+            given.add(f"{group}.{flag}")
+    return frozenset(given)
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class ManagerPlan(SavedPlan):
+    """What a sync of an audience's managers would change; made by `plan_managers`.
+
+    Attributes:
+        audience: The audience as the caller named it.
+        audience_id: Its id.
+        to_add: Grants of people who are no managers yet.
+        to_change: Grants of managers whose writable permissions are others.
+        to_remove: Managers who are not desired.
+        staying: The ids of the managers who are desired, those to be changed among them.
+        kept: How many managers are neither desired nor removed.
+        duplicates: Names of people who had been named before.
+        rejected: Pairs of what was written and why nothing is done for it.
+        ambiguities: Names that fit two people, with the ids of those.
+        made_at: When it was made.
+        report: What became of it, once applied, also after a cancel; None before.
+    """
+
+    kind: ClassVar[str] = "managers"
+
+    audience: str
+    audience_id: str
+    to_add: tuple[ManagerGrant, ...]
+    to_change: tuple[ManagerGrant, ...]
+    to_remove: tuple[AudienceManager, ...]
+    staying: tuple[str, ...]
+    kept: int = 0
+    duplicates: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+    ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    report: SyncReport | None = None
+    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
+    _applying: bool = attrs.field(default=False, init=False)
+
+    @property
+    def unchanged(self) -> int:
+        """How many desired people are managers with the desired permissions already."""
+        return len(self.staying) - len(self.to_change)
+
+    @property
+    def current(self) -> int:
+        """How many managers there were."""
+        return len(self.staying) + len(self.to_remove) + self.kept
+
+    @property
+    def ambiguous(self) -> tuple[str, ...]:
+        """The names that fit two people."""
+        return tuple(self.ambiguities)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.to_add or self.to_change or self.to_remove)
+
+    @property
+    def calls(self) -> int:
+        """How many writes it needs, without failures."""
+        return -(-(len(self.to_add) + len(self.to_change)) // BATCH) + len(self.to_remove)
+
+    def __str__(self) -> str:
+        counts = f"+{len(self.to_add):,} ~{len(self.to_change):,} -{len(self.to_remove):,} ={self.unchanged:,}"
+        return summed_up(
+            f"{self.audience} (managers): {counts}",
+            (len(self.duplicates), "duplicate", "duplicates"),
+            (len(self.rejected), "rejected", "rejected"),
+            (len(self.ambiguities), "ambiguous", "ambiguous"),
+            (self.kept, "other kept", "others kept"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<ManagerPlan {self}>"
+
+    async def apply(
+        self,
+        *,
+        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        on_progress: OnProgress | None = None,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> SyncReport:
+        """Make the planned changes: additions and new permissions in hundreds, then removals one by one.
+
+        New permissions go out as additions do: Thrive's documents do not say what adding a manager again does, so the
+        managers are read afterwards, and who kept the old permissions is reported as failed. Everything else is as in
+        `MemberPlan.apply`.
+
+        Args:
+            max_removals: Refuse to remove more: a count (int), a fraction of the current managers (float), or None.
+            on_progress: Called with a `Progress` after each answer.
+            journal: A file to append a line per outcome to.
+
+        Returns:
+            What became of every planned change; new permissions are under `changed`.
+
+        Raises:
+            GuardRefused: More removals than allowed; nothing was sent.
+            SyncError: The plan was applied before, or has no client.
+            OSError: The journal cannot be written; the report is on the plan.
+        """
+        if self._thrive is None:
+            raise SyncError("this plan was loaded without a client: load it with one to apply it")
+        if self._applying:
+            raise SyncError(f"{self.audience}: this plan was applied before: make it again to go on")
+        check_removals(self.audience, len(self.to_remove), self.current, max_removals, "managers")
+        self._applying = True
+        subject = f"{self.audience} (managers)"
+        interrupted: list[Interrupted] = []
+        if journal is not None:
+            interrupted = (await asyncio.to_thread(unfinished, journal)).get(subject, [])
+        run = _ManagerRun(self._thrive, self, subject, journal=journal, on_progress=on_progress)
+        return await carry_out(run, self, strategy="diff", interrupted=interrupted)
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "audience": self.audience,
+            "audience_id": self.audience_id,
+            "to_add": [_saved_grant(grant) for grant in self.to_add],
+            "to_change": [_saved_grant(grant) for grant in self.to_change],
+            "to_remove": [[manager.user_id, manager.reference, manager.email] for manager in self.to_remove],
+            "staying": list(self.staying),
+            "kept": self.kept,
+            "duplicates": list(self.duplicates),
+            "rejected": [list(pair) for pair in self.rejected],
+            "ambiguities": {name: list(ids) for name, ids in self.ambiguities.items()},
+        }
+
+    @classmethod
+    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+        return cls(
+            audience=content["audience"],
+            audience_id=content["audience_id"],
+            to_add=tuple(map(_grant, content["to_add"])),
+            to_change=tuple(map(_grant, content["to_change"])),
+            to_remove=tuple(
+                AudienceManager(user_id=user_id, reference=reference, email=email)
+                for user_id, reference, email in content["to_remove"]
+            ),
+            staying=tuple(content["staying"]),
+            kept=content["kept"],
+            duplicates=tuple(content["duplicates"]),
+            rejected=tuple((written, reason) for written, reason in content["rejected"]),
+            ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
+            made_at=made_at,
+            thrive=thrive,
+        )
+
+
+def _saved_grant(grant: ManagerGrant) -> dict[str, Any]:
+    flags: dict[str, bool] = {}
+    for group, flag in _WRITABLE:
+        given: object = getattr(getattr(grant.permissions, group, None), flag, None)
+        if isinstance(given, bool):
+            flags[f"{group}.{flag}"] = given
+    return {"reference": grant.reference, "permissions": flags}
+
+
+def _grant(value: Mapping[str, Any]) -> ManagerGrant:
+    groups: dict[str, dict[str, bool]] = {}
+    for name, given in value["permissions"].items():
+        group, flag = name.split(".")
+        groups.setdefault(group, {})[flag] = given
+    permissions: dict[str, Any] = {group: _GROUPS[group](**flags) for group, flags in groups.items()}
+    return ManagerGrant(reference=value["reference"], permissions=ManagerGrantPermissions(**permissions))
+
+
+class _ManagerRun(AudienceRun):
+    """One apply of a manager plan."""
+
+    def __init__(
+        self,
+        thrive: ThriveClient,
+        plan: ManagerPlan,
+        subject: str,
+        *,
+        journal: str | os.PathLike[str] | None,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._grants = [*plan.to_change, *plan.to_add]
+        self._wanted = {grant.reference: writable_permissions(grant.permissions) for grant in self._grants}
+        changes = [Change("update", grant.reference) for grant in plan.to_change]
+        changes += [Change("add", grant.reference) for grant in plan.to_add]
+        changes += [Change("remove", manager.user_id) for manager in plan.to_remove]
+        super().__init__(
+            thrive=thrive,
+            audience_id=plan.audience_id,
+            subject=subject,
+            changes=changes,
+            removals=len(plan.to_remove),
+            calls=plan.calls,
+            journal=journal,
+            on_progress=on_progress,
+        )
+
+    async def write(self, places: Sequence[int]) -> MemberOperationResult:
+        return await self.thrive.audiences.managers.add(self.audience_id, [self._grants[place] for place in places])
+
+    async def erase(self, reference: str) -> None:
+        await self.thrive.audiences.managers.remove(self.audience_id, reference)
+
+    async def do(self) -> None:
+        await self.add_all(self.additions)
+        if not self.stopped:
+            await self.remove_all(self.removals)
+
+    def must_be_read(self, place: int) -> bool:
+        """Return True for new permissions: see `ManagerPlan.apply`."""
+        return self.ledger.changes[place].action == "update"
+
+    async def read_back(self) -> DoneNow:
+        managers = await self.thrive.audiences.managers.list(self.audience_id).collect()
+        by_name: dict[str, AudienceManager] = {}
+        for manager in managers:
+            for name in (manager.user_id, manager.reference, manager.email):
+                if name:
+                    by_name[newcomer_key(name)] = manager
+
+        def done(action: str, reference: str) -> bool:
+            manager = by_name.get(newcomer_key(reference))
+            if action == "remove" or manager is None:
+                return action == "remove" and manager is None
+            wanted = self._wanted.get(reference)
+            return wanted is None or wanted == writable_permissions(manager.permissions)
+
+        return done
+
+
+async def plan_managers(
+    thrive: ThriveClient,
+    audience: str,
+    desired: Iterable[ManagerGrant],
+    *,
+    removals: bool = True,
+    allow_empty: bool = False,
+) -> ManagerPlan:
+    """Compare an audience's managers with who should manage it, and with what permissions. Only reads.
+
+    People match as members do. Only the permissions that can be written are compared; what a grant leaves out is not
+    given.
+
+    Args:
+        thrive: The client.
+        audience: The audience's id or reference; a structure too.
+        desired: Who should be a manager, each with the permissions.
+        removals: Whether who is not desired is to be removed.
+        allow_empty: Whether an empty list is meant.
+
+    Returns:
+        The plan.
+
+    Raises:
+        GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
+        TypeError: `desired` holds something that is no grant.
+        ThriveError: Thrive refused, or could not be reached.
+
+    Example:
+        ```python
+        insights = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=True))
+        plan = await sync.plan_managers(
+            thrive, "sales-emea", [ManagerGrant(reference="ada@example.com", permissions=insights)]
+        )
+        report = await plan.apply(max_removals=1)
+        ```
+    """
+    grants = list(desired)
+    for grant in grants:
+        if not isinstance(grant, ManagerGrant):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"desired must be ManagerGrants, not {type(grant).__name__}")
+    found = await audience_or_refusal(thrive, audience)
+    check_audience(audience, found)
+    managers = await thrive.audiences.managers.list(found.id).collect()
+    people = [
+        AudienceMember(user_id=manager.user_id, reference=manager.reference, email=manager.email)
+        for manager in managers
+    ]
+    matcher = Matcher(people)
+    matcher.feed([grant.reference for grant in grants])
+    ambiguous = await recognise(thrive, matcher)
+    match = matcher.result(ambiguous)
+
+    by_id = {manager.user_id: manager for manager in managers}
+    newcomers = {newcomer_key(name): name for name in match.to_add}
+    wanted: dict[str, ManagerGrant] = {}
+    contradicted: set[str] = set()
+    for grant in grants:
+        name, reason = clean(grant.reference)
+        if reason is not None:
+            continue
+        key = matcher.identify(name)
+        if key is None:
+            continue
+        first = wanted.setdefault(key, grant)
+        if writable_permissions(first.permissions) != writable_permissions(grant.permissions):
+            contradicted.add(key)
+    # Who is named twice with different permissions is left as they are: neither is guessed.
+    rejected = [(wanted.pop(key).reference, "named twice with different permissions") for key in sorted(contradicted)]
+
+    to_add = [grant for key, grant in wanted.items() if key in newcomers]
+    to_change = [
+        grant
+        for key, grant in wanted.items()
+        if key in by_id and writable_permissions(by_id[key].permissions) != writable_permissions(grant.permissions)
+    ]
+    check_desired(
+        f"{audience} (managers)",
+        len(wanted) + len(match.ambiguous) + len(rejected),
+        len(match.rejected),
+        allow_empty=allow_empty,
+    )
+    to_remove = [by_id[person.user_id] for person in match.to_remove] if removals else []
+    return ManagerPlan(
+        audience=audience,
+        audience_id=found.id,
+        to_add=tuple(to_add),
+        to_change=tuple(to_change),
+        to_remove=tuple(to_remove),
+        staying=match.staying,
+        kept=len(managers) - len(match.staying) - len(to_remove),
+        duplicates=match.duplicates,
+        rejected=(*match.rejected, *rejected),
+        ambiguities=match.ambiguous,
+        thrive=thrive,
+    )
