@@ -9,17 +9,16 @@ variables of a sandbox, so that `ThriveClient.from_env()` reaches it.
 
 import ast
 import asyncio
-import doctest
 import inspect
 import io
+import json
+import operator
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import web
+from docs_pages import BLOCKS, EVERYTHING, PAGES, ROOT, Block, anchors_of, blocks_of, commands_of, of_kind, prose_of
 
 import thrive_async
 from thrive_async import sync
@@ -37,72 +37,8 @@ from thrive_async.cli.app import app as command_line
 from thrive_async.sandbox import Sandbox, Settings, VirtualClock
 from thrive_async.sandbox import faults as sandbox_faults
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPECIFICATION = json.loads((ROOT / "thrive_async" / "_generated" / "openapi.json").read_text(encoding="utf-8"))
 _PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_points(group="pytest11"))
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block.
-
-    Attributes:
-        page: Where it stands.
-        line: Of its first line, from 1.
-        language: What is written behind the fence.
-        source: What is in it.
-        printed: What it prints, where the page says so.
-    """
-
-    page: Path
-    line: int
-    language: str
-    source: str
-    printed: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-    @property
-    def kind(self) -> str:
-        if self.language != "python":
-            return self.language
-        if "asyncio.run(" in self.source:
-            return "program"
-        if re.search(r"^(async )?def test_", self.source, re.MULTILINE):
-            return "tests"
-        return "backend" if re.search(r"^app = ", self.source, re.MULTILINE) else "snippet"
-
-    def check(self, printed: str) -> None:
-        """Compare what was printed with what the page says is printed."""
-        if self.printed is not None:
-            checker = doctest.OutputChecker()
-            assert checker.check_output(self.printed, printed, doctest.ELLIPSIS), f"{self} prints:\n{printed}"
-
-
-def blocks_of(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    found = list(_FENCE.finditer(text))
-    blocks: list[Block] = []
-    for match, after in zip(found, [*found[1:], None], strict=True):
-        at_once = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
-        printed = after[2] if after is not None and at_once else None
-        blocks.append(Block(page, text.count("\n", 0, match.start(2)) + 1, match[1], match[2], printed))
-    return blocks
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-
-
-def of_kind(kind: str) -> list[Block]:
-    return [block for block in BLOCKS if block.kind == kind]
-
-
-def prose_of(page: Path) -> str:
-    return _FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 # What is printed runs
@@ -234,32 +170,6 @@ def test_every_block_is_of_a_kind_that_is_checked() -> None:
 # What is printed for a shell exists
 
 
-def commands_of(block: Block) -> Iterator[list[str]]:
-    """The simple commands of a shell block, as words: without assignments, redirections and what joins them."""
-    for line in block.source.replace("\\\n", " ").splitlines():
-        if block.language == "cron":
-            line = " ".join(line.split()[5:])
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
-        lexer.whitespace_split = True
-        words: list[str] = []
-        redirected = False
-        for word in (*lexer, ";"):
-            if redirected:
-                redirected = False
-            elif "<" in word or ">" in word:
-                redirected = set(word) <= set("<>&")
-                if words and words[-1] == "2":
-                    del words[-1]
-            elif not set(word) <= set("|&;()"):
-                words.append(word)
-            else:
-                while words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
-                    del words[0]
-                if words:
-                    yield words
-                words = []
-
-
 SHELL = [(block, words) for block in BLOCKS if block.kind in ("sh", "cron") for words in commands_of(block)]
 
 
@@ -278,7 +188,21 @@ def test_a_printed_command_line_is_understood(tokens: list[str], monkeypatch: py
 def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
     """The reading of shell blocks finds the commands: else nothing would be checked."""
     assert len(shell("thrive")) >= 10
-    known = {"thrive", "pip", "python", "python3", "pytest", "nox", "export", "cat", "zcat", "set", "source", "cd", "case", "mail"}  # fmt: skip
+    known = {
+        ".",
+        "cd",
+        "export",
+        "mail",
+        "nox",
+        "pip",
+        "pytest",
+        "python",
+        "python3",
+        "set",
+        "thrive",
+        "thrive-nightly",
+        "zcat",
+    }
     assert {words[0].rpartition("/")[2] for _block, words in SHELL} <= known
 
 
@@ -310,14 +234,31 @@ def test_every_exit_code_is_described() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {int(code) for code in Exit}
 
 
-def test_every_printed_extra_and_session_exists() -> None:
+def test_the_printed_extras_exist_and_every_session_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = set(re.findall(r"(?:thrive-async|\.)\[([a-z]+)\]", EVERYTHING))
     assert extras <= set(project["project"]["optional-dependencies"])
-    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE))
-    printed = {name for _block, words in SHELL if words[0].endswith("nox") for name in words[2:]}
-    assert printed
-    assert {name.partition("-")[0] for name in printed} <= sessions
+    sessions = set(
+        re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    called = [words[2 : words.index("--") if "--" in words else None] for _, words in SHELL if words[0].endswith("nox")]
+    assert {name.partition("-")[0] for names in called for name in names} == sessions
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sessions
+
+
+def test_every_extension_of_the_specification_is_explained() -> None:
+    page = (ROOT / "docs" / "models-and-specification.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(x-thrive-[\w-]+)` \|", page, re.MULTILINE))
+    assert explained == set(SPECIFICATION["x-thrive-extensions"])
+
+
+def test_every_file_named_in_the_architecture_exists() -> None:
+    page = prose_of(ROOT / "docs" / "architecture.md")
+    places = [ROOT, ROOT / "thrive_async", ROOT / "thrive_async" / "sync"]
+    named = re.findall(r"`([\w./]+(?:\.py|\.yaml|/))`", page)
+    assert named
+    assert not [name for name in named if not any((place / name).exists() for place in places)]
 
 
 def test_the_readme_has_two_commands_of_one_line_each() -> None:
@@ -336,7 +277,8 @@ def described(name: str) -> bool:
 
 @pytest.mark.parametrize("module", [thrive_async, sync], ids=lambda module: module.__name__)
 def test_every_public_name_is_described(module: Any) -> None:
-    missing = [name for name in module.__all__ if not (described(name) or described(f"sync.{name}"))]
+    public = [name for name in module.__all__ if not name.startswith("__")]
+    missing = [name for name in public if not (described(name) or described(f"sync.{name}"))]
     assert not missing
 
 
@@ -355,17 +297,19 @@ def test_every_fault_and_choice_of_the_sandbox_is_described() -> None:
 
 
 def test_the_table_of_operations_is_that_of_the_specification() -> None:
+    """Each operation with the method that has these arguments, its request, its retry safety and its evidence."""
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w.]+)\(.*?\)` \| `(\w+)` \| `(\w+) (\S+)` \| (\S+) \| (.*?) \|$", page, re.MULTILINE)
-    assert sorted(row[1] for row in rows) == sorted(set(OPERATIONS) - {"createAccessToken"})
+    row = r"^\| `thrive\.([\w.]+)\((.*?)\)` \| `(\w+)` \| `(\w+) (\S+)` \| (\w+) \| ([\w-]+)"
+    rows = re.findall(row, page, re.MULTILINE)
+    assert sorted(row[2] for row in rows) == sorted(set(OPERATIONS) - {"createAccessToken"})
     client = thrive_async.ThriveClient("eu-west-2_AbcdEfghI", thrive_async.ApiKey("secret"))
-    for name, operation_id, method, path, repeated, _evidence in rows:
+    for name, arguments, operation_id, method, path, repeated, evidence in rows:
         operation = OPERATIONS[operation_id]
         assert (method, path, repeated) == (operation.method, operation.path, "yes" if operation.safe else "no")
-        found: Any = client
-        for part in name.split(".")[1:]:
-            found = getattr(found, part)
-        assert callable(found)
+        assert evidence == SPECIFICATION["paths"][path][method.lower()].get("x-thrive-evidence", "official"), name
+        found = inspect.signature(operator.attrgetter(name)(client)).parameters.values()
+        there = [f"{one.name}=" if one.kind is one.KEYWORD_ONLY else one.name for one in found]
+        assert arguments == ", ".join(one for one in there if one not in {"timeouts=", "per_page=", "prefetch="}), name
 
 
 # What is linked exists
@@ -379,12 +323,6 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
             linked = (page.parent / path).resolve() if path else page
             assert linked.exists(), target
             assert not anchor or anchor in anchors_of(linked), target
-
-
-def anchors_of(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ +(.+)$", prose_of(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
