@@ -53,10 +53,13 @@ def repeating(attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry) -> 
     Decorated once per client: 3.6 us a call instead of 12 when done per call.
     """
 
+    async def another(call: _Call, made: list[_Outcome]) -> _Outcome:
+        return made.pop() if made else await attempt(call)
+
     def wants_another(outcome: Outcome) -> bool:
         return outcome.repeatable
 
-    return backoff.on_predicate(  # pyright: ignore[reportUnknownMemberType] - untyped logger inside
+    repeated: Callable[[_Call, list[_Outcome]], Awaitable[_Outcome]] = backoff.on_predicate(  # pyright: ignore[reportUnknownMemberType] - untyped logger inside
         _pauses,
         wants_another,
         max_tries=retry.max_attempts,
@@ -64,7 +67,14 @@ def repeating(attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry) -> 
         logger=None,  # its default logs calls with their arguments: people's data
         base=retry.base_delay,
         cap=retry.max_delay,
-    )(attempt)
+    )(another)
+
+    async def run(call: _Call) -> _Outcome:
+        outcome = await attempt(call)
+        # Most calls succeed at once and need nothing of what backoff keeps about a call: a tenth of what they cost.
+        return await repeated(call, [outcome]) if outcome.repeatable else outcome
+
+    return run
 
 
 def _pauses(base: float, cap: float) -> Generator[float, Any, None]:
