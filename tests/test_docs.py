@@ -13,6 +13,7 @@ import inspect
 import io
 import json
 import operator
+import os
 import re
 import subprocess
 import sys
@@ -55,7 +56,11 @@ def printed_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def run(*command: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", *command], capture_output=True, text=True, check=False)
+    # The package that is under test, wherever it is.
+    environment = os.environ | {"PYTHONPATH": str(Path(thrive_async.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command], capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
