@@ -113,6 +113,7 @@ def dump(value: object) -> bytes:
     raise ValueError(f"the body cannot be written as JSON: {text}")
 
 
+@cache
 def _reader(cls: type) -> Callable[[Any], Any]:
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
 
