@@ -113,11 +113,15 @@ def dump(value: object) -> bytes:
     raise ValueError(f"the body cannot be written as JSON: {text}")
 
 
-@cache
-def _reader(cls: type) -> Callable[[Any], Any]:
-    from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
+_readers: dict[type, Callable[[Any], Any]] = {}
 
-    return READERS[cls]
+
+def _reader(cls: type) -> Callable[[Any], Any]:
+    if not _readers:
+        from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
+
+        _readers.update(READERS)
+    return _readers[cls]
 
 
 def _read_carefully(cls: type[T], value: object, root: str) -> T | DecodeError:
