@@ -36,10 +36,10 @@ class Page(Generic[T]):
         total_pages: int | None = None,
         total_results: int | None = None,
     ) -> None:
-        self.items = items
-        self.number = number
-        self.total_pages = total_pages
-        self.total_results = total_results
+        self.items: list[T] = items
+        self.number: int = number
+        self.total_pages: int | None = total_pages
+        self.total_results: int | None = total_results
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
 

@@ -25,7 +25,7 @@ def _version() -> str:
     return __version__
 
 
-app = App(
+app: App = App(
     name="thrive",
     help="Thrive Learning from the command line. `thrive demo` shows what it does, without an account.",
     help_epilogue=(
@@ -41,10 +41,10 @@ _JOBS = Group("Jobs", sort_key=1)
 _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
-for part in (sync, plan):
-    part.group = (_JOBS,)
-    app.command(part)
-for part in (
+for _part in (sync, plan):
+    _part.group = (_JOBS,)
+    app.command(_part)
+for _part in (
     users.app,
     audiences.app,
     learning.assignments,
@@ -55,8 +55,8 @@ for part in (
     cpd.tags,
     cpd.skills,
 ):
-    part.group = (_LOOK,)
-    app.command(part)
+    _part.group = (_LOOK,)
+    app.command(_part)
 
 
 def run(tokens: Sequence[str]) -> int:

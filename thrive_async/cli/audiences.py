@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(name="audiences", help="Look at audiences, their members and managers.")
-members = App(name="members", help="Look at the members of an audience.")
-managers = App(name="managers", help="Look at the managers of an audience.")
+app: App = App(name="audiences", help="Look at audiences, their members and managers.")
+members: App = App(name="members", help="Look at the members of an audience.")
+managers: App = App(name="managers", help="Look at the managers of an audience.")
 app.command(members)
 app.command(managers)
 

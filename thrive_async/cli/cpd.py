@@ -15,15 +15,15 @@ from thrive_async.cli._session import Connection, run_async
 
 __all__ = ["app", "skills", "tags"]
 
-app = App(name="cpd", help="Look at continuing professional development.")
-categories = App(name="categories", help="Look at CPD categories.")
-entries = App(name="entries", help="Look at CPD log entries.")
-requirements = App(name="requirements", help="Look at CPD requirements of audiences.")
-summaries = App(name="user-summaries", help="Look at CPD minutes per user.")
-tags = App(name="tags", help="Look at tags.")
-skills = App(name="skills", help="Look at skill levels.")
-for part in (categories, entries, requirements, summaries):
-    app.command(part)
+app: App = App(name="cpd", help="Look at continuing professional development.")
+categories: App = App(name="categories", help="Look at CPD categories.")
+entries: App = App(name="entries", help="Look at CPD log entries.")
+requirements: App = App(name="requirements", help="Look at CPD requirements of audiences.")
+summaries: App = App(name="user-summaries", help="Look at CPD minutes per user.")
+tags: App = App(name="tags", help="Look at tags.")
+skills: App = App(name="skills", help="Look at skill levels.")
+for _part in (categories, entries, requirements, summaries):
+    app.command(_part)
 
 CATEGORIES = Kind(noun="categories", table=("categoryId", "name"), fields=("categoryId", "name"))
 ENTRIES = Kind(

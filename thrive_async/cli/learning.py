@@ -12,11 +12,11 @@ from thrive_async.cli._session import Connection
 
 __all__ = ["activities", "assignments", "completions", "contents"]
 
-assignments = App(name="assignments", help="Look at assignments and their enrolments.")
-enrolments = App(name="enrolments", help="Look at the enrolments of an assignment.")
-completions = App(name="completions", help="Look at completions.")
-contents = App(name="contents", help="Look at contents.")
-activities = App(name="activities", help="Look at activities: who viewed, completed, liked what and when.")
+assignments: App = App(name="assignments", help="Look at assignments and their enrolments.")
+enrolments: App = App(name="enrolments", help="Look at the enrolments of an assignment.")
+completions: App = App(name="completions", help="Look at completions.")
+contents: App = App(name="contents", help="Look at contents.")
+activities: App = App(name="activities", help="Look at activities: who viewed, completed, liked what and when.")
 assignments.command(enrolments)
 
 Names = Annotated[str | None, Parameter(metavar="A,B")]

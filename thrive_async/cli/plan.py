@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(name="plan", help="Look at saved plans, and apply them.")
+app: App = App(name="plan", help="Look at saved plans, and apply them.")
 
 
 def load(file: str, thrive: ThriveClient | None = None) -> MemberPlan:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(
+app: App = App(
     name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody."
 )
 

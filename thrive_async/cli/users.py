@@ -12,7 +12,7 @@ from thrive_async.cli._session import Connection
 
 __all__ = ["app"]
 
-app = App(name="users", help="Look at users.")
+app: App = App(name="users", help="Look at users.")
 
 USERS = Kind(
     noun="users",

@@ -38,7 +38,7 @@ class RateLimit:
 
     def __init__(self, rate: float, burst: int | None, now: float) -> None:
         self.rate = rate
-        self.burst = burst or max(1, math.ceil(rate))
+        self.burst: int = burst or max(1, math.ceil(rate))
         self._tokens = float(self.burst)
         self._at = now
 

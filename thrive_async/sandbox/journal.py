@@ -73,7 +73,7 @@ class Journal(Sequence[RequestEntry]):
     def __init__(self, size: int | None = None) -> None:
         self._entries: deque[RequestEntry] = deque(maxlen=size)
         self._attempts: dict[tuple[object, ...], int] = {}
-        self.total = 0
+        self.total: int = 0
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -136,7 +136,7 @@ class UserRecord(Record):
     def __init__(self, fields: dict[str, Any], account: dict[str, Any]) -> None:
         self._reindex: Callable[[UserRecord, str, Any], None] | None = None
         super().__init__(fields)
-        self.account = account
+        self.account: dict[str, Any] = account
         self.skill_levels: dict[str, dict[str, int]] = {}
         self.audience_ids: dict[str, None] = {}
 
@@ -284,7 +284,7 @@ class AudienceRecord(Record):
 
     def __init__(self, state: "State", fields: dict[str, Any]) -> None:
         super().__init__(fields)
-        self.members = Members(state, self)
+        self.members: Members = Members(state, self)
         self.managers: dict[str, dict[str, dict[str, bool]]] = {}
         self.parent: AudienceRecord | None = None
         self.children: list[AudienceRecord] = []

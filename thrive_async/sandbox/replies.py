@@ -49,7 +49,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
         self.status = status
         self.message = message
         self.body = body
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
     def reply(self) -> Reply:
         """The refusal as it goes out."""

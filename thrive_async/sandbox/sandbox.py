@@ -81,16 +81,16 @@ class Sandbox:
             raise ValueError(f"users is zero or more, not {users}")
         import attrs  # noqa: PLC0415
 
-        self.settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
+        self.settings: Settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
         self.clock = clock
         self.host = host
-        self.port = port
+        self.port: int = port
         self._began: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.state = State(self.now, seed)
-        self.faults = Faults(seed)
-        self.requests = Journal(self.settings.journal_size)
-        self.tokens = Tokens(seed, self.settings)
+        self.state: State = State(self.now, seed)
+        self.faults: Faults = Faults(seed)
+        self.requests: Journal = Journal(self.settings.journal_size)
+        self.tokens: Tokens = Tokens(seed, self.settings)
         self._engine = Engine(
             state=self.state,
             settings=self.settings,

@@ -38,7 +38,7 @@ class State:
         self.now = now
         self._ids = random.Random(f"{seed} ids")  # noqa: S311
         self.users: dict[str, UserRecord] = {}
-        self.audiences = AudienceIndex()
+        self.audiences: AudienceIndex = AudienceIndex()
         self.contents: dict[str, Record] = {}
         self.activities: dict[str, Record] = {}
         self.tags: dict[str, Record] = {}
@@ -46,7 +46,7 @@ class State:
         self.categories: dict[str, Record] = {}
         self.entries: dict[str, Record] = {}
         self.requirements: dict[str, Record] = {}
-        self.learning = Learning(self)
+        self.learning: Learning = Learning(self)
         self._by_ref: dict[str, UserRecord] = {}
         self._by_email: dict[str, UserRecord] = {}
         self._tags_by_name: dict[str, Record] = {}

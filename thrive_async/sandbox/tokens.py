@@ -42,12 +42,12 @@ class Tokens:
     def __init__(self, seed: int, settings: Settings) -> None:
         rng = random.Random(f"{seed} secrets")  # noqa: S311 - secrets of a sandbox are printed on its door
         letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
-        self.tenant_id = "eu-west-2_" + "".join(rng.choices(letters, k=9))
-        self.api_key = "sandbox-key-" + "".join(rng.choices(letters, k=24))
-        self.client_id = "sandbox-client-" + "".join(rng.choices(letters, k=12))
-        self.client_secret = "sandbox-secret-" + "".join(rng.choices(letters, k=32))
+        self.tenant_id: str = "eu-west-2_" + "".join(rng.choices(letters, k=9))
+        self.api_key: str = "sandbox-key-" + "".join(rng.choices(letters, k=24))
+        self.client_id: str = "sandbox-client-" + "".join(rng.choices(letters, k=12))
+        self.client_secret: str = "sandbox-secret-" + "".join(rng.choices(letters, k=32))
         self.client_scopes: frozenset[str] = frozenset(SCOPES)
-        self.issued = 0
+        self.issued: int = 0
         self._rng = rng
         self._settings = settings
         self._tokens: dict[str, _Token] = {}

@@ -91,7 +91,7 @@ def _single(
     return get
 
 
-HANDLERS: Final = {
+HANDLERS: Final[Mapping[str, Callable[[Call], Reply]]] = {
     "listContents": list_contents,
     "getContent": _single("Content", "id", lambda state: state.contents),
     "listActivities": list_activities,
