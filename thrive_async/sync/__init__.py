@@ -20,6 +20,7 @@ from thrive_async.sync.managers import ManagerPlan, plan_managers
 from thrive_async.sync.members import plan_members, sync_members
 from thrive_async.sync.plan import Desired, MemberPlan, Strategy
 from thrive_async.sync.report import Outcome, Progress, SyncReport
+from thrive_async.sync.users import UserChange, UserLeaver, UserPlan, plan_users
 
 __all__ = [
     "AudiencesPlan",
@@ -33,9 +34,13 @@ __all__ = [
     "Strategy",
     "SyncError",
     "SyncReport",
+    "UserChange",
+    "UserLeaver",
+    "UserPlan",
     "plan_audiences",
     "plan_managers",
     "plan_members",
+    "plan_users",
     "sync_audiences",
     "sync_members",
 ]

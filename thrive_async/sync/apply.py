@@ -8,11 +8,12 @@ from thrive_async.client import ThriveClient
 from thrive_async.errors import APIError, AuthenticationError, PermissionDeniedError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.sync.batches import BATCH, attributed
+from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import Present, read_members
 from thrive_async.sync.report import Change, Outcome, SyncReport, described
 from thrive_async.sync.run import OnProgress, Settled
-from thrive_async.sync.writes import REFUSALS, AudienceRun, DoneNow, carry_out
+from thrive_async.sync.writes import REFUSALS, AudienceRun
 
 if TYPE_CHECKING:
     from thrive_async.sync.plan import MemberPlan
@@ -76,7 +77,7 @@ class _MemberRun(AudienceRun):
     async def erase(self, reference: str) -> None:
         await self.thrive.audiences.members.remove(self.audience_id, reference)
 
-    async def read_back(self) -> DoneNow:
+    async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
         return _done_now(Present(await read_members(self.thrive, self.subject, self.audience_id)))
 
     async def do(self) -> None:

@@ -22,6 +22,7 @@ from thrive_async.models import (
     PeopleManagerGrant,
 )
 from thrive_async.sync.batches import BATCH
+from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
@@ -30,7 +31,7 @@ from thrive_async.sync.reading import audience_or_refusal
 from thrive_async.sync.report import Change, SyncReport
 from thrive_async.sync.run import OnProgress
 from thrive_async.sync.saved import SavedPlan, summed_up
-from thrive_async.sync.writes import AudienceRun, DoneNow, carry_out
+from thrive_async.sync.writes import AudienceRun
 
 __all__ = ["ManagerPlan", "plan_managers", "writable_permissions"]
 
@@ -274,7 +275,7 @@ class _ManagerRun(AudienceRun):
         """Return True for new permissions: see `ManagerPlan.apply`."""
         return self.ledger.changes[place].action == "update"
 
-    async def read_back(self) -> DoneNow:
+    async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
         managers = await self.thrive.audiences.managers.list(self.audience_id).collect()
         by_name: dict[str, AudienceManager] = {}
         for manager in managers:

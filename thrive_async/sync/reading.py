@@ -15,11 +15,14 @@ from thrive_async.sync.matching import is_object_id
 __all__ = ["Present", "audience_or_refusal", "read_members", "read_whole"]
 
 T = TypeVar("T")
+K = TypeVar("K")
 _READINGS: Final = 5
 _PAUSE: Final = 0.25
 
 
-async def read_whole(what: str, paginator: Paginator[T], identity: Callable[[T], str]) -> list[T]:
+async def read_whole(
+    what: str, paginator: Paginator[T], keep: Callable[[T], K], identity: Callable[[K], str]
+) -> list[K]:
     """Read a list that may change meanwhile; read it again if it did.
 
     A list is torn if its total changes between pages, if an id comes twice, or if other than the total came. It is
@@ -28,7 +31,8 @@ async def read_whole(what: str, paginator: Paginator[T], identity: Callable[[T],
     Args:
         what: What is read, for the error: ``"sales-emea: the member list"``.
         paginator: The list.
-        identity: Returns an item's id.
+        keep: Returns what is needed of an item; the rest is forgotten page by page.
+        identity: Returns the id of what is kept.
 
     Raises:
         SyncError: It changed during every reading.
@@ -37,11 +41,11 @@ async def read_whole(what: str, paginator: Paginator[T], identity: Callable[[T],
     for reading in range(_READINGS):
         if reading:
             await asyncio.sleep(_PAUSE * 2**reading)
-        items: list[T] = []
+        items: list[K] = []
         totals: set[int] = set()
         async with aclosing(paginator.pages()) as pages:
             async for page in pages:
-                items += page.items
+                items += map(keep, page.items)
                 if page.total_results is not None:
                     totals.add(page.total_results)
                 if len(totals) > 1:
@@ -68,7 +72,11 @@ async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> 
         ThriveError: A page could not be had.
     """
     members = thrive.audiences.members.list(audience_id)
-    return await read_whole(f"{subject}: the member list", members, lambda member: member.user_id)
+    return await read_whole(f"{subject}: the member list", members, _itself, lambda member: member.user_id)
+
+
+def _itself(member: AudienceMember) -> AudienceMember:
+    return member
 
 
 async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:
@@ -92,7 +100,7 @@ class Present:
     """
 
     def __init__(self, members: list[AudienceMember]) -> None:
-        self.ids = {member.user_id for member in members}
+        self.ids: set[str] = {member.user_id for member in members}
         self._references = {member.reference for member in members if member.reference}
         self._emails = {member.email.lower() for member in members if member.email}
 

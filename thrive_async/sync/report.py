@@ -183,10 +183,10 @@ class Ledger:
     """Holds the outcome of every planned change: each is settled once, and what never is was not attempted."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        self.changes = tuple(changes)
+        self.changes: tuple[Change, ...] = tuple(changes)
         self._outcomes: list[tuple[bool, str | None] | None] = [None] * len(self.changes)
-        self.settled = 0
-        self.failures = 0
+        self.settled: int = 0
+        self.failures: int = 0
 
     @property
     def total(self) -> int:

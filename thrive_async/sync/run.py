@@ -91,9 +91,9 @@ class Run:
         on_progress: OnProgress | None,
     ) -> None:
         self.subject = subject
-        self.id = uuid.uuid4().hex
-        self.ledger = Ledger(changes)
-        self.journal = Journal(journal, self.id, subject)
+        self.id: str = uuid.uuid4().hex
+        self.ledger: Ledger = Ledger(changes)
+        self.journal: Journal = Journal(journal, self.id, subject)
         self.workers = workers
         self.unknown: dict[int, str] = {}
         self.cause: BaseException | None = None

@@ -1,22 +1,21 @@
 """Writing people to an audience: batches that are split when refused, removals one by one, and who is told what."""
 
-import asyncio
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import APIError, AuthenticationError, NotFoundError, PermissionDeniedError, ThriveError
+from thrive_async.errors import APIError, NotFoundError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import Answer, attributed, batches, halving
-from thrive_async.sync.journal import Interrupted, Line
-from thrive_async.sync.report import Change, SyncReport, described, done_as
-from thrive_async.sync.run import Job, OnProgress, Run, Settled, Stopped
+from thrive_async.sync.execution import Execution
+from thrive_async.sync.report import Change, described
+from thrive_async.sync.run import Job, OnProgress, Settled, Stopped
 
-__all__ = ["REFUSALS", "AudienceRun", "DoneNow", "carry_out"]
+__all__ = ["REFUSALS", "AudienceRun"]
 
 REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
 """The statuses that refuse a batch for what is in it."""
@@ -25,18 +24,8 @@ _GONE_PER_CHECK: Final = 10
 # After so many refusals in a row, too.
 _REFUSALS_PER_CHECK: Final = frozenset({2, 20, 200, 2_000, 20_000})
 
-DoneNow = Callable[[str, str], bool]
-"""Tells, of an action and a reference, whether what was read shows the change to have been made."""
 
-
-class _Applied(Protocol):
-    report: SyncReport | None
-
-    @property
-    def fingerprint(self) -> str: ...
-
-
-class AudienceRun(Run, ABC):
+class AudienceRun(Execution):
     """One apply to an audience: additions, removals, and reading where an answer leaves a doubt.
 
     Args:
@@ -72,14 +61,10 @@ class AudienceRun(Run, ABC):
         )
         self.thrive = thrive
         self.audience_id = audience_id
-        self.additions = range(len(changes) - removals)
-        self.removals = range(len(changes) - removals, len(changes))
+        self.additions: range = range(len(changes) - removals)
+        self.removals: range = range(len(changes) - removals, len(changes))
         self._refused_in_a_row = 0
         self._gone = 0
-
-    @abstractmethod
-    async def do(self) -> None:
-        """Do everything that is planned."""
 
     @abstractmethod
     async def write(self, places: Sequence[int]) -> MemberOperationResult:
@@ -89,10 +74,6 @@ class AudienceRun(Run, ABC):
     async def erase(self, reference: str) -> None:
         """Send a removal."""
 
-    @abstractmethod
-    async def read_back(self) -> DoneNow:
-        """Read who is there now."""
-
     def must_be_read(self, place: int) -> bool:  # noqa: ARG002 - for who overrides it
         """Return whether an addition counts as done only once it has been read back."""
         return False
@@ -100,46 +81,6 @@ class AudienceRun(Run, ABC):
     def names(self, places: Sequence[int]) -> list[str]:
         """Return the references of some changes."""
         return [self.ledger.changes[place].reference for place in places]
-
-    async def execute(self) -> None:
-        """Do everything; whatever stops it is on `cause`, except a cancel and what is no ThriveError."""
-        if self.stopped:
-            return
-        try:
-            await self.do()
-        except Stopped:
-            pass
-        except ThriveError as error:
-            self.stop(error)
-        await self.find_out()
-
-    async def find_out(self) -> None:
-        """Read back if somebody's outcome is unknown."""
-        if not self.unknown or isinstance(self.cause, AuthenticationError | PermissionDeniedError):
-            return  # After such a refusal, reading would be refused as well.
-        try:
-            done = await self.read_back()
-        except ThriveError as error:
-            self.stop(error)
-        else:
-            self.resolve(lambda change: done(change.action, change.reference))
-
-    async def account_for(self, interrupted: Sequence[Interrupted]) -> None:
-        """Find out what became of those whom earlier runs of this journal left without an outcome."""
-        try:
-            done = await self.read_back()
-        except ThriveError as error:
-            self.stop(error)
-            return
-        for earlier in interrupted:
-            lines: list[Line] = []
-            for action, reference in earlier.pending:
-                if done(action, reference):
-                    reason = f"found done by run {self.id}: the run was interrupted"
-                    lines.append((action, reference, done_as(action), reason))
-                else:
-                    lines.append((action, reference, "not_attempted", "the run was interrupted"))
-            self.journal.record(lines, run=earlier.run)
 
     async def add_all(self, places: Sequence[int]) -> None:
         """Send additions in as few batches as possible."""
@@ -261,28 +202,3 @@ def _told_by_refusal(names: Sequence[str], error: APIError) -> dict[int, str] | 
         return None
     told = attributed(names, *results.values())
     return dict(told.failed) if len(told.failed) == len(names) else None
-
-
-async def carry_out(
-    run: AudienceRun, plan: _Applied, *, strategy: str, interrupted: Sequence[Interrupted]
-) -> SyncReport:
-    """Execute a run and put its report on the plan, however the run ends.
-
-    Args:
-        run: The run, not begun yet.
-        plan: Gets the report.
-        strategy: For the journal.
-        interrupted: Earlier runs to be accounted for first.
-    """
-    try:
-        if interrupted:
-            await run.account_for(interrupted)
-        run.open_journal(plan.fingerprint, strategy)
-        await run.execute()
-    except BaseException as error:
-        run.stop(None if isinstance(error, asyncio.CancelledError) else error)
-        raise
-    finally:
-        plan.report = report = run.finish()
-        run.close(report)
-    return report

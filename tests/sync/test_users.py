@@ -1,0 +1,320 @@
+"""Users made equal to an HR export."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sync.conftest import World
+from tests.sync.test_stopping import lines
+from thrive_async import ConfigurationError, GuardRefused, Retry, SyncError, sync
+from thrive_async.models import UserCreate
+from thrive_async.sandbox import Sandbox, VirtualClock
+from thrive_async.sync import UserPlan
+from thrive_async.sync.journal import Journal
+from thrive_async.sync.rows import Reader
+from thrive_async.sync.users_apply import _managers_first
+
+COLUMNS = {
+    "ref": "EmployeeID",
+    "firstName": "Given name",
+    "last_name": "Surname",
+    "email": "E-mail",
+    "job_title": "Job",
+    "manager_ref": "Boss",
+    "additionalFields.Site": "Site",
+}
+
+
+def row(at: int, **changes: str | None) -> dict[str, Any]:
+    cells: dict[str, Any] = {
+        "EmployeeID": f"S-{at:03}",
+        "Given name": f"Given{at}",
+        "Surname": f"Family{at}",
+        "E-mail": f"s{at}@example.org",
+        "Job": "Clerk",
+        "Boss": "",
+        "Site": "Leeds",
+        "Shoe size": "42",
+    }
+    return {**cells, **changes}
+
+
+@pytest.fixture
+async def staff() -> AsyncIterator[World]:
+    """Forty people in Thrive, as rows 0 to 39 of the export say."""
+    async with Sandbox(users=0, clock=VirtualClock(), check_replies=True) as sandbox:
+        async with sandbox.client(retry=Retry(max_attempts=3)) as thrive:
+            plan = await sync.plan_users(thrive, [row(at) for at in range(40)], columns=COLUMNS)
+            assert str(plan) == "users: +40 ~0 -0 =0"
+            (await plan.apply()).raise_for_failures()
+            ids = [sandbox.state.user(f"S-{at:03}")["id"] for at in range(40)]
+            sandbox.requests.clear()
+            yield World(sandbox, thrive, ids)
+        assert not sandbox.violations
+
+
+async def test_the_same_export_again_has_nothing_to_do(staff: World) -> None:
+    """Only changed fields are updates: what reads as it was written is none."""
+    rows = [row(at, **{"E-mail": f"S{at}@EXAMPLE.org"}) for at in range(40)]
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert plan.is_empty
+    assert plan.unchanged == 40
+
+
+async def test_changed_fields_only_are_updated(staff: World) -> None:
+    """Each under its own name; an empty cell is no change."""
+    rows = [row(at) for at in range(40)]
+    rows[3]["Job"] = "Manager"
+    rows[4]["Boss"] = "S-003"
+    rows[5]["Surname"] = "Married"
+    rows[5]["Job"] = ""
+    rows[6]["Site"] = "York"
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
+    assert {change.ref: change.fields for change in plan.to_update} == {
+        "S-003": ("job_title",),
+        "S-004": ("manager_ref",),
+        "S-005": ("last_name",),
+        "S-006": ("additional_fields",),
+    }
+    report = await plan.apply()
+    assert {one.reference for one in report.changed} == {"S-003", "S-004", "S-005", "S-006"}
+    assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).is_empty
+    bodies = [entry.body for entry in staff.sandbox.requests if entry.operation == "updateUser"]
+    assert {"lastName": "Married"} in bodies
+
+
+async def test_blank_cells_clear_when_asked_to(staff: World) -> None:
+    """Names are never cleared: Thrive needs them."""
+    rows = [row(at) for at in range(40)]
+    rows[1].update({"Job": " ", "Surname": ""})
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, blank="clear")
+    assert [(change.ref, change.fields, change.update.job_title) for change in plan.to_update] == [
+        ("S-001", ("job_title",), None)
+    ]
+
+
+async def test_leavers_are_suspended_only_when_asked_to(staff: World) -> None:
+    """And only who is active, has a ref, and is in no row."""
+    staff.sandbox.state.add_user(ref=None, email="service@example.org")
+    rows = [row(at) for at in range(3, 40)]
+    assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).is_empty
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert str(plan) == "users: +0 ~0 -3 =37"
+    report = await plan.apply()
+    assert {one.reference for one in report.removed} == {"S-000", "S-001", "S-002"}
+    assert [staff.sandbox.state.user(f"S-{at:03}")["status"] for at in (0, 1, 2)] == ["inactive"] * 3
+    again = await sync.plan_users(staff.thrive, [*rows, row(1)], columns=COLUMNS, leavers="suspend")
+    assert again.is_empty
+    assert again.returning == ("S-001",)
+    assert str(again) == "users: +0 ~0 -0 =38 (1 suspended, but in the export)"
+
+
+async def test_guards_hold_for_users(staff: World) -> None:
+    """Half an export suspends nobody; neither does an empty one."""
+    plan = await sync.plan_users(staff.thrive, [row(at) for at in range(20)], columns=COLUMNS, leavers="suspend")
+    with pytest.raises(GuardRefused, match="removes 20 of 40 active users"):
+        await plan.apply()
+    with pytest.raises(GuardRefused, match="empty"):
+        await sync.plan_users(staff.thrive, [], columns=COLUMNS, leavers="suspend")
+    with pytest.raises(GuardRefused, match="2 entries, none of them usable"):
+        await sync.plan_users(staff.thrive, [row(1, EmployeeID=""), row(2, EmployeeID=" ")], columns=COLUMNS)
+    assert staff.writes() == []
+
+
+async def test_rejected_rows_harm_nobody(staff: World) -> None:
+    """Who is in a row that cannot be used is not taken for a leaver, and not updated either."""
+    rows = [row(at) for at in range(3, 40)]
+    rows += [row(0, EmployeeID=""), row(1, EmployeeID="S-999"), row(2, Job="A"), row(2, Job="B"), row(5)]
+    rows += [row(60, **{"E-mail": ""}), row(61, **{"Given name": ""})]
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert plan.is_empty
+    assert plan.duplicates == ("S-005",)
+    assert plan.rejected == (
+        ("row 38", "ref: blank"),
+        ("S-002", "another row of this ref says something else"),
+        ("S-002", "another row of this ref says something else"),
+        ("S-999", "its e-mail address belongs to a user with another ref"),
+        ("S-060", "email is missing, and a new user needs it unless login_method is ref"),
+        ("S-061", "first_name is missing, and a new user needs it"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"ref": "EmployeeID", "shoe_size": "Shoe size"}, "no user field 'shoe_size'"),
+        ({"email": "E-mail"}, "must name the column of ref"),
+        ({"ref": "Employee"}, "row 1 has no column 'Employee'"),
+        (None, "no user field 'EmployeeID'"),
+    ],
+)
+async def test_columns_that_cannot_be_meant(staff: World, columns: dict[str, str] | None, words: str) -> None:
+    """Said before anything is read from Thrive."""
+    with pytest.raises(ConfigurationError, match=words):
+        await sync.plan_users(staff.thrive, [row(1)], columns=columns)
+    assert list(staff.sandbox.requests) == []
+
+
+@pytest.mark.parametrize("choice", [{"leavers": "delete"}, {"blank": "erase"}])
+async def test_words_that_cannot_be_meant(staff: World, choice: dict[str, Any]) -> None:
+    """A misspelt choice is not the default."""
+    with pytest.raises(ConfigurationError):
+        await sync.plan_users(staff.thrive, [row(1)], columns=COLUMNS, **choice)
+
+
+async def test_rows_may_be_an_async_iterable_with_the_fields_own_names(staff: World) -> None:
+    """From a database, without a mapping; in snake case or as on the wire."""
+
+    async def cursor() -> AsyncIterator[dict[str, Any]]:
+        yield {"ref": "S-001", "firstName": "Given1", "last_name": "Changed"}
+
+    plan = await sync.plan_users(staff.thrive, cursor())
+    assert [change.fields for change in plan.to_update] == [("last_name",)]
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "value"),
+    [
+        ("start_date", "2026-01-05", date(2026, 1, 5)),
+        ("end_date", "2026-01-05T10:00:00Z", datetime(2026, 1, 5, 10, tzinfo=UTC)),
+        ("sso", "Yes", True),
+        ("sso", "0", False),
+        ("role", "Learner", "learner"),
+    ],
+)
+def test_cells_become_values(field: str, cell: str, value: object) -> None:
+    """Dates, truth values and words in any case."""
+    reader = Reader(None, "keep")
+    reader.feed([{"ref": "1", field: f" {cell} "}])
+    assert reader.rows.by_ref["1"].values == {field: value}
+
+
+@pytest.mark.parametrize(
+    ("field", "cell"), [("start_date", "05/01/2026"), ("sso", "perhaps"), ("role", "king"), ("first_name", 7)]
+)
+def test_cells_that_cannot_be_values_reject_their_row(field: str, cell: object) -> None:
+    """With the field's name in the reason."""
+    reader = Reader(None, "keep")
+    reader.feed([{"ref": "1", field: cell}])
+    ((ref, reason),) = reader.rows.rejected
+    assert ref == "1"
+    assert field in reason
+    assert "1" in reader.rows.mentioned_refs
+
+
+def test_managers_are_created_before_those_who_report_to_them() -> None:
+    """In waves; a circle goes together."""
+
+    def new(ref: str, manager: str) -> UserCreate:
+        return UserCreate(ref=ref, first_name="A", last_name="B", email=f"{ref}@x.org", manager_ref=manager)
+
+    users = [new("c", "b"), new("b", "a"), new("a", "boss"), new("self", "self")]
+    assert _managers_first(users) == [[2, 3], [1], [0]]
+    assert _managers_first([new("x", "y"), new("y", "x")]) == [[0, 1]]
+
+
+async def test_a_lost_creation_is_looked_up_and_not_made_twice(staff: World) -> None:
+    """Creating is not repeatable: the ref tells whether it was done."""
+    staff.sandbox.faults.add("close_after", operation="createUser", times=3)
+    rows = [row(at) for at in range(45)]
+    report = await (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).apply()
+    assert report.ok
+    assert len(report.added) == 5
+    assert staff.arrived("createUser") == 5
+
+
+@pytest.mark.parametrize("times", [1, None])
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("status", {"status": 500}),
+        ("status", {"status": 503, "after": True}),
+        ("status", {"status": 422}),
+        ("status", {"status": 409}),
+        ("status", {"status": 403}),
+        ("close_before", {}),
+        ("close_after", {}),
+        ("cut_body", {}),
+        ("wrong_shape", {}),
+        ("rate_limited", {"retry_after": 1}),
+        ("latency", {"seconds": 40.0}),
+    ],
+)
+async def test_accounting_holds_for_users(staff: World, kind: Any, details: dict[str, Any], times: int | None) -> None:
+    """Creations, updates and suspensions: each has one outcome, and it is true."""
+    rows = [row(at) for at in range(4, 50)]
+    for one in rows[:8]:
+        one["Surname"] = "Changed"
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert str(plan) == "users: +10 ~8 -4 =28"
+    staff.sandbox.faults.add(kind, operation="*User", times=times, **details)
+    report = await plan.apply()
+    told = [*report.added, *report.changed, *report.removed, *report.failed, *report.not_attempted]
+    assert len(told) == 22
+    assert len({(one.action, one.reference) for one in told}) == 22
+    state = staff.sandbox.state
+
+    def done(action: str, ref: str) -> bool:
+        user = state.find_user(ref)
+        if user is None or action == "create":
+            return user is not None
+        return bool(user["lastName"] == "Changed") if action == "update" else bool(user["status"] == "inactive")
+
+    assert all(done(one.action, one.reference) for one in (*report.added, *report.changed, *report.removed))
+    assert not any(done(one.action, one.reference) for one in report.not_attempted)
+    for one in report.failed:
+        if "could not be checked" not in (one.reason or ""):
+            assert not done(one.action, one.reference), one.reason
+    staff.sandbox.faults.clear()
+    again = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert (await again.apply()).ok
+
+
+async def test_a_user_plan_survives_a_file(staff: World, tmp_path: Path) -> None:
+    """Dates, cleared fields and all."""
+    path = tmp_path / "plan.json"
+    columns = {**COLUMNS, "start_date": "Start", "end_date": "End"}
+    rows = [row(at, Start="2026-01-05", End="2026-12-31T10:00:00+00:00") for at in range(2, 42)]
+    rows[0]["Job"] = ""
+    plan = await sync.plan_users(staff.thrive, rows, columns=columns, leavers="suspend", blank="clear")
+    plan.save(path)
+    with pytest.raises(SyncError, match="without a client"):
+        await UserPlan.load(path).apply()
+    loaded = UserPlan.load(path, staff.thrive)
+    assert (repr(loaded), loaded.fingerprint) == (repr(plan), plan.fingerprint)
+    assert loaded.to_create == plan.to_create
+    assert [one.update for one in loaded.to_update] == [one.update for one in plan.to_update]
+    journal = tmp_path / "run.jsonl"
+    assert (await loaded.apply(journal=journal)).ok
+    assert len(lines(journal)) == 1 + plan.calls
+    with pytest.raises(SyncError, match="applied before"):
+        await loaded.apply()
+    with pytest.raises(ConfigurationError, match="for users, not for members"):
+        sync.MemberPlan.load(path)
+
+
+@pytest.mark.parametrize("many", [2, 60])
+async def test_a_killed_user_run_is_accounted_for(staff: World, tmp_path: Path, many: int) -> None:
+    """What was done without a line is found by reading, singly or in one walk."""
+    path = tmp_path / "run.jsonl"
+    staff.sandbox.state.user("S-002")["status"] = "inactive"
+    planned = {
+        "create": ["S-000", *(f"N-{at}" for at in range(many))],
+        "update": ["S-001"],
+        "suspend": ["S-002", "S-003"],
+    }
+    with Journal(path, "crashed", "users") as journal:
+        journal.open_run(fingerprint="f", strategy="diff", planned=planned)
+    await (await sync.plan_users(staff.thrive, [row(at) for at in range(40)], columns=COLUMNS)).apply(journal=path)
+    old = {line["reference"]: line["outcome"] for line in lines(path)[1:] if line["run"] == "crashed"}
+    assert {ref: outcome for ref, outcome in old.items() if ref.startswith("S")} == {
+        "S-000": "added",
+        "S-001": "changed",
+        "S-002": "removed",
+        "S-003": "not_attempted",
+    }
+    assert old["N-0"] == "not_attempted"
+    assert staff.arrived("searchUsers") == (2 if many > 50 else 1)
