@@ -1,22 +1,17 @@
 """One gate for all requests of a client: concurrency, rate, and the shared cool-down after a 429.
 
 A request takes one of `concurrency` slots, then a place in the row that rate and cool-down set. After a 429 nobody
-passes until its time, and then one after the other, at the pace the gate has learned: additive increase,
-multiplicative decrease, as TCP does it.
+passes until its time, and then one after the other, at the pace that was learned (`_pace`).
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from thrive_async._pace import Pace
 from thrive_async.config import Limits
 
-_OBSERVED_SECONDS: Final = 1.0
-_DECREASE: Final = 0.9
-_INCREASE_PER_SECOND: Final = 0.02
-_FORGET_AFTER: Final = 60.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 
@@ -41,12 +36,10 @@ class Gate:
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._rate = limits.rate
         self._burst = limits.burst or 1
-        self._pace: float | None = None
-        self._pace_changed_at = 0.0
+        self._pace = Pace()
         self._closed_until = 0.0
         self._closings = 0
         self._row_end = 0.0
-        self._starts: deque[float] = deque(maxlen=4096)
         self._unannounced_pause = _FIRST_PAUSE
 
     @asynccontextmanager
@@ -59,8 +52,9 @@ class Gate:
         Raises:
             TurnTooLate: The cool-down lasts longer than that.
         """
+        loop = asyncio.get_running_loop()
+        self._refuse_too_late(loop.time(), deadline)
         async with self._slots:
-            loop = asyncio.get_running_loop()
             if self._turn.locked() or self._next_start(loop.time()) > loop.time() + _HAIR:
                 await self._wait_for_turn(loop, deadline)
             self._take_turn(loop.time())
@@ -69,11 +63,15 @@ class Gate:
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> None:
         # Only the first in the row watches the clock; a place is taken when its time has come and not before, so that
         # whoever is cancelled leaves no gap, and whoever waits while the gate closes simply waits on.
+        self._refuse_too_late(loop.time(), deadline)
         async with self._turn:
             while (pause := self._next_start(loop.time()) - loop.time()) > _HAIR:
-                if deadline is not None and self._closed_until > deadline:
-                    raise TurnTooLate(self._closed_until - loop.time())
+                self._refuse_too_late(loop.time(), deadline)
                 await asyncio.sleep(pause)
+
+    def _refuse_too_late(self, now: float, deadline: float | None) -> None:
+        if deadline is not None and self._closed_until > max(now, deadline):
+            raise TurnTooLate(self._closed_until - now)
 
     def _next_start(self, now: float) -> float:
         """Return when the next request may start: now, or later."""
@@ -86,18 +84,11 @@ class Gate:
         pace, _burst = self._current_pace(now)
         if pace is not None:
             self._row_end = max(self._row_end, now) + 1.0 / pace
-        self._starts.append(now)
+        self._pace.started(now)
 
     def _current_pace(self, now: float) -> tuple[float | None, int]:
-        pace = self._pace
-        if pace is None:
-            return self._rate, self._burst
-        quiet = now - self._pace_changed_at
-        if quiet > _FORGET_AFTER:
-            self._pace = None
-            return self._rate, self._burst
-        pace *= 1.0 + _INCREASE_PER_SECOND * max(0.0, quiet)
-        if self._rate is not None and pace >= self._rate:
+        pace = self._pace.at(now)
+        if pace is None or (self._rate is not None and pace >= self._rate):
             return self._rate, self._burst
         return pace, 1
 
@@ -116,7 +107,7 @@ class Gate:
         if pause is None:
             pause = self._unannounced_pause
         if ticket == self._closings:
-            self._slow_down(now)
+            self._pace.refused(now, pause)
             self._unannounced_pause = min(self._unannounced_pause * 2, _LONGEST_PAUSE)
             self._closings += 1
         if now + pause > self._closed_until:
@@ -127,10 +118,4 @@ class Gate:
     def passed(self) -> None:
         """Note that Thrive took a request: the next unannounced pause starts small again."""
         self._unannounced_pause = _FIRST_PAUSE
-
-    def _slow_down(self, now: float) -> None:
-        recent = sum(1 for start in self._starts if start > now - _OBSERVED_SECONDS)
-        pace, _burst = self._current_pace(now)
-        observed = max(1.0, float(recent - 1))
-        self._pace = max(1.0, _DECREASE * (observed if pace is None else min(pace, observed)))
-        self._pace_changed_at = now
+        self._pace.taken(asyncio.get_running_loop().time())

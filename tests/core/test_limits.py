@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from thrive_async import Limits
-from thrive_async._limits import Gate
+from thrive_async._limits import Gate, TurnTooLate
 from thrive_async.sandbox import VirtualClock
 
 
@@ -70,12 +70,14 @@ async def test_a_place_in_the_row_is_void_once_the_gate_closes(clock: VirtualClo
 async def test_refusals_of_requests_that_were_under_way_together_slow_the_pace_once(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=50))
     await starts(gate, clock, 40)
+    for _ in range(40):
+        gate.passed()
     tickets = [0] * 10
     gate.refused(tickets[0], 1.0)
-    once = gate._pace
+    once = gate._pace.at(clock.time())
     for ticket in tickets[1:]:
         gate.refused(ticket, 1.0)
-    assert gate._pace == once
+    assert once == gate._pace.at(clock.time()) == 40.0
 
 
 async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualClock) -> None:
@@ -98,3 +100,48 @@ async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert len(await starts(gate, clock, 2)) == 2
+
+
+async def test_those_who_are_cancelled_in_the_row_leave_no_gap(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=5, rate=1))
+    await starts(gate, clock, 1)
+    for _ in range(200):
+        waiting = asyncio.ensure_future(starts(gate, clock, 5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await starts(gate, clock, 2) == pytest.approx([1, 2])
+
+
+async def test_who_cannot_wait_for_the_end_of_a_pause_is_told_at_once(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2))
+    gate.refused(0, 60.0)
+
+    async def one(patience: float) -> tuple[float | None, float]:
+        told = None
+        try:
+            async with gate.slot(clock.time() + patience):
+                pass
+        except TurnTooLate as error:
+            told = error.seconds
+        return told, clock.elapsed
+
+    results = await asyncio.gather(one(59), one(61), *(one(59) for _ in range(20)))
+    assert results == [(60, 0), (None, 60), *[(60, 0)] * 20]
+
+
+async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2, rate=1))
+    await starts(gate, clock, 1)
+
+    async def one() -> float:
+        with pytest.raises(TurnTooLate):
+            async with gate.slot(clock.time() + 30):
+                pass
+        return clock.elapsed
+
+    waiting = [asyncio.ensure_future(one()) for _ in range(6)]
+    await asyncio.sleep(0.5)
+    gate.refused(0, 60.0)
+    assert max(await asyncio.gather(*waiting)) <= 1.0
