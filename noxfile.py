@@ -1,5 +1,6 @@
 """The checks of the project, one session each: `nox -s tests`, `nox -s lint types codegen build demo`."""
 
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -32,9 +33,22 @@ def built_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session) -> None:
     """The test suite, against the built wheel and not the checkout."""
     wheel = built_wheel(session)
-    session.install(f"{wheel}[cli]", *group("test"), *group("codegen"))
+    session.install(f"{wheel}[cli]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout's own thrive_async off the path: what is tested is what users install.
     session.run("python", "-P", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The long run of schemathesis, with requests made anew: `nox -s conformance -- EXAMPLES SEED`."""
+    session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("conformance"))
+    examples, seed = "200", str(random.randrange(2**32))  # noqa: S311 - a seed is no secret
+    if session.posargs:
+        examples, seed = [*session.posargs, seed][:2]
+    session.run(
+        *("python", "-P", "-m", "pytest", "-s", "tests/conformance/test_schemathesis.py"),
+        env={"THRIVE_CONFORMANCE_EXAMPLES": examples, "THRIVE_CONFORMANCE_SEED": seed},
+    )
 
 
 @nox.session
