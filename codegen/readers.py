@@ -20,15 +20,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from thrive_async._generated import models as m
 from thrive_async._generated import values as v
+'''
 
+_ALIASES = """
 _new = object.__new__
 _moment = datetime.fromisoformat
 # Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
 _list: Any = list
 _dict: Any = dict
-'''
+"""
 
 _JSON_TYPES = {"str": ("str",), "bool": ("bool",), "int": ("int",), "float": ("float", "int")}
 _CONTAINERS = {"dict": ("dict",), "list": ("list",)}
@@ -52,15 +53,21 @@ def print_readers(shapes: Shapes, module: Module) -> str:
     bare = {name: shape.bare for name, shape in shapes.classes.items() if shape.bare is not None}
     functions = [_function(name, fields, bare.get(name)) for name, fields in read.items()]
     body = "\n\n".join(functions)
-    parts = [_HEADER, _enums(module, body), body]
-    readers = "\n".join(f"    m.{name}: {_reader(name)}," for name in read)
-    parts.append(f"READERS: dict[type, Callable[[Any], Any]] = {{\n{readers}\n}}")
-    parts.append('"""Model -> its reader."""\n')
-    bares = "\n".join(f"    m.{name}: {wire!r}," for name, wire in bare.items())
-    parts.append(f"BARE: dict[type, str] = {{\n{bares}\n}}")
-    parts.append(
-        '"""Model -> the field that a plain string stands for, where Thrive sends that instead of an object."""'
-    )
+    enums = [name for name in module.enums if f"{_members(name)}[" in body]
+    models = ", ".join([*enums, *read])
+    readers = "\n".join(f"    {name}: {_reader(name)}," for name in read)
+    bares = "\n".join(f"    {name}: {wire!r}," for name, wire in bare.items())
+    parts = [
+        _HEADER,
+        f"from thrive_async._generated.models import {models}\n" if models else "",
+        _ALIASES,
+        *(f"{_members(name)} = v.Members({name})" for name in enums),
+        f"\n{body}",
+        f"READERS: dict[type, Callable[[Any], Any]] = {{\n{readers}\n}}",
+        '"""Model -> its reader."""\n',
+        f"BARE: dict[type, str] = {{\n{bares}\n}}",
+        '"""Model -> the field that a plain string stands for, where Thrive sends that instead of an object."""',
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -77,13 +84,8 @@ def _members(name: str) -> str:
     return f"_{snake(name).upper()}"
 
 
-def _enums(module: Module, body: str) -> str:
-    used = [name for name in module.enums if f"{_members(name)}[" in body]
-    return "\n".join(f"{_members(name)} = v.Members(m.{name})" for name in used) + "\n"
-
-
 def _function(name: str, fields: tuple[Field, ...], bare: str | None) -> str:
-    lines = [f"def {_reader(name)}(data: Any) -> m.{name}:", f'    """Read a {name}."""']
+    lines = [f"def {_reader(name)}(data: Any) -> {name}:", f'    """Read a {name}."""']
     if bare is not None:
         lines += ["    if type(data) is str:", f"        data = {{{bare!r}: data}}"]
     named = [field for field in fields if field.wire != "*"]
@@ -91,7 +93,7 @@ def _function(name: str, fields: tuple[Field, ...], bare: str | None) -> str:
         lines.append("    get = data.get")
     elif not fields:
         lines.append("    v.mapping(data)")
-    lines.append(f"    self = _new(m.{name})")
+    lines.append(f"    self = _new({name})")
     for field in named:
         lines += ["    " + line for line in _field(field)]
     for field in fields:

@@ -284,7 +284,8 @@ def test_a_reader_that_is_too_strict_would_change_nothing(monkeypatch: pytest.Mo
     def refuse(_: object) -> Any:
         raise TypeError
 
-    monkeypatch.setitem(READERS, models.Tag, refuse)
+    _convert.prepare()
+    monkeypatch.setitem(_convert._readers, models.Tag, refuse)
     assert read(models.Tag, {"id": "a"}) == models.Tag(id="a")
     assert read_list(models.Tag, [{"id": "a"}, {"id": "b"}]) == [models.Tag(id="a"), models.Tag(id="b")]
 

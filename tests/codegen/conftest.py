@@ -65,13 +65,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, text in files.items():
             # The base classes are those of the SDK: `_convert` knows them.
             if name in ("__init__.py", "models.py", "readers.py", "operations.py"):
-                own = text.replace("thrive_async._generated import models", f"{package} import models")
+                own = text.replace("thrive_async._generated.models import", f"{package}.models import")
                 (folder / package / name).write_text(own, encoding="utf-8")
         patch.syspath_prepend(str(folder))
         modules = [importlib.import_module(f"{package}.{name}") for name in ("models", "readers", "operations")]
         built = Built(files, *modules)
+        _convert.prepare()
         for cls, reader in built.readers.READERS.items():
-            patch.setitem(real_readers.READERS, cls, reader)
+            patch.setitem(_convert._readers, cls, reader)
         for cls, wire in built.readers.BARE.items():
             patch.setitem(real_readers.BARE, cls, wire)
         return built

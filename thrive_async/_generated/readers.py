@@ -8,8 +8,57 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from thrive_async._generated import models as m
 from thrive_async._generated import values as v
+from thrive_async._generated.models import (
+    Acknowledgement,
+    Activity,
+    ActivityType,
+    AdministratorPermissions,
+    Assignment,
+    Audience,
+    AudienceCategory,
+    AudienceManager,
+    AudienceManagerPermissions,
+    AudienceMember,
+    AudienceParent,
+    AudienceType,
+    BasicUser,
+    Completion,
+    CompletionReceipt,
+    Content,
+    ContentActor,
+    ContentDuration,
+    ContentEvent,
+    ContentType,
+    CpdActivity,
+    CpdCategory,
+    CpdEntry,
+    CpdRequirement,
+    CpdUserSummary,
+    Enrolment,
+    EnrolmentEvent,
+    EnrolmentStatus,
+    FailedEntities,
+    FailedEntity,
+    LoginMethod,
+    ManagerPermissions,
+    ManagerRef,
+    MemberOperationResult,
+    MovedAudience,
+    PeopleManagerPermissions,
+    Position,
+    ProcessedEntities,
+    ProcessedEntity,
+    SkillLevel,
+    Tag,
+    User,
+    UserAccount,
+    UserAudience,
+    UserRank,
+    UserRole,
+    UserStatus,
+    UserTags,
+)
 
 _new = object.__new__
 _moment = datetime.fromisoformat
@@ -17,20 +66,20 @@ _moment = datetime.fromisoformat
 _list: Any = list
 _dict: Any = dict
 
-_USER_ROLE = v.Members(m.UserRole)
-_LOGIN_METHOD = v.Members(m.LoginMethod)
-_USER_STATUS = v.Members(m.UserStatus)
-_AUDIENCE_CATEGORY = v.Members(m.AudienceCategory)
-_AUDIENCE_TYPE = v.Members(m.AudienceType)
-_ENROLMENT_STATUS = v.Members(m.EnrolmentStatus)
-_CONTENT_TYPE = v.Members(m.ContentType)
-_ACTIVITY_TYPE = v.Members(m.ActivityType)
+_USER_ROLE = v.Members(UserRole)
+_LOGIN_METHOD = v.Members(LoginMethod)
+_USER_STATUS = v.Members(UserStatus)
+_AUDIENCE_CATEGORY = v.Members(AudienceCategory)
+_AUDIENCE_TYPE = v.Members(AudienceType)
+_ENROLMENT_STATUS = v.Members(EnrolmentStatus)
+_CONTENT_TYPE = v.Members(ContentType)
+_ACTIVITY_TYPE = v.Members(ActivityType)
 
 
-def read_acknowledgement(data: Any) -> m.Acknowledgement:
+def read_acknowledgement(data: Any) -> Acknowledgement:
     """Read a Acknowledgement."""
     get = data.get
-    self = _new(m.Acknowledgement)
+    self = _new(Acknowledgement)
     value = get("status")
     if type(value) is not int and value is not None:
         value = v.integer(value)
@@ -42,10 +91,10 @@ def read_acknowledgement(data: Any) -> m.Acknowledgement:
     return self
 
 
-def read_manager_ref(data: Any) -> m.ManagerRef:
+def read_manager_ref(data: Any) -> ManagerRef:
     """Read a ManagerRef."""
     get = data.get
-    self = _new(m.ManagerRef)
+    self = _new(ManagerRef)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -61,10 +110,10 @@ def read_manager_ref(data: Any) -> m.ManagerRef:
     return self
 
 
-def read_user_tags(data: Any) -> m.UserTags:
+def read_user_tags(data: Any) -> UserTags:
     """Read a UserTags."""
     get = data.get
-    self = _new(m.UserTags)
+    self = _new(UserTags)
     value = get("skills")
     if value is not None:
         if type(value) is not _list:
@@ -74,10 +123,10 @@ def read_user_tags(data: Any) -> m.UserTags:
     return self
 
 
-def read_user_rank(data: Any) -> m.UserRank:
+def read_user_rank(data: Any) -> UserRank:
     """Read a UserRank."""
     get = data.get
-    self = _new(m.UserRank)
+    self = _new(UserRank)
     value = get("currentCategory")
     if type(value) is not int and value is not None:
         v.number(value)
@@ -89,11 +138,11 @@ def read_user_rank(data: Any) -> m.UserRank:
     return self
 
 
-def read_user_audience(data: Any) -> m.UserAudience:
+def read_user_audience(data: Any) -> UserAudience:
     """Read a UserAudience."""
     if type(data) is str:
         data = {"id": data}
-    self = _new(m.UserAudience)
+    self = _new(UserAudience)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -101,10 +150,10 @@ def read_user_audience(data: Any) -> m.UserAudience:
     return self
 
 
-def read_user_account(data: Any) -> m.UserAccount:
+def read_user_account(data: Any) -> UserAccount:
     """Read a UserAccount."""
     get = data.get
-    self = _new(m.UserAccount)
+    self = _new(UserAccount)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -192,10 +241,10 @@ def read_user_account(data: Any) -> m.UserAccount:
     return self
 
 
-def read_audience_parent(data: Any) -> m.AudienceParent:
+def read_audience_parent(data: Any) -> AudienceParent:
     """Read a AudienceParent."""
     get = data.get
-    self = _new(m.AudienceParent)
+    self = _new(AudienceParent)
     value = get("name")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -211,10 +260,10 @@ def read_audience_parent(data: Any) -> m.AudienceParent:
     return self
 
 
-def read_processed_entity(data: Any) -> m.ProcessedEntity:
+def read_processed_entity(data: Any) -> ProcessedEntity:
     """Read a ProcessedEntity."""
     get = data.get
-    self = _new(m.ProcessedEntity)
+    self = _new(ProcessedEntity)
     value = get("reference")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -222,10 +271,10 @@ def read_processed_entity(data: Any) -> m.ProcessedEntity:
     return self
 
 
-def read_failed_entity(data: Any) -> m.FailedEntity:
+def read_failed_entity(data: Any) -> FailedEntity:
     """Read a FailedEntity."""
     get = data.get
-    self = _new(m.FailedEntity)
+    self = _new(FailedEntity)
     value = get("reason")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -237,10 +286,10 @@ def read_failed_entity(data: Any) -> m.FailedEntity:
     return self
 
 
-def read_audience_member(data: Any) -> m.AudienceMember:
+def read_audience_member(data: Any) -> AudienceMember:
     """Read a AudienceMember."""
     get = data.get
-    self = _new(m.AudienceMember)
+    self = _new(AudienceMember)
     value = data["userId"]
     if type(value) is not str:
         v.text(value)
@@ -256,10 +305,10 @@ def read_audience_member(data: Any) -> m.AudienceMember:
     return self
 
 
-def read_audience_manager_permissions(data: Any) -> m.AudienceManagerPermissions:
+def read_audience_manager_permissions(data: Any) -> AudienceManagerPermissions:
     """Read a AudienceManagerPermissions."""
     get = data.get
-    self = _new(m.AudienceManagerPermissions)
+    self = _new(AudienceManagerPermissions)
     value = get("manageMembers")
     if type(value) is not bool and value is not None:
         v.boolean(value)
@@ -275,10 +324,10 @@ def read_audience_manager_permissions(data: Any) -> m.AudienceManagerPermissions
     return self
 
 
-def read_people_manager_permissions(data: Any) -> m.PeopleManagerPermissions:
+def read_people_manager_permissions(data: Any) -> PeopleManagerPermissions:
     """Read a PeopleManagerPermissions."""
     get = data.get
-    self = _new(m.PeopleManagerPermissions)
+    self = _new(PeopleManagerPermissions)
     value = get("canViewLearnPage")
     if type(value) is not bool and value is not None:
         v.boolean(value)
@@ -294,10 +343,10 @@ def read_people_manager_permissions(data: Any) -> m.PeopleManagerPermissions:
     return self
 
 
-def read_administrator_permissions(data: Any) -> m.AdministratorPermissions:
+def read_administrator_permissions(data: Any) -> AdministratorPermissions:
     """Read a AdministratorPermissions."""
     get = data.get
-    self = _new(m.AdministratorPermissions)
+    self = _new(AdministratorPermissions)
     value = get("canManageAudiences")
     if type(value) is not bool and value is not None:
         v.boolean(value)
@@ -309,10 +358,10 @@ def read_administrator_permissions(data: Any) -> m.AdministratorPermissions:
     return self
 
 
-def read_assignment(data: Any) -> m.Assignment:
+def read_assignment(data: Any) -> Assignment:
     """Read a Assignment."""
     get = data.get
-    self = _new(m.Assignment)
+    self = _new(Assignment)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -372,10 +421,10 @@ def read_assignment(data: Any) -> m.Assignment:
     return self
 
 
-def read_enrolment_event(data: Any) -> m.EnrolmentEvent:
+def read_enrolment_event(data: Any) -> EnrolmentEvent:
     """Read a EnrolmentEvent."""
     get = data.get
-    self = _new(m.EnrolmentEvent)
+    self = _new(EnrolmentEvent)
     value = get("type")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -407,10 +456,10 @@ def read_enrolment_event(data: Any) -> m.EnrolmentEvent:
     return self
 
 
-def read_completion(data: Any) -> m.Completion:
+def read_completion(data: Any) -> Completion:
     """Read a Completion."""
     get = data.get
-    self = _new(m.Completion)
+    self = _new(Completion)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -460,10 +509,10 @@ def read_completion(data: Any) -> m.Completion:
     return self
 
 
-def read_completion_receipt(data: Any) -> m.CompletionReceipt:
+def read_completion_receipt(data: Any) -> CompletionReceipt:
     """Read a CompletionReceipt."""
     get = data.get
-    self = _new(m.CompletionReceipt)
+    self = _new(CompletionReceipt)
     value = data["statementId"]
     if type(value) is not str:
         v.text(value)
@@ -475,10 +524,10 @@ def read_completion_receipt(data: Any) -> m.CompletionReceipt:
     return self
 
 
-def read_content_duration(data: Any) -> m.ContentDuration:
+def read_content_duration(data: Any) -> ContentDuration:
     """Read a ContentDuration."""
     get = data.get
-    self = _new(m.ContentDuration)
+    self = _new(ContentDuration)
     value = get("value")
     if type(value) is not int and value is not None:
         v.number(value)
@@ -490,10 +539,10 @@ def read_content_duration(data: Any) -> m.ContentDuration:
     return self
 
 
-def read_content_actor(data: Any) -> m.ContentActor:
+def read_content_actor(data: Any) -> ContentActor:
     """Read a ContentActor."""
     get = data.get
-    self = _new(m.ContentActor)
+    self = _new(ContentActor)
     value = get("type")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -505,10 +554,10 @@ def read_content_actor(data: Any) -> m.ContentActor:
     return self
 
 
-def read_activity(data: Any) -> m.Activity:
+def read_activity(data: Any) -> Activity:
     """Read a Activity."""
     get = data.get
-    self = _new(m.Activity)
+    self = _new(Activity)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -554,10 +603,10 @@ def read_activity(data: Any) -> m.Activity:
     return self
 
 
-def read_cpd_category(data: Any) -> m.CpdCategory:
+def read_cpd_category(data: Any) -> CpdCategory:
     """Read a CpdCategory."""
     get = data.get
-    self = _new(m.CpdCategory)
+    self = _new(CpdCategory)
     value = data["categoryId"]
     if type(value) is not str:
         v.text(value)
@@ -569,10 +618,10 @@ def read_cpd_category(data: Any) -> m.CpdCategory:
     return self
 
 
-def read_cpd_activity(data: Any) -> m.CpdActivity:
+def read_cpd_activity(data: Any) -> CpdActivity:
     """Read a CpdActivity."""
     get = data.get
-    self = _new(m.CpdActivity)
+    self = _new(CpdActivity)
     value = get("type")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -584,10 +633,10 @@ def read_cpd_activity(data: Any) -> m.CpdActivity:
     return self
 
 
-def read_cpd_requirement(data: Any) -> m.CpdRequirement:
+def read_cpd_requirement(data: Any) -> CpdRequirement:
     """Read a CpdRequirement."""
     get = data.get
-    self = _new(m.CpdRequirement)
+    self = _new(CpdRequirement)
     value = data["audienceRequirementId"]
     if type(value) is not str:
         v.text(value)
@@ -615,10 +664,10 @@ def read_cpd_requirement(data: Any) -> m.CpdRequirement:
     return self
 
 
-def read_cpd_user_summary(data: Any) -> m.CpdUserSummary:
+def read_cpd_user_summary(data: Any) -> CpdUserSummary:
     """Read a CpdUserSummary."""
     get = data.get
-    self = _new(m.CpdUserSummary)
+    self = _new(CpdUserSummary)
     value = data["userId"]
     if type(value) is not str:
         v.text(value)
@@ -630,10 +679,10 @@ def read_cpd_user_summary(data: Any) -> m.CpdUserSummary:
     return self
 
 
-def read_tag(data: Any) -> m.Tag:
+def read_tag(data: Any) -> Tag:
     """Read a Tag."""
     get = data.get
-    self = _new(m.Tag)
+    self = _new(Tag)
     value = get("tag")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -669,10 +718,10 @@ def read_tag(data: Any) -> m.Tag:
     return self
 
 
-def read_skill_level(data: Any) -> m.SkillLevel:
+def read_skill_level(data: Any) -> SkillLevel:
     """Read a SkillLevel."""
     get = data.get
-    self = _new(m.SkillLevel)
+    self = _new(SkillLevel)
     value = get("name")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -688,10 +737,10 @@ def read_skill_level(data: Any) -> m.SkillLevel:
     return self
 
 
-def read_position(data: Any) -> m.Position:
+def read_position(data: Any) -> Position:
     """Read a Position."""
     get = data.get
-    self = _new(m.Position)
+    self = _new(Position)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -739,10 +788,10 @@ def read_position(data: Any) -> m.Position:
     return self
 
 
-def read_basic_user(data: Any) -> m.BasicUser:
+def read_basic_user(data: Any) -> BasicUser:
     """Read a BasicUser."""
     get = data.get
-    self = _new(m.BasicUser)
+    self = _new(BasicUser)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -788,10 +837,10 @@ def read_basic_user(data: Any) -> m.BasicUser:
     return self
 
 
-def read_audience(data: Any) -> m.Audience:
+def read_audience(data: Any) -> Audience:
     """Read a Audience."""
     get = data.get
-    self = _new(m.Audience)
+    self = _new(Audience)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -835,10 +884,10 @@ def read_audience(data: Any) -> m.Audience:
     return self
 
 
-def read_processed_entities(data: Any) -> m.ProcessedEntities:
+def read_processed_entities(data: Any) -> ProcessedEntities:
     """Read a ProcessedEntities."""
     get = data.get
-    self = _new(m.ProcessedEntities)
+    self = _new(ProcessedEntities)
     value = get("count")
     if type(value) is not int and value is not None:
         value = v.integer(value)
@@ -852,10 +901,10 @@ def read_processed_entities(data: Any) -> m.ProcessedEntities:
     return self
 
 
-def read_failed_entities(data: Any) -> m.FailedEntities:
+def read_failed_entities(data: Any) -> FailedEntities:
     """Read a FailedEntities."""
     get = data.get
-    self = _new(m.FailedEntities)
+    self = _new(FailedEntities)
     value = get("count")
     if type(value) is not int and value is not None:
         value = v.integer(value)
@@ -869,10 +918,10 @@ def read_failed_entities(data: Any) -> m.FailedEntities:
     return self
 
 
-def read_manager_permissions(data: Any) -> m.ManagerPermissions:
+def read_manager_permissions(data: Any) -> ManagerPermissions:
     """Read a ManagerPermissions."""
     get = data.get
-    self = _new(m.ManagerPermissions)
+    self = _new(ManagerPermissions)
     value = get("audienceManager")
     if value is not None:
         value = read_audience_manager_permissions(value)
@@ -888,10 +937,10 @@ def read_manager_permissions(data: Any) -> m.ManagerPermissions:
     return self
 
 
-def read_enrolment(data: Any) -> m.Enrolment:
+def read_enrolment(data: Any) -> Enrolment:
     """Read a Enrolment."""
     get = data.get
-    self = _new(m.Enrolment)
+    self = _new(Enrolment)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -949,10 +998,10 @@ def read_enrolment(data: Any) -> m.Enrolment:
     return self
 
 
-def read_content_event(data: Any) -> m.ContentEvent:
+def read_content_event(data: Any) -> ContentEvent:
     """Read a ContentEvent."""
     get = data.get
-    self = _new(m.ContentEvent)
+    self = _new(ContentEvent)
     value = get("action")
     if type(value) is not str and value is not None:
         v.text(value)
@@ -970,10 +1019,10 @@ def read_content_event(data: Any) -> m.ContentEvent:
     return self
 
 
-def read_cpd_entry(data: Any) -> m.CpdEntry:
+def read_cpd_entry(data: Any) -> CpdEntry:
     """Read a CpdEntry."""
     get = data.get
-    self = _new(m.CpdEntry)
+    self = _new(CpdEntry)
     value = data["logEntryId"]
     if type(value) is not str:
         v.text(value)
@@ -1011,10 +1060,10 @@ def read_cpd_entry(data: Any) -> m.CpdEntry:
     return self
 
 
-def read_user(data: Any) -> m.User:
+def read_user(data: Any) -> User:
     """Read a User."""
     get = data.get
-    self = _new(m.User)
+    self = _new(User)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -1148,10 +1197,10 @@ def read_user(data: Any) -> m.User:
     return self
 
 
-def read_member_operation_result(data: Any) -> m.MemberOperationResult:
+def read_member_operation_result(data: Any) -> MemberOperationResult:
     """Read a MemberOperationResult."""
     get = data.get
-    self = _new(m.MemberOperationResult)
+    self = _new(MemberOperationResult)
     value = get("success")
     if value is not None:
         value = read_processed_entities(value)
@@ -1163,10 +1212,10 @@ def read_member_operation_result(data: Any) -> m.MemberOperationResult:
     return self
 
 
-def read_audience_manager(data: Any) -> m.AudienceManager:
+def read_audience_manager(data: Any) -> AudienceManager:
     """Read a AudienceManager."""
     get = data.get
-    self = _new(m.AudienceManager)
+    self = _new(AudienceManager)
     value = data["userId"]
     if type(value) is not str:
         v.text(value)
@@ -1186,10 +1235,10 @@ def read_audience_manager(data: Any) -> m.AudienceManager:
     return self
 
 
-def read_content(data: Any) -> m.Content:
+def read_content(data: Any) -> Content:
     """Read a Content."""
     get = data.get
-    self = _new(m.Content)
+    self = _new(Content)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -1245,10 +1294,10 @@ def read_content(data: Any) -> m.Content:
     return self
 
 
-def read_moved_audience(data: Any) -> m.MovedAudience:
+def read_moved_audience(data: Any) -> MovedAudience:
     """Read a MovedAudience."""
     get = data.get
-    self = _new(m.MovedAudience)
+    self = _new(MovedAudience)
     value = data["id"]
     if type(value) is not str:
         v.text(value)
@@ -1299,51 +1348,51 @@ def read_moved_audience(data: Any) -> m.MovedAudience:
 
 
 READERS: dict[type, Callable[[Any], Any]] = {
-    m.Acknowledgement: read_acknowledgement,
-    m.ManagerRef: read_manager_ref,
-    m.UserTags: read_user_tags,
-    m.UserRank: read_user_rank,
-    m.UserAudience: read_user_audience,
-    m.UserAccount: read_user_account,
-    m.AudienceParent: read_audience_parent,
-    m.ProcessedEntity: read_processed_entity,
-    m.FailedEntity: read_failed_entity,
-    m.AudienceMember: read_audience_member,
-    m.AudienceManagerPermissions: read_audience_manager_permissions,
-    m.PeopleManagerPermissions: read_people_manager_permissions,
-    m.AdministratorPermissions: read_administrator_permissions,
-    m.Assignment: read_assignment,
-    m.EnrolmentEvent: read_enrolment_event,
-    m.Completion: read_completion,
-    m.CompletionReceipt: read_completion_receipt,
-    m.ContentDuration: read_content_duration,
-    m.ContentActor: read_content_actor,
-    m.Activity: read_activity,
-    m.CpdCategory: read_cpd_category,
-    m.CpdActivity: read_cpd_activity,
-    m.CpdRequirement: read_cpd_requirement,
-    m.CpdUserSummary: read_cpd_user_summary,
-    m.Tag: read_tag,
-    m.SkillLevel: read_skill_level,
-    m.Position: read_position,
-    m.BasicUser: read_basic_user,
-    m.Audience: read_audience,
-    m.ProcessedEntities: read_processed_entities,
-    m.FailedEntities: read_failed_entities,
-    m.ManagerPermissions: read_manager_permissions,
-    m.Enrolment: read_enrolment,
-    m.ContentEvent: read_content_event,
-    m.CpdEntry: read_cpd_entry,
-    m.User: read_user,
-    m.MemberOperationResult: read_member_operation_result,
-    m.AudienceManager: read_audience_manager,
-    m.Content: read_content,
-    m.MovedAudience: read_moved_audience,
+    Acknowledgement: read_acknowledgement,
+    ManagerRef: read_manager_ref,
+    UserTags: read_user_tags,
+    UserRank: read_user_rank,
+    UserAudience: read_user_audience,
+    UserAccount: read_user_account,
+    AudienceParent: read_audience_parent,
+    ProcessedEntity: read_processed_entity,
+    FailedEntity: read_failed_entity,
+    AudienceMember: read_audience_member,
+    AudienceManagerPermissions: read_audience_manager_permissions,
+    PeopleManagerPermissions: read_people_manager_permissions,
+    AdministratorPermissions: read_administrator_permissions,
+    Assignment: read_assignment,
+    EnrolmentEvent: read_enrolment_event,
+    Completion: read_completion,
+    CompletionReceipt: read_completion_receipt,
+    ContentDuration: read_content_duration,
+    ContentActor: read_content_actor,
+    Activity: read_activity,
+    CpdCategory: read_cpd_category,
+    CpdActivity: read_cpd_activity,
+    CpdRequirement: read_cpd_requirement,
+    CpdUserSummary: read_cpd_user_summary,
+    Tag: read_tag,
+    SkillLevel: read_skill_level,
+    Position: read_position,
+    BasicUser: read_basic_user,
+    Audience: read_audience,
+    ProcessedEntities: read_processed_entities,
+    FailedEntities: read_failed_entities,
+    ManagerPermissions: read_manager_permissions,
+    Enrolment: read_enrolment,
+    ContentEvent: read_content_event,
+    CpdEntry: read_cpd_entry,
+    User: read_user,
+    MemberOperationResult: read_member_operation_result,
+    AudienceManager: read_audience_manager,
+    Content: read_content,
+    MovedAudience: read_moved_audience,
 }
 """Model -> its reader."""
 
 BARE: dict[type, str] = {
-    m.UserAudience: "id",
+    UserAudience: "id",
 }
 """Model -> the field that a plain string stands for, where Thrive sends that instead of an object."""
 
