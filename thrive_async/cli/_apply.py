@@ -10,28 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError, Exit, describe, say
-from thrive_async.cli._options import Strategy, max_removals
+from thrive_async.cli._options import Flag, Strategy, max_removals
 from thrive_async.cli._output import is_terminal, out
+from thrive_async.cli._plans import Fate, PlanView, fate
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile, print_fates
 from thrive_async.cli._session import ask, run_async
 
 if TYPE_CHECKING:
-    from thrive_async.sync import MemberPlan, SyncReport
+    from thrive_async.sync import SyncReport
 
 __all__ = [
     "Applying",
+    "MemberApplying",
     "agree",
     "apply_plan",
     "exit_code",
     "fates_of",
     "finish",
-    "planned_fates",
-    "save_plan",
     "show_plan",
     "show_report",
     "summary_of",
-    "unplanned_fates",
 ]
 
 SAFETY = Group("What may happen", sort_key=50)
@@ -42,20 +41,16 @@ SAFETY = Group("What may happen", sort_key=50)
 class Applying:
     """How to apply a plan, and where to put what became of it."""
 
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    dry_run: Flag = False
     """Show what would change, and change nothing."""
     max_removals: Annotated[str | None, Parameter(metavar="N|P%")] = None
-    """Refuse to remove more: a number of people, a share of the members (10% if not given), or none for no guard."""
+    """Refuse to remove or suspend more: a number of people, a share (10% if not given), or none for no guard."""
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
     """Remove without asking; needed for removals where nobody sits at a terminal."""
     journal: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Append a JSON line per outcome as it happens; after a crash, the next run with it accounts for everybody."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Write everybody's fate to a .csv or .json file; a CSV has ' before what a spreadsheet would run."""
-    verify: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Read again afterwards and report what differs."""
-    strategy: Strategy = "diff"
-    """rebuild replaces the whole list where that takes fewer requests; members who stay are out for a moment."""
 
     def limit(self) -> float | None:
         """The guard as `apply` takes it.
@@ -74,57 +69,30 @@ class Applying:
         return ReportFile(self.report) if self.report is not None else None
 
 
-def show_plan(plan: MemberPlan, *, detailed: bool = False) -> None:
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class MemberApplying(Applying):
+    """How to apply a plan for members, and where to put what became of it."""
+
+    verify: Flag = False
+    """Read again afterwards and report what differs."""
+    strategy: Strategy = "diff"
+    """rebuild replaces the whole list where that takes fewer requests; members who stay are out for a moment."""
+
+
+def show_plan(view: PlanView, *, detailed: bool = False) -> None:
     """Print a plan: its one line, and the entries that nothing can be done for.
 
     Args:
-        plan: as `plan_members` makes it.
-        detailed: print who is added and removed, too.
+        view: The plan.
+        detailed: Print who is to be changed, too.
     """
-    out(str(plan))
-    problems = [fate for fate in planned_fates(plan) if fate["outcome"] in {"rejected", "ambiguous"}]
-    for outcome in ("rejected", "ambiguous"):
-        print_fates(outcome, [fate for fate in problems if fate["outcome"] == outcome and fate["reason"] != "blank"])
+    out(str(view.plan))
+    problems = list(view.unplanned())
+    for outcome in ("rejected", "ambiguous", "suspended"):
+        print_fates(outcome, [one for one in problems if one["outcome"] == outcome and one["reason"] != "blank"])
     if detailed:
-        planned = [fate for fate in planned_fates(plan) if fate["outcome"] == "planned"]
-        print_fates("planned", planned, shown=50)
-
-
-def save_plan(plan: MemberPlan, path: str) -> None:
-    """Write a plan to a file that only its owner can read.
-
-    Raises:
-        CliError: it cannot be written; nothing was changed.
-    """
-    try:
-        plan.save(path)
-    except OSError as error:
-        raise CliError(f"--save-plan {path}: {error.strerror or error}; nothing was changed") from error
-    say(f"plan saved: {path}")
-
-
-def planned_fates(plan: MemberPlan) -> Iterator[dict[str, Any]]:
-    """Say of everybody in a plan what is meant to happen to them; who stays is only counted, not named."""
-    for name in plan.to_add:
-        yield _fate(plan.audience, "add", name, "planned")
-    for member in plan.to_remove:
-        known = [text for text in (member.reference, member.email) if text]
-        yield _fate(plan.audience, "remove", member.user_id, "planned", ", ".join(known))
-    yield from unplanned_fates(plan)
-
-
-def unplanned_fates(plan: MemberPlan) -> Iterator[dict[str, Any]]:
-    """Say why nothing is done for an entry of the file: it is no name, fits several people, or is there twice."""
-    for written, reason in plan.rejected:
-        yield _fate(plan.audience, "", written, "rejected", reason)
-    for name, ids in plan.ambiguities.items():
-        yield _fate(plan.audience, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
-    for name in plan.duplicates:
-        yield _fate(plan.audience, "", name, "duplicate", "this person was named before")
-
-
-def _fate(audience: str, action: str, reference: str, outcome: str, reason: str | None = None) -> dict[str, Any]:
-    return {"audience": audience, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
+        print_fates("planned", list(view.planned()), shown=50, hint="--format csv lists them all")
 
 
 _OUTCOMES = {
@@ -137,11 +105,11 @@ _OUTCOMES = {
 }
 
 
-def fates_of(report: SyncReport) -> Iterator[dict[str, Any]]:
+def fates_of(report: SyncReport) -> Iterator[Fate]:
     """Say of every planned change what became of it."""
     for name, word in _OUTCOMES.items():
         for outcome in getattr(report, name) or ():
-            yield _fate(report.subject, outcome.action, outcome.reference, word, outcome.reason)
+            yield fate(report.subject, outcome.action, outcome.reference, word, outcome.reason)
 
 
 def show_report(report: SyncReport) -> None:
@@ -149,7 +117,7 @@ def show_report(report: SyncReport) -> None:
     out(str(report))
     fates = list(fates_of(report))
     for word, shown in (("failed", 20), ("not attempted", 3), ("differs", 20)):
-        print_fates(word, [fate for fate in fates if fate["outcome"] == word], shown=shown)
+        print_fates(word, [one for one in fates if one["outcome"] == word], shown=shown)
 
 
 def summary_of(report: SyncReport) -> dict[str, Any]:
@@ -159,12 +127,12 @@ def summary_of(report: SyncReport) -> dict[str, Any]:
     return {"subject": report.subject, "run": report.run, **counts, **stopped}
 
 
-def exit_code(report: SyncReport, plan: MemberPlan | None = None) -> Exit:
+def exit_code(report: SyncReport, view: PlanView) -> Exit:
     """Tell from a report how the command ends.
 
     Args:
-        report: what became of the plan.
-        plan: entries that it had to leave out count as failed, blanks do not.
+        report: What became of the plan.
+        view: The plan: entries that it had to leave out count as failed, blanks and duplicates do not.
 
     Returns:
         DONE, SOME_FAILED, or REFUSED if an error of Thrive's or of the network stopped the run.
@@ -174,11 +142,11 @@ def exit_code(report: SyncReport, plan: MemberPlan | None = None) -> Exit:
         return code if code is not Exit.BUG else Exit.REFUSED
     if report.failed or report.not_attempted or report.differences:
         return Exit.SOME_FAILED
-    left_out = plan is not None and (plan.ambiguities or any(reason != "blank" for _, reason in plan.rejected))
-    return Exit.SOME_FAILED if left_out else Exit.DONE
+    left_out = (one for one in view.unplanned() if one["outcome"] in {"rejected", "ambiguous"})
+    return Exit.SOME_FAILED if any(one["reason"] != "blank" for one in left_out) else Exit.DONE
 
 
-def agree(subject: str, removals: int, *, yes: bool) -> None:
+def agree(subject: str, removals: int, *, yes: bool, verb: str = "remove", past: str = "removed") -> None:
     """Let somebody agree to removals: --yes does, else a person at a terminal is asked.
 
     Raises:
@@ -186,79 +154,77 @@ def agree(subject: str, removals: int, *, yes: bool) -> None:
     """
     if not removals or yes:
         return
+    people = "1 person" if removals == 1 else f"{removals:,} people"
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
-        people = "1 person" if removals == 1 else f"{removals:,} people"
-        raise CliError(f"{subject}: {people} would be removed; nothing was changed. Say --yes to do so", Exit.GUARD)
-    if not ask(f"{subject}: remove {removals:,} {'person' if removals == 1 else 'people'}?"):
+        raise CliError(f"{subject}: {people} would be {past}; nothing was changed. Say --yes to do so", Exit.GUARD)
+    if not ask(f"{subject}: {verb} {people}?"):
         raise CliError("nothing was changed", Exit.GUARD)
 
 
-async def apply_plan(plan: MemberPlan, options: Applying, file: ReportFile | None) -> int:
+async def apply_plan(view: PlanView, options: Applying, file: ReportFile | None) -> int:
     """Take a plan, shown already, to its end.
 
     Args:
-        plan: the plan.
-        options: what may happen.
-        file: where everybody's fate goes.
+        view: The plan.
+        options: What may happen.
+        file: Where everybody's fate goes.
 
     Returns:
         The exit code.
 
     Raises:
-        GuardRefused: more removals than allowed; told before anybody is asked.
-        CliError: nobody agreed to the removals.
+        GuardRefused: More removals than allowed; told before anybody is asked.
+        CliError: Nobody agreed to the removals.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
     limit = options.limit()
+    strategy = options.strategy if isinstance(options, MemberApplying) else "diff"
+    verify = isinstance(options, MemberApplying) and options.verify
     if options.dry_run:
         if file is not None:
-            file.write({"subject": plan.audience, "dry_run": True}, planned_fates(plan))
+            file.write({"subject": view.subject, "dry_run": True}, [*view.planned(), *view.unplanned()])
         say("dry run: nothing was changed")
         try:
-            plan.check_guards(max_removals=limit, strategy=options.strategy)
+            view.check(limit, strategy)
         except GuardRefused as refusal:
             say(f"without --dry-run this would be {describe(refusal)[0]}")
         return Exit.DONE
-    plan.check_guards(max_removals=limit, strategy=options.strategy)
-    agree(plan.audience, len(plan.to_remove), yes=options.yes)
+    view.check(limit, strategy)
+    agree(view.subject, view.removals, yes=options.yes, verb=view.verb, past=view.past)
     try:
-        with ProgressView(plan.audience) as progress:
-            report = await plan.apply(
-                max_removals=limit,
-                on_progress=progress,
-                journal=options.journal,
-                strategy=options.strategy,
-                verify=options.verify,
+        with ProgressView(view.subject) as progress:
+            report = await view.apply(
+                limit=limit, progress=progress, journal=options.journal, strategy=strategy, verify=verify
             )
     except BaseException:
         # Ctrl-C, or a journal that can no longer be written: what was done is on the plan, and is told first.
-        if plan.report is not None:
-            conclude(plan.report, plan, file)
+        if view.plan.report is not None:
+            conclude(view.plan.report, view, file)
         raise
-    return conclude(report, plan, file)
+    return conclude(report, view, file)
 
 
-def conclude(report: SyncReport, plan: MemberPlan, file: ReportFile | None) -> Exit:
+def conclude(report: SyncReport, view: PlanView, file: ReportFile | None) -> Exit:
     """Write a report's file, print it, and tell how the command ends."""
     try:
         if file is not None:
-            file.write({**summary_of(report), "unchanged": plan.unchanged}, [*fates_of(report), *unplanned_fates(plan)])
+            file.write({**summary_of(report), "unchanged": view.plan.unchanged}, [*fates_of(report), *view.unplanned()])
     finally:
         # Each even if the other cannot be: a full disk, or nobody who reads on.
         show_report(report)
     if report.cause is not None:
         say(f"thrive: stopped: {describe(report.cause)[0]}")
-    return exit_code(report, plan)
+    return exit_code(report, view)
 
 
 def finish(main: Callable[[], Coroutine[Any, Any, int]], file: ReportFile | None) -> int:
     """Run a command that may write a report; if it did not, no trace of the report is left.
 
     Args:
-        main: the command.
-        file: its report.
+        main: The command.
+        file: Its report.
 
     Returns:
         The exit code.

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from thrive_async.cli._apply import (
-    Applying,
+    MemberApplying,
     agree,
     exit_code,
     fates_of,
     finish,
-    planned_fates,
     show_plan,
     show_report,
     summary_of,
-    unplanned_fates,
 )
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import out
+from thrive_async.cli._plans import MembersView
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
 from thrive_async.cli._session import Connection
@@ -45,7 +44,7 @@ def audiences(
     create_missing: Annotated[str | None, Parameter(metavar="FILE")] = None,
     keep_extra: Flag = False,
     allow_empty: Flag = False,
-    applying: Applying = Applying(),  # noqa: B008 - frozen
+    applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
@@ -144,7 +143,7 @@ def _described(reading: Input, file: str | None) -> list[NewAudience]:
     ]
 
 
-async def _carry_out(plan: AudiencesPlan, applying: Applying, file: ReportFile | None) -> int:
+async def _carry_out(plan: AudiencesPlan, applying: MemberApplying, file: ReportFile | None) -> int:
     from thrive_async.errors import ThriveError  # noqa: PLC0415 - after the parsing
 
     limit = applying.limit()
@@ -152,7 +151,7 @@ async def _carry_out(plan: AudiencesPlan, applying: Applying, file: ReportFile |
         out(f"{new.reference}: to be created{f' in {new.parent}' if new.parent else ' as a structure'}")
     refused: dict[str, ThriveError] = dict(plan.errors)
     for name, one in plan.plans.items():
-        show_plan(one)
+        show_plan(MembersView(one))
         try:
             one.check_guards(max_removals=limit, strategy=applying.strategy)
         except ThriveError as refusal:
@@ -162,7 +161,7 @@ async def _carry_out(plan: AudiencesPlan, applying: Applying, file: ReportFile |
     ready = [one for name, one in plan.plans.items() if name not in refused]
     if applying.dry_run:
         if file is not None:
-            fates = [fate for one in plan.plans.values() for fate in planned_fates(one)]
+            fates = [fate for one in plan.plans.values() for fate in MembersView(one).planned()]
             file.write({"dry_run": True}, [*fates, *_refusals(refused)])
         say("dry run: nothing was changed")
         return Exit.DONE
@@ -198,9 +197,11 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     try:
         if file is not None:
             fates = [fate for report in reports.values() for fate in fates_of(report)]
-            fates += [fate for one in plan.plans.values() for fate in unplanned_fates(one)]
+            fates += [fate for one in plan.plans.values() for fate in MembersView(one).unplanned()]
             fates += [
-                {**fate, "outcome": "not attempted"} for name in untouched for fate in planned_fates(plan.plans[name])
+                {**fate, "outcome": "not attempted"}
+                for name in untouched
+                for fate in MembersView(plan.plans[name]).planned()
             ]
             summary = {"audiences": [summary_of(report) for report in reports.values()]}
             file.write(summary, [*fates, *_refusals(errors)])
@@ -211,7 +212,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
             out(f"{name}: nothing was changed: {describe(error)[0]}")
         for name in untouched:
             out(f"{name}: not attempted")
-    codes = [exit_code(report, plan.plans.get(name)) for name, report in reports.items()]
+    codes = [exit_code(report, MembersView(plan.plans[name])) for name, report in reports.items()]
     codes += [describe(error)[1] for error in errors.values()]
     return max(codes, default=Exit.DONE)
 

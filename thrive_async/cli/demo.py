@@ -14,6 +14,7 @@ from thrive_async.cli._apply import fates_of, show_plan, show_report, summary_of
 from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import read_sheet
 from thrive_async.cli._output import out
+from thrive_async.cli._plans import MembersView
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
 from thrive_async.cli._session import run_async
@@ -81,7 +82,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
         out("\nThe plan (only reads):")
         desired = read_sheet(str(file)).column()
         plan = await sync.plan_members(thrive, AUDIENCE, desired)
-        show_plan(plan)
+        show_plan(MembersView(plan))
 
         out("\nApplying it:")
         with ProgressView(AUDIENCE) as progress:
@@ -90,7 +91,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
 
         out("\nPlanning again with the same file:")
         again = await sync.plan_members(thrive, AUDIENCE, desired)
-        show_plan(again)
+        show_plan(MembersView(again))
         left = frozenset(again.to_add)
         failed = frozenset(outcome.reference for outcome in report.failed)
         done = not again.to_remove and left == people.unknown == failed

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
-from thrive_async.cli._apply import save_plan as save
+from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
 from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._plans import MembersView
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
-
-if TYPE_CHECKING:
-    from thrive_async.sync import MemberPlan
+from thrive_async.cli._sync_users import users
 
 __all__ = ["app"]
 
@@ -23,6 +21,7 @@ app: App = App(
 )
 
 app.command(audiences)
+app.command(users)
 
 
 @app.command
@@ -35,7 +34,7 @@ def members(
     keep_extra: Flag = False,
     allow_empty: Flag = False,
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    applying: Applying = Applying(),  # noqa: B008 - frozen
+    applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
@@ -62,18 +61,17 @@ def members(
     thrive = connection.client()
     report = applying.report_file()
 
-    async def plan() -> MemberPlan:
+    async def main() -> int:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
-        return await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
-
-    async def main() -> int:
         async with thrive:
             say(f"comparing {audience} with {sheet.source}, {sheet.name(index)}: {len(desired):,} entries")
-            made = await plan()
-            show_plan(made)
+            view = MembersView(
+                await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
+            )
+            show_plan(view)
             if save_plan is not None:
-                save(made, save_plan)
-            return await apply_plan(made, applying, report)
+                view.save(save_plan)
+            return await apply_plan(view, applying, report)
 
     return finish(main, report)

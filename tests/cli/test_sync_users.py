@@ -1,0 +1,192 @@
+"""`thrive sync users`: accounts end as the HR export says, and what cannot be done is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thrive_async.cli._errors import CliError
+from thrive_async.cli._files import parse
+from thrive_async.cli._sync_users import mapping
+from thrive_async.sandbox import Sandbox
+
+from .conftest import Run
+
+MAP = ("--map", "ref=Employee ID", "--map", "first_name=Given", "--map", "last_name=Surname", "--map", "email=Mail")
+HEADER = ["Employee ID", "Given", "Surname", "Mail", "Unused"]
+
+
+@pytest.fixture
+def export(tmp_path: Path, served: Sandbox) -> Callable[..., str]:
+    """Write an export of every active user with a ref; `more` are further rows, `without` are refs left out."""
+
+    def export(*more: list[str], without: tuple[str, ...] = ()) -> str:
+        path = tmp_path / "hr.csv"
+        rows = [
+            [user["ref"], user.get("firstName") or "", user.get("lastName") or "", user.get("email") or "", "x"]
+            for user in served.state.users.values()
+            if user.get("ref") and user["ref"] not in without and user.get("status") not in {"inactive", "expired"}
+            and not user.get("deleted")
+        ]  # fmt: skip
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:
+            csv.writer(stream, delimiter=";").writerows([HEADER, *rows, *more])
+        return str(path)
+
+    return export
+
+
+def writes(served: Sandbox) -> list[str | None]:
+    return [entry.operation for entry in served.requests if entry.method != "GET"]
+
+
+def active_refs(served: Sandbox) -> list[str]:
+    return [
+        user["ref"]
+        for user in served.state.users.values()
+        if user.get("ref") and user.get("status") not in {"inactive", "expired"} and not user.get("deleted")
+    ]
+
+
+def test_an_export_that_says_what_is_there_changes_nothing(
+    run: Run, served: Sandbox, export: Callable[..., str]
+) -> None:
+    result = run("sync", "users", export(), *MAP, "--leavers", "suspend")
+    assert result.code == 0, result
+    assert result.lines[0].startswith(f"users: +0 ~0 -0 ={len(active_refs(served))}")
+    assert writes(served) == []
+
+
+def test_people_are_created_updated_and_suspended(
+    run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
+) -> None:
+    leaver, changed = active_refs(served)[:2]
+    report = tmp_path / "r.csv"
+    file = export(
+        ["N1", "Ada", "Lovelace", "ada@example.com", ""],
+        [changed, "Renamed", "Person", "", ""],
+        without=(leaver, changed),
+    )
+    command = ("sync", "users", file, *MAP, "--leavers", "suspend", "--report", str(report))
+    refused = run(*command)
+    assert refused.code == 3
+    assert "users: 1 person would be suspended; nothing was changed" in refused.err
+    assert writes(served) == []
+    result = run(*command, "--yes")
+    assert result.code == 0, result
+    assert result.lines[1] == "users: 1 added, 1 changed, 1 removed, 0 failed, 0 not attempted"
+    assert sorted(name or "" for name in writes(served)) == ["createUser", "suspendUser", "updateUser"]
+    assert served.state.by_ref("N1") is not None
+    rows = {
+        row["reference"]: (row["action"], row["outcome"]) for row in csv.DictReader(report.read_text().splitlines())
+    }
+    assert rows == {"N1": ("create", "added"), changed: ("update", "changed"), leaver: ("suspend", "removed")}
+    assert run(*command).code == 0
+
+
+def test_a_dry_run_and_a_saved_plan_change_nothing_until_it_is_applied(
+    run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
+) -> None:
+    plan = str(tmp_path / "users.json")
+    leaver = active_refs(served)[0]
+    file = export(["N1", "Ada", "Lovelace", "ada@example.com", ""], without=(leaver,))
+    command = ("sync", "users", file, *MAP, "--leavers", "suspend")
+    assert run(*command, "--dry-run", "--save-plan", plan).code == 0
+    assert writes(served) == []
+    shown = run("plan", "show", plan)
+    assert shown.lines[0].startswith("users: +1 ~0 -1 =")
+    assert "  planned  create  N1" in shown.lines
+    assert f"  planned  suspend  {leaver}" in shown.lines
+    assert "2 requests" in shown.err
+    for tokens in (("--verify",), ("--strategy", "rebuild")):
+        result = run("plan", "apply", plan, "--yes", *tokens)
+        assert result.code == 2
+        assert "is for plans of members" in result.err
+    assert writes(served) == []
+    assert run("plan", "apply", plan, "--yes").code == 0
+    assert sorted(name or "" for name in writes(served)) == ["createUser", "suspendUser"]
+
+
+def test_the_guard_holds_for_suspensions(run: Run, served: Sandbox, export: Callable[..., str]) -> None:
+    half = tuple(active_refs(served)[::2])
+    result = run("sync", "users", export(without=half), *MAP, "--leavers", "suspend", "--yes")
+    assert result.code == 3
+    assert "active users" in result.err
+    assert writes(served) == []
+
+
+def test_leavers_are_ignored_unless_said_otherwise(run: Run, served: Sandbox, export: Callable[..., str]) -> None:
+    assert run("sync", "users", export(without=tuple(active_refs(served)[::2])), *MAP).code == 0
+    assert writes(served) == []
+
+
+def test_rows_that_nothing_can_be_done_for_are_told(run: Run, served: Sandbox, export: Callable[..., str]) -> None:
+    served.state.add_user(ref="gone", email="gone@example.com", active=False)
+    result = run(
+        "sync", "users", export(["N1", "", "Lovelace", "ada@example.com", ""], ["gone", "Added", "", "", ""]), *MAP
+    )
+    assert result.code == 1
+    assert any(line.startswith("  rejected  N1") and "first_name" in line for line in result.lines)
+    assert any(line.startswith("  suspended  gone") and "cannot reactivate" in line for line in result.lines)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [
+        (("--map", "ref"), "write the field and the column, as in ref=EmployeeID"),
+        (("--map", "ref=Employee ID", "--map", "ref=Mail"), "ref is mapped twice"),
+        (("--map", "ref=Personnel"), "no column 'Personnel'; --map ref= can be 'Employee ID'"),
+        (("--map", "colour=Mail"), "no user field 'colour'"),
+        (("--map", "email=Mail"), "ref"),
+        ((), "no user field 'Employee ID'"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_refused(
+    run: Run, served: Sandbox, export: Callable[..., str], tokens: tuple[str, ...], words: str
+) -> None:
+    result = run("sync", "users", export(), *tokens)
+    assert result.code == 2, result
+    assert words in result.err.splitlines()[-1]
+    assert writes(served) == []
+
+
+def test_one_map_may_be_followed_by_several(run: Run, served: Sandbox, export: Callable[..., str]) -> None:
+    result = run("sync", "users", export(), "--map", "ref=Employee ID", "first_name=2", "last_name=surname")
+    assert result.code == 0, result
+    assert "fields ref, first_name, last_name" in result.err
+
+
+def test_half_a_row_is_no_person_with_empty_fields() -> None:
+    with pytest.raises(CliError, match="line 3 has 1 columns, the header 2"):
+        mapping((), parse("ref,email\nE1,a@x\nE2\n", "f").with_header())
+    columns, rows = mapping((), parse("ref,email\n\nE1,\n,\n", "f").with_header())
+    assert columns == {"ref": "ref", "email": "email"}
+    assert rows == [{"ref": "E1", "email": ""}]
+
+
+def test_managers_plans_of_the_sdk_can_be_shown_and_applied(run: Run, served: Sandbox, tmp_path: Path) -> None:
+    import asyncio
+
+    from thrive_async import sync
+    from thrive_async.models import ManagerGrant, ManagerGrantPermissions
+
+    path = str(tmp_path / "managers.json")
+    user = served.state.add_user(ref="M1", email="m1@example.com")
+    served.state.audiences["sales-emea"].managers.clear()
+
+    grant = ManagerGrant(reference=user["ref"], permissions=ManagerGrantPermissions())
+
+    async def make() -> None:
+        async with served.client() as thrive:
+            (await sync.plan_managers(thrive, "sales-emea", [grant])).save(path)
+
+    asyncio.run(make())
+    shown = run("plan", "show", path, "--format", "jsonl")
+    assert [json.loads(line)["reference"] for line in shown.lines] == ["M1"]
+    for tokens in (("--verify",), ("--strategy", "rebuild")):
+        assert run("plan", "apply", path, *tokens).code == 2
+    assert run("plan", "apply", path).code == 0
+    assert "M1" in run("audiences", "managers", "list", "sales-emea", "--format", "csv").out

@@ -1,0 +1,271 @@
+"""What a command needs of a plan, whatever it is a plan for: members, managers or users."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thrive_async.cli._errors import CliError, say
+
+if TYPE_CHECKING:
+    from thrive_async import ThriveClient
+    from thrive_async.cli._options import Strategy
+    from thrive_async.cli._progress import ProgressView
+    from thrive_async.sync import ManagerPlan, MemberPlan, SyncReport
+    from thrive_async.sync.users import UserPlan
+
+__all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "fate", "load_plan"]
+
+Fate = dict[str, Any]
+
+
+def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
+    """One row of a report: what is meant to happen to somebody, or what became of it."""
+    return {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
+
+
+class PlanView(ABC):
+    """A plan as the commands see it."""
+
+    #: Whose plan it is: the audience as it was named, or "users".
+    subject: str
+    #: What happens to those whom the plan takes out.
+    verb: str = "remove"
+    past: str = "removed"
+
+    @property
+    @abstractmethod
+    def plan(self) -> MemberPlan | ManagerPlan | UserPlan:
+        """The plan itself."""
+
+    @property
+    @abstractmethod
+    def removals(self) -> int:
+        """How many people it takes out."""
+
+    @abstractmethod
+    def planned(self) -> Iterator[Fate]:
+        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+
+    @abstractmethod
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse.
+
+        Raises:
+            GuardRefused: Too many removals.
+        """
+
+    @abstractmethod
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it."""
+
+    def unplanned(self) -> Iterator[Fate]:
+        """Say why nothing is done for an entry of the file: it is no name, fits several people, or is there twice."""
+        for written, reason in self.plan.rejected:
+            yield fate(self.subject, "", written, "rejected", reason)
+        for name in self.plan.duplicates:
+            yield fate(self.subject, "", name, "duplicate", "this person was named before")
+
+    @property
+    def calls(self) -> str:
+        """How many requests it takes, for people."""
+        return f"{self.plan.calls:,} requests"
+
+    def save(self, path: str) -> None:
+        """Write the plan to a file that only its owner can read.
+
+        Raises:
+            CliError: it cannot be written; nothing was changed.
+        """
+        try:
+            self.plan.save(path)
+        except OSError as error:
+            raise CliError(f"--save-plan {path}: {error.strerror or error}; nothing was changed") from error
+        say(f"plan saved: {path}")
+
+
+class MembersView(PlanView):
+    """A plan for the members of an audience."""
+
+    def __init__(self, plan: MemberPlan) -> None:
+        self._plan = plan
+        self.subject = plan.audience
+
+    @property
+    def plan(self) -> MemberPlan:
+        """The plan itself."""
+        return self._plan
+
+    @property
+    def removals(self) -> int:
+        """How many people it takes out."""
+        return len(self._plan.to_remove)
+
+    @property
+    def calls(self) -> str:
+        """How many requests it takes, for people."""
+        return f"{self._plan.calls['diff']:,} requests, {self._plan.calls['rebuild']:,} by rebuild"
+
+    def planned(self) -> Iterator[Fate]:
+        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+        for name in self._plan.to_add:
+            yield fate(self.subject, "add", name, "planned")
+        for member in self._plan.to_remove:
+            known = [text for text in (member.reference, member.email) if text]
+            yield fate(self.subject, "remove", member.user_id, "planned", ", ".join(known))
+
+    def unplanned(self) -> Iterator[Fate]:
+        """Say why nothing is done for an entry of the file."""
+        yield from super().unplanned()
+        for name, ids in self._plan.ambiguities.items():
+            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
+
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse."""
+        self._plan.check_guards(max_removals=limit, strategy=strategy)
+
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it."""
+        return await self._plan.apply(
+            max_removals=limit, on_progress=progress, journal=journal, strategy=strategy, verify=verify
+        )
+
+
+class ManagersView(PlanView):
+    """A plan for the managers of an audience."""
+
+    def __init__(self, plan: ManagerPlan) -> None:
+        self._plan = plan
+        self.subject = f"{plan.audience} (managers)"
+
+    @property
+    def plan(self) -> ManagerPlan:
+        """The plan itself."""
+        return self._plan
+
+    @property
+    def removals(self) -> int:
+        """How many people it takes out."""
+        return len(self._plan.to_remove)
+
+    def planned(self) -> Iterator[Fate]:
+        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+        for action, grants in (("add", self._plan.to_add), ("update", self._plan.to_change)):
+            for grant in grants:
+                yield fate(self.subject, action, grant.reference, "planned")
+        for manager in self._plan.to_remove:
+            known = [text for text in (manager.reference, manager.email) if text]
+            yield fate(self.subject, "remove", manager.user_id, "planned", ", ".join(known))
+
+    def unplanned(self) -> Iterator[Fate]:
+        """Say why nothing is done for an entry."""
+        yield from super().unplanned()
+        for name, ids in self._plan.ambiguities.items():
+            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
+
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse."""
+        from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
+
+        _only_members(strategy != "diff", "--strategy")
+        check_removals(self._plan.audience, self.removals, self._plan.current, limit, "managers")
+
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it."""
+        _only_members(verify or strategy != "diff", "--verify")
+        return await self._plan.apply(max_removals=limit, on_progress=progress, journal=journal)
+
+
+class UsersView(PlanView):
+    """A plan for the users of the tenant."""
+
+    subject = "users"
+    verb = "suspend"
+    past = "suspended"
+
+    def __init__(self, plan: UserPlan) -> None:
+        self._plan = plan
+
+    @property
+    def plan(self) -> UserPlan:
+        """The plan itself."""
+        return self._plan
+
+    @property
+    def removals(self) -> int:
+        """How many people it takes out."""
+        return len(self._plan.to_suspend)
+
+    def planned(self) -> Iterator[Fate]:
+        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+        for user in self._plan.to_create:
+            yield fate(self.subject, "create", user.ref, "planned")
+        for change in self._plan.to_update:
+            yield fate(self.subject, "update", change.ref, "planned", ", ".join(change.fields))
+        for leaver in self._plan.to_suspend:
+            yield fate(self.subject, "suspend", leaver.ref, "planned")
+
+    def unplanned(self) -> Iterator[Fate]:
+        """Say why nothing, or not everything, is done for a row of the file."""
+        yield from super().unplanned()
+        for ref in self._plan.returning:
+            yield fate(
+                self.subject, "", ref, "suspended", "is in the file, but the API cannot reactivate: do it in Thrive"
+            )
+
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse."""
+        from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
+
+        _only_members(strategy != "diff", "--strategy")
+        check_removals("users", self.removals, self._plan.current, limit, "active users")
+
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it."""
+        _only_members(verify or strategy != "diff", "--verify")
+        return await self._plan.apply(max_removals=limit, on_progress=progress, journal=journal)
+
+
+def _only_members(is_given: bool, option: str) -> None:  # noqa: FBT001
+    if is_given:
+        raise CliError(f"{option} is for plans of members; nothing was changed")
+
+
+def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView:
+    """Read a plan that --save-plan or the SDK wrote, whatever it is for.
+
+    Args:
+        file: Its path.
+        thrive: The client to apply it with; None only to look at it.
+
+    Raises:
+        CliError: it cannot be read.
+        ConfigurationError: it is no plan, or was changed since it was saved.
+    """
+    from thrive_async.sync import ManagerPlan, MemberPlan  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync.users import UserPlan  # noqa: PLC0415
+
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        raise CliError(f"cannot read {file}: {error.strerror or error}") from error
+    try:
+        kind = json.loads(text)["kind"]
+    except (ValueError, TypeError, KeyError):
+        kind = None
+    if kind == ManagerPlan.kind:
+        return ManagersView(ManagerPlan.from_json(text, thrive))
+    if kind == UserPlan.kind:
+        return UsersView(UserPlan.from_json(text, thrive))
+    return MembersView(MemberPlan.from_json(text, thrive))

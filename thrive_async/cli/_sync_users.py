@@ -1,0 +1,103 @@
+"""`thrive sync users`: accounts made equal to an HR export."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
+from thrive_async.cli._errors import CliError, say
+from thrive_async.cli._files import Sheet
+from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._plans import UsersView
+from thrive_async.cli._session import Connection
+
+__all__ = ["mapping", "users"]
+
+
+def users(
+    file: FileArgument,
+    /,
+    *more: Annotated[str, Parameter(show=False)],
+    map_: Annotated[
+        tuple[str, ...], Parameter(name="--map", negative="", metavar="FIELD=COLUMN", show_default=False)
+    ] = (),
+    leavers: Literal["ignore", "suspend"] = "ignore",
+    blank: Literal["keep", "clear"] = "keep",
+    allow_empty: Flag = False,
+    save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
+    applying: Applying = Applying(),  # noqa: B008 - frozen
+    reading: Input = Input(),  # noqa: B008
+    connection: Connection = Connection(),  # noqa: B008
+) -> int:
+    """Create, update and suspend users, so that they are as an HR export says.
+
+    People are recognised by ref. Only fields that are mapped are looked at, and only those that differ are sent.
+    Nobody is deleted.
+
+    Args:
+        file: The export, a row per person.
+        more: Further FIELD=COLUMN, so that one --map may be followed by several.
+        map_: Which column holds a field, as in ref=EmployeeID; repeat it. Without any, columns are called as fields.
+        leavers: What to do with active users whom the export does not hold.
+        blank: Whether an empty cell leaves the field as it is, or clears it.
+        allow_empty: The export may hold nobody.
+        save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
+        applying: What may happen.
+        reading: How to read the file.
+        connection: Whom to ask.
+    """
+    applying.limit()
+    sheet = reading.read(file).with_header()
+    columns, rows = mapping((*map_, *more), sheet)
+    thrive = connection.client()
+    report = applying.report_file()
+
+    async def main() -> int:
+        from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
+
+        async with thrive:
+            say(f"comparing users with {sheet.source}: {len(rows):,} rows, fields {', '.join(columns)}")
+            view = UsersView(
+                await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
+            )
+            show_plan(view)
+            if save_plan is not None:
+                view.save(save_plan)
+            return await apply_plan(view, applying, report)
+
+    return finish(main, report)
+
+
+def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Read `--map`, and take the columns it names out of the file.
+
+    Args:
+        given: As on the command line, each `field=column`; none if the columns are called as the fields.
+        sheet: The file, its header known.
+
+    Returns:
+        The column of each field, and the rows with those columns only.
+
+    Raises:
+        CliError: It cannot be read, names a field twice, or the file has no such column.
+    """
+    columns: dict[str, str] = {}
+    for pair in given:
+        field, separator, column = pair.partition("=")
+        if not separator or not field.strip() or not column.strip():
+            raise CliError(f"--map {pair}: write the field and the column, as in ref=EmployeeID")
+        if field.strip() in columns:
+            raise CliError(f"--map {pair}: {field.strip()} is mapped twice")
+        columns[field.strip()] = column.strip()
+    if not columns:
+        columns = {name: name for name in sheet.names or () if name}
+    for line, row in enumerate(sheet.rows, start=sheet.first_line):
+        if len(row) < len(sheet.names or ()) and any(str(cell).strip() for cell in row):
+            # Half a row is no person with empty fields: those might be cleared.
+            raise CliError(f"{sheet.source}: line {line} has {len(row)} columns, the header {len(sheet.names or ())}")
+    cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
+    rows = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
+    # A line without anything in it is nobody, and no reason to complain.
+    return columns, [row for row in rows if any(cell.strip() for cell in row.values())]
