@@ -95,7 +95,8 @@ async def carry_out(run: Execution, plan: _Applied, *, strategy: str, interrupte
     try:
         if interrupted:
             await run.account_for(interrupted)
-        run.open_journal(plan.fingerprint, strategy)
+        if run.journal.is_open:
+            run.open_journal(plan.fingerprint, strategy)
         await run.execute()
     except BaseException as error:
         run.stop(None if isinstance(error, asyncio.CancelledError) else error)

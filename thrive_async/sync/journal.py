@@ -49,6 +49,11 @@ class Journal:
                 # The last run died within a line; what follows must not be glued to it.
                 self._write(b"\n")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is written."""
+        return self._descriptor is not None
+
     def open_run(self, *, fingerprint: str, strategy: str, planned: Mapping[str, Sequence[str]]) -> None:
         """Write the line a run begins with.
 
