@@ -252,6 +252,18 @@ def test_the_printed_extras_exist_and_every_session_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sessions
 
 
+def test_the_readme_counts_the_evidence_as_the_specification_does() -> None:
+    marks = [
+        operation.get("x-thrive-evidence", "official")
+        for item in SPECIFICATION["paths"].values()
+        for operation in item.values()
+        if "operationId" in operation and operation["operationId"] != "createAccessToken"
+    ]
+    official, others = marks.count("official"), marks.count("third-party")
+    text = " ".join(prose_of(ROOT / "README.md").split())
+    assert f"of the {len(marks)} operations {official} rest on an official page and {others} on third parties" in text
+
+
 def test_every_extension_of_the_specification_is_explained() -> None:
     page = (ROOT / "docs" / "models-and-specification.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"^\| `(x-thrive-[\w-]+)` \|", page, re.MULTILINE))
