@@ -62,6 +62,16 @@ async def test_users_are_filtered_by_status_and_change(thrive: ThriveClient, san
     assert await thrive.users.list(updated_since=LATE).first() is None
 
 
+async def test_a_user_without_email_is_refused_before_anything_is_sent_unless_login_is_by_ref(
+    thrive: ThriveClient, sandbox: Sandbox
+) -> None:
+    with pytest.raises(ValueError, match="needs an email"):
+        await thrive.users.create(UserCreate(ref="E-9", first_name="A", last_name="B"))
+    assert not sandbox.requests.of("createUser")
+    account = await thrive.users.create(UserCreate(ref="E-9", first_name="A", last_name="B", login_method="ref"))
+    assert account.ref == "E-9"
+
+
 async def test_a_user_is_created_updated_suspended_and_deleted(thrive: ThriveClient, sandbox: Sandbox) -> None:
     """Writes answer with the account as v2 shows it; what is left out stays, None clears."""
     new = m.UserCreate(

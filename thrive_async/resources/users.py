@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from thrive_async._generated import operations as ops
 from thrive_async._unset import UNSET
+from thrive_async._unset import UNSET
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
@@ -128,6 +129,7 @@ class Users(Resource):
             The account as Thrive made it.
 
         Raises:
+            ValueError: The e-mail is missing though the user logs in with it.
             BadRequestError: Thrive does not accept a field.
             ConflictError: The ref or e-mail is taken.
             UnprocessableError: The fields do not go together.
@@ -139,6 +141,8 @@ class Users(Resource):
             )
             ```
         """
+        if user.email is UNSET and user.login_method != "ref":
+            raise ValueError('a user needs an email, unless login_method is "ref"')
         return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
 
     async def update(
