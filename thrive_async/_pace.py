@@ -14,7 +14,7 @@ from typing import Final
 
 # Requests are counted over the last second, for bursts, and over some more, for what lasts.
 _SPANS: Final = (1.0, 5.0)
-_SLOWEST: Final = 1.0
+_SLOWEST: Final = 0.2
 # So few requests in a second say little of what Thrive takes.
 _FEW: Final = 10
 # As long as only the lower bound is known, the pace doubles: in so many seconds, then faster, for where nothing is
@@ -77,7 +77,7 @@ class Pace:
                 refused_at = max(_SLOWEST, min(refused_at, 2 * _count(self._started, now - _SPANS[0]) / _SPANS[0]))
             # Both times Thrive had just had enough: what it took between them is what it takes.
             took = (_count(self._taken, self._refused) + 1) / max(now - self._refused, 1e-3)
-            self._ceiling = _REST * refused_at
+            self._ceiling = max(_SLOWEST, _REST * refused_at)
             self._floor = min(self._ceiling, max(_SLOWEST, (min(took, refused_at) + refused_at) / 2))
         self._refused = now
         self._opened = now + pause

@@ -1,0 +1,254 @@
+"""Rates: one that is set holds exactly, one that is unknown is learned; a 429 stops all, and nobody comes as a herd."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limited import Announced, Bucket, Server, Window, by_hand, by_hand_at_once, run
+
+from thrive_async import Limits, RateLimitError, RequestTimeout, Timeouts
+from thrive_async._pace import Pace
+from thrive_async.sandbox import Sandbox, VirtualClock
+
+
+@pytest.fixture
+async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
+    with VirtualClock().installed() as installed:
+        yield installed
+
+
+HOWS: list[Announced] = ["whole seconds", "exactly", "not at all"]
+
+
+# One 429 among many
+
+
+@pytest.mark.parametrize("retry_after", [5, "date:5", None])
+async def test_one_429_among_200_calls_stops_all_and_they_return_staggered(
+    retry_after: Any, clock: VirtualClock
+) -> None:
+    async with Sandbox(users=1, clock=clock, latency=0.05) as sandbox:
+        async with sandbox.client(timeouts=Timeouts(attempt=10, total=300)) as thrive:
+            calls = [asyncio.ensure_future(thrive.skills.levels()) for _ in range(200)]
+            await asyncio.sleep(0.31)
+            sandbox.faults.add("rate_limited", retry_after=retry_after)
+            await asyncio.gather(*calls)
+        refusal = next(entry for entry in sandbox.requests if entry.status == 429)
+        times = [entry.at for entry in sandbox.requests]
+        # What had been sent before the answer came could not be stopped; after it nothing came for the whole pause.
+        told = refusal.at + 0.05
+        least = 5 if retry_after is not None else 0.5
+        after = [at for at in times if at > told + 1e-9]
+        assert min(after) >= told + least - 1e-6
+        assert max(min(later - earlier for earlier, later in pairwise(after)), 1e-3) > 0
+        # The first ten are no herd: they come one after the other, at the learned pace and not in one moment.
+        assert after[9] - after[0] > 0.02
+        assert all(later > earlier for earlier, later in pairwise(after[:10]))
+        assert len(times) == 201
+
+
+async def test_a_server_that_limits_200_calls_refuses_few_of_them(clock: VirtualClock) -> None:
+    """Only those that were under way when the first was refused, and the pace is right afterwards."""
+    async with Sandbox(users=1, clock=clock, rate_limit=50, latency=0.05) as sandbox:
+        async with sandbox.client(timeouts=Timeouts(total=300)) as thrive:
+            await asyncio.gather(*(thrive.skills.levels() for _ in range(200)))
+        refused = [entry for entry in sandbox.requests if entry.status == 429]
+        assert len(refused) <= 10
+        assert len({round(entry.at, 1) for entry in refused}) <= 2
+
+
+async def test_a_pause_beyond_the_deadline_fails_all_at_once(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock) as sandbox, sandbox.client() as thrive:
+        sandbox.faults.add("rate_limited", retry_after=3600, times=None)
+        results = await asyncio.gather(*(thrive.skills.levels() for _ in range(200)), return_exceptions=True)
+        assert {type(result) for result in results} == {RateLimitError, RequestTimeout}
+        assert len(sandbox.requests) <= 10
+        assert clock.elapsed < 0.1
+
+
+# A rate that is set
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(20.0, None), (20.0, 5), (3.0, 1), (100.0, 50)])
+async def test_a_rate_holds_over_any_second_at_the_server(rate: float, burst: int | None, clock: VirtualClock) -> None:
+    limits = Limits(concurrency=30, rate=rate, burst=burst)
+    count = int(rate * 4)
+    async with Sandbox(users=1, clock=clock, latency=0.05) as sandbox, sandbox.client(limits=limits) as thrive:
+        await asyncio.gather(*(thrive.skills.levels() for _ in range(count)))
+        times = sorted(entry.at for entry in sandbox.requests)
+        for start in times:
+            assert sum(1 for at in times if start <= at < start + 1 - 1e-6) <= rate + (burst or 1)
+        # And it is used up, not only kept.
+        assert times[-1] - times[0] == pytest.approx((count - (burst or 1)) / rate, abs=0.02)
+
+
+async def test_with_the_servers_limit_set_nothing_is_refused_and_no_time_is_lost(clock: VirtualClock) -> None:
+    limits = Limits(concurrency=20, rate=100)
+    async with Sandbox(users=1, clock=clock, rate_limit=100, rate_burst=1, latency=0.05) as sandbox:
+        async with sandbox.client(limits=limits) as thrive:
+            await asyncio.gather(*(thrive.skills.levels() for _ in range(500)))
+        assert {entry.status for entry in sandbox.requests} == {200}
+        assert clock.elapsed <= 1.05 * 500 / 100
+
+
+@given(
+    rate=st.floats(0.5, 200),
+    burst=st.integers(1, 30),
+    pauses=st.lists(st.floats(0, 3), min_size=1, max_size=40),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_pattern_of_calls_exceeds_a_rate(rate: float, burst: int, pauses: list[float]) -> None:
+    from thrive_async._limits import Gate
+
+    async def main() -> None:
+        with VirtualClock(grace=0).installed() as clock:
+            gate = Gate(Limits(concurrency=100, rate=rate, burst=burst))
+            times: list[float] = []
+
+            async def one(delay: float) -> None:
+                await asyncio.sleep(delay)
+                async with gate.slot():
+                    times.append(clock.elapsed)
+
+            await asyncio.gather(*(one(sum(pauses[: index + 1])) for index in range(len(pauses))))
+            times.sort()
+            for first, start in enumerate(times):
+                for last in range(first, len(times)):
+                    assert last - first + 1 <= burst + (times[last] - start) * rate + 1e-6
+
+    asyncio.run(main())
+
+
+# A pace that has to be learned
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", ["bucket of a second", "bucket of five seconds", "window"])
+@pytest.mark.parametrize("rate", [20, 100])
+def test_an_unknown_limit_is_used_to_four_fifths_with_few_refusals(rate: int, kind: str, how: Announced) -> None:
+    servers: dict[str, Server] = {
+        "bucket of a second": Bucket(rate, rate, how),
+        "bucket of five seconds": Bucket(rate, 5 * rate, how),
+        "window": Window(rate, how),
+    }
+    done = run(servers[kind], rate * 180, limits=Limits(concurrency=10))
+    assert done.given_up == 0
+    assert rate * 180 / done.seconds >= 0.8 * rate
+    assert done.refused_share < 0.02
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("burst", [1, 5])
+def test_a_limit_without_any_burst_is_used_to_four_fifths_over_minutes(burst: int, how: Announced) -> None:
+    """The harshest kind: every request before its time is refused, and a whole second lost by it."""
+    done = run(Bucket(50, burst, how), 50 * 240)
+    assert done.given_up == 0
+    assert 240 / done.seconds >= 0.8
+    assert done.refused_share < 0.02
+
+
+@pytest.mark.parametrize("latency", [0.001, 0.005, 0.02, 0.05])
+def test_200_writes_at_50_a_second_cost_little_more_than_by_a_hand_written_loop(latency: float) -> None:
+    done = run(Bucket(50, 50), 200, latency=latency)
+    assert done.seconds <= 1.1 * by_hand(Bucket(50, 50), 200, latency=latency)
+    assert done.seconds <= 1.1 * by_hand_at_once(lambda: Bucket(50, 50), 200, latency=latency, workers=10)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(("calls", "rate"), [(1000, 100), (500, 50), (2000, 50), (300, 100)])
+def test_finding_the_limit_costs_at_most_three_tenths_of_the_time(calls: int, rate: int, how: Announced) -> None:
+    assert run(Bucket(rate, rate, how), calls).seconds <= 1.3 * calls / rate
+
+
+def test_a_limit_that_rises_is_found_within_a_minute() -> None:
+    server = Bucket(20, 20)
+    before = run(server, 20 * 60)
+    assert before.given_up == 0
+
+    class Rising(Bucket):
+        def take(self, now: float) -> tuple[bool, float | None]:
+            if now > 60:
+                self.rate = self.burst = 100
+            return super().take(now)
+
+    done = run(Rising(20, 20), 20 * 60 + 100 * 120)
+    assert done.seconds < 60 + 120 + 60
+
+
+def test_a_limit_that_falls_is_found_within_seconds() -> None:
+    class Falling(Bucket):
+        def take(self, now: float) -> tuple[bool, float | None]:
+            if now > 30:
+                self.rate = self.burst = 20
+            return super().take(now)
+
+    done = run(Falling(100, 100), 100 * 30 + 20 * 60)
+    assert done.given_up == 0
+    assert done.seconds < 30 + 60 * 1.2
+    assert done.refused_share < 0.02
+
+
+# The pace itself
+
+
+def test_without_a_refusal_there_is_no_pace() -> None:
+    pace = Pace()
+    for tick in range(1000):
+        pace.started(tick / 100)
+        pace.taken(tick / 100)
+    assert pace.at(10) is None
+
+
+def test_the_first_refusal_tells_what_was_taken_and_then_the_pace_grows() -> None:
+    pace = Pace()
+    for _ in range(50):
+        pace.started(0)
+        pace.taken(0)
+    pace.refused(0.02, 1.0)
+    assert pace.at(1.02) == pytest.approx(50 / 1.02)
+    assert pace.at(3.02) == pytest.approx(2.18 * 50 / 1.02, rel=0.01)
+
+
+def test_later_ones_bring_it_to_the_middle_then_back_to_just_below_and_slowly_beyond() -> None:
+    pace = Pace()
+    pace.refused(0, 1.0)
+    pace._floor, pace._ceiling = 100.0, 100.0
+    for tick in range(500):
+        pace.started(tick / 100)
+        pace.taken(tick / 100)
+    pace.refused(5.0, 1.0)
+    refused_at = 100 * 1.0001
+    now = pace.at(6.0)
+    assert now is not None
+    assert 0.9 * refused_at < now <= 0.95 * refused_at + 0.01
+    assert pace.at(10.0) == pytest.approx(0.95 * refused_at, rel=0.01)
+    assert pace.at(15.0) == pytest.approx(0.962 * refused_at, rel=0.01)
+    creeping = [pace.at(10.0 + second) or 0 for second in range(60)]
+    assert creeping == sorted(creeping)
+    assert creeping[-1] > 10 * refused_at
+
+
+@given(
+    events=st.lists(
+        st.tuples(st.floats(0.001, 100), st.integers(0, 50), st.sampled_from([0.0, 0.01, 1.0, 30.0])), max_size=30
+    )
+)
+def test_a_pace_is_always_a_positive_number_and_never_falls_while_all_is_well(
+    events: list[tuple[float, int, float]],
+) -> None:
+    pace = Pace()
+    now = 0.0
+    for gap, count, pause in events:
+        for part in range(count):
+            pace.started(now + gap * part / count)
+            pace.taken(now + gap * part / count)
+        now += gap
+        pace.refused(now, pause)
+        paces = [pace.at(now + pause + ahead) or 0 for ahead in (0, 0.1, 1, 4, 5, 60, 3600)]
+        assert paces[0] >= 0.2
+        assert paces == sorted(paces)
+        now += pause
