@@ -241,3 +241,7 @@ def test_any_people_survive_json_lines(references: list[str]) -> None:
 
 def test_a_cell_longer_than_any_name_is_an_error() -> None:
     assert "field larger than field limit" in refused("email\n" + "a" * 200_000 + "\n")
+
+
+def test_blank_lines_before_the_header_are_skipped() -> None:
+    assert people("\n,\nname,ref\nAnna,E1\n") == ["E1"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
+from thrive_async.cli import main
+from thrive_async.cli._output import OutputFormat, Writer
 from thrive_async.sandbox import Sandbox
 
 from .conftest import AUDIENCE, Run
@@ -226,7 +230,7 @@ def test_markup_in_a_name_is_shown_as_it_is(terminal: Callable[..., tuple[int, s
     assert "[red]R[/red]" in terminal("users", "list", "--columns", "firstName")[1]
 
 
-def test_items_that_came_before_an_error_are_written(run: Run, served: Sandbox) -> None:
+def test_a_list_that_cannot_be_had_writes_nothing(run: Run, served: Sandbox) -> None:
     served.faults.add("status", operation="searchUsers", status=400, times=None)
     result = run("users", "list", "--format", "csv")
     assert result.code == 4
@@ -259,3 +263,34 @@ def test_a_tree_of_parents_in_a_circle_leaves_nobody_out() -> None:
 def test_a_failed_count_fails_the_tree(run: Run, served: Sandbox) -> None:
     served.faults.add("status", operation="listMembers", status=403, times=None)
     assert run("audiences", "tree", "--counts").code == 4
+
+
+def test_an_empty_list_has_a_header(run: Run, served: Sandbox) -> None:
+    served.state.tags.clear()
+    assert run("tags", "list", "--format", "csv").lines == ["id,tag,contents,campaigns,interests,skills"]
+    assert run("tags", "list").lines == ["id  tag"]
+    assert run("tags", "list", "--format", "jsonl").out == ""
+
+
+@pytest.mark.parametrize(("format_", "expected"), [("table", "id\nA\n"), ("csv", "id\nA\n"), ("jsonl", '{"id":"A"}\n')])
+async def test_what_came_before_an_error_is_written(format_: OutputFormat, expected: str) -> None:
+    async def items() -> AsyncGenerator[dict[str, str]]:
+        yield {"id": "A"}
+        raise ConnectionError
+
+    stream = io.StringIO()
+    with pytest.raises(ConnectionError):
+        await Writer(format_, defaults=("id",), stream=stream).drain(items())
+    assert stream.getvalue() == expected
+
+
+def test_nobody_reading_is_no_error_of_ours(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert main(["tags", "list"]) == 141
+    assert capsys.readouterr().err == ""

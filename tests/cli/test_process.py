@@ -230,3 +230,13 @@ def test_a_stream_that_cannot_show_a_letter_shows_its_code(served: Sandbox) -> N
         capture_output=True, text=True, check=True, env=environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0"),
     )  # fmt: skip
     assert "\\u674e" in ended.stdout
+
+
+def test_the_demo_says_so_if_something_else_is_left_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from thrive_async.cli import demo
+
+    arrange = demo._arrange
+    monkeypatch.setattr(demo, "_arrange", lambda sandbox: demo._People(arrange(sandbox).rows, frozenset({"other"})))
+    result = run("demo")
+    assert result.code == 1
+    assert "This should not have happened: something else is left to do." in result.lines

@@ -100,7 +100,7 @@ def test_a_dry_run_and_a_saved_plan_change_nothing_until_it_is_applied(
     assert shown.lines[0].startswith("users: +1 ~0 -1 =")
     assert "  planned  create  N1" in shown.lines
     assert f"  planned  suspend  {leaver}" in shown.lines
-    assert "2 requests" in shown.err
+    assert "requests: 2" in shown.err
     for tokens in (("--verify",), ("--strategy", "rebuild")):
         result = run("plan", "apply", plan, "--yes", *tokens)
         assert result.code == 2
@@ -190,3 +190,24 @@ def test_managers_plans_of_the_sdk_can_be_shown_and_applied(run: Run, served: Sa
         assert run("plan", "apply", path, *tokens).code == 2
     assert run("plan", "apply", path).code == 0
     assert "M1" in run("audiences", "managers", "list", "sales-emea", "--format", "csv").out
+
+
+def test_a_managers_plan_names_everybody() -> None:
+    from thrive_async.cli._plans import ManagersView
+    from thrive_async.models import AudienceManager
+    from thrive_async.sync import ManagerPlan
+
+    plan = ManagerPlan(
+        audience="sales-emea",
+        audience_id="A",
+        to_add=(),
+        to_change=(),
+        to_remove=(AudienceManager(user_id="U1", reference="E1", email=None, permissions=None),),
+        staying=(),
+        ambiguities={"twin": ("U2", "U3")},
+        duplicates=("E9",),
+    )
+    view = ManagersView(plan)
+    assert [(one["action"], one["reference"], one["reason"]) for one in view.planned()] == [("remove", "U1", "E1")]
+    assert [one["outcome"] for one in view.unplanned()] == ["duplicate", "ambiguous"]
+    assert view.calls == "requests: 1"

@@ -74,7 +74,7 @@ class PlanView(ABC):
     @property
     def calls(self) -> str:
         """How many requests it takes, for people."""
-        return f"{self.plan.calls:,} requests"
+        return f"requests: {self.plan.calls:,}"
 
     def save(self, path: str) -> None:
         """Write the plan to a file that only its owner can read.
@@ -109,7 +109,7 @@ class MembersView(PlanView):
     @property
     def calls(self) -> str:
         """How many requests it takes, for people."""
-        return f"{self._plan.calls['diff']:,} requests, {self._plan.calls['rebuild']:,} by rebuild"
+        return f"requests: {self._plan.calls['diff']:,}, by rebuild {self._plan.calls['rebuild']:,}"
 
     def planned(self) -> Iterator[Fate]:
         """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
