@@ -66,9 +66,9 @@ async def test_a_user_without_email_is_refused_before_anything_is_sent_unless_lo
     thrive: ThriveClient, sandbox: Sandbox
 ) -> None:
     with pytest.raises(ValueError, match="needs an email"):
-        await thrive.users.create(UserCreate(ref="E-9", first_name="A", last_name="B"))
+        await thrive.users.create(m.UserCreate(ref="E-9", first_name="A", last_name="B"))
     assert not sandbox.requests.of("createUser")
-    account = await thrive.users.create(UserCreate(ref="E-9", first_name="A", last_name="B", login_method="ref"))
+    account = await thrive.users.create(m.UserCreate(ref="E-9", first_name="A", last_name="B", login_method="ref"))
     assert account.ref == "E-9"
 
 

@@ -11,7 +11,6 @@ from datetime import date, datetime
 
 from thrive_async._generated import operations as ops
 from thrive_async._unset import UNSET
-from thrive_async._unset import UNSET
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource

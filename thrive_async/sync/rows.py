@@ -84,7 +84,7 @@ class Reader:
             raise ConfigurationError("columns must name the column of ref: people are recognised by it")
         self._clear = blank == "clear"
         self._conflicts: set[str] = set()
-        self.rows = Rows()
+        self.rows: Rows = Rows()
 
     def feed(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Read some more rows.
