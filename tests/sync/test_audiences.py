@@ -7,7 +7,15 @@ import pytest
 
 from tests.sync.conftest import World
 from tests.sync.test_stopping import lines
-from thrive_async import APIError, ConfigurationError, ConflictError, GuardRefused, ThriveError, sync
+from thrive_async import (
+    APIError,
+    ConfigurationError,
+    ConflictError,
+    GuardRefused,
+    PermissionDeniedError,
+    ThriveError,
+    sync,
+)
 from thrive_async.sync import NewAudience, SyncReport
 from thrive_async.sync.journal import Journal
 
@@ -136,6 +144,8 @@ async def test_two_names_of_one_audience_are_refused(three: World) -> None:
         [NewAudience("a"), NewAudience("a", "again")],
         [NewAudience("a", parent="b"), NewAudience("b", parent="a")],
         [NewAudience("a", parent="a")],
+        [NewAudience("a", "x" * 101)],
+        [NewAudience("")],
     ],
 )
 async def test_a_description_that_contradicts_itself_is_refused(three: World, described: list[NewAudience]) -> None:
@@ -205,3 +215,31 @@ async def test_a_parent_that_is_nowhere_is_an_error(three: World) -> None:
         three.thrive, {"new": three.ids[:3]}, create_missing=[NewAudience("new", parent="nowhere")]
     )
     assert isinstance(results["new"], APIError)
+
+
+@pytest.mark.parametrize("operation", ["createAudience", "getAudience"])
+async def test_a_key_that_may_not_create_is_told_for_each(three: World, operation: str) -> None:
+    """Neither looking nor making is allowed: the audience has that error, the others their reports."""
+    three.sandbox.faults.add("status", operation=operation, status=403)
+    results = await sync.sync_audiences(
+        three.thrive, {"new": three.ids[:3], "a0": three.ids[:100]}, create_missing=[NewAudience("new")]
+    )
+    assert isinstance(results["new"], PermissionDeniedError)
+    assert report_of(results, "a0").ok
+
+
+async def test_a_failing_callback_ends_it_with_the_reports_kept(three: World) -> None:
+    """The error is the caller's to see."""
+
+    def fail(_step: sync.Progress) -> None:
+        raise RuntimeError("the callback's own")
+
+    plan = await sync.plan_audiences(three.thrive, {f"a{at}": three.ids[:150] for at in range(3)})
+    with pytest.raises(RuntimeError, match="the callback's own"):
+        await plan.apply(on_progress=fail, max_removals=None)
+    assert plan.reports
+
+
+async def test_no_audience_at_all_is_no_error(three: World) -> None:
+    """An empty mapping has an empty result."""
+    assert await sync.sync_audiences(three.thrive, {}) == {}

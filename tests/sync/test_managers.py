@@ -176,3 +176,36 @@ async def test_a_cancelled_manager_run_has_its_report(managed: World) -> None:
     assert plan.report is not None
     assert plan.report.planned == 10
     assert not plan.report.changed
+
+
+async def test_names_that_cannot_be_used_are_listed(managed: World) -> None:
+    """Blank and ambiguous ones: nothing is sent for them, and nobody they may mean is removed."""
+    twin = managed.sandbox.state.add_user(ref=managed.email(0), email="twin@example.org")
+    await managed.thrive.audiences.managers.add("team", [grant(twin["id"])])
+    desired = [grant(managed.ref(at)) for at in range(1, 10)] + [grant(managed.email(0)), grant(" ")]
+    plan = await sync.plan_managers(managed.thrive, "team", desired)
+    assert plan.ambiguous == (managed.email(0),)
+    assert plan.rejected == ((" ", "blank"),)
+    assert plan.is_empty
+    assert plan.kept == 2
+
+
+async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: Path) -> None:
+    """As with members; permissions of which this run knows nothing other are as they should be."""
+    from tests.sync.test_stopping import lines
+    from thrive_async.sync.journal import Journal
+
+    path = tmp_path / "run.jsonl"
+    planned = {"update": [managed.ref(1), managed.ref(2)], "add": [managed.ref(40)], "remove": [managed.ids[50]]}
+    with Journal(path, "crashed", "team (managers)") as journal:
+        journal.open_run(fingerprint="f", strategy="diff", planned=planned)
+    desired = [grant(managed.ref(at), CONTENT if at == 2 else INSIGHTS) for at in range(10)]
+    plan = await sync.plan_managers(managed.thrive, "team", desired)
+    assert (await plan.apply(journal=path)).ok
+    old = {line["reference"]: line["outcome"] for line in lines(path)[1:] if line["run"] == "crashed"}
+    assert old == {
+        managed.ref(1): "changed",
+        managed.ref(2): "not_attempted",
+        managed.ref(40): "not_attempted",
+        managed.ids[50]: "removed",
+    }

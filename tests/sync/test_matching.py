@@ -220,3 +220,21 @@ def test_a_newcomers_name_of_two_users_is_not_sent() -> None:
     matcher.ambiguous_newcomer("who")
     found = matcher.result({"who": ("8", "9")})
     assert (found.to_add, found.ambiguous) == ((), {"who": ("8", "9")})
+
+
+def test_an_ambiguous_name_is_so_with_white_space_around_it() -> None:
+    """What is cleaned is matched again."""
+    found = match([member("1", "same"), member("2", "same")], " same ")
+    assert list(found.ambiguous) == ["same"]
+
+
+def test_names_can_be_identified_afterwards() -> None:
+    """By the member's id, the newcomer's key, or not at all."""
+    matcher = Matcher([ANN, member("1", "same"), member("2", "same")])
+    matcher.feed([ID_A.upper(), "New@x.org", "R-7", "alias", "same", "E-1"])
+    matcher.same_person(["New@x.org", "R-7"], "777")
+    matcher.same_person(["alias"], ID_A)
+    assert matcher.identify(ID_A.upper()) == matcher.identify("alias") == matcher.identify("E-1") == ID_A
+    assert matcher.identify("new@X.org") == matcher.identify("R-7") == "new@x.org"
+    assert matcher.identify("same") is None
+    assert matcher.result().duplicates == ("E-1", "R-7", "alias")

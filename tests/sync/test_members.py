@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.sync.conftest import World
-from thrive_async import GuardRefused, SyncError, sync
+from thrive_async import GuardRefused, PermissionDeniedError, SyncError, sync
 from thrive_async.sync import MemberPlan
 
 
@@ -368,3 +368,68 @@ async def test_workers_are_bounded_by_the_clients_concurrency(world: World) -> N
         await plan.apply(on_progress=count)
         assert most == 3
         assert len(asyncio.all_tasks()) <= tasks + 4
+
+
+async def test_newcomers_by_id_are_looked_up_too(world: World) -> None:
+    """An id that is nobody's may be somebody's ref; and what no path can hold is nobody's name."""
+    odd = "ABCDEF0123456789abcdef01"
+    user = world.sandbox.state.add_user(ref=odd, email="odd@example.org")
+    desired = [*world.ids[:300], odd, "ODD@example.org", ".", "5f0000000000000000000000"]
+    plan = await sync.plan_members(world.thrive, "team", desired)
+    assert plan.to_add == (odd, ".", "5f0000000000000000000000")
+    assert plan.duplicates == ("ODD@example.org",)
+    report = await plan.apply()
+    assert user["id"] in world.members
+    assert len(report.failed) == 2
+
+
+async def test_an_old_name_of_a_member_is_no_newcomer(world: World) -> None:
+    """What the member list shows may be stale: the lookup tells that a name is a member's."""
+    members = world.sandbox.state.audiences["team"].members
+    assert len(members) == 300
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[1:300], world.email(0), "P-00450"])
+    assert plan.to_add == ("P-00450",)
+
+
+async def test_a_name_of_two_newcomers_is_never_guessed(world: World) -> None:
+    """Nobody is added for it."""
+    world.sandbox.state.add_user(ref=world.email(400), email="twin@example.org")
+    many = [world.ref(at) for at in range(401, 460)]
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], world.email(400), *many])
+    assert set(plan.ambiguities) == {world.email(400)}
+    assert plan.to_add == tuple(many)
+
+
+async def test_a_lookup_that_fails_is_an_error_as_it_is(world: World) -> None:
+    """Not wrapped in a group, not passed over."""
+    world.sandbox.faults.add("status", operation="getUserByRef", status=403, times=None)
+    with pytest.raises(PermissionDeniedError):
+        await sync.plan_members(world.thrive, "team", [*world.ids[:300], "P-00400", "new@example.org"])
+
+
+async def test_a_long_async_list_is_matched_in_parts(world: World) -> None:
+    """Nobody has to hold it."""
+
+    async def cursor() -> AsyncIterator[str]:
+        for at in range(25_000):
+            yield f"unknown-{at}"
+
+    plan = await sync.plan_members(world.thrive, "team", cursor())
+    assert len(plan.to_add) == 25_000
+
+
+async def test_a_verification_that_cannot_be_made_is_told(world: World) -> None:
+    """It does not pass for one that found nothing."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[:310])
+    world.sandbox.faults.add("status", operation="listMembers", status=403)
+    report = await plan.apply(verify=True)
+    assert len(report.added) == 10
+    assert report.differences is None
+    assert isinstance(report.cause, PermissionDeniedError)
+
+
+async def test_a_loaded_plan_is_guarded_too(world: World) -> None:
+    """Its client comes with `load`; the guards know its figures."""
+    text = (await sync.plan_members(world.thrive, "team", world.ids[100:300])).to_json()
+    with pytest.raises(GuardRefused, match="100 of 300"):
+        await MemberPlan.from_json(text, world.thrive).apply()

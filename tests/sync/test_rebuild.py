@@ -74,7 +74,7 @@ async def test_members_who_could_not_be_put_back_are_reported(world: World) -> N
     assert world.members == set(world.ids[50:301])
 
 
-@pytest.mark.parametrize("kind", ["close_after", "close_before"])
+@pytest.mark.parametrize("kind", ["close_after", "close_before", "status"])
 async def test_a_lost_replacement_is_found_out_by_reading(world: World, kind: str) -> None:
     """Whether it was done decides how to go on; it is not guessed."""
     plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
@@ -101,3 +101,26 @@ async def test_an_unknown_strategy_is_refused(world: World) -> None:
     plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
     with pytest.raises(ConfigurationError, match="strategy"):
         await plan.apply(strategy="replace")  # type: ignore[arg-type]
+
+
+async def test_a_replacement_refused_with_404_stops_if_the_audience_is_gone(world: World) -> None:
+    """And is a difference if it is there."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("status", operation="replaceMembers", status=404)
+    assert (await plan.apply(strategy="rebuild", max_removals=None)).ok
+    plan = await sync.plan_members(world.thrive, "team", world.ids[150:310])
+    world.sandbox.state.remove_audience(world.sandbox.state.audiences["team"])
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert len(report.not_attempted) == 100
+    assert report.cause is not None
+
+
+async def test_a_replacement_that_cannot_be_found_out_stops_the_run(world: World) -> None:
+    """Nothing is written on a guess."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("close_after", operation="replaceMembers", times=None)
+    world.sandbox.faults.add("status", operation="listMembers", status=403, times=None)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.cause is not None
+    assert not report.ok
+    assert "addMembers" not in world.writes()

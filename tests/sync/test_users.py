@@ -318,3 +318,36 @@ async def test_a_killed_user_run_is_accounted_for(staff: World, tmp_path: Path, 
     }
     assert old["N-0"] == "not_attempted"
     assert staff.arrived("searchUsers") == (2 if many > 50 else 1)
+
+
+async def test_lost_updates_are_found_out_by_reading(staff: World) -> None:
+    """Field by field: the tenant's own fields too."""
+    rows = [row(at) for at in range(40)]
+    rows[3]["Job"] = "Manager"
+    rows[4]["Site"] = "York"
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
+    staff.sandbox.faults.add("close_after", operation="updateUser", times=None)
+    report = await plan.apply()
+    assert report.ok
+    assert all("found done by reading" in (one.reason or "") for one in report.changed)
+
+
+def test_rows_without_a_ref_column_are_refused() -> None:
+    """People are recognised by it."""
+    with pytest.raises(ConfigurationError, match="no column ref"):
+        Reader(None, "keep").feed([{"email": "a@x.org"}])
+
+
+def test_every_row_of_a_contradicted_ref_is_rejected() -> None:
+    """However many there are, none is used."""
+    reader = Reader(None, "keep")
+    reader.feed([{"ref": "1", "first_name": name} for name in ("A", "B", "A")])
+    assert [ref for ref, _why in reader.rows.rejected] == ["1", "1", "1"]
+    assert reader.rows.by_ref == {}
+
+
+def test_a_blank_cell_clears_a_tenants_own_field_when_asked_to() -> None:
+    """It is sent as null."""
+    reader = Reader({"ref": "ref", "additional_fields.Site": "Site"}, "clear")
+    reader.feed([{"ref": "1", "Site": " "}])
+    assert reader.rows.by_ref["1"].additional == {"Site": None}

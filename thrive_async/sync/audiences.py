@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -23,11 +22,10 @@ from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.members import check_is_list, matched, plan_members, planned
 from thrive_async.sync.plan import Desired, MemberPlan, Strategy
 from thrive_async.sync.report import Progress, SyncReport
-from thrive_async.sync.run import OnProgress
+from thrive_async.sync.run import OnProgress, few_at_once
 
 __all__ = ["AudiencesPlan", "NewAudience", "plan_audiences", "sync_audiences"]
 
-T = TypeVar("T")
 _AT_ONCE: Final = 8
 """Audiences read or written at a time: small ones wait for answers, large ones take memory."""
 
@@ -136,20 +134,18 @@ class AudiencesPlan:
 
         async def apply_one(plan: MemberPlan) -> None:
             try:
-                results[plan.audience] = await plan.apply_guarded(
+                await plan.apply_guarded(
                     on_progress=watcher.of(plan),
                     journal=journal,
                     strategy=strategy,
                     verify=verify,
                     interrupted=interrupted.get(plan.audience, ()),
                 )
-            except ThriveError as error:
-                results[plan.audience] = error
             finally:
                 if plan.report is not None:
                     results[plan.audience] = plan.report
 
-        await _few_at_once([plan for plan in ready if plan.audience not in results], apply_one)
+        await few_at_once([plan for plan in ready if plan.audience not in results], apply_one, _AT_ONCE)
         return results
 
     async def _create(self) -> None:
@@ -220,38 +216,15 @@ async def _created(thrive: ThriveClient, new: NewAudience) -> Audience:
             raise error from None
 
 
-async def _few_at_once(items: Iterable[T], do: Callable[[T], Awaitable[None]]) -> None:
-    """Do something with each item, a few at a time; a cancel is passed on to all, each time it comes."""
-    queue = deque(items)
-
-    async def worker() -> None:
-        while queue:
-            await do(queue.popleft())
-
-    crew = [asyncio.create_task(worker()) for _ in range(min(_AT_ONCE, len(queue)))]
-    if not crew:
-        return
-    try:
-        done, _pending = await asyncio.wait(crew, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        queue.clear()
-        for task in crew:
-            task.cancel()
-        try:
-            await asyncio.wait(crew)
-        finally:
-            for task in crew:
-                task.cancel()
-            await asyncio.gather(*crew, return_exceptions=True)
-
-
 def _parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
     by_reference: dict[str, NewAudience] = {}
     for new in described:
         if by_reference.setdefault(new.reference, new) is not new:
             raise ConfigurationError(f"create_missing describes {new.reference} twice")
+        try:
+            new.body()
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"create_missing cannot make {new.reference[:100]!r}: {error}") from error
     ordered: dict[str, NewAudience] = {}
     for new in by_reference.values():
         chain: dict[str, NewAudience] = {}
@@ -317,8 +290,8 @@ async def plan_audiences(
         except ThriveError as error:
             errors[name] = error
 
-    await _few_at_once(described, look)
-    await _few_at_once([name for name in desired if name not in errors], plan_one)
+    await few_at_once(described, look, _AT_ONCE)
+    await few_at_once([name for name in desired if name not in errors], plan_one, _AT_ONCE)
     _refuse_twins(plans, errors)
     return AudiencesPlan(
         plans={name: plans[name] for name in desired if name in plans},

@@ -5,16 +5,15 @@ are they looked up, so that a person under two names is one addition, and a memb
 does not show is no newcomer at all.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
 from thrive_async.models import BasicUser, User
 from thrive_async.sync.matching import Matcher, is_object_id, newcomer_key
+from thrive_async.sync.run import few_at_once
 
 __all__ = ["recognise"]
 
@@ -79,26 +78,16 @@ def _tell(matcher: Matcher, names: dict[str, str], found: dict[str, dict[str, No
 
 async def _looked_up(thrive: ThriveClient, names: list[str]) -> list[User | BasicUser]:
     found: list[User | BasicUser] = []
-    queue = deque(names)
 
-    async def worker() -> None:
-        while queue:
-            name = queue.popleft()
-            if name in (".", ".."):
-                continue  # No path can hold them, so nobody is looked up by them.
-            if is_object_id(name):
-                try:
-                    found.append(await thrive.users.get(name))
-                except NotFoundError:
-                    pass
-                else:
-                    continue
-            try:
-                found.append(await thrive.users.get_by_ref(name))
-            except NotFoundError:
-                continue
+    async def look_up(name: str) -> None:
+        if name in (".", ".."):
+            return  # No path can hold them, so nobody is looked up by them.
+        if is_object_id(name):
+            with suppress(NotFoundError):
+                found.append(await thrive.users.get(name))
+                return
+        with suppress(NotFoundError):
+            found.append(await thrive.users.get_by_ref(name))
 
-    async with asyncio.TaskGroup() as crew:
-        for _ in range(min(thrive.limits.concurrency, len(names))):
-            crew.create_task(worker())
+    await few_at_once(names, look_up, thrive.limits.concurrency)
     return found

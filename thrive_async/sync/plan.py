@@ -207,8 +207,7 @@ class MemberPlan(SavedPlan):
         Returns:
             What became of every planned change.
         """
-        if self._thrive is None or self._applying:
-            raise SyncError(f"{self.audience}: this plan has no client, or was applied before: make it again")
+        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
         self._applying = True
         return await apply_members(
             self._thrive,

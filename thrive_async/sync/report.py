@@ -218,10 +218,6 @@ class Ledger:
         self.failures += not done
         return _DONE_AS[self.changes[index].action] if done else "failed"
 
-    def open_changes(self) -> list[Change]:
-        """Return the changes without an outcome."""
-        return [change for change, outcome in zip(self.changes, self._outcomes, strict=True) if outcome is None]
-
     def report(
         self,
         subject: str,

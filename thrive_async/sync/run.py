@@ -22,7 +22,7 @@ from thrive_async.errors import (
 from thrive_async.sync.journal import Journal, Line
 from thrive_async.sync.report import Change, Ledger, Outcome, Progress, SyncReport, described
 
-__all__ = ["Job", "OnProgress", "Run", "Settled", "Stopped", "may_have_happened"]
+__all__ = ["Job", "OnProgress", "Run", "Settled", "Stopped", "few_at_once", "may_have_happened"]
 
 T = TypeVar("T")
 OnProgress = Callable[[Progress], object]
@@ -354,3 +354,38 @@ class Run:
                 self.journal.record(lines)
         finally:
             self.journal.close()
+
+
+async def few_at_once(items: Iterable[T], do: Callable[[T], Awaitable[None]], workers: int) -> None:
+    """Do something with each item, a few at a time.
+
+    The first error ends it and is raised as it is. A cancel is passed on to all, each time it comes.
+
+    Args:
+        items: The items.
+        do: What to do with one.
+        workers: How many at a time.
+    """
+    queue = deque(items)
+
+    async def worker() -> None:
+        while queue:
+            await do(queue.popleft())
+
+    crew = [asyncio.create_task(worker()) for _ in range(min(workers, len(queue)))]
+    if not crew:
+        return
+    try:
+        done, _pending = await asyncio.wait(crew, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        queue.clear()
+        for task in crew:
+            task.cancel()
+        try:
+            await asyncio.wait(crew)
+        finally:
+            for task in crew:
+                task.cancel()
+            await asyncio.gather(*crew, return_exceptions=True)

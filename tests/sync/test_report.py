@@ -1,0 +1,137 @@
+"""Reports, journals and plans as their users see them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thrive_async import ConfigurationError, SyncError
+from thrive_async.sync import MemberPlan, Outcome, SyncReport
+from thrive_async.sync.journal import Journal, unfinished
+from thrive_async.sync.report import Change, Ledger, described
+
+ADDED = Outcome("add", "ann@example.org")
+FAILED = Outcome("add", "ben@example.org", "User does not exist.")
+CHANGED = Outcome("update", "E-1")
+
+
+def test_a_report_shows_counts_and_nobody() -> None:
+    """Text and repr end up in logs: no identifiers in them."""
+    report = SyncReport(
+        subject="team",
+        run="1",
+        added=(ADDED,),
+        changed=(CHANGED,),
+        failed=(FAILED,),
+        differences=(ADDED, FAILED),
+        cause=ValueError("ann@example.org"),
+    )
+    assert str(report) == (
+        "team: 1 added, 1 changed, 0 removed, 1 failed, 0 not attempted, 2 found to differ; stopped by ValueError"
+    )
+    assert repr(report) == f"<SyncReport {report}>"
+    assert "example.org" not in repr((report, ADDED, FAILED))
+    assert (report.audience, report.planned, report.ok) == ("team", 3, False)
+    with pytest.raises(SyncError) as caught:
+        report.raise_for_failures()
+    assert str(caught.value) == (
+        "team: of 3 planned changes 1 failed, 2 found to differ afterwards; stopped by ValueError"
+    )
+
+
+def test_a_stop_with_nothing_left_to_do_is_still_told() -> None:
+    """A run whose last act was stopped does not pass for a good one."""
+    with pytest.raises(SyncError, match="nothing failed; stopped by RuntimeError"):
+        SyncReport(subject="team", run="1", cause=RuntimeError()).raise_for_failures()
+
+
+def test_a_good_report_raises_nothing() -> None:
+    """Also when it was verified."""
+    report = SyncReport(subject="team", run="1", added=(ADDED,), differences=())
+    report.raise_for_failures()
+    assert report.ok
+    assert str(report).endswith("0 found to differ")
+
+
+@given(st.lists(st.sampled_from(["done", "failed", "open"]), max_size=20), st.booleans())
+def test_the_ledger_adds_up(fates: list[str], count_restores: bool) -> None:
+    """Every change is in one place; who was to be put back is told of only where that went wrong."""
+    changes = [
+        Change(("add", "remove", "update")[at % 3], str(at), restores=at % 3 == 0 and at % 2 == 0)  # type: ignore[arg-type]
+        for at in range(len(fates))
+    ]
+    ledger = Ledger(changes)
+    for at, fate in enumerate(fates):
+        if fate != "open":
+            ledger.settle(at, done=fate == "done", reason=None)
+    report = ledger.report("team", "1", not_attempted="stopped", cause=None, count_restores=count_restores)
+    told = [*report.added, *report.removed, *report.changed, *report.failed, *report.not_attempted]
+    expected = {
+        str(at) for at, fate in enumerate(fates) if not changes[at].restores or (count_restores and fate != "done")
+    }
+    assert sorted(one.reference for one in told) == sorted(expected)
+    assert ledger.settled == sum(fate != "open" for fate in fates)
+
+
+def test_two_outcomes_of_one_change_are_a_bug() -> None:
+    """The accounting refuses what would not add up."""
+    ledger = Ledger([Change("add", "x")])
+    ledger.settle(0, done=True)
+    with pytest.raises(RuntimeError, match="two outcomes"):
+        ledger.settle(0, done=False)
+
+
+def test_a_reason_of_something_unforeseen_names_its_kind_only() -> None:
+    """Texts of foreign errors may hold anything."""
+    assert described(RuntimeError("ann@example.org")) == "RuntimeError"
+
+
+def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    """All of it or nothing; no half-written file stays behind."""
+    plan = MemberPlan(audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    before = path.read_bytes()
+    broken = MemberPlan(audience="team", audience_id="1", to_add=("a", object()), to_remove=(), staying=())  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        broken.save(path)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_plan_of_another_version_or_shape_is_refused() -> None:
+    """A later release may write what this one would misread."""
+    plan = MemberPlan(audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
+    saved = json.loads(plan.to_json())
+    with pytest.raises(ConfigurationError, match="version 2"):
+        MemberPlan.from_json(json.dumps({**saved, "version": 2}))
+    from thrive_async.sync.saved import _fingerprint
+
+    content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
+    del content["to_add"]
+    odd = {
+        "kind": "members",
+        "version": 1,
+        "fingerprint": _fingerprint(content),
+        "made_at": saved["made_at"],
+        **content,
+    }
+    with pytest.raises(ConfigurationError, match="not a saved plan"):
+        MemberPlan.from_json(json.dumps(odd))
+
+
+def test_a_journal_without_a_file_writes_nothing() -> None:
+    """No journal is wanted: nothing happens."""
+    with Journal(None, "1", "team") as journal:
+        journal.open_run(fingerprint="f", strategy="diff", planned={})
+        journal.record([("add", "x", "added", None)])
+        assert not journal.is_open
+
+
+def test_foreign_lines_in_a_journal_are_passed_over(tmp_path: Path) -> None:
+    """A list, a number, an outcome of a run that never began: none of it is a run."""
+    path = tmp_path / "run.jsonl"
+    path.write_text('[]\n3\n{"run": "9", "audience": "team", "outcome": "added"}\n', encoding="utf-8")
+    assert unfinished(path) == {}
