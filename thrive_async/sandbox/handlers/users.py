@@ -1,6 +1,5 @@
 """Users: read on v1, written on v2, tags and skills on v1 again."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from thrive_async.sandbox.records import Record, UserRecord, instant, timestamp
@@ -208,7 +207,7 @@ def _reposition(call: Call, user: UserRecord) -> None:
     ended = instant(account["endDate"])
     position.update(
         manager=None if manager is None else {"id": manager["id"], "ref": manager["ref"]},
-        isActive=ended is None or ended > datetime.now(UTC),
+        isActive=ended is None or ended > call.state.now(),
         startDate=account["startDate"],
         endDate=account["endDate"],
         updatedAt=stamp,
