@@ -121,8 +121,7 @@ class Paginator(Generic[T]):
         if limit == 0:
             return collected
         per_page = None if self._per_page is None else min(self._per_page, limit)
-        last = None if per_page is None else ceil(limit / per_page)
-        async with aclosing(self._walk(per_page, last)) as pages:
+        async with aclosing(self._walk(per_page, limit)) as pages:
             async for page in pages:
                 collected += page.items[: limit - len(collected)]
         return collected
@@ -135,17 +134,21 @@ class Paginator(Generic[T]):
         """
         return self._walk(self._per_page, None)
 
-    async def _walk(self, per_page: int | None, last: int | None) -> AsyncGenerator[Page[T]]:
-        """Yield pages in order, up to `last` where that is known before.
+    async def _walk(self, per_page: int | None, limit: int | None) -> AsyncGenerator[Page[T]]:
+        """Yield pages in order, as many as `limit` items need.
 
         Where pages tell the total, none beyond it is asked for. Bare arrays are read by slow start: a second page is
-        asked for when the first was full, then 2, 4 ... up to `prefetch` are in flight.
+        asked for when the first was full, then 2, 4 ... up to `prefetch` are in flight. A first page of just 50 or 100
+        where 1,000 were asked for counts as full: Thrive may give no more at once, and nothing may be cut short.
         """
         page = await self._page(1, per_page)
         if per_page is None:
             yield page
             return
         in_flight: deque[asyncio.Task[Page[T]]] = deque()
+        full = len(page.items) if len(page.items) in _LIKELY_MOST else per_page
+        # By what came and not by what was asked for: Thrive may give fewer at once.
+        last = None if limit is None else ceil(limit / max(1, len(page.items)))
         asked = 1
         window = min(2, self._prefetch)
         try:
@@ -156,7 +159,7 @@ class Paginator(Generic[T]):
                     window = self._prefetch
                 else:
                     # A short page is the last one.
-                    end = page.number if len(page.items) < per_page else page.number + window
+                    end = page.number if len(page.items) < min(full, per_page) else page.number + window
                 if last is not None:
                     end = min(end, last)
                 while asked < end and len(in_flight) < window:
@@ -220,6 +223,8 @@ class Paginator(Generic[T]):
 
 
 _LARGE_BODY = 250_000
+# Page sizes that a server may silently hold to, whatever it is asked for.
+_LIKELY_MOST = frozenset({10, 20, 25, 50, 100, 200, 250, 500})
 
 
 def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:

@@ -106,6 +106,25 @@ async def test_a_bare_list_starts_slowly() -> None:
     assert asked == [3, 6, 7, 8]
 
 
+@pytest.mark.parametrize("most", [10, 50, 100])
+@pytest.mark.parametrize("count", [0, 9, 10, 50, 99, 100, 101, 250])
+async def test_a_bare_list_of_a_server_that_gives_fewer_at_once_is_not_cut_short(count: int, most: int) -> None:
+    """Asked for 1,000 a page, it gives 100: were that taken for the last page, the rest would be lost in silence."""
+    listing = Listing(count, style="array")
+    fetch = listing.fetch
+
+    async def clamped(number: int, per_page: int | None) -> Reply:
+        assert per_page == 1000
+        return await fetch(number, most)
+
+    listing.fetch = clamped  # type: ignore[method-assign]
+    assert await listing.paginator(1000).collect() == listing.items
+    assert await listing.paginator(1000).collect(limit=1000) == listing.items
+    listing.style = "envelope"
+    assert await listing.paginator(1000).collect() == listing.items
+    assert await listing.paginator(1000).collect(limit=1000) == listing.items
+
+
 @styles
 async def test_iterating_twice_walks_twice(style: str, past_end: str) -> None:
     paginator = Listing(35, style=style, past_end=past_end).paginator()
