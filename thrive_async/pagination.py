@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from math import ceil
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from thrive_async._frames import stripped
 from thrive_async._request import Reply
@@ -139,18 +139,20 @@ class Paginator(Generic[T]):
 
         Where pages tell the total, none beyond it is asked for. Bare arrays are read by slow start: a second page is
         asked for when the first was full, then 2, 4 ... up to `prefetch` are in flight. A first page of just 50 or 100
-        where 1,000 were asked for counts as full: Thrive may give no more at once, and nothing may be cut short.
+        where more than 100 were asked for may be all that Thrive gives at once: the second page tells.
         """
         page = await self._page(1, per_page)
         if per_page is None:
             yield page
             return
         in_flight: deque[asyncio.Task[Page[T]]] = deque()
-        full = len(page.items) if len(page.items) in _LIKELY_MOST else per_page
+        full = per_page
+        window = min(2, self._prefetch)
+        if per_page > max(_CERTAIN, len(page.items)) and len(page.items) in _LIKELY_MOST:
+            full, window = len(page.items), 1
         # By what came and not by what was asked for: Thrive may give fewer at once.
         last = None if limit is None else ceil(limit / max(1, len(page.items)))
         asked = 1
-        window = min(2, self._prefetch)
         try:
             while True:
                 counted = page.total_pages is not None
@@ -159,7 +161,7 @@ class Paginator(Generic[T]):
                     window = self._prefetch
                 else:
                     # A short page is the last one.
-                    end = page.number if len(page.items) < min(full, per_page) else page.number + window
+                    end = page.number if len(page.items) < full else page.number + window
                 if last is not None:
                     end = min(end, last)
                 while asked < end and len(in_flight) < window:
@@ -222,9 +224,11 @@ class Paginator(Generic[T]):
         return Page(items, reply, number, total_pages, total_results)
 
 
-_LARGE_BODY = 250_000
-# Page sizes that a server may silently hold to, whatever it is asked for.
-_LIKELY_MOST = frozenset({10, 20, 25, 50, 100, 200, 250, 500})
+_LARGE_BODY: Final = 250_000
+# The documents agree on pages of that size: a shorter one is the last.
+_CERTAIN: Final = 100
+# Page sizes that a server may silently hold to, where it is asked for more than that.
+_LIKELY_MOST: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 500})
 
 
 def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:

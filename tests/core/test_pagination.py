@@ -93,6 +93,21 @@ async def test_a_short_bare_list_costs_one_request() -> None:
     assert listing.asked == [1]
 
 
+@pytest.mark.parametrize("count", [10, 20, 25, 50])
+async def test_a_short_bare_list_costs_one_request_whatever_its_length(count: int) -> None:
+    """Assignments and enrolments come by the hundred; that they are 20 by chance is no reason to ask on."""
+    listing = Listing(count, style="array")
+    listing.failing = {2, 3}
+    assert len(await listing.paginator(100).collect()) == count
+    assert listing.asked == [1]
+
+
+async def test_where_the_end_of_a_bare_list_is_in_doubt_one_page_tells() -> None:
+    listing = Listing(100, style="array")
+    assert len(await listing.paginator(1000).collect()) == 100
+    assert listing.asked == [1, 2]
+
+
 async def test_a_bare_list_starts_slowly() -> None:
     listing = Listing(1000, style="array")
     pages = listing.paginator().pages()
