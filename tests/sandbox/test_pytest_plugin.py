@@ -39,6 +39,8 @@ async def test_the_next_one_has_a_sandbox_of_its_own(thrive_sandbox):
 @pytest.fixture
 def run(pytester):
     def run(source, *arguments):
+        # A configuration of its own: the folder for temporary files may lie inside this project.
+        pytester.makeini("[pytest]")
         pytester.makepyfile(source)
         plugin = () if INSTALLED else ("-p", "thrive_async.pytest_plugin")
         return pytester.runpytest_inprocess(
