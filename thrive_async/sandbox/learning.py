@@ -1,6 +1,6 @@
 """Assignments, enrolments and completions, and what each does to the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +114,16 @@ class Learning:
                 pass
         return self._enrolments
 
-    def joined(self, audience: AudienceRecord, user: UserRecord) -> None:
-        """A user became a member: enrol them in what the audience is assigned."""
+    def joined(self, audience: AudienceRecord, users: Iterable[UserRecord]) -> None:
+        """Users became members: enrol them in what the audience is assigned."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if assignment["isActive"]:
                 enrolled = self._by_assignment[assignment["id"]]
-                known = enrolled.setdefault(user["id"], self._state.now())
-                if isinstance(known, Record) and known["status"] == "archived":
-                    self._open(known, assignment, self._state.now(), "enrolled")
+                now = self._state.now()
+                for user in users:
+                    known = enrolled.setdefault(user["id"], now)
+                    if isinstance(known, Record) and known["status"] == "archived":
+                        self._open(known, assignment, now, "enrolled")
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
         """A user is no member any more: what they have not completed is archived."""

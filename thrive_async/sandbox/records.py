@@ -227,17 +227,27 @@ class Members:
             KeyError: No such user.
         """
         record = user if isinstance(user, UserRecord) else self._state.user(user)
-        user_id = record["id"]
-        if user_id in self._ids:
+        if record["id"] in self._ids:
             return False
-        audience = self._audience
-        self._ids[user_id] = None
-        record.audience_ids[audience["id"]] = None
-        record.changed()
-        if audience.parent is not None:
-            audience.parent.members.add(record)
-        self._state.learning.joined(audience, record)
+        self.extend([record])
         return True
+
+    def extend(self, users: "Iterable[UserRecord]") -> None:
+        """Add many users, by their records. Who is a member already stays where they are."""
+        audience, ids = self._audience, self._ids
+        audience_id: str = audience["id"]
+        joined: list[UserRecord] = []
+        for record in users:
+            user_id = record["id"]
+            if user_id not in ids:
+                ids[user_id] = None
+                record.audience_ids[audience_id] = None
+                record.changed()
+                joined.append(record)
+        if joined:
+            if audience.parent is not None:
+                audience.parent.members.extend(joined)
+            self._state.learning.joined(audience, joined)
 
     def discard(self, user: "str | UserRecord") -> bool:
         """Remove a user, by id, ref, e-mail or record.
@@ -265,8 +275,7 @@ class Members:
         keep = {record["id"] for record in wanted}
         for gone in [one for one in self._ids if one not in keep]:
             self.discard(gone)
-        for record in wanted:
-            self.add(record)
+        self.extend(wanted)
 
 
 class AudienceRecord(Record):

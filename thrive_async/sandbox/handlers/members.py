@@ -28,8 +28,7 @@ def add_members(call: Call) -> Reply:
     """Add users; who is a member already counts as added."""
     audience = writable(call, call.settings.unknown_audience)
     found, failed = _sort_out(call, call.body)
-    for _, user in found:
-        audience.members.add(user)
+    audience.members.extend(user for _, user in found)
     return _outcome(call, [name for name, _ in found], failed)
 
 
