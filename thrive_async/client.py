@@ -149,6 +149,9 @@ class ThriveClient:
             environ: Read instead of `os.environ`.
             **overrides: Keyword arguments of `ThriveClient`, which win over the environment.
 
+        Returns:
+            The client; nothing has been sent yet.
+
         Raises:
             ConfigurationError: A variable is missing, contradicts another or cannot work; the text names it.
         """

@@ -2,6 +2,7 @@
 
 import math
 from enum import Enum
+from ipaddress import ip_address
 from typing import Final
 
 import attrs
@@ -9,8 +10,6 @@ import attrs
 from thrive_async.errors import ConfigurationError
 
 __all__ = ["Limits", "Region", "Retry", "Timeouts"]
-
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Region(Enum):
@@ -40,7 +39,13 @@ class Region(Enum):
 
     @classmethod
     def parse(cls, name: str) -> "Region":
-        """Read a region's name, in any case, with `-`, `_` or a space between its words.
+        """Read a region's name.
+
+        Args:
+            name: In any case, with `-`, `_` or a space between its words: `production-mea`.
+
+        Returns:
+            The region.
 
         Raises:
             ConfigurationError: There is no such region; the text lists those there are.
@@ -151,6 +156,16 @@ class Limits:
                 raise ConfigurationError("Limits.burst says how a rate may be exceeded: give Limits.rate too")
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address alone: nothing is looked up."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def checked_base_url(url: str) -> str:
     """Return a base URL without its trailing slash, or say what is wrong with it.
 
@@ -172,7 +187,7 @@ def checked_base_url(url: str) -> str:
         raise ConfigurationError(
             "base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself"
         )
-    if parsed.scheme == "http" and parsed.host not in LOOPBACK_HOSTS:
+    if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
             f"base_url http://{parsed.host} would send credentials unencrypted: use https (http is for loopback hosts)"
         )
