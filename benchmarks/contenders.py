@@ -1,161 +1,247 @@
 """The contenders: thrive-async, what one would write by hand, and what one would pick instead.
 
-Each can fetch a small thing, a page of users, a page of enrolments, and decode a page of users. All of them keep one
-session open, as their makers advise, and send the same Authorization header.
+Each can fetch a small thing, walk all users and all enrolments, and decode a page of users. All of them keep one
+session open, as their makers advise, and send the same Authorization header. What a contender needs is imported when
+it is made, so that its process (see `worker`) holds nothing else.
 """
 
 import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
-from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
-import aiohttp
 import orjson
 
 from benchmarks import data
-from benchmarks.generated import OPC, OPENAPI_GENERATOR
-from benchmarks.measure import Bench
-from thrive_async import ApiKey, Limits, ThriveClient
-from thrive_async._convert import read, read_list
-from thrive_async.models import Audience, Enrolment, User
 
+OPC = "thrive_by_opc"
+OPENAPI_GENERATOR = "thrive_by_openapi_generator"
 TENANT, SECRET = "eu-west-2_AbcdEfghI", "secret"
 HEADERS = {"Authorization": "Basic " + base64.b64encode(f"{TENANT}:{SECRET}".encode()).decode()}
-REFERENCE = data.AUDIENCE["reference"]
-Page = tuple[list[Any], int | None]
+REFERENCE = str(data.AUDIENCE["reference"])
+SMALL = f"/rest/v1/audiences/{REFERENCE}"
+Page = tuple[list[Any], int]
 
 
-class Contender(Protocol):
-    """What the benchmarks ask of each."""
+class Contender:
+    """What the benchmarks ask of each. Whoever pages by hand walks page after page."""
 
-    name: str
+    name = ""
+    needs: tuple[str, ...] = ()
+    blocking = False
 
-    def decode(self, body: bytes) -> list[Any]:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def decode(self, body: bytes) -> Any:
         """A page of users out of its bytes."""
-        ...
+        raise NotImplementedError
 
     async def small(self) -> Any:
         """One audience."""
-        ...
+        raise NotImplementedError
 
     async def users_page(self, number: int, per_page: int) -> Page:
         """A page of users, and how many pages there are."""
-        ...
+        raise NotImplementedError
 
     async def enrolments_page(self, number: int, per_page: int) -> list[Any]:
         """A page of enrolments."""
-        ...
+        raise NotImplementedError
+
+    async def users(self) -> int:
+        """Walk all users; the count."""
+        seen, number, pages = 0, 0, 1
+        while number < pages:
+            number += 1
+            items, pages = await self.users_page(number, data.USERS_PER_PAGE)
+            for _user in items:
+                seen += 1
+        return seen
+
+    async def enrolments(self) -> int:
+        """Walk all enrolments until a page is short; the count."""
+        seen, number, last = 0, 0, False
+        while not last:
+            number += 1
+            items = await self.enrolments_page(number, data.ENROLMENTS_PER_PAGE)
+            last = len(items) < data.ENROLMENTS_PER_PAGE
+            for _enrolment in items:
+                seen += 1
+        return seen
 
     async def close(self) -> None:
         """Close the session."""
-        ...
 
 
-class Hand:
-    """Written by hand on aiohttp, with orjson and no models: the least that can be done."""
+class Ours(Contender):
+    """This package, as its users use it: default settings, but for the connections that 100 calls in flight need."""
 
-    name = "aiohttp + orjson by hand"
+    name = "thrive-async"
 
-    def __init__(self, url: str, in_flight: int = 100) -> None:
-        connector = aiohttp.TCPConnector(limit=in_flight)
-        self.session = aiohttp.ClientSession(
-            url, headers=HEADERS, connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-        )
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        from thrive_async import ApiKey, Limits, ThriveClient
+        from thrive_async._convert import read_list
+        from thrive_async.models import User
 
-    async def _get(self, path: str) -> Any:
-        async with self.session.get(path) as response:
-            response.raise_for_status()
-            return orjson.loads(await response.read())
+        self._read = lambda body: read_list(User, orjson.loads(body)["results"])
+        self._client = ThriveClient(TENANT, ApiKey(SECRET), base_url=url)
+        self._wide = ThriveClient(TENANT, ApiKey(SECRET), base_url=url, limits=Limits(concurrency=100))
 
-    def decode(self, body: bytes) -> list[Any]:
-        results: list[Any] = orjson.loads(body)["results"]
-        return results
+    def decode(self, body: bytes) -> Any:
+        return self._read(body)
 
     async def small(self) -> Any:
-        return await self._get(f"/rest/v1/audiences/{REFERENCE}")
+        return await self._wide.audiences.get(REFERENCE)
+
+    async def users(self) -> int:
+        seen = 0
+        async for _user in self._client.users.list():
+            seen += 1
+        return seen
+
+    async def enrolments(self) -> int:
+        seen = 0
+        async for _enrolment in self._client.assignments.enrolments.list("a1"):
+            seen += 1
+        return seen
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._wide.aclose()
+
+
+class Hand(Contender):
+    """Written by hand on aiohttp, with orjson and no models: the least that can be done, and four pages in flight."""
+
+    name = "by hand: aiohttp, orjson, no models"
+    ahead = 4
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        import aiohttp
+
+        self.session = aiohttp.ClientSession(
+            url, headers=HEADERS, connector=aiohttp.TCPConnector(limit=100), cookie_jar=aiohttp.DummyCookieJar()
+        )
+
+    async def body(self, path: str) -> bytes:
+        """The body of an answer."""
+        async with self.session.get(path) as response:
+            response.raise_for_status()
+            return await response.read()
+
+    def decode(self, body: bytes) -> Any:
+        return orjson.loads(body)
+
+    async def small(self) -> Any:
+        return orjson.loads(await self.body(SMALL))
 
     async def users_page(self, number: int, per_page: int) -> Page:
-        page = await self._get(f"/rest/v1/users?page={number}&perPage={per_page}")
+        page = orjson.loads(await self.body(f"/rest/v1/users?page={number}&perPage={per_page}"))
         return page["results"], page["pagination"]["totalPages"]
 
     async def enrolments_page(self, number: int, per_page: int) -> list[Any]:
-        page: list[Any] = await self._get(f"/rest/v1/assignments/a1/enrolments?page={number}&perPage={per_page}")
+        page: list[Any] = orjson.loads(
+            await self.body(f"/rest/v1/assignments/a1/enrolments?page={number}&perPage={per_page}")
+        )
         return page
+
+    async def users(self) -> int:
+        items, pages = await self.users_page(1, data.USERS_PER_PAGE)
+        seen, asked = 0, 1
+        in_flight: deque[asyncio.Task[Page]] = deque()
+        while True:
+            while asked < pages and len(in_flight) < self.ahead:
+                asked += 1
+                in_flight.append(asyncio.create_task(self.users_page(asked, data.USERS_PER_PAGE)))
+            for _user in items:
+                seen += 1
+            if not in_flight:
+                return seen
+            items, _ = await in_flight.popleft()
 
     async def close(self) -> None:
         await self.session.close()
 
 
 class HandOurModels(Hand):
-    """The same, with the models and readers of thrive-async."""
+    """By hand, one page after the other, with the models and readers of thrive-async."""
 
-    name = "aiohttp by hand, our models"
+    name = "by hand: aiohttp, our models, sequential"
+    users = Contender.users
 
-    def decode(self, body: bytes) -> list[Any]:
-        return read_list(User, orjson.loads(body)["results"])
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        from thrive_async._convert import read, read_list
+        from thrive_async.models import Audience, Enrolment, User
+
+        self._read_small = lambda value: read(Audience, value)
+        self._read_users = lambda values: read_list(User, values)
+        self._read_enrolments = lambda values: read_list(Enrolment, values)
+
+    def decode(self, body: bytes) -> Any:
+        return self._read_users(orjson.loads(body)["results"])
 
     async def small(self) -> Any:
-        return read(Audience, await super().small())
+        return self._read_small(await super().small())
 
     async def users_page(self, number: int, per_page: int) -> Page:
         items, pages = await super().users_page(number, per_page)
-        return read_list(User, items), pages
+        return self._read_users(items), pages
 
     async def enrolments_page(self, number: int, per_page: int) -> list[Any]:
-        return read_list(Enrolment, await super().enrolments_page(number, per_page))
+        return self._read_enrolments(await super().enrolments_page(number, per_page))
 
 
 class HandPydantic(Hand):
-    """The same, with models of pydantic's."""
+    """By hand, one page after the other, with models of pydantic's."""
 
-    name = "aiohttp + pydantic by hand"
+    name = "by hand: aiohttp, pydantic, sequential"
+    needs = ("pydantic",)
+    users = Contender.users
 
     def __init__(self, url: str) -> None:
-        from benchmarks import pydantic_models as models
-
         super().__init__(url)
-        self._models = models
+        self.models: Any = import_module("benchmarks.pydantic_models")
 
-    async def _bytes(self, path: str) -> bytes:
-        async with self.session.get(path) as response:
-            response.raise_for_status()
-            return await response.read()
-
-    def decode(self, body: bytes) -> list[Any]:
-        return self._models.UserPage.model_validate_json(body).results
+    def decode(self, body: bytes) -> Any:
+        return self.models.UserPage.model_validate_json(body)
 
     async def small(self) -> Any:
-        return self._models.Audience.model_validate_json(await self._bytes(f"/rest/v1/audiences/{REFERENCE}"))
+        return self.models.Audience.model_validate_json(await self.body(SMALL))
 
     async def users_page(self, number: int, per_page: int) -> Page:
-        body = await self._bytes(f"/rest/v1/users?page={number}&perPage={per_page}")
-        page = self._models.UserPage.model_validate_json(body)
+        body = await self.body(f"/rest/v1/users?page={number}&perPage={per_page}")
+        page = self.models.UserPage.model_validate_json(body)
         return page.results, page.pagination.totalPages
 
     async def enrolments_page(self, number: int, per_page: int) -> list[Any]:
-        body = await self._bytes(f"/rest/v1/assignments/a1/enrolments?page={number}&perPage={per_page}")
-        return self._models.ENROLMENTS.validate_json(body)
+        body = await self.body(f"/rest/v1/assignments/a1/enrolments?page={number}&perPage={per_page}")
+        page: list[Any] = self.models.ENROLMENTS.validate_json(body)
+        return page
 
 
 class HttpxPydantic(HandPydantic):
     """httpx with models of pydantic's."""
 
     name = "httpx + pydantic"
+    needs = ("httpx", "pydantic")
 
     def __init__(self, url: str) -> None:
+        Contender.__init__(self, url)
         import httpx
 
-        from benchmarks import pydantic_models as models
-
-        self._models = models
+        self.models = import_module("benchmarks.pydantic_models")
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
         self._client = httpx.AsyncClient(base_url=url, headers=HEADERS, limits=limits, timeout=60)
 
-    async def _bytes(self, path: str) -> bytes:
+    async def body(self, path: str) -> bytes:
         response = await self._client.get(path)
         response.raise_for_status()
         return response.content
@@ -164,29 +250,30 @@ class HttpxPydantic(HandPydantic):
         await self._client.aclose()
 
 
-class Requests:
+class Requests(Contender):
     """requests, without models; nothing can be in flight beside anything else."""
 
-    name = "requests"
+    name = "requests (no models)"
+    needs = ("requests",)
+    blocking = True
 
     def __init__(self, url: str) -> None:
+        super().__init__(url)
         import requests
 
-        self._url = url
         self._session = requests.Session()
         self._session.headers.update(HEADERS)
 
     def _get(self, path: str) -> Any:
-        response = self._session.get(self._url + path, timeout=60)
+        response = self._session.get(self.url + path, timeout=60)
         response.raise_for_status()
         return response.json()
 
-    def decode(self, body: bytes) -> list[Any]:
-        results: list[Any] = json.loads(body.decode())["results"]
-        return results
+    def decode(self, body: bytes) -> Any:
+        return json.loads(body.decode())
 
     async def small(self) -> Any:
-        return self._get(f"/rest/v1/audiences/{REFERENCE}")
+        return self._get(SMALL)
 
     async def users_page(self, number: int, per_page: int) -> Page:
         page = self._get(f"/rest/v1/users?page={number}&perPage={per_page}")
@@ -200,24 +287,22 @@ class Requests:
         self._session.close()
 
 
-class OpenapiPythonClient:
+class OpenapiPythonClient(Contender):
     """What openapi-python-client makes of the specification: httpx and attrs."""
 
     name = "openapi-python-client"
+    needs = (OPC,)
 
     def __init__(self, url: str) -> None:
-        from importlib import import_module
-
-        package = import_module(OPC)
-        self._client = package.Client(base_url=url, headers=HEADERS, timeout=None)
+        super().__init__(url)
+        self._client = import_module(OPC).Client(base_url=url, headers=HEADERS, timeout=None)
         self._page = import_module(f"{OPC}.models.user_page").UserPage
         self._users = import_module(f"{OPC}.api.users.search_users").asyncio
         self._audience = import_module(f"{OPC}.api.audiences.get_audience").asyncio
         self._enrolments = import_module(f"{OPC}.api.enrolments.list_enrolments").asyncio
 
-    def decode(self, body: bytes) -> list[Any]:
-        results: list[Any] = self._page.from_dict(json.loads(body)).results
-        return results
+    def decode(self, body: bytes) -> Any:
+        return self._page.from_dict(json.loads(body))
 
     async def small(self) -> Any:
         return await self._audience(audience_id=REFERENCE, client=self._client)
@@ -234,14 +319,14 @@ class OpenapiPythonClient:
         await self._client.get_async_httpx_client().aclose()
 
 
-class OpenapiGenerator:
+class OpenapiGenerator(Contender):
     """What openapi-generator makes of the specification (python, asyncio): aiohttp and pydantic."""
 
     name = "openapi-generator"
+    needs = (OPENAPI_GENERATOR,)
 
     def __init__(self, url: str) -> None:
-        from importlib import import_module
-
+        super().__init__(url)
         package = import_module(OPENAPI_GENERATOR)
         settings = package.Configuration(host=url, username=TENANT, password=SECRET)
         settings.connection_pool_maxsize = 100
@@ -251,9 +336,8 @@ class OpenapiGenerator:
         self._audiences = package.AudiencesApi(self._client)
         self._enrolments = package.EnrolmentsApi(self._client)
 
-    def decode(self, body: bytes) -> list[Any]:
-        results: list[Any] = self._page.from_json(body.decode()).results
-        return results
+    def decode(self, body: bytes) -> Any:
+        return self._page.from_json(body.decode())
 
     async def small(self) -> Any:
         return await self._audiences.get_audience(REFERENCE)
@@ -270,92 +354,60 @@ class OpenapiGenerator:
         await self._client.close()
 
 
-def others(bench: Bench) -> list[Callable[[str], Any]]:
-    """What a user would pick instead, as far as it is installed; a note says what is not."""
-    if not bench.contenders:
-        return []
-    made: list[Callable[[str], Any]] = []
-    for cls, needs in ((HttpxPydantic, ("httpx", "pydantic")), (Requests, ("requests",))):
-        if all(find_spec(name) is not None for name in needs):
-            made.append(cls)
-        else:
-            bench.note(f"{' or '.join(needs)} is not installed: left out")
-    generated = bench.generated.names
-    made += [OpenapiPythonClient] if OPC in generated else []
-    made += [OpenapiGenerator] if OPENAPI_GENERATOR in generated else []
-    return made
+class StockCattrs(Contender):
+    """Decodes into our models with the converter that cattrs' users would build: wire names, and nothing tuned."""
+
+    name = "stock cattrs on our models"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        from datetime import datetime
+        from typing import get_args, get_origin
+
+        import attrs
+        from cattrs.gen import make_dict_structure_fn, override
+        from cattrs.preconf.orjson import make_converter
+
+        from thrive_async.models import User
+
+        converter = make_converter()
+
+        def renamed(cls: Any) -> Any:
+            names = {each.name: override(rename=each.metadata.get("json", each.name)) for each in attrs.fields(cls)}
+            return make_dict_structure_fn(cls, converter, **names)  # type: ignore[arg-type]
+
+        def plain_union(kind: Any) -> bool:
+            parts = set(get_args(kind)) - {type(None)}
+            plain = len(parts) > 1 and all(get_origin(part) is None for part in parts)
+            return plain and parts <= {str, bool, int, float}
+
+        converter.register_structure_hook_factory(attrs.has, renamed)
+        converter.register_structure_hook_func(plain_union, lambda value, _: value)
+        converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+        self._structure = lambda values: converter.structure(values, list[User])
+
+    def decode(self, body: bytes) -> Any:
+        return self._structure(orjson.loads(body)["results"])
 
 
-def with_pydantic(bench: Bench) -> bool:
-    """Whether pydantic can be measured."""
-    if find_spec("pydantic") is None:
-        bench.note("pydantic is not installed: left out")
-        return False
-    return True
+CONTENDERS: dict[str, Callable[[str], Contender]] = {
+    cls.name: cls
+    for cls in (
+        Ours,
+        Hand,
+        HandOurModels,
+        HandPydantic,
+        HttpxPydantic,
+        Requests,
+        OpenapiPythonClient,
+        OpenapiGenerator,
+        StockCattrs,
+    )
+}
+OTHERS = (HttpxPydantic, Requests, OpenapiPythonClient, OpenapiGenerator)
+"""What a user would pick instead."""
 
 
-async def opened(make: Callable[[str], Any], url: str) -> Any:
-    """Make a contender on the running loop, where sessions want to be made."""
-    return make(url)
-
-
-def thrive(url: str, **limits: Any) -> ThriveClient:
-    """A client of ours on the raw server."""
-    return ThriveClient(TENANT, ApiKey(SECRET), base_url=url, limits=Limits(**limits) if limits else None)
-
-
-async def walk_users(contender: Contender, per_page: int = data.USERS_PER_PAGE) -> int:
-    """All users, page after page; the count."""
-    seen, number, pages = 0, 0, 1
-    while number < pages:
-        number += 1
-        items, total = await contender.users_page(number, per_page)
-        pages = total or 1
-        for _user in items:
-            seen += 1
-    return seen
-
-
-async def walk_enrolments(contender: Contender, per_page: int = data.ENROLMENTS_PER_PAGE) -> int:
-    """All enrolments, page after page until one is short; the count."""
-    seen, number = 0, 0
-    while True:
-        number += 1
-        items = await contender.enrolments_page(number, per_page)
-        for _enrolment in items:
-            seen += 1
-        if len(items) < per_page:
-            return seen
-
-
-async def best_walk_users(hand: Hand, per_page: int = data.USERS_PER_PAGE, ahead: int = 4) -> int:
-    """All users with so many pages in flight and no models: the best that a hand can write."""
-    items, pages = await hand.users_page(1, per_page)
-    assert pages is not None
-    seen = 0
-    in_flight: deque[asyncio.Task[Page]] = deque()
-    asked = 1
-    while True:
-        while asked < pages and len(in_flight) < ahead:
-            asked += 1
-            in_flight.append(asyncio.create_task(hand.users_page(asked, per_page)))
-        for _user in items:
-            seen += 1
-        if not in_flight:
-            return seen
-        items, _ = await in_flight.popleft()
-
-
-async def crew(work: Callable[[], Awaitable[object]], calls: int, in_flight: int) -> None:
-    """So many calls by so many workers."""
-
-    async def worker() -> None:
-        for _ in range(calls // in_flight):
-            await work()
-
-    await asyncio.gather(*(worker() for _ in range(in_flight)))
-
-
-def pages_of(total: int, per_page: int) -> int:
-    """How many pages a list has."""
-    return ceil(total / per_page)
+def installed(cls: type[Contender], generated: set[str]) -> list[str]:
+    """What a contender needs and does not find."""
+    return [name for name in cls.needs if name not in generated and find_spec(name) is None]

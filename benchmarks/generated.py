@@ -1,5 +1,6 @@
 """Clients that others' generators make of openapi/thrive.yaml: at run time, into a temporary folder, never kept."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.contenders import OPC, OPENAPI_GENERATOR
+
 SPECIFICATION = Path(__file__).resolve().parent.parent / "openapi" / "thrive.yaml"
-OPC = "thrive_by_opc"
-OPENAPI_GENERATOR = "thrive_by_openapi_generator"
 
 
 class Generated:
@@ -26,13 +27,11 @@ class Generated:
     def __enter__(self) -> Self:
         self._openapi_python_client()
         self._openapi_generator()
-        sys.path.insert(0, str(self.folder))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        sys.path.remove(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _openapi_python_client(self) -> None:
@@ -66,16 +65,10 @@ class Generated:
             (source / OPENAPI_GENERATOR).rename(self.folder / OPENAPI_GENERATOR)
 
     def _make(self, name: str, command: list[str]) -> None:
-        path = {"PATH": f"{Path(sys.executable).parent}:{_path()}"}
+        path = {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=path)
         if done.returncode:
             words = (done.stderr.strip() or done.stdout.strip()).splitlines()
             self._note(f"{name} could not be generated: {words[-1] if words else done.returncode}")
         else:
             self.names.add(name)
-
-
-def _path() -> str:
-    import os
-
-    return os.environ.get("PATH", "")

@@ -6,8 +6,14 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from benchmarks import contenders as c
-from benchmarks.generated import OPC, OPENAPI_GENERATOR
+from benchmarks.contenders import (
+    OPC,
+    OPENAPI_GENERATOR,
+    HttpxPydantic,
+    OpenapiGenerator,
+    OpenapiPythonClient,
+    Requests,
+)
 from benchmarks.measure import Bench, Row, Times, rows
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -54,21 +60,19 @@ def importing(bench: Bench) -> list[Row]:
         "from thrive_async import ThriveClient": "from thrive_async import ThriveClient",
         AIOHTTP: AIOHTTP,
     }
-    folder = str(_ROOT)
     if bench.contenders:
         offered = {
-            c.HttpxPydantic.name: "import httpx, benchmarks.pydantic_models",
-            c.Requests.name: "import requests",
-            c.OpenapiPythonClient.name: f"from {OPC}.client import Client; from {OPC}.api.users import search_users",
-            c.OpenapiGenerator.name: f"import {OPENAPI_GENERATOR}",
+            HttpxPydantic.name: "import httpx, benchmarks.pydantic_models",
+            Requests.name: "import requests",
+            OpenapiPythonClient.name: f"from {OPC}.client import Client; from {OPC}.api.users import search_users",
+            OpenapiGenerator.name: f"import {OPENAPI_GENERATOR}",
         }
-        installed = {make.name for make in c.others(bench)}
+        installed = {make.name for make in bench.others()}
         statements |= {name: statement for name, statement in offered.items() if name in installed}
-        folder += os.pathsep + str(bench.generated.folder)
     times = {name: Times() for name in statements}
     for turn in range(-1, bench.size(11, 1)):
         for name, statement in statements.items():
-            wall, cpu = _fresh(_IMPORT, statement, path=folder)
+            wall, cpu = _fresh(_IMPORT, statement, path=bench.folders)
             if turn >= 0:  # the first time may have written byte code
                 times[name].wall.append(wall)
                 times[name].cpu.append(cpu)

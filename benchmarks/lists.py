@@ -3,14 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from benchmarks import contenders as c
 from benchmarks import data
-from benchmarks.measure import Bench, Row, Times, interleaved, rows
+from benchmarks.contenders import Contender, Hand, HandOurModels, HandPydantic, Ours
+from benchmarks.measure import Bench, Row, rows
 
 LATENCY = 0.03
-BEST = "4 pages in flight by hand, orjson only"
+BEST = "by hand: 4 pages in flight, orjson, no models"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -18,74 +17,29 @@ def list_users(bench: Bench) -> list[Row]:
     """100,000 users, 30 ms latency, pages of 1,000."""
     total = bench.size(100, 2) * data.USERS_PER_PAGE
     bench.server.configure(latency=LATENCY, total={"users": total})
-    url = bench.server.url
-    client = c.thrive(url)
-
-    async def ours() -> int:
-        seen = 0
-        async for _user in client.users.list():
-            seen += 1
-        return seen
-
-    hand = bench.run(c.opened(c.Hand, url))
-    sequential = _sequential(bench)
-    ways = {"thrive-async": lambda: bench.run(ours()), BEST: lambda: bench.run(c.best_walk_users(hand))}
-    ways |= {each.name: lambda each=each: bench.run(c.walk_users(each)) for each in sequential}
-    times = _counted(bench, ways, total)
-    for each in (hand, *sequential):
-        bench.run(each.close())
-    bench.run(client.aclose())
     work = f"list {total:,} users"
-    reach = {BEST: 1.3, c.HandPydantic.name: 0.35, c.HandOurModels.name: 0.35}
-    return [
-        *rows(f"{work}, time", times, "wall", reach=reach, unit=(1, "s")),
-        *rows(f"{work}, CPU", times, "cpu", reach={BEST: None}, unit=(1, "s"), skip=(c.HandOurModels.name,)),
-    ]
+    hands: list[type[Contender]] = [Hand, HandOurModels, *bench.available(HandPydantic)]
+    times = bench.compete([Ours, *hands], "users", repeats=bench.size(5, 1), expected=total)
+    times[BEST] = times.pop(Hand.name)
+    reach = {BEST: 1.3, HandPydantic.name: 0.35, HandOurModels.name: 0.35}
+    made = rows(f"{work}, time", times, "wall", reach=reach, unit=(1, "s"))
+    made += rows(f"{work}, CPU", times, "cpu", reach={BEST: None, HandOurModels.name: None}, unit=(1, "s"))
+    times = bench.compete([Ours, *bench.others()], "users", repeats=bench.size(1, 1), expected=total)
+    made += rows(f"{work}, time", times, "wall", reach={}, unit=(1, "s"))
+    return made + rows(f"{work}, CPU", times, "cpu", reach={}, unit=(1, "s"))
 
 
 def list_enrolments(bench: Bench) -> list[Row]:
     """20,000 enrolments: bare arrays of 100 without totals, 30 ms latency, default settings."""
     total = bench.size(200, 3) * data.ENROLMENTS_PER_PAGE
     bench.server.configure(latency=LATENCY, total={"enrolments": total})
-    client = c.thrive(bench.server.url)
-
-    async def ours() -> int:
-        seen = 0
-        async for _enrolment in client.assignments.enrolments.list("a1"):
-            seen += 1
-        return seen
-
-    sequential = _sequential(bench)
-    ways = {"thrive-async": lambda: bench.run(ours())}
-    ways |= {each.name: lambda each=each: bench.run(c.walk_enrolments(each)) for each in sequential}
-    times = _counted(bench, ways, total, repeats=2)
-    for each in sequential:
-        bench.run(each.close())
-    bench.run(client.aclose())
     work = f"list {total:,} enrolments"
-    reach = {c.HandPydantic.name: 0.4, c.HandOurModels.name: 0.4}
-    return [
-        *rows(f"{work}, time", times, "wall", reach=reach, unit=(1, "s")),
-        *rows(f"{work}, CPU", times, "cpu", reach={}, unit=(1, "s"), skip=(c.HandOurModels.name,)),
-    ]
-
-
-def _sequential(bench: Bench) -> list[Any]:
-    makers: list[Any] = [c.HandOurModels]
-    if c.with_pydantic(bench):
-        makers.append(c.HandPydantic)
-    return [bench.run(c.opened(make, bench.server.url)) for make in [*makers, *c.others(bench)]]
-
-
-def _counted(bench: Bench, ways: dict[str, Any], total: int, repeats: int = 3) -> dict[str, Times]:
-    def counted(run: Any) -> Any:
-        def checked() -> None:
-            seen = run()
-            assert seen == total, f"{seen:,} of {total:,}"
-
-        return checked
-
-    return interleaved({name: counted(run) for name, run in ways.items()}, bench.size(repeats, 1))
+    hands: list[type[Contender]] = [HandOurModels, *bench.available(HandPydantic)]
+    contenders = [Ours, Hand, *hands, *bench.others()]
+    times = bench.compete(contenders, "enrolments", repeats=bench.size(2, 1), expected=total)
+    reach = {HandPydantic.name: 0.4, HandOurModels.name: 0.4}
+    made = rows(f"{work}, time", times, "wall", reach=reach, unit=(1, "s"))
+    return made + rows(f"{work}, CPU", times, "cpu", reach={Hand.name: None, HandOurModels.name: None}, unit=(1, "s"))
 
 
 def memory(bench: Bench) -> list[Row]:
@@ -98,7 +52,7 @@ def memory(bench: Bench) -> list[Row]:
 
 
 _WALK = """
-import asyncio, resource, sys
+import asyncio, sys
 from thrive_async import ApiKey, ThriveClient
 
 async def walk(url):
@@ -109,7 +63,10 @@ async def walk(url):
     return seen
 
 seen = asyncio.run(walk(sys.argv[1]))
-print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage: its peak begins with that of the process which started this one.
+with open("/proc/self/status") as status:
+    peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
+print(seen, peak)
 """
 
 

@@ -1,18 +1,23 @@
-"""Interleaved repeats and their medians; rows of the table."""
+"""Interleaved repeats and their medians; rows of the table; what a benchmark is given."""
 
 import asyncio
 import gc
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.contenders import OTHERS, Contender, installed
+from benchmarks.generated import Generated
 from benchmarks.server import Server, running
+from benchmarks.worker import Worker
 
 
 @dataclass
@@ -24,14 +29,13 @@ class Row:
     ratio: float
     reach: float | None = None
     detail: str = ""
-    bench: str = ""
 
     @property
     def verdict(self) -> str:
         """Whether the ratio is what was to be reached; empty where nothing was set."""
         if self.reach is None:
             return ""
-        return "yes" if self.ratio <= self.reach else "no"
+        return "yes" if round(self.ratio, 2) <= self.reach else "no"
 
 
 @dataclass
@@ -50,41 +54,31 @@ class Times:
         return median(self.of(clock))
 
 
-def interleaved(
-    contenders: Mapping[str, Callable[[], object]],
-    repeats: int,
-    *,
-    before: Callable[[], object] | None = None,
-    warm_up: bool = True,
-) -> dict[str, Times]:
+def timed(run: Callable[[], object]) -> tuple[float, float]:
+    """The wall and CPU seconds that something takes in this process."""
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    kept = run()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    del kept
+    return wall, cpu
+
+
+def interleaved(ways: Mapping[str, Callable[[], tuple[float, float]]], repeats: int) -> dict[str, Times]:
     """Run contenders in turns, so that a slow spell of the machine hits all of them alike.
 
     Args:
-        contenders: What to run, by name.
-        repeats: Measured rounds. The order turns from round to round, so that nobody always follows the same one.
-        before: Called before each run, not measured.
-        warm_up: Whether each is run once more before, unmeasured.
+        ways: By name, what runs one round and gives its wall and CPU seconds.
+        repeats: Rounds. The order turns from one to the next, so that nobody always follows the same one.
     """
-    names = list(contenders)
+    names = list(ways)
     times = {name: Times() for name in names}
-    gc.collect()
-    # What other contenders keep alive is nobody's burden: a full collection would walk all of it.
-    gc.freeze()
-    for turn in range(-1 if warm_up else 0, repeats):
+    for turn in range(repeats):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            if before is not None:
-                before()
-            gc.collect()
-            run = contenders[name]
-            wall, cpu = time.perf_counter(), time.process_time()
-            kept = run()
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            del kept
-            if turn >= 0:
-                times[name].wall.append(wall)
-                times[name].cpu.append(cpu)
-    gc.unfreeze()
+            wall, cpu = ways[name]()
+            times[name].wall.append(wall)
+            times[name].cpu.append(cpu)
     return times
 
 
@@ -100,7 +94,7 @@ def rows(
     clock: str,
     *,
     ours: str = "thrive-async",
-    reach: Mapping[str, float],
+    reach: Mapping[str, float | None],
     unit: tuple[float, str] = (1e3, "ms"),
     skip: tuple[str, ...] = (),
 ) -> list[Row]:
@@ -118,7 +112,7 @@ def rows(
 
 
 class Bench:
-    """What a benchmark function is given: a server, a loop, and the size to run at.
+    """What a benchmark function is given: a server, contenders, a loop, and the size to run at.
 
     Args:
         tiny: Run everything once and small: for the tests, which only want to know that it runs.
@@ -132,7 +126,8 @@ class Bench:
         self._stack = ExitStack()
         self._server: Server | None = None
         self._runner: asyncio.Runner | None = None
-        self._generated: Any = None
+        self._generated: Generated | None = None
+        self._workers: dict[str, Worker] = {}
 
     def size(self, full: int, tiny: int) -> int:
         """A count: of items, or of repeats."""
@@ -145,20 +140,80 @@ class Bench:
             self._server = self._stack.enter_context(running())
         return self._server
 
+    @property
+    def generated(self) -> Generated:
+        """The clients that others' generators make of the specification, made on first use in a temporary folder."""
+        if self._generated is None:
+            self._generated = self._stack.enter_context(Generated(self.note))
+        return self._generated
+
+    @property
+    def folders(self) -> str:
+        """Where Python must look to find the project and the generated clients."""
+        root = str(Path(__file__).resolve().parent.parent)
+        return os.pathsep.join([root, str(self.generated.folder)]) if self.contenders else root
+
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the one loop that the contenders' sessions belong to."""
+        """Run a coroutine in this process, on one loop for all."""
         if self._runner is None:
             self._runner = self._stack.enter_context(asyncio.Runner())
         return self._runner.run(work)
 
-    @property
-    def generated(self) -> Any:
-        """The clients that others' generators make of the specification, made on first use in a temporary folder."""
-        if self._generated is None:
-            from benchmarks.generated import Generated
+    def others(self) -> list[type[Contender]]:
+        """What a user would pick instead, as far as it is there; a note says what is not."""
+        return self.available(*OTHERS) if self.contenders else []
 
-            self._generated = self._stack.enter_context(Generated(self.note))
-        return self._generated
+    def available(self, *wanted: type[Contender]) -> list[type[Contender]]:
+        """Those of some contenders that are there."""
+        found: list[type[Contender]] = []
+        for cls in wanted:
+            missing = installed(cls, self.generated.names if self.contenders else set())
+            if missing:
+                self.note(f"{cls.name} is left out: {', '.join(missing)} is not there")
+            else:
+                found.append(cls)
+        return found
+
+    def worker(self, cls: type[Contender]) -> Worker:
+        """The process of a contender, started on first use."""
+        if cls.name not in self._workers:
+            folder = str(self.generated.folder) if self.contenders else ""
+            worker = Worker(cls.name, self.server.url, folder)
+            self._stack.callback(worker.close)
+            self._workers[cls.name] = worker
+        return self._workers[cls.name]
+
+    def compete(
+        self,
+        contenders: list[type[Contender]],
+        job: str,
+        *,
+        repeats: int,
+        expected: int | None = None,
+        **arguments: Any,
+    ) -> dict[str, Times]:
+        """Let contenders do a job in turns, each in its own process.
+
+        Args:
+            contenders: Who.
+            job: What: `decode`, `small`, `users` or `enrolments`.
+            repeats: Measured rounds; one more goes before, unmeasured.
+            expected: How many items each must have seen.
+            **arguments: Of the job.
+        """
+
+        def way(cls: type[Contender]) -> Callable[[], tuple[float, float]]:
+            def run() -> tuple[float, float]:
+                done = self.worker(cls).do(job, **arguments)
+                assert expected is None or done["seen"] == expected, f"{cls.name}: {done['seen']} of {expected}"
+                return done["wall"], done["cpu"]
+
+            return run
+
+        ways = {cls.name: way(cls) for cls in contenders}
+        if not self.tiny:
+            interleaved(ways, 1)
+        return interleaved(ways, repeats)
 
     def note(self, text: str) -> None:
         """Say something below the table, once: what was skipped and why."""
@@ -177,13 +232,12 @@ class Bench:
 
 def machine() -> str:
     """The machine in a line."""
-    import platform
-
     model = platform.processor() or platform.machine()
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as info:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as info:
             model = next(line.partition(":")[2].strip() for line in info if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{model}, {os.cpu_count()} cores{load}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores{load}, {system}"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks.measure import Bench, Row, interleaved, ratio
+from benchmarks.measure import Bench, Row, interleaved, ratio, timed
 from benchmarks.sync_matching import SHAPES, by_hand, desired, ours, people
 
 HAND = "one pass over two dictionaries by hand"
@@ -14,7 +14,10 @@ def plan(bench: Bench) -> list[Row]:
     made: list[Row] = []
     for shape in SHAPES:
         names = desired(shape, members)
-        ways = {"thrive-async": partial(ours, members, names), HAND: partial(by_hand, members, names)}
+        ways = {
+            "thrive-async": partial(timed, partial(ours, members, names)),
+            HAND: partial(timed, partial(by_hand, members, names)),
+        }
         times = interleaved(ways, bench.size(7, 1))
         mine, theirs = (times[name].median("cpu") * 1e3 for name in ways)
         work = f"plan {len(names):,} desired against {len(members):,} members: {shape}"
