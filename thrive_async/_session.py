@@ -13,7 +13,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from thrive_async.config import LOOPBACK_HOSTS
+from thrive_async.config import is_loopback
 from thrive_async.errors import ConfigurationError
 
 CLOSED: Final = "this ThriveClient is closed: build a new one"
@@ -170,7 +170,7 @@ def _proxies_of_the_environment(base_urls: Iterable[str]) -> dict[str, Proxy]:
         host = parts.hostname or ""
         proxy = known.get(parts.scheme) or known.get("all")
         # A loopback host is this machine; through a proxy its requests would leave it, unencrypted.
-        if proxy and host not in LOOPBACK_HOSTS and not urllib.request.proxy_bypass(host):
+        if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
             found[base_url] = Proxy.parse(proxy if "://" in proxy else f"http://{proxy}")
     return found
 

@@ -71,6 +71,8 @@ def test_webhook_tokens_come_from_the_user_host() -> None:
     [
         ("http://public.api.learn.link", "would send credentials unencrypted"),
         ("http://127.0.0.1.evil.example", "would send credentials unencrypted"),
+        ("http://127.1", "would send credentials unencrypted"),
+        ("http://0.0.0.0", "would send credentials unencrypted"),
         ("ftp://host", "begin with https"),
         ("public.api.learn.link", "begin with https"),
         ("https://host/rest/v1", "the SDK adds /rest/v1 itself"),
@@ -83,7 +85,9 @@ def test_a_base_url_that_cannot_work_is_refused(url: str, words: str) -> None:
         checked_base_url(url)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:5", "https://host"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "http://127.8.0.1:8080", "http://localhost:1/", "http://[::1]:5", "https://host"]
+)
 def test_http_is_for_loopback_and_https_for_all(url: str) -> None:
     assert checked_base_url(url) == url.rstrip("/")
 
