@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -191,7 +191,7 @@ class ThriveClient:
         path: str,
         *,
         params: Mapping[str, object] | None = None,
-        json: object = UNSET,
+        json: object = None,
         timeouts: Timeouts | None = None,
     ) -> Any:
         """Reach what the SDK does not know yet, with the same authorisation, retries, limits and errors.
@@ -201,9 +201,9 @@ class ThriveClient:
         Args:
             method: The HTTP method.
             path: From the host on: `"/rest/v1/users"`. Encode a segment of your own with `urllib.parse.quote(x, "")`.
-            params: Query parameters: strings, numbers, booleans, aware datetimes (ISO 8601), or lists of them (joined
-                by commas); None is left out.
-            json: The body, if there is one.
+            params: Query parameters: strings, numbers, booleans, aware datetimes (ISO 8601), dates, or lists of them
+                (joined by commas); None is left out.
+            json: The body; None for none.
             timeouts: For this call.
 
         Returns:
@@ -271,13 +271,14 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         raise ValueError('path must look like "/rest/v1/users", without a query: give params= for that')
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/")):
         raise ValueError("path must not hold '.' or '..' segments")
+    written = {name: _written(name, value) for name, value in params.items()}
     operation = Operation(
         id=f"{method} by hand",
         resource="",
         method=method,
         path=_masked_path(path),
         path_parameters=(),
-        query={name: _encoding_of(value) for name, value in params.items()},
+        query={name: "list" if isinstance(value, list) else "text" for name, value in written.items()},
         required_query=(),
         paging="none",
         per_page=None,
@@ -289,7 +290,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         statuses=(),
         scopes=(),
     )
-    built = _request.build(operation, query=params, body=json)
+    built = _request.build(operation, query=written, body=UNSET if json is None else json)
     target = quote(path, safe=_LEFT_IN_PATHS)
     query = built.target.partition("?")[2]
     return evolve(
@@ -308,11 +309,14 @@ def _masked_path(path: str) -> str:
     return kept[0] + ("/..." if len(path) > kept.end() else "")
 
 
-def _encoding_of(value: object) -> str:
+def _written(name: str, value: object) -> object:
+    """Write a query value as its text, or a list of them; what is none is left for `_request` to refuse."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_written(name, item) for item in cast("Iterable[object]", value)]
     if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
+        return "true" if value else "false"
     if isinstance(value, datetime):
-        return "date-iso"
-    return "list" if isinstance(value, list | tuple | set | frozenset) else "text"
+        return _request.written_datetime(value, "date-iso", name=name)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, int | float) else value

@@ -28,6 +28,7 @@ from thrive_async import (
     ServerError,
     ThriveClient,
 )
+from thrive_async.models import UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
@@ -469,6 +470,32 @@ async def test_request_reaches_what_the_sdk_does_not_know() -> None:
 async def test_request_gives_back_the_json_or_none(method: str, status: int, body: bytes, answer: object) -> None:
     async with RawServer([reply(status, body)]) as server, server.client() as thrive:
         assert await thrive.request(method, "/rest/v1/things") == answer
+
+
+async def test_request_writes_every_kind_of_parameter_alone_and_in_lists() -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    values = {"n": 5, "x": 1.5, "yes": True, "t": moment, "d": moment.date(), "e": UserStatus.NEW, "s": "a"}
+    async with RawServer([reply(200, {})]) as server, server.client() as thrive:
+        await thrive.request("GET", "/rest/v1/things", params={**values, "all": list(values.values())})
+    (request,) = server.requests
+    written = ["5", "1.5", "true", "2026-01-02T00:00:00.000Z", "2026-01-02", "new", "a"]
+    pairs = [f"{name}={text}" for name, text in zip(values, written, strict=True)]
+    assert unquote(request.target.partition("?")[2]) == "&".join([*pairs, f"all={','.join(written)}"])
+
+
+async def test_request_sends_no_body_where_there_is_none() -> None:
+    async with RawServer([reply(200, {})]) as server, server.client() as thrive:
+        await thrive.request("GET", "/rest/v1/things", params=None, json=None)
+    assert server.requests[0].body == b""
+    assert "content-type" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, b"x", [None], object()])
+async def test_request_refuses_parameters_that_are_none(value: object) -> None:
+    async with RawServer([]) as server, server.client() as thrive:
+        with pytest.raises(TypeError, match="q takes a string"):
+            await thrive.request("GET", "/rest/v1/things", params={"q": value})
+    assert not server.requests
 
 
 async def test_request_refuses_what_it_cannot_read(clock: VirtualClock) -> None:
