@@ -1,5 +1,6 @@
 """Users made equal to an HR export."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, GuardRefused, Retry, SyncError, sync
 from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
-from thrive_async.sync import UserPlan
+from thrive_async.sync import UserPlan, users_apply
 from thrive_async.sync.journal import Journal
 from thrive_async.sync.rows import Reader
 from thrive_async.sync.users_apply import _managers_first
@@ -84,6 +85,92 @@ async def test_changed_fields_only_are_updated(staff: World) -> None:
     assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).is_empty
     bodies = [entry.body for entry in staff.sandbox.requests if entry.operation == "updateUser"]
     assert {"lastName": "Married"} in bodies
+
+
+def ids_only(world: World) -> None:
+    """Let Thrive show managers as its documents do: by id and nothing else."""
+    for user in world.sandbox.state.users.values():
+        for position in user["positions"]:
+            position["manager"] = position["manager"] and {"id": position["manager"]["id"]}
+
+
+async def test_a_manager_shown_by_id_alone_is_not_sent_every_night(staff: World) -> None:
+    """The documented shape: only who reports to somebody else is a change, and after it nobody is."""
+    rows = [row(at, Boss="S-000" if at else "") for at in range(40)]
+    await (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).apply()
+    ids_only(staff)
+    assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).is_empty
+    rows[7]["Boss"] = "S-001"
+    rows[8]["Boss"] = ""
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, blank="clear")
+    assert [(change.ref, change.fields, change.update.manager_ref) for change in plan.to_update] == [
+        ("S-007", ("manager_ref",), "S-001"),
+        ("S-008", ("manager_ref",), None),
+    ]
+    assert (await plan.apply()).ok
+    ids_only(staff)
+    assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS, blank="clear")).is_empty
+
+
+async def test_who_was_managed_by_somebody_unlisted_gets_the_manager_who_is_there(staff: World) -> None:
+    """Whoever the unknown id is: not the user who has the wanted ref."""
+    rows = [row(at, Boss="S-000" if at else "") for at in range(40)]
+    await (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).apply()
+    staff.sandbox.state.user("S-005")["positions"][0]["manager"] = {"id": "0" * 24}
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
+    assert [change.ref for change in plan.to_update] == ["S-005"]
+
+
+@pytest.mark.parametrize("shown", [None, {"id": "0" * 24}, {"id": "0" * 24, "ref": "S-777"}])
+async def test_a_manager_whom_nobody_is_is_no_change(staff: World, shown: dict[str, str] | None) -> None:
+    """A ref that neither a user nor a newcomer has would be sent again every night; it goes with other changes none."""
+    staff.sandbox.state.user("S-005")["positions"][0]["manager"] = shown
+    rows = [row(at) for at in range(40)]
+    rows[5]["Boss"] = "S-777"
+    assert (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).is_empty
+    rows[5]["Job"] = "Cook"
+    (change,) = (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).to_update
+    assert change.fields == ("job_title",)
+    # The same night that somebody of that ref comes, they are in charge.
+    plan = await sync.plan_users(staff.thrive, [*rows, row(777)], columns=COLUMNS)
+    assert [(one.ref, one.fields) for one in plan.to_update] == [("S-005", ("job_title", "manager_ref"))]
+    assert (await plan.apply()).ok
+    ids_only(staff)
+    assert (await sync.plan_users(staff.thrive, [*rows, row(777)], columns=COLUMNS)).is_empty
+
+
+@pytest.mark.parametrize("singly", [50, 5])
+async def test_a_lost_change_of_manager_is_found_out_by_id(
+    staff: World, singly: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done where it was done, although Thrive shows no ref; whether users are read singly or in one walk."""
+    monkeypatch.setattr(users_apply, "_READ_SINGLY", singly)
+    rows = [row(at, Boss="S-000" if 0 < at <= 5 else "") for at in range(40)]
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
+    staff.sandbox.faults.add("close_after", operation="updateUser", times=None)
+    staff.sandbox.requests.clear()
+    applying = asyncio.create_task(plan.apply())
+    while staff.arrived("updateUser") < 30:  # noqa: ASYNC110 - nothing tells when a request was served
+        await asyncio.sleep(0.1)
+    ids_only(staff)
+    report = await applying
+    assert len(report.changed) == 5
+    assert not report.failed
+    assert all("found done by reading" in (one.reason or "") for one in report.changed)
+    assert staff.arrived("searchUsers") == (singly == 5)
+
+
+async def test_a_lost_change_of_manager_that_was_not_done_is_found_out(staff: World) -> None:
+    """Somebody else's id is not the one wanted."""
+    rows = [row(at, Boss="S-000" if at else "") for at in range(40)]
+    await (await sync.plan_users(staff.thrive, rows, columns=COLUMNS)).apply()
+    rows[5]["Boss"] = "S-001"
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
+    ids_only(staff)
+    staff.sandbox.faults.add("status", operation="updateUser", status=500, times=None)
+    report = await plan.apply()
+    assert [one.reference for one in report.failed] == ["S-005"]
+    assert "found not done by reading" in (report.failed[0].reason or "")
 
 
 async def test_blank_cells_clear_when_asked_to(staff: World) -> None:

@@ -10,7 +10,7 @@ from thrive_async._unset import UNSET
 from thrive_async.models import User, UserCreate, UserUpdate
 from thrive_async.sync.rows import Row, update
 
-__all__ = ["Known", "difference", "differs", "known", "set_fields"]
+__all__ = ["Known", "Staff", "difference", "differs", "known", "set_fields"]
 
 _GONE: Final = frozenset({"inactive", "expired"})
 
@@ -25,6 +25,7 @@ class Known:
         email: The e-mail address.
         active: Whether the user can use Thrive.
         deleted: Whether the user was deleted.
+        manager_id: The id of the manager; None if there is none.
         values: The comparable fields, by the names of `UserUpdate`.
         additional: The tenant's own fields.
     """
@@ -34,8 +35,43 @@ class Known:
     email: str | None
     active: bool
     deleted: bool
+    manager_id: str | None
     values: Mapping[str, Any]
     additional: Mapping[str, Any]
+
+
+@attrs.frozen(repr=False)
+class Staff:
+    """Who can be anybody's manager: tells whether somebody reports to a ref.
+
+    Attributes:
+        by_ref: The users, by ref.
+        coming: The refs of those who are about to be created.
+    """
+
+    by_ref: Mapping[str, Known]
+    coming: frozenset[str] = frozenset()
+
+    def reports_to(self, user: Known, wanted: str | None) -> bool | None:
+        """Return whether a user's manager is the one with this ref; None if that cannot be told.
+
+        Thrive shows a manager by id, and by ref only now and then, so it is the id of the user who has the wanted ref
+        that is compared. Whoever else manages the user, also somebody whom the list of users does not show (any more),
+        is not the one wanted. If nobody has the ref, nobody can be put in charge: that cannot be told, and is no
+        reason for an update, which would be sent again every night.
+
+        Args:
+            user: Whose manager.
+            wanted: The manager's ref; None for no manager.
+        """
+        if wanted is None:
+            return user.manager_id is None
+        boss = self.by_ref.get(wanted)
+        if boss is not None:
+            return boss.user_id == user.manager_id
+        if wanted in self.coming:
+            return False
+        return True if wanted == user.values["manager_ref"] else None
 
 
 def known(user: User) -> Known:
@@ -46,19 +82,21 @@ def known(user: User) -> Known:
     """
     positions = user.positions or []
     position = next((one for one in positions if one.is_active), positions[0] if positions else None)
+    manager = position.manager if position else None
     return Known(
         user_id=user.id,
         ref=user.ref,
         email=user.email,
         active=user.status not in _GONE and not user.deleted,
         deleted=bool(user.deleted),
+        manager_id=manager.id if manager else None,
         values={
             "first_name": user.first_name,
             "last_name": user.last_name,
             "email": user.email,
             "role": user.role,
             "job_title": position.title if position else None,
-            "manager_ref": position.manager.ref if position and position.manager else None,
+            "manager_ref": manager.ref if manager else None,
             "start_date": position.start_date if position else None,
             "end_date": position.end_date if position else None,
             "time_zone": user.time_zone,
@@ -69,13 +107,23 @@ def known(user: User) -> Known:
     )
 
 
-def difference(row: Row, user: Known) -> UserUpdate | None:
+def difference(row: Row, user: Known, staff: Staff) -> UserUpdate | None:
     """Return what must change for a user to be as a row says, or None.
 
     The tenant's own fields are sent all together as they shall be, since it is not documented whether Thrive merges
     them.
+
+    Args:
+        row: The row.
+        user: The user.
+        staff: Who may be the manager: see `Staff.reports_to`.
     """
-    changed = [name for name, value in row.values.items() if name in user.values and differs(value, user.values[name])]
+    changed = [
+        name
+        for name, value in row.values.items()
+        if name in user.values
+        and (staff.reports_to(user, value) is False if name == "manager_ref" else differs(value, user.values[name]))
+    ]
     additional: dict[str, Any] = {}
     if any(user.additional.get(name) != value for name, value in row.additional.items()):
         additional = {**user.additional, **row.additional}

@@ -12,7 +12,7 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, SyncError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync.accounts import Known, difference, known, set_fields
+from thrive_async.sync.accounts import Known, Staff, difference, known, set_fields
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.reading import read_whole
@@ -209,6 +209,10 @@ async def plan_users(
     People are recognised by ref. Users without a ref are nobody's business here: they are neither changed nor taken
     for leavers. A leaver is an active user whose ref is in no row, and whose e-mail address neither.
 
+    A manager differs if the user with the wanted ref is another than the one Thrive shows by id. A wanted ref that
+    neither a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once
+    there is somebody of that ref.
+
     Args:
         thrive: The client.
         rows: One mapping per person, such as `csv.DictReader` gives.
@@ -261,20 +265,24 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
     rejected = list(rows.rejected)
     unchanged = 0
     for ref, row in rows.by_ref.items():
+        if ref in by_ref:
+            continue
+        email = row.values.get("email")
+        if email is not None and email.lower() in by_email:
+            rejected.append((ref, "its e-mail address belongs to a user with another ref"))
+            continue
+        try:
+            create.append(creation(row))
+        except (ValueError, TypeError) as error:
+            rejected.append((ref, str(error)))
+    staff = Staff(by_ref, frozenset(user.ref for user in create))
+    for ref, row in rows.by_ref.items():
         user = by_ref.get(ref)
         if user is None:
-            email = row.values.get("email")
-            if email is not None and email.lower() in by_email:
-                rejected.append((ref, "its e-mail address belongs to a user with another ref"))
-                continue
-            try:
-                create.append(creation(row))
-            except (ValueError, TypeError) as error:
-                rejected.append((ref, str(error)))
             continue
         if not user.active:
             returning.append(ref)
-        needed = difference(row, user)
+        needed = difference(row, user, staff)
         if needed is None:
             unchanged += 1
         else:

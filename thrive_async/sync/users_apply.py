@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import APIError, NotFoundError, ThriveError
-from thrive_async.models import UserCreate
-from thrive_async.sync.accounts import Known, differs, known, set_fields
+from thrive_async.models import UserCreate, UserUpdate
+from thrive_async.sync.accounts import Known, Staff, differs, known, set_fields
 from thrive_async.sync.execution import DoneNow, Execution, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import read_whole
@@ -108,15 +108,20 @@ class _UserRun(Execution):
 
     async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:
         users: dict[str, Known] = {}
-        if len(changes) > _READ_SINGLY:
+        refs = dict.fromkeys(ref for _action, ref in changes)
+        # Who somebody is to report to is compared by id, so that the managers are read, too.
+        updates = (self._updates[ref] for ref in tuple(refs) if ref in self._updates)
+        refs.update(dict.fromkeys(one.manager_ref for one in updates if isinstance(one.manager_ref, str)))
+        if len(refs) > _READ_SINGLY:
             listed = await read_whole("users: the list", self._thrive.users.list(), known, lambda user: user.user_id)
             users = {user.ref: user for user in listed if user.ref and not user.deleted}
         else:
-            for _action, ref in changes:
+            for ref in refs:
                 user = await self._by_ref(ref)
                 if user is not None:
                     users[ref] = user
-        return lambda action, ref: self._is_done(action, ref, users.get(ref))
+        staff = Staff(users)
+        return lambda action, ref: self._is_done(action, users.get(ref), self._updates.get(ref), staff)
 
     async def _by_ref(self, ref: str) -> Known | None:
         try:
@@ -125,16 +130,18 @@ class _UserRun(Execution):
         except NotFoundError:
             return None
 
-    def _is_done(self, action: str, ref: str, user: Known | None) -> bool:
+    @staticmethod
+    def _is_done(action: str, user: Known | None, wanted: UserUpdate | None, staff: Staff) -> bool:
         if user is None or action == "create":
             return user is not None
         if action == "suspend":
             return not user.active
-        wanted = self._updates.get(ref)
         if wanted is None:
             return True
         fields = set_fields(wanted)
         additional = fields.pop("additional_fields", None)
+        if "manager_ref" in fields and not staff.reports_to(user, fields.pop("manager_ref")):
+            return False
         return not any(differs(fields[name], user.values.get(name)) for name in fields) and additional in (
             None,
             user.additional,
