@@ -7,7 +7,7 @@ exactly the same values. cattrs is imported on first need: who only reads what i
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
 import attrs
 import orjson
 
+from thrive_async._collector import uncollected
 from thrive_async._unset import UNSET, Unset
 from thrive_async.errors import DecodeError
 
@@ -71,22 +72,24 @@ def read_list(cls: type[T], values: list[Any], *, root: str = "$") -> list[T]:
     reader = _reader(cls)
     if type(values) is not list:
         raise DecodeError("expected a list", path=root)
+    for later in range(uncollected(partial(_read_in_place, reader), values), len(values)):
+        outcome = _read_carefully(cls, values[later], f"{root}[{later}]")
+        if isinstance(outcome, DecodeError):
+            del values  # personal data stays out of tracebacks that show local variables
+            raise outcome
+        values[later] = outcome
+    return values
+
+
+def _read_in_place(reader: Callable[[Any], Any], values: list[Any]) -> int:
+    """Replace values by models, up to the first that the reader refuses; return how many."""
     index = 0
     try:
         for index, value in enumerate(values):
             values[index] = reader(value)
     except _MISMATCH:
-        pass
-    else:
-        return values
-    for later in range(index, len(values)):
-        outcome = _read_carefully(cls, values[later], f"{root}[{later}]")
-        if isinstance(outcome, DecodeError):
-            value = None
-            del values  # personal data stays out of tracebacks that show local variables
-            raise outcome
-        values[later] = outcome
-    return values
+        return index
+    return len(values)
 
 
 def dump(value: object) -> bytes:
