@@ -18,12 +18,12 @@ from multidict import CIMultiDict
 
 from thrive_async._generated.operations import Operation
 from thrive_async._unset import UNSET
+from thrive_async._words import masked_words
 from thrive_async.errors import (
     APIError,
     DecodeError,
     UnprocessableError,
     error_class,
-    masked_words,
     status_phrase,
 )
 

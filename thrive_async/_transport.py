@@ -223,31 +223,10 @@ class Transport:
 
         The errors of aiohttp carry frames that hold the URL, and the URL a person, so they end here.
         """
-        request = call.request
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
         scope = asyncio.timeout(call.timeouts.attempt)
         try:
-            async with (
-                scope,
-                session.request(
-                    request.operation.method,
-                    URL(call.base_url + request.target, encoded=True),
-                    data=request.body,
-                    headers=headers,
-                    allow_redirects=False,
-                    auto_decompress=True,
-                    proxy=self._session.proxy_for(call.base_url).url,
-                    timeout=_NO_TIMEOUT,
-                    raise_for_status=False,
-                    middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),
-                ) as response,
-            ):
-                body = await _read_bounded(response, self.limits.max_reply_bytes)
-                if body is None:
-                    return Broken("a reply that is too large", too_large=True)
-                return Reply(response.status, response.headers, body)
+            async with scope:
+                return await self._send_and_read(session, call, header)
         except TimeoutError as error:
             if scope.expired():
                 return Broken(f"no whole answer within Timeouts.attempt = {call.timeouts.attempt:g} s", timed_out=True)
@@ -259,6 +238,28 @@ class Transport:
         except asyncio.CancelledError as error:
             cancelled = error
         raise stripped(cancelled)
+
+    async def _send_and_read(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
+        request = call.request
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        async with session.request(
+            request.operation.method,
+            URL(call.base_url + request.target, encoded=True),
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            auto_decompress=True,
+            proxy=self._session.proxy_for(call.base_url).url,
+            timeout=_NO_TIMEOUT,
+            raise_for_status=False,
+            middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),
+        ) as response:
+            body = await _read_bounded(response, self.limits.max_reply_bytes)
+            if body is None:
+                return Broken("a reply that is too large", too_large=True)
+            return Reply(response.status, response.headers, body)
 
     async def aclose(self) -> None:
         """Close what this transport opened; harmless to repeat."""

@@ -238,7 +238,8 @@ class ThriveClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<ThriveClient {self.base_url}>"
+        # Also while it is being built: crash reporters print the frames of an error in `__init__`.
+        return f"<ThriveClient {getattr(self, 'base_url', 'not built')}>"
 
 
 class _Environment:

@@ -1,18 +1,13 @@
 """Everything the SDK raises on purpose, under one root: `ThriveError`.
 
 The text of an error is one line for people and safe to log: the method, the path template, the status, Thrive's words
-with e-mail addresses and whatever the caller sent masked, and the number of attempts. What the reply really held is
-on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
+with all that may name somebody masked (`_words`), and the number of attempts. What the reply really held is on the
+attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
 """
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from functools import cache
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thrive_async.models import MemberOperationResult
@@ -36,12 +31,6 @@ __all__ = [
     "ThriveError",
     "UnprocessableError",
 ]
-
-_LONGEST_WORDS = 300
-_LONGEST_READ = 10_000
-# A value of so many characters is masked wherever it stands, a shorter one as a whole word only.
-_DISTINCTIVE = 5
-_EMAIL = re.compile(r"[^\s\"'<>()\[\]{},;:]+@[^\s\"'<>()\[\]{},;:]+")
 
 
 class ThriveError(Exception):
@@ -237,53 +226,3 @@ def status_phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "unknown status"
-
-
-def masked_words(words: object, sent: Iterable[str] = ()) -> str:
-    """Put Thrive's words into one short line that is safe to log.
-
-    E-mail addresses are masked, and what the caller sent: error texts end up in logs, and Thrive's words often quote
-    the person they are about. The API's own words stay ("role learner is not allowed"), and so do short values inside
-    of longer words, for a line of stars helps nobody.
-
-    Args:
-        words: The `message` of an error body, string or object, or the text of a body that is no JSON.
-        sent: The strings of the request: path arguments, query values, leaves of the body.
-    """
-    if words is None:
-        return ""
-    values = {value for value in sent if len(value) >= 2} - _api_words()
-    values |= {quote(value, safe="") for value in values}
-    pattern = "|".join(map(_pattern, sorted(values, key=len, reverse=True)))
-    hide = re.compile(pattern, re.IGNORECASE) if pattern else None
-
-    def masked(value: Any) -> Any:
-        # Leaf by leaf: in the JSON of an object, a quotation mark in a name would hide it from the pattern.
-        if isinstance(value, str):
-            value = _EMAIL.sub("***", value[:_LONGEST_READ])
-            return hide.sub("***", value) if hide else value
-        if isinstance(value, dict):
-            fields = cast("dict[str, Any]", value)
-            return {masked(key): masked(item) for key, item in fields.items()}
-        return [masked(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
-
-    text = masked(words)
-    if not isinstance(text, str):
-        text = json.dumps(text, ensure_ascii=False, default=str)
-    text = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_READ])
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"
-
-
-def _pattern(value: str) -> str:
-    words = re.escape(value)
-    return words if len(value) >= _DISTINCTIVE else rf"(?<!\w){words}(?!\w)"
-
-
-@cache
-def _api_words() -> frozenset[str]:
-    """Return the values that the specification names: they say nothing about anybody."""
-    from thrive_async._generated import models  # noqa: PLC0415 - an error has the time
-
-    enums = (value for value in vars(models).values() if isinstance(value, type) and issubclass(value, StrEnum))
-    return frozenset(str(member) for enum in enums for member in enum)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thrive_async import errors
-from thrive_async.errors import APIError, ThriveError, error_class, masked_words
+from thrive_async._words import _api_words, masked_words
+from thrive_async.errors import APIError, ThriveError, error_class
 
 
 def api_error(status: int = 404) -> APIError:
@@ -91,6 +92,16 @@ def test_words_mask_addresses_and_what_was_sent() -> None:
         ({"Anna Berg": ["Anna Berg", 5]}, ["Anna Berg"], '{"***": ["***", 5]}'),
         ("no /users/ref/a%2Fb%20c", ["a/b c"], "no /users/ref/***"),
         ("E-77123 and E-7712", ["E-7712"], "***3 and ***"),
+        # Nor do those whom only Thrive named.
+        ("User Anna Berg (anna@example.org, E-77) does not exist.", [], "User *** (***, ***) does not exist."),
+        ("Anna's manager 李小龍 is unknown", [], "*** manager *** is unknown"),
+        ("Tag 'Leadership' not found", [], "Tag '***' not found"),
+        ("63f57d805d8ecbf46f5b5278, 0123456789 and 2026-01-01T10", [], "***, *** and ***"),
+        # What explains stays: the API's names, small words, small numbers.
+        ('"audienceId" must be a valid ObjectId', [], '"audienceId" must be a valid ***'),
+        ("Too many requests, wait and back off.", [], "Too many requests, wait and back off."),
+        ("At most 100 entities; managerRef isn't one", [], "At most 100 entities; managerRef isn't one"),
+        ({"fields": ["firstName"], "limit": 100}, [], '{"fields": ["firstName"], "limit": 100}'),
         (None, ["x"], ""),
     ],
 )
@@ -106,7 +117,7 @@ def test_words_are_one_short_printable_line_without_what_was_sent(words: str, se
         assert shown.isprintable()
         for value in sent:
             if value.strip() == value and value.isprintable() and not set(value) & set('*… \\"[]{}:'):
-                assert value not in shown or value in errors._api_words()
+                assert value not in shown or value in _api_words()
 
 
 def test_a_decode_error_says_where() -> None:
