@@ -114,7 +114,7 @@ def test_the_guard_holds_for_suspensions(run: Run, served: Sandbox, export: Call
     half = tuple(active_refs(served)[::2])
     result = run("sync", "users", export(without=half), *MAP, "--leavers", "suspend", "--yes")
     assert result.code == 3
-    assert "active users" in result.err
+    assert "users: the plan suspends" in result.err
     assert writes(served) == []
 
 

@@ -207,11 +207,11 @@ async def test_leavers_are_suspended_only_when_asked_to(staff: World) -> None:
 async def test_guards_hold_for_users(staff: World) -> None:
     """Half an export suspends nobody; neither does an empty one."""
     plan = await sync.plan_users(staff.thrive, [row(at) for at in range(20)], columns=COLUMNS, leavers="suspend")
-    with pytest.raises(GuardRefused, match="removes 20 of 40 active users"):
+    with pytest.raises(GuardRefused, match="the plan suspends 20 of 40 active users"):
         await plan.apply()
-    with pytest.raises(GuardRefused, match="empty"):
+    with pytest.raises(GuardRefused, match="the export is empty, so everybody would be suspended"):
         await sync.plan_users(staff.thrive, [], columns=COLUMNS, leavers="suspend")
-    with pytest.raises(GuardRefused, match="2 entries, none of them usable"):
+    with pytest.raises(GuardRefused, match="2 entries, none of them usable; nothing was changed"):
         await sync.plan_users(staff.thrive, [row(1, EmployeeID=""), row(2, EmployeeID=" ")], columns=COLUMNS)
     assert staff.writes() == []
 

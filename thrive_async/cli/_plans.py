@@ -175,7 +175,7 @@ class ManagersView(PlanView):
         from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
 
         _only_members(strategy != "diff", "--strategy")
-        check_removals(self._plan.audience, self.removals, self._plan.current, limit, "managers")
+        check_removals(self._plan.audience, self.removals, self._plan.current, limit, what="managers")
 
     async def apply(
         self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
@@ -227,7 +227,7 @@ class UsersView(PlanView):
         from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
 
         _only_members(strategy != "diff", "--strategy")
-        check_removals("users", self.removals, self._plan.current, limit, "active users")
+        check_removals("users", self.removals, self._plan.current, limit, what="active users", verb="suspends")
 
     async def apply(
         self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool

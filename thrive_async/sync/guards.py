@@ -41,7 +41,13 @@ def removal_limit(max_removals: float | None, current: int) -> Fraction | None:
 
 
 def check_removals(
-    subject: str, removals: int, current: int, max_removals: float | None, what: str = "members"
+    subject: str,
+    removals: int,
+    current: int,
+    max_removals: float | None,
+    *,
+    what: str = "members",
+    verb: str = "removes",
 ) -> None:
     """Refuse more removals than allowed; at the limit is allowed.
 
@@ -50,10 +56,11 @@ def check_removals(
         removals: How many the plan removes.
         current: How many there are now.
         max_removals: A count, a fraction of the current ones, or None for no guard.
-        what: What is removed, for the error.
+        what: Who is removed, for the error.
+        verb: What the plan does to them, for the error.
 
     Raises:
-        GuardRefused: The plan removes more.
+        GuardRefused: There are more.
         ConfigurationError: `max_removals` is neither a count nor a fraction.
     """
     limit = removal_limit(max_removals, current)
@@ -64,12 +71,20 @@ def check_removals(
     if isinstance(max_removals, float):
         allowed += f" ({max_removals:g} of them)"
     raise GuardRefused(
-        f"{subject}: the plan removes {removals:,} of {current:,} {what} ({share}), max_removals allows {allowed}; "
+        f"{subject}: the plan {verb} {removals:,} of {current:,} {what} ({share}), max_removals allows {allowed}; "
         f"nothing was changed. If this is meant, pass max_removals={removals} (or None for no limit)"
     )
 
 
-def check_desired(subject: str, usable: int, unusable: int, *, allow_empty: bool) -> None:
+def check_desired(
+    subject: str,
+    usable: int,
+    unusable: int,
+    *,
+    allow_empty: bool,
+    what: str = "desired list",
+    past: str | None = "removed",
+) -> None:
     """Refuse a desired list without one usable name.
 
     Args:
@@ -77,6 +92,8 @@ def check_desired(subject: str, usable: int, unusable: int, *, allow_empty: bool
         usable: How many people the list names.
         unusable: How many entries are blank or impossible.
         allow_empty: Whether an empty list is meant.
+        what: What the list is called, for the error.
+        past: What would happen to everybody, for the error; None if nothing would.
 
     Raises:
         GuardRefused: Nobody is named, and that was not said to be meant.
@@ -84,9 +101,9 @@ def check_desired(subject: str, usable: int, unusable: int, *, allow_empty: bool
     if usable or allow_empty:
         return
     found = f"{unusable:,} entries, none of them usable" if unusable else "empty"
+    consequence = f", so everybody would be {past}" if past else ""
     raise GuardRefused(
-        f"{subject}: the desired list is {found}, so everybody would be removed; nothing was changed. "
-        "If this is meant, pass allow_empty=True"
+        f"{subject}: the {what} is {found}{consequence}; nothing was changed. If this is meant, pass allow_empty=True"
     )
 
 

@@ -170,7 +170,7 @@ class ManagerPlan(SavedPlan):
             raise SyncError("this plan was loaded without a client: load it with one to apply it")
         if self._applying:
             raise SyncError(f"{self.audience}: this plan was applied before: make it again to go on")
-        check_removals(self.audience, len(self.to_remove), self.current, max_removals, "managers")
+        check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
         self._applying = True
         subject = f"{self.audience} (managers)"
         interrupted: list[Interrupted] = []
@@ -374,6 +374,7 @@ async def plan_managers(
         len(wanted) + len(match.ambiguous) + len(rejected),
         len(match.rejected),
         allow_empty=allow_empty,
+        past="removed" if removals else None,
     )
     to_remove = [by_id[person.user_id] for person in match.to_remove] if removals else []
     return ManagerPlan(

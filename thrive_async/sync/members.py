@@ -111,7 +111,8 @@ def planned(
         GuardRefused: Nobody is desired.
     """
     usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
-    check_desired(audience, usable, len(match.rejected), allow_empty=allow_empty)
+    past = "removed" if removals else None
+    check_desired(audience, usable, len(match.rejected), allow_empty=allow_empty, past=past)
     to_remove = match.to_remove if removals else ()
     return MemberPlan(
         audience=audience,

@@ -145,7 +145,7 @@ class UserPlan(SavedPlan):
             raise SyncError("this plan was loaded without a client: load it with one to apply it")
         if self._applying:
             raise SyncError("users: this plan was applied before: make it again to go on")
-        check_removals("users", len(self.to_suspend), self.current, max_removals, "active users")
+        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
         self._applying = True
         interrupted: list[Interrupted] = []
         if journal is not None:
@@ -251,7 +251,14 @@ async def plan_users(
         while heap := list(islice(walk, _AT_ONCE)):
             reader.feed(heap)
             await asyncio.sleep(0)
-    check_desired("users", len(reader.rows.by_ref), reader.rows.count, allow_empty=allow_empty)
+    check_desired(
+        "users",
+        len(reader.rows.by_ref),
+        reader.rows.count,
+        allow_empty=allow_empty,
+        what="export",
+        past="suspended" if leavers == "suspend" else None,
+    )
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     return _planned(thrive, reader.rows, users, leavers)
 
