@@ -227,6 +227,8 @@ class Paginator(Generic[T]):
 _LARGE_BODY: Final = 250_000
 # The documents agree on pages of that size: a shorter one is the last.
 _CERTAIN: Final = 100
+# Figures that no count has; so long a number may have lost some of them on the way.
+_LONGEST_COUNT: Final = 15
 # Page sizes that a server may silently hold to, where it is asked for more than that.
 _LIKELY_MOST: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 500})
 
@@ -248,7 +250,7 @@ def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], in
     total_pages = _count(totals, "totalPages")
     if total_pages is None and total_results is not None:
         size = _count(totals, "perPage") or per_page or len(items)
-        total_pages = ceil(total_results / size) if size else 0
+        total_pages = -(-total_results // size) if size else 0
     return items, total_pages, total_results
 
 
@@ -256,10 +258,10 @@ def _count(totals: dict[str, Any], name: str) -> int | None:
     value = totals.get(name)
     if value is None:
         return None
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _LONGEST_COUNT:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**_LONGEST_COUNT:
         raise DecodeError("a count was expected", path=f"$.pagination.{name}")
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from typing import Any
 
 from thrive_async._convert import read
@@ -53,8 +52,7 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
         candidates = {name: value for name, value in place.items() if name not in _WRAPPERS and _is_result(value)}
     found: dict[str, models.MemberOperationResult] = {}
     for name, value in candidates.items():
-        # A copy, for readers may put models in place of what they read, and the error keeps the body as it came.
-        parts = {part: deepcopy(value[part]) for part in _PARTS if isinstance(value.get(part), Mapping)}
+        parts = {part: value[part] for part in _PARTS if isinstance(value.get(part), Mapping)}
         try:
             found[name] = read(models.MemberOperationResult, parts)
         except DecodeError:
