@@ -6,6 +6,7 @@ encodes values the way it says, and refuses what cannot be meant.
 
 import email.utils
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -32,6 +33,9 @@ _RATE_LIMIT_RESETS: Final = ("x-ratelimit-reset", "ratelimit-reset")
 _FORM: Final = "application/x-www-form-urlencoded"
 _LONGEST_SEGMENT: Final = 2000
 _LONGEST_ERROR_TEXT: Final = 100_000
+_LARGEST_ERROR: Final = 1_000_000
+_DEEPEST_ERROR: Final = 50
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -163,7 +167,7 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         if not items:
             raise ValueError(f"{name} is an empty list: leave it out to ask for everything")
         arguments.extend(items)
-        pairs.append(f"{name}={','.join(_quoted(name, item) for item in items)}")
+        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(name, item) for item in items)}")
     return "&".join(pairs)
 
 
@@ -281,11 +285,7 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
         retry_after: The seconds that Thrive asked to wait.
         note: What else a person should know, put behind the line.
     """
-    body: Any = None
-    try:
-        body = reply.json()
-    except orjson.JSONDecodeError:
-        body = reply.body[:_LONGEST_ERROR_TEXT].decode("utf-8", "replace")
+    body = _error_body(reply)
     error, message = _words(body, reply)
     sent = tuple(request.sent_strings())
     said = masked_words(message, sent)
@@ -307,6 +307,37 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
     if isinstance(made, UnprocessableError):
         made.member_operations = None
     return made
+
+
+def _error_body(reply: Reply) -> Any:
+    """Decode a refusal's body, or else take the beginning of its text.
+
+    Text is also what is too large, or nested too deeply, to be one of Thrive's: an error must pickle, and whoever
+    catches it must be able to walk its body.
+    """
+    if len(reply.body) <= _LARGEST_ERROR:
+        try:
+            body = reply.json()
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            if _is_shallow(body):
+                return body
+    return reply.body[:_LONGEST_ERROR_TEXT].decode("utf-8", "replace")
+
+
+def _is_shallow(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST_ERROR):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (cast("dict[str, Any]", one).values() if isinstance(one, dict) else cast("list[Any]", one))
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _words(body: Any, reply: Reply) -> tuple[str, object]:
@@ -349,19 +380,18 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         reset = headers.get(name)
         if reset is not None:
             pause = _pause_of(reset.strip(), headers, now)
-            if pause is not None and pause > 1e8:
+            if pause is not None and pause > 1e8 and _SECONDS.fullmatch(reset.strip()):
                 pause = max(0.0, pause - _sent_at(headers, now))
             return pause
     return None
 
 
 def _pause_of(value: str, headers: Mapping[str, str], now: float) -> float | None:
-    try:
+    if _SECONDS.fullmatch(value):
         seconds = float(value)
-    except ValueError:
-        moment = _http_date(value)
-        return None if moment is None else max(0.0, moment - _sent_at(headers, now))
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+        return seconds if math.isfinite(seconds) else None
+    moment = _http_date(value)
+    return None if moment is None else max(0.0, moment - _sent_at(headers, now))
 
 
 def _sent_at(headers: Mapping[str, str], now: float) -> float:
