@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrive_async.errors import ConfigurationError, GuardRefused
-from thrive_async.models import Audience
+from tests.sync.conftest import World
+from thrive_async import sync
+from thrive_async.errors import ConfigurationError, GuardRefused, SyncError
+from thrive_async.models import Audience, ManagerGrant, ManagerGrantPermissions
 from thrive_async.sync.guards import check_audience, check_desired, check_removals, removal_limit
 
 
@@ -63,3 +65,29 @@ def test_audiences_that_the_api_cannot_change_are_refused() -> None:
     with pytest.raises(GuardRefused, match="not API-controlled"):
         check_audience("a", Audience(id="1", type="manual", api_controlled=False))
     check_audience("a", Audience(id="1", type="manual", api_controlled=True))
+
+
+async def test_every_kind_of_plan_can_be_asked_what_its_guards_say(world: World) -> None:
+    """Members, managers and users alike: with the default limit or another, before anything is sent; once each."""
+    grants = [ManagerGrant(reference=world.ids[0], permissions=ManagerGrantPermissions())]
+    await (await sync.plan_managers(world.thrive, "team", grants)).apply()
+    half = [{"ref": world.ref(at), "email": world.email(at)} for at in range(300)]
+    plans = [
+        await sync.plan_members(world.thrive, "team", world.ids[:200]),
+        await sync.plan_managers(world.thrive, "team", [], allow_empty=True),
+        await sync.plan_users(world.thrive, half, leavers="suspend"),
+    ]
+    world.sandbox.requests.clear()
+    for plan in plans:
+        with pytest.raises(GuardRefused, match="max_removals allows"):
+            plan.check_guards()
+        with pytest.raises(ConfigurationError, match="max_removals"):
+            plan.check_guards(max_removals=1.5)
+        plan.check_guards(max_removals=None)
+        with pytest.raises(SyncError, match="without a client"):
+            type(plan).from_json(plan.to_json()).check_guards(max_removals=None)
+    assert list(world.sandbox.requests) == []
+    for plan in plans:
+        assert (await plan.apply(max_removals=None)).ok
+        with pytest.raises(SyncError, match="applied before"):
+            plan.check_guards(max_removals=None)

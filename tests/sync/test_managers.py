@@ -17,7 +17,7 @@ from thrive_async.models import (
     PeopleManagerGrant,
 )
 from thrive_async.sync import ManagerPlan
-from thrive_async.sync.managers import writable_permissions
+from thrive_async.sync.grants import writable_permissions
 
 INSIGHTS = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=True))
 CONTENT = ManagerGrantPermissions(audience_manager=AudienceManagerGrant(manage_content=True))

@@ -172,10 +172,8 @@ class ManagersView(PlanView):
 
     def check(self, limit: float | None, strategy: Strategy) -> None:
         """Refuse what `apply` would refuse."""
-        from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
-
         _only_members(strategy != "diff", "--strategy")
-        check_removals(self._plan.audience, self.removals, self._plan.current, limit, what="managers")
+        self._plan.check_guards(max_removals=limit)
 
     async def apply(
         self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
@@ -224,10 +222,8 @@ class UsersView(PlanView):
 
     def check(self, limit: float | None, strategy: Strategy) -> None:
         """Refuse what `apply` would refuse."""
-        from thrive_async.sync.guards import check_removals  # noqa: PLC0415 - after the parsing
-
         _only_members(strategy != "diff", "--strategy")
-        check_removals("users", self.removals, self._plan.current, limit, what="active users", verb="suspends")
+        self._plan.check_guards(max_removals=limit)
 
     async def apply(
         self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool

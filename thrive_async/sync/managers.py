@@ -4,25 +4,15 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import SyncError
-from thrive_async.models import (
-    AdministratorGrant,
-    AudienceManager,
-    AudienceManagerGrant,
-    AudienceMember,
-    ManagerGrant,
-    ManagerGrantPermissions,
-    ManagerPermissions,
-    MemberOperationResult,
-    PeopleManagerGrant,
-)
+from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant, MemberOperationResult
 from thrive_async.sync.batches import BATCH
 from thrive_async.sync.execution import DoneNow, carry_out
+from thrive_async.sync.grants import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
@@ -30,40 +20,10 @@ from thrive_async.sync.newcomers import recognise
 from thrive_async.sync.reading import audience_or_refusal
 from thrive_async.sync.report import Change, SyncReport
 from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
 from thrive_async.sync.writes import AudienceRun
 
-__all__ = ["ManagerPlan", "plan_managers", "writable_permissions"]
-
-# Group and flag of every permission that can be written; `manage_members` and `can_manage_audiences` are only read.
-_WRITABLE: Final = (
-    ("audience_manager", "manage_content"),
-    ("audience_manager", "assignments"),
-    ("people_manager", "can_view_learn_page"),
-    ("people_manager", "insights"),
-    ("people_manager", "manage"),
-    ("administrator", "can_add_audience_managers"),
-)
-
-_GROUPS: Final[Mapping[str, Any]] = {
-    "audience_manager": AudienceManagerGrant,
-    "people_manager": PeopleManagerGrant,
-    "administrator": AdministratorGrant,
-}
-
-
-def writable_permissions(permissions: ManagerPermissions | ManagerGrantPermissions | None) -> frozenset[str]:
-    """Return what of some permissions is given and can be written, such as ``"people_manager.insights"``.
-
-    Args:
-        permissions: As read or as to be written; what is left out is not given.
-    """
-    given: set[str] = set()
-    for group, flag in _WRITABLE:
-        holder: object = getattr(permissions, group, None)
-        if getattr(holder, flag, None) is True:
-            given.add(f"{group}.{flag}")
-    return frozenset(given)
+__all__ = ["ManagerPlan", "plan_managers"]
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -166,11 +126,8 @@ class ManagerPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             OSError: The journal cannot be written; the report is on the plan.
         """
-        if self._thrive is None:
-            raise SyncError("this plan was loaded without a client: load it with one to apply it")
-        if self._applying:
-            raise SyncError(f"{self.audience}: this plan was applied before: make it again to go on")
-        check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
+        self.check_guards(max_removals=max_removals)
+        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
         self._applying = True
         subject = f"{self.audience} (managers)"
         interrupted: list[Interrupted] = []
@@ -179,12 +136,26 @@ class ManagerPlan(SavedPlan):
         run = _ManagerRun(self._thrive, self, subject, journal=journal, on_progress=on_progress)
         return await carry_out(run, self, strategy="diff", interrupted=interrupted)
 
+    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+        """Refuse what `apply` would refuse, before anything is sent.
+
+        Args:
+            max_removals: As for `apply`.
+
+        Raises:
+            GuardRefused: More removals than allowed.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: `max_removals` is neither a count nor a fraction.
+        """
+        check_ready(self.audience, self._thrive, applied=self._applying)
+        check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
+
     def _content(self) -> dict[str, Any]:
         return {
             "audience": self.audience,
             "audience_id": self.audience_id,
-            "to_add": [_saved_grant(grant) for grant in self.to_add],
-            "to_change": [_saved_grant(grant) for grant in self.to_change],
+            "to_add": [saved_grant(grant) for grant in self.to_add],
+            "to_change": [saved_grant(grant) for grant in self.to_change],
             "to_remove": [[manager.user_id, manager.reference, manager.email] for manager in self.to_remove],
             "staying": list(self.staying),
             "kept": self.kept,
@@ -198,8 +169,8 @@ class ManagerPlan(SavedPlan):
         return cls(
             audience=content["audience"],
             audience_id=content["audience_id"],
-            to_add=tuple(map(_grant, content["to_add"])),
-            to_change=tuple(map(_grant, content["to_change"])),
+            to_add=tuple(map(restored_grant, content["to_add"])),
+            to_change=tuple(map(restored_grant, content["to_change"])),
             to_remove=tuple(
                 AudienceManager(user_id=user_id, reference=reference, email=email)
                 for user_id, reference, email in content["to_remove"]
@@ -212,24 +183,6 @@ class ManagerPlan(SavedPlan):
             made_at=made_at,
             thrive=thrive,
         )
-
-
-def _saved_grant(grant: ManagerGrant) -> dict[str, Any]:
-    flags: dict[str, bool] = {}
-    for group, flag in _WRITABLE:
-        given: object = getattr(getattr(grant.permissions, group, None), flag, None)
-        if isinstance(given, bool):
-            flags[f"{group}.{flag}"] = given
-    return {"reference": grant.reference, "permissions": flags}
-
-
-def _grant(value: Mapping[str, Any]) -> ManagerGrant:
-    groups: dict[str, dict[str, bool]] = {}
-    for name, given in value["permissions"].items():
-        group, flag = name.split(".")
-        groups.setdefault(group, {})[flag] = given
-    permissions: dict[str, Any] = {group: _GROUPS[group](**flags) for group, flags in groups.items()}
-    return ManagerGrant(reference=value["reference"], permissions=ManagerGrantPermissions(**permissions))
 
 
 class _ManagerRun(AudienceRun):

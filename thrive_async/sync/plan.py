@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, SyncError
+from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceMember
 from thrive_async.sync.apply import apply_members
 from thrive_async.sync.batches import calls_needed
@@ -17,7 +17,7 @@ from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.report import SyncReport
 from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
 
 __all__ = ["Desired", "MemberPlan", "Strategy"]
 
@@ -166,7 +166,7 @@ class MemberPlan(SavedPlan):
             on_progress=on_progress, journal=journal, strategy=strategy, verify=verify, interrupted=interrupted
         )
 
-    def check_guards(self, *, max_removals: float | None, strategy: Strategy) -> None:
+    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff") -> None:
         """Refuse what `apply` would refuse, before anything is sent.
 
         Args:
@@ -178,10 +178,7 @@ class MemberPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             ConfigurationError: An argument cannot be meant.
         """
-        if self._thrive is None:
-            raise SyncError("this plan was loaded without a client: load it with one to apply it")
-        if self._applying:
-            raise SyncError(f"{self.audience}: this plan was applied before: make it again to go on")
+        check_ready(self.audience, self._thrive, applied=self._applying)
         if strategy not in ("diff", "rebuild"):
             raise ConfigurationError('strategy must be "diff" or "rebuild"')
         check_removals(self.audience, len(self.to_remove), self.current, max_removals)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self, cast
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import ConfigurationError, SyncError
+from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS
 
-__all__ = ["SavedPlan", "summed_up"]
+__all__ = ["SavedPlan", "check_ready", "summed_up"]
 
 _VERSION: Final = 1
 
@@ -29,6 +30,19 @@ class SavedPlan(ABC):
 
     kind: ClassVar[str]
     made_at: datetime
+
+    @abstractmethod
+    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+        """Refuse what `apply` would refuse, before anything is sent.
+
+        Args:
+            max_removals: As for `apply`.
+
+        Raises:
+            GuardRefused: More removals than allowed.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
+        """
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
@@ -119,6 +133,23 @@ class SavedPlan(ABC):
             OSError: It cannot be read.
         """
         return cls.from_json(Path(path).read_bytes(), thrive)
+
+
+def check_ready(subject: str, thrive: ThriveClient | None, *, applied: bool) -> None:
+    """Refuse to apply a plan that has no client, or was applied before.
+
+    Args:
+        subject: What the plan is for, for the error.
+        thrive: The plan's client, if it has one.
+        applied: Whether the plan was applied before.
+
+    Raises:
+        SyncError: It has none, or was applied before.
+    """
+    if thrive is None:
+        raise SyncError("this plan was loaded without a client: load it with one to apply it")
+    if applied:
+        raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
 
 
 def _fingerprint(content: Mapping[str, Any]) -> str:

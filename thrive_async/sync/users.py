@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, SyncError
+from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync.accounts import Known, Staff, difference, known, set_fields
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
@@ -19,7 +19,7 @@ from thrive_async.sync.reading import read_whole
 from thrive_async.sync.report import SyncReport
 from thrive_async.sync.rows import Blank, Reader, Rows, creation
 from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
 from thrive_async.sync.users_apply import apply_users
 
 __all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users"]
@@ -141,16 +141,27 @@ class UserPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             OSError: The journal cannot be written; the report is on the plan.
         """
-        if self._thrive is None:
-            raise SyncError("this plan was loaded without a client: load it with one to apply it")
-        if self._applying:
-            raise SyncError("users: this plan was applied before: make it again to go on")
-        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
+        self.check_guards(max_removals=max_removals)
+        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
         self._applying = True
         interrupted: list[Interrupted] = []
         if journal is not None:
             interrupted = (await asyncio.to_thread(unfinished, journal)).get("users", [])
         return await apply_users(self._thrive, self, on_progress=on_progress, journal=journal, interrupted=interrupted)
+
+    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+        """Refuse what `apply` would refuse, before anything is sent.
+
+        Args:
+            max_removals: As for `apply`.
+
+        Raises:
+            GuardRefused: More suspensions than allowed.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: `max_removals` is neither a count nor a fraction.
+        """
+        check_ready("users", self._thrive, applied=self._applying)
+        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
 
     def _content(self) -> dict[str, Any]:
         return {
