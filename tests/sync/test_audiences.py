@@ -51,8 +51,9 @@ async def test_one_failure_leaves_the_others_alone(three: World) -> None:
     """A missing audience, one that is guarded and one whose list is empty: the rest is synced."""
     results = await sync.sync_audiences(
         three.thrive,
-        {"nowhere": three.ids, "a0": three.ids[50:100], "a1": [], "a2": three.ids[200:310]},
+        {"a2": three.ids[200:310], "nowhere": three.ids, "a0": three.ids[50:100], "a1": []},
     )
+    assert list(results) == ["a2", "nowhere", "a0", "a1"]
     assert isinstance(results["nowhere"], GuardRefused)
     assert isinstance(results["a0"], GuardRefused)
     assert isinstance(results["a1"], GuardRefused)

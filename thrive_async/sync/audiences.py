@@ -341,8 +341,8 @@ async def sync_audiences(
         verify: As for `MemberPlan.apply`.
 
     Returns:
-        For each audience its report, or the error that kept it from being synced. What went wrong with one leaves the
-        others alone, so look at each.
+        For each audience, in the order they were given, its report, or the error that kept it from being synced. What
+        went wrong with one leaves the others alone, so look at each.
 
     Raises:
         ConfigurationError: `create_missing` contradicts itself.
@@ -363,6 +363,7 @@ async def sync_audiences(
     plan = await plan_audiences(
         thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
     )
-    return await plan.apply(
+    results = await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )
+    return {name: results[name] for name in (*desired, *results)}
