@@ -9,6 +9,7 @@ import pytest
 
 from thrive_async import ConfigurationError, SyncError
 from thrive_async.cli._errors import describe
+from thrive_async import ThriveClient
 from thrive_async.sandbox import Sandbox
 
 from .conftest import Run
@@ -53,6 +54,7 @@ def test_a_setting_that_cannot_be_right_stops_every_command_before_anything_is_s
     [
         ({}, "no tenant: set THRIVE_TENANT_ID"),
         ({"THRIVE_TENANT_ID": "t"}, "no credentials: set THRIVE_API_KEY"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "", "THRIVE_CLIENT_ID": " "}, "no credentials: set THRIVE_API_"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "c"}, "set THRIVE_CLIENT_SECRET"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_SECRET": "s"}, "set THRIVE_CLIENT_ID"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "c"}, "both an API key"),
@@ -82,6 +84,15 @@ def test_a_key_file_that_is_empty_or_no_text_is_refused_and_one_that_is_sound_is
     assert "not a text file" in run("tags", "list").one_line()
     key.write_text(served.tokens.api_key + "\n")
     assert run("tags", "list").code == 0
+
+
+def test_a_blank_variable_is_one_that_is_not_set(run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("THRIVE_API_KEY", "THRIVE_REGION", "THRIVE_CLIENT_SECRET_FILE"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("THRIVE_CLIENT_ID", served.tokens.client_id)
+    monkeypatch.setenv("THRIVE_CLIENT_SECRET", served.tokens.client_secret)
+    assert run("tags", "list").code == 0
+    ThriveClient.from_env()
 
 
 def test_oauth_credentials_come_from_the_environment_and_a_file(

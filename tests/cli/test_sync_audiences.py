@@ -92,6 +92,15 @@ def test_one_audiences_refusal_leaves_the_others_alone(
     assert fates["lyon", ""] == fates["nowhere", ""] == "nothing was changed"
 
 
+def test_what_became_of_each_is_told_in_the_order_of_the_file(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str]
+) -> None:
+    file = write(*rows(lyon=two["lyon"][:1], nowhere=two["lyon"], berlin=two["berlin"]))
+    result = run(*SYNC, file, "--yes")
+    assert result.code == 3
+    assert [line.partition(":")[0] for line in result.lines[-3:]] == ["lyon", "nowhere", "berlin"]
+
+
 def test_some_failed_exits_1(
     run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -61,6 +61,27 @@ async def test_one_failure_leaves_the_others_alone(three: World) -> None:
     assert members(three, "a0") == set(three.ids[:100])
 
 
+async def test_results_come_in_the_callers_order(three: World) -> None:
+    """Whatever fails, and whichever ends first; so do the lines of the plan. What nobody asked for follows."""
+    three.sandbox.faults.add("status", operation="createAudience", status=422)
+    three.sandbox.faults.add("latency", operation="addMembers", seconds=1)
+    desired = {
+        "a2": three.ids[200:310],
+        "nowhere": three.ids,
+        "new": three.ids[:10],
+        "a1": [],
+        "team": three.ids[:301],
+        "a0": three.ids[50:100],
+    }
+    plan = await sync.plan_audiences(
+        three.thrive, desired, create_missing=[NewAudience("s"), NewAudience("new", parent="s")]
+    )
+    assert [line.partition(":")[0] for line in str(plan).splitlines()] == ["s", "new", *desired]
+    results = await plan.apply()
+    assert list(results) == list(plan.reports) == [*desired, "s"]
+    assert [name for name, result in results.items() if isinstance(result, SyncReport)] == ["a2", "team"]
+
+
 async def test_a_plan_of_plans_prints_them_all(three: World) -> None:
     """Each in one line, also what is made and what has no plan."""
     plan = await sync.plan_audiences(
@@ -72,8 +93,8 @@ async def test_a_plan_of_plans_prints_them_all(three: World) -> None:
         "s: to be created",
         "new: to be created",
         "a0: +1 -0 =100",
-        "new: +250 -0 =0",
         "nowhere: GuardRefused",
+        "new: +250 -0 =0",
     ]
     assert plan.calls == {"diff": 2 + 1 + 3, "rebuild": 2 + 1 + 3}
     assert "2, 2 new, 1 without" in repr(plan)

@@ -97,7 +97,7 @@ def credentials(environ: Mapping[str, str]) -> ApiKey | ClientCredentials:
 
     key = _secret(environ, "THRIVE_API_KEY")
     secret = _secret(environ, "THRIVE_CLIENT_SECRET")
-    client_id = environ.get("THRIVE_CLIENT_ID")
+    client_id = environ.get("THRIVE_CLIENT_ID", "").strip()
     if key is not None and (secret is not None or client_id):
         raise CliError("both an API key and a client id or secret are set: unset THRIVE_API_KEY or THRIVE_CLIENT_ID")
     if key is not None:
@@ -113,7 +113,8 @@ def credentials(environ: Mapping[str, str]) -> ApiKey | ClientCredentials:
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str | None:
-    value, file = environ.get(name), environ.get(f"{name}_FILE")
+    # Blank is not set, as for `ThriveClient.from_env`: compose files pass on what their user left empty.
+    value, file = environ.get(name, "").strip() or None, environ.get(f"{name}_FILE")
     if value is not None and file:
         raise CliError(f"both {name} and {name}_FILE are set: unset one of them")
     if not file:

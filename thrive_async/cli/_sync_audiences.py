@@ -186,11 +186,7 @@ async def _carry_out(plan: AudiencesPlan, applying: MemberApplying, file: Report
 def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     from thrive_async.sync import SyncReport  # noqa: PLC0415 - after the parsing
 
-    # In the order of the file, whichever ended first.
-    order = dict.fromkeys((*plan.plans, *plan.reports))
-    results: Mapping[str, SyncReport | ThriveError] = {
-        name: plan.reports[name] for name in order if name in plan.reports
-    }
+    results: Mapping[str, SyncReport | ThriveError] = plan.reports
     reports = {name: result for name, result in results.items() if isinstance(result, SyncReport)}
     errors = {name: result for name, result in results.items() if not isinstance(result, SyncReport)}
     untouched = [name for name in plan.plans if name not in results]
@@ -206,10 +202,11 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
             summary = {"audiences": [summary_of(report) for report in reports.values()]}
             file.write(summary, [*fates, *_refusals(errors)])
     finally:
-        for report in reports.values():
-            show_report(report)
-        for name, error in errors.items():
-            out(f"{name}: nothing was changed: {describe(error)[0]}")
+        for name, result in results.items():
+            if isinstance(result, SyncReport):
+                show_report(result)
+            else:
+                out(f"{name}: nothing was changed: {describe(result)[0]}")
         for name in untouched:
             out(f"{name}: not attempted")
     codes = [exit_code(report, MembersView(plan.plans[name])) for name, report in reports.items()]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
@@ -26,6 +26,7 @@ from thrive_async.sync.run import OnProgress, few_at_once
 
 __all__ = ["AudiencesPlan", "NewAudience", "plan_audiences", "sync_audiences"]
 
+T = TypeVar("T")
 _AT_ONCE: Final = 8
 """Audiences read or written at a time: small ones wait for answers, large ones take memory."""
 
@@ -61,12 +62,15 @@ class AudiencesPlan:
     Attributes:
         plans: The plan of each audience, by the name the caller gave.
         errors: Why there is no plan for an audience, by the same names.
+        order: The names as the caller gave them; what is printed and returned keeps their order.
         to_create: What is made first, parents before children.
-        reports: What became of each audience, once applied, also after a cancel.
+        reports: What became of each audience, once applied, also after a cancel; an audience whose turn had not come
+            by then is not among them.
     """
 
     plans: dict[str, MemberPlan]
     errors: dict[str, ThriveError]
+    order: tuple[str, ...]
     to_create: tuple[NewAudience, ...] = ()
     reports: dict[str, SyncReport | ThriveError] = attrs.field(factory=dict["str", "SyncReport | ThriveError"])
     _thrive: ThriveClient = attrs.field(alias="thrive")
@@ -82,8 +86,9 @@ class AudiencesPlan:
 
     def __str__(self) -> str:
         lines = [f"{new.reference}: to be created" for new in self.to_create]
-        lines += [str(plan) for plan in self.plans.values()]
-        lines += [f"{name}: {type(error).__name__}" for name, error in self.errors.items()]
+        planned: dict[str, object] = {**self.plans}
+        planned |= {name: f"{name}: {type(error).__name__}" for name, error in self.errors.items()}
+        lines += [str(line) for line in in_order(planned, self.order).values()]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -111,11 +116,28 @@ class AudiencesPlan:
 
         Returns:
             For each audience its report, or the error that kept it from being synced: its guard's, or that of making
-            it or a structure above it.
+            it or a structure above it. In the order of the desired lists; structures that could not be made follow.
 
         Raises:
             OSError: The journal cannot be written.
         """
+        try:
+            await self._apply(
+                max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+            )
+        finally:
+            self.reports = in_order(self.reports, self.order)
+        return self.reports
+
+    async def _apply(
+        self,
+        *,
+        max_removals: float | None,
+        on_progress: OnProgress | None,
+        journal: str | os.PathLike[str] | None,
+        strategy: Strategy,
+        verify: bool,
+    ) -> None:
         results = self.reports
         results.update(self.errors)
         ready: list[MemberPlan] = []
@@ -146,7 +168,6 @@ class AudiencesPlan:
                     results[plan.audience] = plan.report
 
         await few_at_once([plan for plan in ready if plan.audience not in results], apply_one, _AT_ONCE)
-        return results
 
     async def _create(self) -> None:
         failed: dict[str, ThriveError] = {}
@@ -165,6 +186,16 @@ class AudiencesPlan:
             else:
                 if new.reference in self.plans:
                     self.plans[new.reference].audience_id = audience.id
+
+
+def in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
+    """Return what there is for some audiences in a given order; others follow.
+
+    Args:
+        results: By the audiences' names.
+        order: The names.
+    """
+    return {name: results[name] for name in dict.fromkeys((*order, *results)) if name in results}
 
 
 class _Watcher:
@@ -294,8 +325,9 @@ async def plan_audiences(
     await few_at_once([name for name in desired if name not in errors], plan_one, _AT_ONCE)
     _refuse_twins(plans, errors)
     return AudiencesPlan(
-        plans={name: plans[name] for name in desired if name in plans},
-        errors=errors,
+        plans=in_order(plans, desired),
+        errors=in_order(errors, desired),
+        order=tuple(desired),
         to_create=tuple(new for new in described if new.reference in missing),
         thrive=thrive,
     )
