@@ -42,15 +42,31 @@ class Call:
     maybe_applied: bool = False
     last_words: str = ""
 
+    def ends(self, now: float) -> float | None:
+        """Return when an attempt that begins now must be over; None for never."""
+        attempt = self.timeouts.attempt
+        if attempt is None:
+            return self.deadline
+        return now + attempt if self.deadline is None else min(now + attempt, self.deadline)
+
 
 @attrs.define(eq=False)
 class Broken:
-    """An attempt that brought no whole answer."""
+    """An attempt that brought no whole answer.
+
+    Attributes:
+        words: How it ended.
+        timed_out: Whether `Timeouts.attempt` ended it.
+        permanent: Whether another attempt would end in the same way.
+        too_large: Whether the answer was larger than `Limits.max_reply_bytes`.
+        out_of_time: Whether `Timeouts.total` ended it, and with it the call.
+    """
 
     words: str
     timed_out: bool = False
     permanent: bool = False
     too_large: bool = False
+    out_of_time: bool = False
 
 
 @attrs.define(eq=False)
@@ -152,6 +168,8 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
 
 def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
     """Judge an attempt that brought no whole answer."""
+    if broken.out_of_time:
+        return Outcome(call, error=total_timeout(call))
     operation = call.request.operation
     never_sent = not call.sent
     call.sent = False

@@ -95,6 +95,12 @@ class Session:
             )
         return loop
 
+    @property
+    def current(self) -> aiohttp.ClientSession | None:
+        """The session, if there is one already and it can be used."""
+        session = self._session
+        return None if session is None or self.closed or session.closed else session
+
     async def opened(self) -> aiohttp.ClientSession:
         """Return the session, made by the first caller.
 

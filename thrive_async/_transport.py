@@ -149,17 +149,8 @@ class Transport:
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
         call = Call(request, timeouts, deadline, authorizer, base_url)
-        result: Reply | ThriveError
-        scope = asyncio.timeout_at(deadline)
-        try:
-            async with scope:
-                result = (await self._repeated(call)).result()
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            result = total_timeout(call)
-        except TurnTooLate as error:
-            result = turn_too_late(call, error.seconds)
+        # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
+        result = (await self._repeated(call)).result()
         # Raised out here so that no error drags along what it came from.
         if isinstance(result, Reply):
             return result
@@ -172,36 +163,61 @@ class Transport:
         return outcome
 
     async def _authorised_attempt(self, call: Call, *, may_renew: bool) -> Outcome:
-        authorizer = call.authorizer
-        looked_again = False
-        while True:
-            try:
-                # Before a slot is taken: the token request needs one of its own.
-                header = await authorizer.header()
-                session = await self._session.opened()
-            except ThriveError as error:
-                return Outcome(call, error=error)
-            async with self._gate.slot(call.deadline) as ticket:
-                if self._session.closed:
-                    return Outcome(call, error=ConfigurationError(CLOSED))
-                current = authorizer.current()
-                if current is None and not looked_again:
-                    # The token ended, or was refused to others, while this call waited for its slot.
-                    looked_again = True
-                    continue
-                header = current or header
-                call.attempts += 1
-                started = time.perf_counter()
-                result = await self._exchange(session, call, header)
-                pause = self._told_gate(ticket, result)
-            break
+        session, header = self._session.current, call.authorizer.current()
+        if session is not None and header is not None and self._gate.is_free():
+            # Nothing to wait for, as most often: no timer is needed.
+            ticket = await self._gate.enter()
+        else:
+            ready = await self._ready(call)
+            if isinstance(ready, ThriveError):
+                return Outcome(call, error=ready)
+            session, header, ticket = ready
+        try:
+            call.attempts += 1
+            started = time.perf_counter()
+            result = await self._exchange(session, call, header)
+            pause = self._told_gate(ticket, result)
+        finally:
+            self._gate.leave()
         _log_attempt(call, result, started)
         if isinstance(result, Broken):
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
-        if result.status == 401 and may_renew and authorizer.reject(header):
+        if result.status == 401 and may_renew and call.authorizer.reject(header):
             call.sent = False
             return Outcome(call, token_expired=True)
         return of_reply(call, result, pause)
+
+    async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
+        """Wait for what a request needs: a session, a header, and a slot, which is then held; or say why not."""
+        scope = asyncio.timeout_at(call.deadline)
+        try:
+            async with scope:
+                return await self._entered(call)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            return total_timeout(call)
+        except TurnTooLate as error:
+            return turn_too_late(call, error.seconds)
+        except ThriveError as error:
+            return error
+
+    async def _entered(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int]:
+        authorizer = call.authorizer
+        looked_again = False
+        while True:
+            # Before a slot is taken: the token request needs one of its own.
+            header = await authorizer.header()
+            session = await self._session.opened()
+            ticket = await self._gate.enter(call.deadline)
+            current = authorizer.current()
+            if not self._session.closed and (current is not None or looked_again):
+                return session, current or header, ticket
+            self._gate.leave()
+            if self._session.closed:
+                raise ConfigurationError(CLOSED)
+            # The token ended, or was refused to others, while this call waited for its slot.
+            looked_again = True
 
     def _told_gate(self, ticket: int, result: Reply | Broken) -> float | None:
         """Tell the gate how Thrive took a request; return the seconds for which a 429 has closed it."""
@@ -223,12 +239,15 @@ class Transport:
 
         The errors of aiohttp carry frames that hold the URL, and the URL a person, so they end here.
         """
-        scope = asyncio.timeout(call.timeouts.attempt)
+        ends = call.ends(asyncio.get_running_loop().time())
+        scope = asyncio.timeout_at(ends)
         try:
             async with scope:
                 return await self._send_and_read(session, call, header)
         except TimeoutError as error:
             if scope.expired():
+                if ends == call.deadline:
+                    return Broken("its total time was over", out_of_time=True)
                 return Broken(f"no whole answer within Timeouts.attempt = {call.timeouts.attempt:g} s", timed_out=True)
             return Broken(described(error))
         except _Dropped as error:

@@ -1,7 +1,9 @@
 """The gate: concurrency, rate, and the shared cool-down, on a clock that the test owns."""
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -16,12 +18,21 @@ async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
         yield installed
 
 
+@asynccontextmanager
+async def slot(gate: Gate, deadline: float | None = None) -> AsyncIterator[int]:
+    ticket = await gate.enter(deadline)
+    try:
+        yield ticket
+    finally:
+        gate.leave()
+
+
 async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
     """Send `count` requests at once; return when each of them started."""
     started: list[float] = []
 
     async def one() -> None:
-        async with gate.slot():
+        async with slot(gate):
             started.append(clock.elapsed)
             await asyncio.sleep(lasting)
 
@@ -42,6 +53,16 @@ async def test_a_rate_holds_over_any_second(clock: VirtualClock, rate: float, bu
     assert times[-1] == pytest.approx((60 - (burst or 1)) / rate, rel=0.01)
 
 
+async def test_timers_that_ring_late_take_nothing_off_the_rate(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: sleep(seconds and seconds + 0.001))
+    times = await starts(Gate(Limits(concurrency=50, rate=100)), clock, 101)
+    assert times[-1] == pytest.approx(1.0, rel=0.005)
+    assert min(later - time for time, later in itertools.pairwise(times)) >= 0.005
+
+
 async def test_a_quiet_time_earns_one_burst_and_no_more(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=50, rate=10, burst=4))
     await starts(gate, clock, 1)
@@ -52,7 +73,7 @@ async def test_a_quiet_time_earns_one_burst_and_no_more(clock: VirtualClock) -> 
 
 async def test_after_a_refusal_nobody_passes_before_its_time_and_then_not_in_a_herd(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=20))
-    async with gate.slot() as ticket:
+    async with slot(gate) as ticket:
         assert gate.refused(ticket, 5.0) == 5.0
     times = await starts(gate, clock, 10)
     assert times[0] == 5.0
@@ -84,11 +105,11 @@ async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualCloc
     gate = Gate(Limits())
     pauses = []
     for _ in range(4):
-        async with gate.slot() as ticket:
+        async with slot(gate) as ticket:
             pauses.append(gate.refused(ticket, None))
     assert pauses == [0.5, 1.0, 2.0, 4.0]
     gate.passed()
-    async with gate.slot() as ticket:
+    async with slot(gate) as ticket:
         assert gate.refused(ticket, None) == 0.5
 
 
@@ -121,7 +142,7 @@ async def test_who_cannot_wait_for_the_end_of_a_pause_is_told_at_once(clock: Vir
     async def one(patience: float) -> tuple[float | None, float]:
         told = None
         try:
-            async with gate.slot(clock.time() + patience):
+            async with slot(gate, clock.time() + patience):
                 pass
         except TurnTooLate as error:
             told = error.seconds
@@ -137,7 +158,7 @@ async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: Vir
 
     async def one() -> float:
         with pytest.raises(TurnTooLate):
-            async with gate.slot(clock.time() + 30):
+            async with slot(gate, clock.time() + 30):
                 pass
         return clock.elapsed
 
