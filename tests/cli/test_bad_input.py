@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from thrive_async import ConfigurationError, SyncError
+from thrive_async import ConfigurationError, SyncError, ThriveClient
 from thrive_async.cli._errors import describe
-from thrive_async import ThriveClient
 from thrive_async.sandbox import Sandbox
 
 from .conftest import Run
@@ -26,7 +25,7 @@ WRITES = {"POST", "PATCH", "DELETE"}
         ("THRIVE_TENANT_ID", "  ", "THRIVE_TENANT_ID (or --tenant-id) is empty"),
         ("THRIVE_BASE_URL", "http://thrive.example.com", "use https"),
         ("THRIVE_BASE_URL", "ftp://127.0.0.1", "must begin with https://"),
-        ("THRIVE_API_KEY", "", "empty"),
+        ("THRIVE_API_KEY", "", "no credentials: set THRIVE_API_KEY"),
     ],
 )
 @pytest.mark.parametrize("command", [(*SYNC, "FILE"), ("users", "list")])

@@ -72,7 +72,7 @@ class Connection:
         return ThriveClient(
             self.tenant_id.strip(),
             credentials(os.environ),
-            region=Region.parse(self.region) if self.region is not None else Region.PRODUCTION,
+            region=Region.parse(self.region) if self.region and self.region.strip() else Region.PRODUCTION,
             base_url=self.base_url or None,
             timeouts=Timeouts(**timeouts),
             retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
