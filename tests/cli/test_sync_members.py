@@ -317,6 +317,20 @@ def test_a_name_that_fits_two_people_is_told_and_never_guessed(
     assert emails(served) == {*members, "one@example.com", "twin@example.com"}
 
 
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_a_report_is_readable_by_its_owner_only(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, name: str
+) -> None:
+    """Also where a report for all, or the rest of one that was cut off, is there already."""
+    report = tmp_path / name
+    for old in (report, tmp_path / f".{name}.part"):
+        old.write_text("old")
+        old.chmod(0o644)
+    assert run(*SYNC, people(members), "--report", str(report)).code == 0
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert "old" not in report.read_text()
+
+
 def test_a_report_cannot_be_a_folder(run: Run, served: Sandbox, people: People, tmp_path: Path) -> None:
     folder = tmp_path / "r.csv"
     folder.mkdir()

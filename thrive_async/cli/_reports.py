@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ Fate = Mapping[str, Any]
 class ReportFile:
     """A report as CSV or JSON, by its suffix; the place is tried before anything is changed.
 
-    Written beside its name first and moved there when it is whole, so that nobody reads half a report.
+    Readable by its owner only. Written beside its name first and moved there when it is whole, so that nobody reads half a report.
 
     Args:
         path: where to; ends in .csv or .json.
@@ -45,9 +46,12 @@ class ReportFile:
             raise CliError(f"--report {path} is a folder: name a file in it")
         self._part = self._path.with_name(f".{self._path.name}.part")
         try:
-            self._file: IO[str] = self._part.open("w", encoding="utf-8", newline="")
+            # It holds people's identifiers: a new file, which only its owner can read.
+            self._part.unlink(missing_ok=True)
+            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise CliError(f"--report {path}: cannot write there: {error.strerror or error}") from error
+        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
     def write(self, summary: Mapping[str, Any], fates: Iterable[Fate]) -> None:
         """Write everything and move the file to its name.

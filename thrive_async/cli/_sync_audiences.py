@@ -98,7 +98,7 @@ def grouped(
         Who should be a member, by audience; blank cells are blanks for the plan.
 
     Raises:
-        CliError: No such column, or a member without an audience.
+        CliError: No such column, a member without an audience, or no audience at all.
     """
     sheet = Sheet(sheet.source, _numbers(sheet), sheet.rows) if header is False else sheet.with_header()
     at = sheet.find(audience_column or "audience", what="--audience-column")
@@ -114,6 +114,8 @@ def grouped(
             desired.setdefault(audience.strip(), []).append(member)
         elif member.strip():
             raise CliError(f"{sheet.source}: line {line} names a member, but no audience; nothing was changed")
+    if not desired:
+        raise CliError(f"{sheet.source} names no audience: nothing was read, so nothing is changed")
     return desired
 
 
