@@ -160,6 +160,8 @@ def test_missing_audiences_are_created_parents_first(
         ("group,member\na,b\n", "no column 'audience'"),
         ("audience,name\na,b\n", "say which column"),
         ("audience,member\na,b\n,c\n", "line 3 names a member, but no audience"),
+        ("audience,member\n", "names no audience: nothing was read"),
+        ("audience,member\n,\n", "names no audience: nothing was read"),
     ],
 )
 def test_a_file_that_does_not_say_who_goes_where_is_refused(text: str, words: str) -> None:
