@@ -395,7 +395,6 @@ async def sync_audiences(
     plan = await plan_audiences(
         thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
     )
-    results = await plan.apply(
+    return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )
-    return {name: results[name] for name in (*desired, *results)}
