@@ -319,7 +319,7 @@ def test_a_name_that_fits_two_people_is_told_and_never_guessed(
 
 @pytest.mark.parametrize("name", ["r.csv", "r.json"])
 def test_a_report_is_readable_by_its_owner_only(
-    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, name: str
+    run: Run, members: list[str], people: People, tmp_path: Path, name: str
 ) -> None:
     """Also where a report for all, or the rest of one that was cut off, is there already."""
     report = tmp_path / name

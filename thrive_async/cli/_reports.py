@@ -26,7 +26,8 @@ Fate = Mapping[str, Any]
 class ReportFile:
     """A report as CSV or JSON, by its suffix; the place is tried before anything is changed.
 
-    Readable by its owner only. Written beside its name first and moved there when it is whole, so that nobody reads half a report.
+    Readable by its owner only. Written beside its name first and moved there when it is whole, so that nobody reads
+    half a report.
 
     Args:
         path: where to; ends in .csv or .json.
