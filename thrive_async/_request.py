@@ -17,6 +17,7 @@ import attrs
 import orjson
 from multidict import CIMultiDict
 
+from thrive_async._collector import uncollected
 from thrive_async._generated.operations import Operation
 from thrive_async._unset import UNSET
 from thrive_async._words import masked_words
@@ -31,6 +32,7 @@ from thrive_async.errors import (
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
 _RATE_LIMIT_RESETS: Final = ("x-ratelimit-reset", "ratelimit-reset")
 _FORM: Final = "application/x-www-form-urlencoded"
+_LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
 _LONGEST_ERROR_TEXT: Final = 100_000
 _LARGEST_ERROR: Final = 1_000_000
@@ -88,7 +90,8 @@ class Reply:
         Raises:
             orjson.JSONDecodeError: The body is cut, empty, or no JSON at all.
         """
-        self.value = orjson.loads(self.body)
+        large = len(self.body) >= _LARGE_BODY
+        self.value = uncollected(orjson.loads, self.body) if large else orjson.loads(self.body)
         return self.value
 
     def json(self) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from thrive_async import _request
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("thrive_async")
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
-_USER_AGENT: Final = "thrive-async (python)"
+_HEADERS: Final[Mapping[str, str]] = CIMultiDictProxy(
+    CIMultiDict({"Accept": "application/json", "User-Agent": "thrive-async (python)"})
+)
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
@@ -260,9 +263,7 @@ class Transport:
 
     async def _send_and_read(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
         request = call.request
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
+        headers = _HEADERS if request.body is None else {**_HEADERS, "Content-Type": request.content_type}
         async with session.request(
             request.operation.method,
             URL(call.base_url + request.target, encoded=True),
