@@ -1,5 +1,7 @@
 """The checks of the project, one session each: `nox -s tests`, `nox -s lint types codegen build demo`."""
 
+import hashlib
+import os
 import random
 import shutil
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "codegen", "tests", "build", "demo"]
+nox.options.sessions = ["lint", "types", "codegen", "tests", "build", "reproducible", "demo"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
@@ -85,6 +87,56 @@ def build(session: nox.Session) -> None:
     for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml"):
         if not isinstance(names, str) or wanted not in names:
             session.error(f"the wheel lacks {wanted}")
+
+
+@nox.session
+def reproducible(session: nox.Session) -> None:
+    """Two builds of one commit, in two places, are the same to the byte."""
+    session.install("build")
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "first", ignore_errors=True)
+    shutil.rmtree(folder / "second", ignore_errors=True)
+    session.run("git", "clone", "--quiet", ".", str(folder / "first"), external=True)
+    shutil.copytree(folder / "first", folder / "second")
+    # The time of the commit, as builders of distributions set it.
+    moment = session.run("git", "-C", str(folder / "first"), "log", "-1", "--format=%ct", external=True, silent=True)
+    digests: list[dict[str, str]] = []
+    for copy, umask in ((folder / "first", 0o022), (folder / "second", 0o077)):
+        # Other times on the files, and another umask: neither may show.
+        for path in copy.rglob("*"):
+            os.utime(path, (10**9 + umask, 10**9 + umask))
+        before = os.umask(umask)
+        session.run(
+            *("python", "-m", "build", "--outdir", str(copy / "dist"), str(copy)),
+            silent=True,
+            env={"SOURCE_DATE_EPOCH": str(moment).strip()},
+        )
+        os.umask(before)
+        built = (copy / "dist").iterdir()
+        digests.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in built})
+    if digests[0] != digests[1]:
+        session.error(f"the builds differ: {digests}")
+    for name, digest in sorted(digests[0].items()):
+        session.log(f"{digest}  {name}")
+
+
+@nox.session
+def security(session: nox.Session) -> None:
+    """No known vulnerability in what is installed with the package; none of the mistakes that ruff's S rules know."""
+    session.install(f"{built_wheel(session)}[cli]")
+    session.install("pip-audit", *group("lint"))
+    session.run("ruff", "check", "--select", "S", "thrive_async", "codegen", "noxfile.py")
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "thrive-async", silent=True)
+    wanted = Path(session.create_tmp()) / "installed.txt"
+    wanted.write_text("\n".join(line for line in str(frozen).splitlines() if "==" in line))
+    session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "--requirement", str(wanted))
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Minutes of mixed work under random faults, in which nothing may grow: `nox -s soak -- --minutes 10 --seed 1`."""
+    session.install(f"{built_wheel(session)}[sandbox]")
+    session.run("python", "-W", "error", "-m", "benchmarks.soak", *(session.posargs or ("--minutes", "10")))
 
 
 @nox.session
