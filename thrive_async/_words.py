@@ -52,18 +52,24 @@ def masked_words(words: object, sent: Iterable[str] = ()) -> str:
     if words is None:
         return ""
     hide = _pattern_of(sent)
+    left = _LONGEST_READ
 
     def masked(value: Any) -> Any:
         # Leaf by leaf: in the JSON of an object, a quotation mark in a name would hide it from the pattern.
+        nonlocal left
+        left -= 1
         if isinstance(value, str):
-            value = value[:_LONGEST_READ]
+            if len(value) > left:
+                # Not inside a word, for half of what is to be hidden would be shown.
+                value = value[: max(left, 0)].rpartition(" ")[0]
+            left -= len(value)
             value = _TOKEN.sub(_kept, hide.sub(HIDDEN, value) if hide else value)
             return _RUN.sub(HIDDEN, value)
         if isinstance(value, dict):
             fields = cast("dict[str, Any]", value)
-            return {masked(key): masked(item) for key, item in fields.items()}
+            return {masked(key): masked(item) for key, item in fields.items() if left > 0}
         if isinstance(value, list):
-            return [masked(item) for item in cast("list[Any]", value)]
+            return [masked(item) for item in cast("list[Any]", value) if left > 0]
         return value if isinstance(value, bool) or not isinstance(value, int | float) else _kept_number(value)
 
     text = masked(words)
