@@ -196,14 +196,15 @@ class Transport:
         try:
             async with scope:
                 return await self._entered(call)
+        except ThriveError as error:
+            # Before TimeoutError, for the token endpoint's RequestTimeout is both.
+            return error
+        except TurnTooLate as error:
+            return turn_too_late(call, error.seconds)
         except TimeoutError:
             if not scope.expired():
                 raise
             return total_timeout(call)
-        except TurnTooLate as error:
-            return turn_too_late(call, error.seconds)
-        except ThriveError as error:
-            return error
 
     async def _entered(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int]:
         authorizer = call.authorizer

@@ -78,16 +78,17 @@ def run(server: Server, calls: int, *, latency: float = 0.05, limits: Limits | N
 
             async def one() -> None:
                 for _attempt in range(5):
-                    async with gate.slot() as ticket:
-                        done.sent += 1
-                        await asyncio.sleep(latency / 2)
-                        taken, wait = server.take(clock.elapsed)
-                        await asyncio.sleep(latency / 2)
-                        if taken:
-                            gate.passed()
-                            return
-                        done.refused += 1
-                        pause = gate.refused(ticket, wait)
+                    ticket = await gate.enter()
+                    done.sent += 1
+                    await asyncio.sleep(latency / 2)
+                    taken, wait = server.take(clock.elapsed)
+                    await asyncio.sleep(latency / 2)
+                    gate.leave()
+                    if taken:
+                        gate.passed()
+                        return
+                    done.refused += 1
+                    pause = gate.refused(ticket, wait)
                     await asyncio.sleep(pause + 0.04)
                 done.given_up += 1
 
