@@ -9,6 +9,7 @@ import attrs
 import orjson
 
 from thrive_async import _request
+from thrive_async._headers import retry_after
 from thrive_async._request import Reply, Request
 from thrive_async._retry import status_is_repeatable
 from thrive_async.auth import Authorizer
@@ -146,7 +147,7 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
     if reply.status == 404 and operation.method == "DELETE" and call.maybe_applied:
         # The answer of an earlier attempt was lost; that attempt did it.
         return Outcome(call, reply=Reply(204, reply.headers, b""))
-    asked = _request.retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
+    asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
     if reply.status >= 500 and reply.status != 503:
         call.maybe_applied = True
     call.last_words = f"status {reply.status}"

@@ -4,9 +4,6 @@ What an operation looks like on the wire is a fact of the specification (`_gener
 encodes values the way it says, and refuses what cannot be meant.
 """
 
-import email.utils
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -19,6 +16,7 @@ from multidict import CIMultiDict
 
 from thrive_async._collector import uncollected
 from thrive_async._generated.operations import Operation
+from thrive_async._headers import request_id
 from thrive_async._unset import UNSET
 from thrive_async._words import masked_words
 from thrive_async.errors import (
@@ -29,15 +27,12 @@ from thrive_async.errors import (
     status_phrase,
 )
 
-_REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
-_RATE_LIMIT_RESETS: Final = ("x-ratelimit-reset", "ratelimit-reset")
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
 _LONGEST_ERROR_TEXT: Final = 100_000
 _LARGEST_ERROR: Final = 1_000_000
 _DEEPEST_ERROR: Final = 50
-_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -355,64 +350,6 @@ def _words(body: Any, reply: Reply) -> tuple[str, object]:
     if isinstance(body, str) and "html" in reply.headers.get("content-type", "").lower():
         return phrase, "an HTML page instead of JSON"
     return phrase, body if isinstance(body, str) and body else None
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id by which Thrive's support can find the request."""
-    for name in _REQUEST_ID_HEADERS:
-        value = headers.get(name)
-        if value:
-            return "".join(char for char in value[:200] if char.isprintable())
-    return None
-
-
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Read how many seconds a reply asks to wait; None if it does not say.
-
-    Retry-After may be seconds or a date; a date counts from the reply's own Date header, so that a wrong clock on this
-    side does not matter. Without it the reset of an `X-RateLimit-*` trio is taken, as seconds or as a Unix time.
-
-    Args:
-        headers: Of the reply.
-        now: This side's Unix time, for replies without a Date.
-    """
-    value = headers.get("retry-after")
-    if value is not None:
-        return _pause_of(value.strip(), headers, now)
-    for name in _RATE_LIMIT_RESETS:
-        reset = headers.get(name)
-        if reset is not None:
-            pause = _pause_of(reset.strip(), headers, now)
-            if pause is not None and pause > 1e8 and _SECONDS.fullmatch(reset.strip()):
-                pause = max(0.0, pause - _sent_at(headers, now))
-            return pause
-    return None
-
-
-def _pause_of(value: str, headers: Mapping[str, str], now: float) -> float | None:
-    if _SECONDS.fullmatch(value):
-        seconds = float(value)
-        return seconds if math.isfinite(seconds) else None
-    moment = _http_date(value)
-    return None if moment is None else max(0.0, moment - _sent_at(headers, now))
-
-
-def _sent_at(headers: Mapping[str, str], now: float) -> float:
-    moment = _http_date(headers.get("date", ""))
-    return now if moment is None else moment
-
-
-def _http_date(value: str) -> float | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return moment.timestamp()
-    except (OverflowError, ValueError):
-        return None
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from yarl import URL
 from thrive_async import _request
 from thrive_async._frames import stripped
 from thrive_async._generated.operations import Operation
+from thrive_async._headers import request_id, retry_after
 from thrive_async._limits import Gate, TurnTooLate
 from thrive_async._outcome import Broken, Call, Outcome, described, of_broken, of_reply, total_timeout, turn_too_late
 from thrive_async._request import Reply, Request
@@ -108,7 +109,7 @@ class Transport:
         self.limits = limits
         self._base_url = base_url
         self._token_base_url = token_base_url
-        self._gate = Gate(limits)
+        self._gate = Gate(limits, retry)
         self._repeated: Callable[[Call], Awaitable[Outcome]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
@@ -228,7 +229,7 @@ class Transport:
         if isinstance(result, Broken):
             return None
         if result.status == 429:
-            return self._gate.refused(ticket, _request.retry_after(result.headers, now=time.time()))
+            return self._gate.refused(ticket, retry_after(result.headers, now=time.time()))
         if result.status < 500:
             self._gate.passed()
         return None
@@ -314,7 +315,7 @@ def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
     milliseconds = (time.perf_counter() - started) * 1000
     operation = call.request.operation
     if isinstance(result, Reply):
-        status, identity = str(result.status), _request.request_id(result.headers) or "-"
+        status, identity = str(result.status), request_id(result.headers) or "-"
     else:
         status, identity = result.words, "-"
     _log.debug(

@@ -11,7 +11,8 @@ from multidict import CIMultiDict
 
 from thrive_async import _request
 from thrive_async._generated import operations as ops
-from thrive_async._request import Reply, build, retry_after
+from thrive_async._headers import retry_after
+from thrive_async._request import Reply, build
 from thrive_async.errors import DecodeError, UnprocessableError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50).filter(
