@@ -19,6 +19,10 @@ from .conftest import Run
 from .test_process import started
 
 SYNC = ("sync", "audiences")
+HINT = (
+    "refused: nowhere: there is no such audience, so nothing was changed. "
+    "Check the reference, or create it (--create-missing of thrive sync audiences)"
+)
 
 
 @pytest.fixture
@@ -123,6 +127,75 @@ def test_a_dry_run_changes_nothing_and_tells_the_refusals(
     assert writes(served) == 0
     written = json.loads(report.read_text())
     assert [outcome["outcome"] for outcome in written["outcomes"]] == ["planned", "planned", "nothing was changed"]
+
+
+def test_one_person_plans_many_audiences_and_another_applies_them(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    """What is made first, what cannot be, and every audience are in the file; Thrive is asked when it is applied."""
+    new = served.state.add_user(email="new@example.com")["email"]
+    described = write("milano,Milano,emea", name="new.csv", header="reference,name,parent")
+    lists = rows(
+        lyon=two["lyon"][:3], nowhere=[new], milano=[new, new], berlin=[*two["berlin"], new, "ghost@example.com"]
+    )
+    plan, report = str(tmp_path / "plan.json"), tmp_path / "r.csv"
+    saved = run(*SYNC, write(*lists), "--create-missing", described, "--dry-run", "--save-plan", plan)
+    assert f"plan saved: {plan}" in saved.err
+    assert Path(plan).stat().st_mode & 0o777 == 0o600
+    before = len(served.requests)
+    shown = run("plan", "show", plan)
+    assert [line for line in shown.lines if not line.startswith(" ")] == [
+        "milano: to be created in emea",
+        "lyon: +0 -1 =3",
+        f"nowhere: nothing would be changed: {HINT}",
+        "milano: +1 -0 =0 (1 duplicate)",
+        "berlin: +2 -0 =3",
+    ]
+    assert "  planned  add     ghost@example.com" in shown.lines
+    assert "requests: 4, by rebuild 4" in shown.err
+    table = run("plan", "show", plan, "--format", "csv", "--columns", "audience,action,outcome")
+    assert table.lines == [
+        "audience,action,outcome",
+        "lyon,remove,planned",
+        "milano,add,planned",
+        "milano,,duplicate",
+        "berlin,add,planned",
+        "berlin,add,planned",
+        "nowhere,,nothing was changed",
+    ]
+    assert len(served.requests) == before
+    assert run("plan", "apply", plan, "--max-removals", "1").code == 3
+    assert writes(served) == 0
+    applied = run("plan", "apply", plan, "--yes", "--max-removals", "1", "--report", str(report))
+    assert applied.code == 3
+    assert [line.partition(":")[0] for line in applied.lines[-5:]] == [
+        "lyon",
+        "nowhere",
+        "milano",
+        "berlin",
+        "  failed  add     ghost@example.com  User does not exist.",
+    ]
+    assert emails(served, "lyon") == set(two["lyon"][:3])
+    assert emails(served, "milano") == {new}
+    assert emails(served, "berlin") == {*two["berlin"], new}
+    with report.open(encoding="utf-8", newline="") as stream:
+        assert [row["outcome"] for row in csv.DictReader(stream)].count("added") == 2
+
+
+def test_whoever_was_to_be_changed_in_an_audience_that_is_refused_is_in_the_report(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    report = tmp_path / "r.json"
+    file = write(*rows(berlin=two["berlin"][:1], lyon=[*two["lyon"], ""]))
+    assert run(*SYNC, file, "--yes", "--report", str(report)).code == 3
+    written = json.loads(report.read_text())
+    assert [(one["audience"], one["outcome"]) for one in written["outcomes"]] == [
+        ("lyon", "rejected"),
+        ("berlin", "not attempted"),
+        ("berlin", "not attempted"),
+        ("berlin", "nothing was changed"),
+    ]
+    assert [(one["subject"], one["unchanged"]) for one in written["audiences"]] == [("lyon", 4)]
 
 
 def test_removals_from_any_audience_must_be_agreed_to(

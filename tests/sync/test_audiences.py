@@ -13,10 +13,11 @@ from thrive_async import (
     ConflictError,
     GuardRefused,
     PermissionDeniedError,
+    SyncError,
     ThriveError,
     sync,
 )
-from thrive_async.sync import NewAudience, SyncReport
+from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
 from thrive_async.sync.journal import Journal
 
 
@@ -265,3 +266,44 @@ async def test_a_failing_callback_ends_it_with_the_reports_kept(three: World) ->
 async def test_no_audience_at_all_is_no_error(three: World) -> None:
     """An empty mapping has an empty result."""
     assert await sync.sync_audiences(three.thrive, {}) == {}
+
+
+async def test_a_plan_of_plans_survives_a_file(three: World, tmp_path: Path) -> None:
+    """All of it: what is made, each audience, and why one has no plan; only a client must be given again."""
+    path = tmp_path / "plan.json"
+    plan = await sync.plan_audiences(
+        three.thrive,
+        {"a1": three.ids[100:205], "nowhere": three.ids, "legal": three.ids[:150], "a0": three.ids[:60]},
+        create_missing=[NewAudience("legal", "Legal", parent="s"), NewAudience("s")],
+    )
+    plan.save(path)
+    bare = AudiencesPlan.load(path)
+    assert (str(bare), bare.fingerprint, bare.made_at) == (str(plan), plan.fingerprint, plan.made_at)
+    with pytest.raises(SyncError, match="without a client"):
+        await bare.apply()
+    loaded = AudiencesPlan.load(path, three.thrive)
+    assert list(loaded.refusals()) == ["a0"]
+    assert three.writes() == []
+    results = await loaded.apply()
+    assert list(results) == ["a1", "nowhere", "legal", "a0"]
+    assert isinstance(results["nowhere"], GuardRefused)
+    assert "no such audience" in str(results["nowhere"])
+    assert isinstance(results["a0"], GuardRefused)
+    assert report_of(results, "a1").ok
+    assert members(three, "legal") == set(three.ids[:150])
+    with pytest.raises(SyncError, match="applied before"):
+        await loaded.apply()
+    with pytest.raises(ConfigurationError, match="for audiences, not for members"):
+        sync.MemberPlan.load(path)
+    path.write_text(path.read_text().replace('"legal"', '"sales"'))
+    with pytest.raises(ConfigurationError, match="changed since it was saved"):
+        AudiencesPlan.load(path)
+
+
+async def test_a_limit_that_cannot_be_meant_is_no_failure_of_each(three: World) -> None:
+    """It is said once, before anything is sent."""
+    plan = await sync.plan_audiences(three.thrive, {"a0": three.ids[:101]})
+    with pytest.raises(ConfigurationError, match="max_removals"):
+        await plan.apply(max_removals=-1)
+    assert three.writes() == []
+    assert report_of(await plan.apply(), "a0").ok

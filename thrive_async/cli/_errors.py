@@ -88,6 +88,7 @@ _OPTIONS = (
     ("(or None for no limit)", "(or none for no limit)"),
     ("max_removals allows", "--max-removals allows"),
     ("pass allow_empty=True", "pass --allow-empty"),
+    ("create_missing= of sync_audiences", "--create-missing of thrive sync audiences"),
 )
 
 

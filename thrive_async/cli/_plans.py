@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from thrive_async import ThriveClient
     from thrive_async.cli._options import Strategy
     from thrive_async.cli._progress import ProgressView
-    from thrive_async.sync import ManagerPlan, MemberPlan, SyncReport
-    from thrive_async.sync.users import UserPlan
+    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
+    from thrive_async.sync.saved import SavedPlan
 
-__all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "fate", "load_plan"]
+__all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
 
 Fate = dict[str, Any]
 
@@ -25,6 +25,11 @@ Fate = dict[str, Any]
 def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
     """One row of a report: what is meant to happen to somebody, or what became of it."""
     return {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
+
+
+def counted_calls(calls: Mapping[str, int]) -> str:
+    """Say how many requests each strategy takes."""
+    return f"requests: {calls['diff']:,}, by rebuild {calls['rebuild']:,}"
 
 
 class PlanView(ABC):
@@ -76,18 +81,6 @@ class PlanView(ABC):
         """How many requests it takes, for people."""
         return f"requests: {self.plan.calls:,}"
 
-    def save(self, path: str) -> None:
-        """Write the plan to a file that only its owner can read.
-
-        Raises:
-            CliError: it cannot be written; nothing was changed.
-        """
-        try:
-            self.plan.save(path)
-        except OSError as error:
-            raise CliError(f"--save-plan {path}: {error.strerror or error}; nothing was changed") from error
-        say(f"plan saved: {path}")
-
 
 class MembersView(PlanView):
     """A plan for the members of an audience."""
@@ -109,7 +102,7 @@ class MembersView(PlanView):
     @property
     def calls(self) -> str:
         """How many requests it takes, for people."""
-        return f"requests: {self._plan.calls['diff']:,}, by rebuild {self._plan.calls['rebuild']:,}"
+        return counted_calls(self._plan.calls)
 
     def planned(self) -> Iterator[Fate]:
         """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
@@ -238,7 +231,20 @@ def _only_members(is_given: bool, option: str) -> None:  # noqa: FBT001
         raise CliError(f"{option} is for plans of members; nothing was changed")
 
 
-def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView:
+def save(plan: SavedPlan, path: str) -> None:
+    """Write a plan to a file that only its owner can read.
+
+    Raises:
+        CliError: it cannot be written; nothing was changed.
+    """
+    try:
+        plan.save(path)
+    except OSError as error:
+        raise CliError(f"--save-plan {path}: {error.strerror or error}; nothing was changed") from error
+    say(f"plan saved: {path}")
+
+
+def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView | AudiencesPlan:
     """Read a plan that --save-plan or the SDK wrote, whatever it is for.
 
     Args:
@@ -249,8 +255,7 @@ def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView:
         CliError: it cannot be read.
         ConfigurationError: it is no plan, or was changed since it was saved.
     """
-    from thrive_async.sync import ManagerPlan, MemberPlan  # noqa: PLC0415 - after the parsing
-    from thrive_async.sync.users import UserPlan  # noqa: PLC0415
+    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, UserPlan  # noqa: PLC0415 - after the parsing
 
     try:
         text = Path(file).read_bytes()
@@ -260,6 +265,8 @@ def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView:
         kind = json.loads(text)["kind"]
     except (ValueError, TypeError, KeyError):
         kind = None
+    if kind == AudiencesPlan.kind:
+        return AudiencesPlan.from_json(text, thrive)
     if kind == ManagerPlan.kind:
         return ManagersView(ManagerPlan.from_json(text, thrive))
     if kind == UserPlan.kind:

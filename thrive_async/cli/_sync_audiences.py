@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -21,7 +21,7 @@ from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import out
-from thrive_async.cli._plans import MembersView
+from thrive_async.cli._plans import Fate, MembersView, save
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
 from thrive_async.cli._session import Connection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
     from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
 
-__all__ = ["audiences"]
+__all__ = ["apply_audiences", "audiences", "planned_fates", "refusal_fates", "show_audiences"]
 
 Column = Annotated[str | None, Parameter(metavar="NAME|N")]
 
@@ -44,6 +44,7 @@ def audiences(
     create_missing: Annotated[str | None, Parameter(metavar="FILE")] = None,
     keep_extra: Flag = False,
     allow_empty: Flag = False,
+    save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
     applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
@@ -60,6 +61,7 @@ def audiences(
         create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: An audience may end up empty.
+        save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the files.
         connection: Whom to ask.
@@ -78,7 +80,10 @@ def audiences(
             plan = await sync.plan_audiences(
                 thrive, desired, create_missing=described, removals=not keep_extra, allow_empty=allow_empty
             )
-            return await _carry_out(plan, applying, report)
+            show_audiences(plan)
+            if save_plan is not None:
+                save(plan, save_plan)
+            return await apply_audiences(plan, applying, report)
 
     return finish(main, report)
 
@@ -145,26 +150,53 @@ def _described(reading: Input, file: str | None) -> list[NewAudience]:
     ]
 
 
-async def _carry_out(plan: AudiencesPlan, applying: MemberApplying, file: ReportFile | None) -> int:
-    from thrive_async.errors import ThriveError  # noqa: PLC0415 - after the parsing
+def show_audiences(plan: AudiencesPlan, *, detailed: bool = False) -> None:
+    """Print a plan of plans: what is made, and a line for each audience in the order of the file.
 
-    limit = applying.limit()
+    Args:
+        plan: The plan.
+        detailed: Print who is to be changed, too, and which audiences have no plan.
+    """
     for new in plan.to_create:
         out(f"{new.reference}: to be created{f' in {new.parent}' if new.parent else ' as a structure'}")
-    refused: dict[str, ThriveError] = dict(plan.errors)
-    for name, one in plan.plans.items():
-        show_plan(MembersView(one))
-        try:
-            one.check_guards(max_removals=limit, strategy=applying.strategy)
-        except ThriveError as refusal:
-            refused[name] = refusal
+    for name in plan.order:
+        if name in plan.plans:
+            show_plan(MembersView(plan.plans[name]), detailed=detailed)
+        elif detailed:
+            out(f"{name}: nothing would be changed: {describe(plan.errors[name])[0]}")
+
+
+def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
+    """Say of everybody whom a plan of plans changes what is meant to happen, and of every entry why nothing is."""
+    for one in plan.plans.values():
+        view = MembersView(one)
+        yield from view.planned()
+        yield from view.unplanned()
+
+
+async def apply_audiences(plan: AudiencesPlan, applying: MemberApplying, file: ReportFile | None) -> int:
+    """Take a plan of plans, shown already, to its end.
+
+    Args:
+        plan: The plan.
+        applying: What may happen.
+        file: Where everybody's fate goes.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CliError: Nobody agreed to the removals.
+        asyncio.CancelledError: Ctrl-C; what was done is reported by then.
+    """
+    limit = applying.limit()
+    refused = {**plan.errors, **plan.refusals(max_removals=limit, strategy=applying.strategy)}
     for error in refused.values():
         say(f"thrive: {describe(error)[0]}")
     ready = [one for name, one in plan.plans.items() if name not in refused]
     if applying.dry_run:
         if file is not None:
-            fates = [fate for one in plan.plans.values() for fate in MembersView(one).planned()]
-            file.write({"dry_run": True}, [*fates, *_refusals(refused)])
+            file.write({"dry_run": True}, [*planned_fates(plan), *refusal_fates(refused)])
         say("dry run: nothing was changed")
         return Exit.DONE
     removals = sum(len(one.to_remove) for one in ready)
@@ -196,13 +228,17 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
         if file is not None:
             fates = [fate for report in reports.values() for fate in fates_of(report)]
             fates += [fate for one in plan.plans.values() for fate in MembersView(one).unplanned()]
+            # Who was to be changed in an audience that nothing was done for is accounted for, too.
             fates += [
                 {**fate, "outcome": "not attempted"}
-                for name in untouched
-                for fate in MembersView(plan.plans[name]).planned()
+                for name, one in plan.plans.items()
+                if name not in reports
+                for fate in MembersView(one).planned()
             ]
-            summary = {"audiences": [summary_of(report) for report in reports.values()]}
-            file.write(summary, [*fates, *_refusals(errors)])
+            figures = [
+                {**summary_of(report), "unchanged": plan.plans[name].unchanged} for name, report in reports.items()
+            ]
+            file.write({"audiences": figures}, [*fates, *refusal_fates(errors)])
     finally:
         for name, result in results.items():
             if isinstance(result, SyncReport):
@@ -216,7 +252,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     return max(codes, default=Exit.DONE)
 
 
-def _refusals(errors: Mapping[str, ThriveError]) -> Iterator[dict[str, Any]]:
+def refusal_fates(errors: Mapping[str, ThriveError]) -> Iterator[Fate]:
     """A row for each audience that nothing was done for, with the reason."""
     for name, error in errors.items():
         yield {"audience": name, "outcome": "nothing was changed", "reason": describe(error)[0]}

@@ -10,7 +10,7 @@ from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet
 from thrive_async.cli._options import FileArgument, Flag, Input
-from thrive_async.cli._plans import UsersView
+from thrive_async.cli._plans import UsersView, save
 from thrive_async.cli._session import Connection
 
 __all__ = ["mapping", "users"]
@@ -64,7 +64,7 @@ def users(
             )
             show_plan(view)
             if save_plan is not None:
-                view.save(save_plan)
+                save(view.plan, save_plan)
             return await apply_plan(view, applying, report)
 
     return finish(main, report)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
 from thrive_async.cli._options import FileArgument, Flag, Input
-from thrive_async.cli._plans import MembersView
+from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
 from thrive_async.cli._sync_users import users
@@ -71,7 +71,7 @@ def members(
             )
             show_plan(view)
             if save_plan is not None:
-                view.save(save_plan)
+                save(view.plan, save_plan)
             return await apply_plan(view, applying, report)
 
     return finish(main, report)

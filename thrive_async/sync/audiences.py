@@ -3,60 +3,32 @@
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
-from thrive_async._unset import UNSET
 from thrive_async.client import ThriveClient
-from thrive_async.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    NotFoundError,
-    PermissionDeniedError,
-    ThriveError,
-)
-from thrive_async.models import Audience, AudienceCreate
+from thrive_async.errors import ConfigurationError, GuardRefused, NotFoundError, SyncError, ThriveError
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience
 from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.members import check_is_list, matched, plan_members, planned
+from thrive_async.sync.new_audiences import NewAudience, created, parents_first
 from thrive_async.sync.plan import Desired, MemberPlan, Strategy
 from thrive_async.sync.report import Progress, SyncReport
 from thrive_async.sync.run import OnProgress, few_at_once
+from thrive_async.sync.saved import SavedPlan, check_ready, restored_plan, saved_content
 
 __all__ = ["AudiencesPlan", "NewAudience", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
+_ERRORS: Final = {kind.__name__: kind for kind in (GuardRefused, SyncError, ConfigurationError)}
 _AT_ONCE: Final = 8
 """Audiences read or written at a time: small ones wait for answers, large ones take memory."""
 
 
-@attrs.frozen
-class NewAudience:
-    """What to make where an audience does not exist.
-
-    Attributes:
-        reference: Its reference, up to 100 characters.
-        name: Its name, up to 100 characters; the reference if None.
-        parent: The id or reference of the structure it belongs to; None for a structure.
-    """
-
-    reference: str
-    name: str | None = None
-    parent: str | None = None
-
-    def body(self) -> AudienceCreate:
-        """Return what is sent to make it."""
-        return AudienceCreate(
-            name=self.name or self.reference,
-            reference=self.reference,
-            parent_id=UNSET if self.parent is None else self.parent,
-            category="structure" if self.parent is None else "audience",
-        )
-
-
 @attrs.define(kw_only=True, repr=False, eq=False)
-class AudiencesPlan:
+class AudiencesPlan(SavedPlan):
     """What a sync of several audiences would change; made by `plan_audiences`.
 
     Attributes:
@@ -64,16 +36,21 @@ class AudiencesPlan:
         errors: Why there is no plan for an audience, by the same names.
         order: The names as the caller gave them; what is printed and returned keeps their order.
         to_create: What is made first, parents before children.
+        made_at: When it was made.
         reports: What became of each audience, once applied, also after a cancel; an audience whose turn had not come
             by then is not among them.
     """
+
+    kind: ClassVar[str] = "audiences"
 
     plans: dict[str, MemberPlan]
     errors: dict[str, ThriveError]
     order: tuple[str, ...]
     to_create: tuple[NewAudience, ...] = ()
     reports: dict[str, SyncReport | ThriveError] = attrs.field(factory=dict["str", "SyncReport | ThriveError"])
-    _thrive: ThriveClient = attrs.field(alias="thrive")
+    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
+    _applying: bool = attrs.field(default=False, init=False)
 
     @property
     def calls(self) -> dict[str, int]:
@@ -119,40 +96,59 @@ class AudiencesPlan:
             it or a structure above it. In the order of the desired lists; structures that could not be made follow.
 
         Raises:
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
             OSError: The journal cannot be written.
         """
+        refused = self.refusals(max_removals=max_removals, strategy=strategy)
+        self._applying = True
+        self.reports = {**self.errors, **refused}
         try:
-            await self._apply(
-                max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
-            )
+            await self._apply(on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
         finally:
             self.reports = in_order(self.reports, self.order)
         return self.reports
 
+    def refusals(
+        self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff"
+    ) -> dict[str, ThriveError]:
+        """Return which audiences their guards would keep from being synced, and why; nothing is sent.
+
+        Args:
+            max_removals: As for `apply`.
+            strategy: As for `apply`.
+
+        Returns:
+            The refusals by audience; those without a plan are in `errors`.
+
+        Raises:
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
+        """
+        check_ready(f"{len(self.order):,} audiences", self._thrive, applied=self._applying)
+        refused: dict[str, ThriveError] = {}
+        for name, plan in self.plans.items():
+            try:
+                plan.check_guards(max_removals=max_removals, strategy=strategy)
+            except SyncError as error:
+                refused[name] = error
+        return refused
+
     async def _apply(
         self,
         *,
-        max_removals: float | None,
         on_progress: OnProgress | None,
         journal: str | os.PathLike[str] | None,
         strategy: Strategy,
         verify: bool,
     ) -> None:
         results = self.reports
-        results.update(self.errors)
-        ready: list[MemberPlan] = []
-        for name, plan in self.plans.items():
-            try:
-                plan.check_guards(max_removals=max_removals, strategy=strategy)
-            except ThriveError as error:
-                results[name] = error
-            else:
-                ready.append(plan)
         interrupted: dict[str, list[Interrupted]] = {}
         if journal is not None:
             interrupted = await asyncio.to_thread(unfinished, journal)
         await self._create()
-        watcher = _Watcher(on_progress, [plan for plan in ready if plan.audience not in results])
+        ready = [plan for plan in self.plans.values() if plan.audience not in results]
+        watcher = _Watcher(on_progress, ready)
 
         async def apply_one(plan: MemberPlan) -> None:
             try:
@@ -167,10 +163,11 @@ class AudiencesPlan:
                 if plan.report is not None:
                     results[plan.audience] = plan.report
 
-        await few_at_once([plan for plan in ready if plan.audience not in results], apply_one, _AT_ONCE)
+        await few_at_once(ready, apply_one, _AT_ONCE)
 
     async def _create(self) -> None:
         failed: dict[str, ThriveError] = {}
+        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
         for new in self.to_create:
             if new.reference in self.reports:
                 # A guard has refused its members: better no audience than an empty one.
@@ -178,7 +175,7 @@ class AudiencesPlan:
             try:
                 if new.parent in failed:
                     raise failed[new.parent]
-                audience = await _created(self._thrive, new)
+                audience = await created(self._thrive, new)
                 check_audience(new.reference, audience)
             except ThriveError as error:
                 failed[new.reference] = error
@@ -186,6 +183,26 @@ class AudiencesPlan:
             else:
                 if new.reference in self.plans:
                     self.plans[new.reference].audience_id = audience.id
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "order": self.order,
+            "plans": {name: saved_content(plan) for name, plan in self.plans.items()},
+            "errors": {name: [type(error).__name__, str(error)] for name, error in self.errors.items()},
+            "to_create": [[new.reference, new.name, new.parent] for new in self.to_create],
+        }
+
+    @classmethod
+    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+        return cls(
+            plans={name: restored_plan(MemberPlan, plan, made_at, thrive) for name, plan in content["plans"].items()},
+            # What an error was is told by its kind and its words; what it carried is not saved.
+            errors={name: _ERRORS.get(kind, ThriveError)(text) for name, (kind, text) in content["errors"].items()},
+            order=tuple(content["order"]),
+            to_create=tuple(NewAudience(*new) for new in content["to_create"]),
+            made_at=made_at,
+            thrive=thrive,
+        )
 
 
 def in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
@@ -234,41 +251,6 @@ class _Watcher:
         )
 
 
-async def _created(thrive: ThriveClient, new: NewAudience) -> Audience:
-    try:
-        return await thrive.audiences.create(new.body())
-    except (AuthenticationError, PermissionDeniedError):
-        raise
-    except ThriveError as error:
-        # The answer may be lost, or somebody else may have made it: looking tells.
-        try:
-            return await thrive.audiences.get(new.reference)
-        except ThriveError:
-            raise error from None
-
-
-def _parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
-    by_reference: dict[str, NewAudience] = {}
-    for new in described:
-        if by_reference.setdefault(new.reference, new) is not new:
-            raise ConfigurationError(f"create_missing describes {new.reference} twice")
-        try:
-            new.body()
-        except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"create_missing cannot make {new.reference[:100]!r}: {error}") from error
-    ordered: dict[str, NewAudience] = {}
-    for new in by_reference.values():
-        chain: dict[str, NewAudience] = {}
-        above: NewAudience | None = new
-        while above is not None and above.reference not in ordered:
-            if above.reference in chain:
-                raise ConfigurationError(f"create_missing puts {above.reference} inside itself")
-            chain[above.reference] = above
-            above = by_reference.get(above.parent) if above.parent is not None else None
-        ordered.update(reversed(chain.items()))
-    return list(ordered.values())
-
-
 async def plan_audiences(
     thrive: ThriveClient,
     desired: Mapping[str, Desired],
@@ -296,7 +278,7 @@ async def plan_audiences(
     """
     for names in desired.values():
         check_is_list(names)
-    described = _parents_first(create_missing)
+    described = parents_first(create_missing)
     missing: set[str] = set()
     plans: dict[str, MemberPlan] = {}
     errors: dict[str, ThriveError] = {}

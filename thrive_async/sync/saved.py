@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, cast
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, SyncError
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS
 
-__all__ = ["SavedPlan", "check_ready", "summed_up"]
+__all__ = ["SavedPlan", "check_ready", "restored_plan", "saved_content", "summed_up"]
 
+P = TypeVar("P", bound="SavedPlan")
 _VERSION: Final = 1
 
 
@@ -30,19 +30,6 @@ class SavedPlan(ABC):
 
     kind: ClassVar[str]
     made_at: datetime
-
-    @abstractmethod
-    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
-        """Refuse what `apply` would refuse, before anything is sent.
-
-        Args:
-            max_removals: As for `apply`.
-
-        Raises:
-            GuardRefused: More removals than allowed.
-            SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant.
-        """
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
@@ -133,6 +120,16 @@ class SavedPlan(ABC):
             OSError: It cannot be read.
         """
         return cls.from_json(Path(path).read_bytes(), thrive)
+
+
+def saved_content(plan: SavedPlan) -> dict[str, Any]:
+    """Return what a plan holds, to be saved within another."""
+    return plan._content()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def restored_plan(kind: type[P], content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> P:
+    """Make a plan of what `saved_content` returned."""
+    return kind._restored(content, made_at, thrive)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def check_ready(subject: str, thrive: ThriveClient | None, *, applied: bool) -> None:
