@@ -8,10 +8,11 @@ import asyncio
 from typing import Final
 
 from thrive_async._pace import Pace
-from thrive_async.config import Limits
+from thrive_async.config import Limits, Retry
 
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
+# Above so many seconds between two requests, the growth of the pace meanwhile matters, and it is added up in steps.
+_LONG_SPACING: Final = 0.1
+_STEP: Final = 0.05
 # Rounding of the loop's clock.
 _HAIR: Final = 1e-9
 
@@ -25,9 +26,15 @@ class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the tr
 
 
 class Gate:
-    """Lets the requests of one client pass; everything is counted in the loop's time, so a test can own it."""
+    """Lets the requests of one client pass; everything is counted in the loop's time, so a test can own it.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: Concurrency and rate.
+        retry: The first and the longest pause after a 429 that does not say how long to wait.
+    """
+
+    def __init__(self, limits: Limits, retry: Retry | None = None) -> None:
+        retry = retry or Retry()
         self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._rate = limits.rate
@@ -36,7 +43,9 @@ class Gate:
         self._closed_until = 0.0
         self._closings = 0
         self._row_end = 0.0
-        self._unannounced_pause = _FIRST_PAUSE
+        self._longest_pause = retry.max_delay
+        self._first_pause = min(retry.base_delay, retry.max_delay)
+        self._unannounced_pause = self._first_pause
 
     def is_free(self) -> bool:
         """Tell whether `enter` would not have to wait."""
@@ -101,8 +110,23 @@ class Gate:
             # woken: else a row at 100 a second would lose a tenth of its rate. Half a place and no more, so that no
             # second holds one request too many.
             rang_late = waited and now - 0.5 / pace < self._row_end < now
-            self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + 1.0 / pace
+            self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + self._spacing(now, pace)
         self._pace.started(now)
+
+    def _spacing(self, now: float, pace: float) -> float:
+        """Return the seconds that one place in the row takes from now on."""
+        spacing = 1.0 / pace
+        if spacing < _LONG_SPACING or pace == self._rate:
+            return spacing
+        # A learned pace may double in half a second: to wait as long as it said at first would waste seconds.
+        places = after = 0.0
+        while after < spacing:
+            pace = self._current_pace(now + after)[0] or pace
+            if places + pace * _STEP >= 1.0:
+                return after + (1.0 - places) / pace
+            places += pace * _STEP
+            after += _STEP
+        return spacing
 
     def _current_pace(self, now: float) -> tuple[float | None, int]:
         pace = self._pace.at(now)
@@ -126,7 +150,7 @@ class Gate:
             pause = self._unannounced_pause
         if ticket == self._closings:
             self._pace.refused(now, pause)
-            self._unannounced_pause = min(self._unannounced_pause * 2, _LONGEST_PAUSE)
+            self._unannounced_pause = min(self._unannounced_pause * 2, self._longest_pause)
             self._closings += 1
         if now + pause > self._closed_until:
             self._closed_until = now + pause
@@ -135,5 +159,5 @@ class Gate:
 
     def passed(self) -> None:
         """Note that Thrive took a request: the next unannounced pause starts small again."""
-        self._unannounced_pause = _FIRST_PAUSE
+        self._unannounced_pause = self._first_pause
         self._pace.taken(asyncio.get_running_loop().time())
