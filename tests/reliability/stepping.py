@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
 from typing import Any, Literal
 
+import aiohttp
+
+import thrive_async
 from thrive_async import ThriveClient
 
 When = Literal["while it waits", "as it is woken"]
@@ -44,11 +48,13 @@ class Stepped:
 
 def left_tasks() -> list[asyncio.Task[Any]]:
     """Tasks of the SDK's or of aiohttp's client that still run."""
+    ours, aiohttps = (str(Path(package.__file__).parent) for package in (thrive_async, aiohttp))
     left = []
     for task in asyncio.all_tasks():
-        code = getattr(task.get_coro(), "cr_code", None) or getattr(task.get_coro(), "ag_code", None)
+        code = getattr(task.get_coro(), "cr_code", None)
         name = "" if code is None else code.co_filename
-        if ("thrive_async" in name and "sandbox" not in name) or "aiohttp/client" in name or "aiohttp/conn" in name:
+        sandbox = name.startswith((f"{ours}/sandbox", f"{aiohttps}/web"))
+        if name.startswith((ours, aiohttps)) and not sandbox:
             left.append(task)
     return left
 
