@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from thrive_async import Limits
+from thrive_async import Limits, Retry
 from thrive_async._limits import Gate, TurnTooLate
 from thrive_async.sandbox import VirtualClock
 
@@ -111,6 +111,27 @@ async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualCloc
     gate.passed()
     async with slot(gate) as ticket:
         assert gate.refused(ticket, None) == 0.5
+
+
+async def test_unannounced_pauses_are_those_of_retry(clock: VirtualClock) -> None:
+    gate = Gate(Limits(), Retry(base_delay=0.01, max_delay=0.03))
+    pauses = []
+    for _ in range(4):
+        async with slot(gate) as ticket:
+            pauses.append(gate.refused(ticket, None))
+    assert pauses == [0.01, 0.02, 0.03, 0.03]
+    assert Gate(Limits(), Retry(base_delay=5, max_delay=1)).refused(0, None) == 1
+
+
+async def test_a_pace_that_grows_is_not_waited_for_as_it_was_at_first(clock: VirtualClock) -> None:
+    """Nothing was taken before the refusal, so the pace begins at one in five seconds; it doubles in half a second."""
+    gate = Gate(Limits(concurrency=20))
+    async with slot(gate) as ticket:
+        gate.refused(ticket, 10.0)
+    times = await starts(gate, clock, 20)
+    assert times[0] == 10.0
+    assert times[1] < 12
+    assert times[-1] < 14
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
