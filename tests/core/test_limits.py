@@ -119,7 +119,7 @@ async def test_unannounced_pauses_are_those_of_retry(clock: VirtualClock) -> Non
     for _ in range(4):
         async with slot(gate) as ticket:
             pauses.append(gate.refused(ticket, None))
-    assert pauses == [0.01, 0.02, 0.03, 0.03]
+    assert pauses == pytest.approx([0.01, 0.02, 0.03, 0.03])
     assert Gate(Limits(), Retry(base_delay=5, max_delay=1)).refused(0, None) == 1
 
 
