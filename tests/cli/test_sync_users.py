@@ -211,3 +211,42 @@ def test_a_managers_plan_names_everybody() -> None:
     assert [(one["action"], one["reference"], one["reason"]) for one in view.planned()] == [("remove", "U1", "E1")]
     assert [one["outcome"] for one in view.unplanned()] == ["duplicate", "ambiguous"]
     assert view.calls == "requests: 1"
+
+
+def said(sentence: str) -> bool:
+    """Whether the page of the command line says so, wherever its lines break."""
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    return sentence in " ".join(page.split())
+
+
+def test_a_dry_run_is_no_refusal_but_without_a_plan_it_is_one_as_the_page_says(
+    run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
+) -> None:
+    assert said("Where `--max-removals` would refuse, it says so on standard error and still exits 0")
+    assert said("only where there is no plan (no such audience, nobody named) it exits 3")
+    half = export(without=tuple(active_refs(served)[::2]))
+    result = run("sync", "users", half, *MAP, "--leavers", "suspend", "--dry-run")
+    assert (result.code, "without --dry-run this would be refused: users: the plan suspends" in result.err) == (0, True)
+    people = tmp_path / "people.csv"
+    people.write_text("email\nsomebody@example.com\n")
+    assert run("sync", "members", "nowhere", str(people), "--dry-run").code == 3
+    people.write_text("email,x\n,1\n")
+    assert run("sync", "members", "sales-emea", str(people), "--dry-run").code == 3
+    assert writes(served) == []
+
+
+def test_half_a_row_and_suspended_users_are_treated_as_the_page_says(
+    run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
+) -> None:
+    assert said("A row with fewer columns than the header is refused, with exit code 2 and before Thrive is asked")
+    assert said("They do not fail the run: the exit code stays 0.")
+    file = Path(export())
+    asked = len(served.requests)
+    file.write_text(file.read_text(encoding="utf-8-sig") + "N1;Half\n")
+    assert "has 2 columns, the header 5" in run("sync", "users", str(file), *MAP, "--blank", "clear").one_line()
+    assert run("sync", "users", str(file), *MAP).code == 2
+    assert len(served.requests) == asked
+    served.state.add_user(ref="gone", firstName="G", lastName="One", email="gone@example.com", status="inactive")
+    result = run("sync", "users", export(["gone", "G", "One", "gone@example.com", ""]), *MAP)
+    assert result.code == 0
+    assert any(line.startswith("  suspended  gone") for line in result.lines)
