@@ -140,6 +140,32 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Replies made up by atheris, led by what the client's code does with them: `nox -s fuzz -- SECONDS`.
+
+    The corpus is kept for the next run. What breaks the rule is left beside it, and `--replay` shows it.
+    """
+    session.install(f"{built_wheel(session)}[sandbox]", *group("test"), *group("fuzz"))
+    seconds = session.posargs[0] if session.posargs else "120"
+    folder = Path(session.create_tmp()) / "fuzz"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("finding-*"):
+        old.unlink()
+    fuzzer = "tests/fuzz/fuzz_atheris.py"
+    corpus = str(folder / "corpus")
+    limits = (f"-max_total_time={seconds}", f"-artifact_prefix={folder}/finding-", "-verbosity=0")
+    session.run("python", fuzzer, corpus, *limits, "-print_final_stats=1")
+    findings = [str(file) for file in sorted(folder.glob("finding-*"))]
+    if findings:
+        session.error(f"findings, to be looked at with `python {fuzzer} --replay FILE`: {' '.join(findings)}")
+    data = f"--data-file={folder}/.coverage"
+    session.run("coverage", "run", data, "--branch", "--source-pkgs=thrive_async", fuzzer, "--replay", corpus)
+    readers = ("convert", "frames", "headers", "mixins", "outcome", "request", "token", "words", "generated/readers")
+    reached = [*(f"_{name}" for name in readers), "_generated/values", "pagination", "resources/_moves", "sync/batches"]
+    session.run("coverage", "report", data, "--include", ",".join(f"*/thrive_async/{name}.py" for name in reached))
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The main job, from the built wheel."""
     session.install(f"{built_wheel(session)}[cli]")

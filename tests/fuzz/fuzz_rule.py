@@ -1,0 +1,382 @@
+"""What the specification says of a reply: judged from openapi.json and the standard library, with nothing of the SDK.
+
+Two judges who share no code: a JSON Schema validator says whether a document is sound, and `says` compares a model with
+the document it was read from, field by field, along the schema.
+"""
+
+import ast
+import copy
+import json
+import keyword
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
+from functools import cache
+from typing import Any, Final
+from urllib.parse import quote
+
+import jsonschema_rs
+
+from thrive_async.sandbox.specification import specification
+
+DOCUMENT: Final = specification().document
+SCHEMAS: Final[dict[str, Any]] = DOCUMENT["components"]["schemas"]
+MISSING: Final = object()
+# What a reader may refuse though the schema allows it: an integer so large that a decoder may have lost digits of it.
+LARGEST: Final = 10**15 - 1
+_DATE_TIME: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_BASE: Final = "urn:thrive:reply"
+
+
+class NoJson(Exception):  # noqa: N818 - an outcome, not an error
+    """The bytes are no JSON of RFC 8259."""
+
+
+class Unjudged(Exception):  # noqa: N818
+    """The second opinion gave up: too deep for the standard library."""
+
+
+def decode(body: bytes) -> Any:
+    """Decode JSON as the RFC has it: UTF-8 without a mark, no NaN, no lone surrogate, the last of doubled keys.
+
+    Raises:
+        NoJson: It is none.
+        Unjudged: It is nested too deeply for this decoder.
+    """
+    try:
+        text = body.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise NoJson
+        value = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_float,
+            object_pairs_hook=_object if "\\u" in text else None,
+        )
+        _encodable(value)
+    except RecursionError:
+        raise Unjudged from None
+    except ValueError:
+        raise NoJson from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Also of a key given twice, whose first value is dropped.
+    for name, value in pairs:
+        name.encode("utf-8")
+        _encodable(value)
+    return dict(pairs)
+
+
+def _encodable(value: Any) -> None:
+    for leaf in leaves(value):
+        if type(leaf) is str:
+            leaf.encode("utf-8")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _integer(text: str) -> int | float:
+    if len(text) > 4000:
+        return _float(text)
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else _float(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(text)
+    return value
+
+
+@cache
+def _validator(pointer: str, dates: bool) -> Any:
+    document = copy.deepcopy(DOCUMENT)
+    for schema in document["components"]["schemas"].values():
+        if "x-thrive-bare" in schema:
+            # The specification allows the bare string where such an object is used.
+            schema["type"] = ["object", "string"]
+        properties: dict[str, Any] = schema.get("properties", {})
+        for name in [name for name, one in properties.items() if one.get("x-thrive-derived")]:
+            del properties[name]  # filled from the status, whatever the body says
+    return jsonschema_rs.Draft202012Validator(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"{_BASE}#{quote(pointer, safe='/~')}"},
+        registry=jsonschema_rs.Registry([(_BASE, document)]),
+        validate_formats=dates,
+        formats={"date-time": lambda text: instant(text) is not None, "date": _day},
+    )
+
+
+def sound(pointer: str, value: Any, *, dates: bool = True) -> bool | None:
+    """Whether a document is what the schema says; None if it is nested too deeply to tell.
+
+    Args:
+        pointer: Of the schema, inside the specification.
+        value: The document.
+        dates: Whether what is called a date must be one of RFC 3339.
+    """
+    validator = _validator(pointer, dates)
+    try:
+        valid: bool = validator.is_valid(value)
+    except (ValueError, RecursionError):
+        return None
+    return valid
+
+
+def instant(text: str) -> datetime | None:
+    """Read a moment of RFC 3339, computed from its figures; None if it is none, or a leap second."""
+    found = _DATE_TIME.fullmatch(text)
+    if found is None:
+        return None
+    figures = [int(found[at]) for at in range(1, 7)]
+    fraction = int((found[7] or "0").ljust(6, "0")[:6])
+    hours, minutes = int(found[9] or 0), int(found[10] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    offset = timedelta(hours=hours, minutes=minutes) * (-1 if found[8] == "-" else 1)
+    try:
+        return datetime(*figures, fraction, tzinfo=timezone(offset) if offset else UTC)  # type: ignore[arg-type, misc]
+    except ValueError:
+        return None
+
+
+def _day(text: str) -> bool:
+    return _DATE.fullmatch(text) is not None and instant(f"{text}T00:00:00Z") is not None
+
+
+@cache
+def resolved(pointer: str) -> tuple[str, dict[str, Any]]:
+    """Follow a pointer into the specification, and the references it leads to."""
+    node: Any = DOCUMENT
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        node = node[int(key) if isinstance(node, list) else key]
+    return resolved(node["$ref"][1:]) if "$ref" in node else (pointer, node)
+
+
+def reply_schema(operation: str) -> str | None:
+    """Point to the schema of an operation's success; None where it says nothing (deletes)."""
+    for path, item in DOCUMENT["paths"].items():
+        for method, node in item.items():
+            if isinstance(node, dict) and node.get("operationId") == operation:
+                where = f"/paths/{path.replace('/', '~1')}/{method}/responses"
+                status = next(one for one in node["responses"] if one.startswith("2"))
+                pointer, reply = resolved(f"{where}/{status}")
+                schema = reply["content"]["application/json"]["schema"]
+                return resolved(f"{pointer}/content/application~1json/schema")[0] if schema else None
+    raise LookupError(operation)
+
+
+def items_schema(pointer: str) -> str:
+    """Point to the schema of the items of a list, given that of its whole reply."""
+    pointer, schema = resolved(pointer)
+    if schema["type"] == "array":
+        return resolved(f"{pointer}/items")[0]
+    return resolved(f"{pointer}/properties/results/items")[0]
+
+
+def says(pointer: str, value: Any, source: Any) -> bool:
+    """Whether a value is exactly what the document says, in the type that its schema promises."""
+    pointer, schema = resolved(pointer)
+    if value is None:
+        return source is None
+    alternatives = schema.get("anyOf")
+    if alternatives:
+        parts = [f"{pointer}/anyOf/{at}" for at in range(len(alternatives))]
+        # The open enum: what it knows, or any string.
+        if all(_is_string(resolved(part)[1]) for part in parts):
+            return _plain(value, source) and value.is_known == (source in _known(parts))
+        return any(says(part, value, source) for part in parts if resolved(part)[1].get("type") != "null")
+    kinds = schema.get("type")
+    if kinds is None:
+        return value is source or same(value, source)
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    return any(_says_kind(kind, pointer, schema, value, source) for kind in kinds if kind != "null")
+
+
+def _is_string(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "string"
+
+
+def _known(parts: list[str]) -> set[str]:
+    return {one for part in parts for one in resolved(part)[1].get("enum", ())}
+
+
+def _plain(value: Any, source: Any) -> bool:
+    return isinstance(value, str) and type(value) is not str and type(source) is str and str(value) == source
+
+
+def _says_kind(kind: str, pointer: str, schema: dict[str, Any], value: Any, source: Any) -> bool:
+    match kind:
+        case "string" if schema.get("format") == "date-time":
+            return type(source) is str and type(value) is datetime and _same_moment(value, source)
+        case "string" if "format" in schema:
+            return type(source) is str and str(value) == source
+        case "string":
+            return type(value) is str and type(source) is str and value == source
+        case "boolean":
+            return type(value) is bool and value is source
+        case "integer":
+            return type(value) is int and type(source) in (int, float) and value == source
+        case "number":
+            return type(value) in (int, float) and type(source) in (int, float) and value == source
+        case "array":
+            if type(value) is not list or type(source) is not list or len(value) != len(source):
+                return False
+            items = f"{pointer}/items"
+            return all(says(items, one, other) for one, other in zip(value, source, strict=True))
+        case _:
+            return _says_object(pointer, schema, value, source)
+
+
+def _says_object(pointer: str, schema: dict[str, Any], value: Any, source: Any) -> bool:
+    bare = schema.get("x-thrive-bare")
+    if bare and type(source) is str:
+        source = {bare: source}
+    if type(source) is not dict:
+        return False
+    properties: dict[str, Any] = schema.get("properties", {})
+    if type(value) is dict:
+        further = schema.get("additionalProperties")
+        if properties or value.keys() != source.keys():
+            return False
+        if not isinstance(further, dict):
+            return same(value, source)
+        return all(says(f"{pointer}/additionalProperties", value[key], source[key]) for key in source)
+    if type(value).__name__ != pointer.rpartition("/")[2]:
+        return False
+    required = schema.get("required", ())
+    for name, one in properties.items():
+        if one.get("x-thrive-derived"):
+            continue
+        held = getattr(value, snake(name))
+        if name in source:
+            if not says(f"{pointer}/properties/{name}", held, source[name]):
+                return False
+        elif held is not None or name in required:
+            return False
+    return True
+
+
+def snake(name: str) -> str:
+    """Write a name of the wire as Python does."""
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    name = re.sub(r"([A-Z])([A-Z][a-z])", r"\1_\2", name).lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same, types and the sign of zero included; not by recursion, so at any depth."""
+    pairs = [(one, other)]
+    while pairs:
+        left, right = pairs.pop()
+        if type(left) is not type(right):
+            return False
+        if type(left) is dict:
+            if left.keys() != right.keys():
+                return False
+            pairs.extend((left[key], right[key]) for key in left)
+        elif type(left) is list:
+            if len(left) != len(right):
+                return False
+            pairs.extend(zip(left, right, strict=True))
+        elif left != right or (type(left) is float and str(left) != str(right)):
+            return False
+    return True
+
+
+def _same_moment(value: datetime, source: str) -> bool:
+    if value.tzinfo is None:
+        return False
+    strict = instant(source)
+    if strict is not None:
+        return value == strict and value.utcoffset() == strict.utcoffset()
+    # Another form of ISO 8601, which only the standard library can judge.
+    return value.replace(tzinfo=None) == datetime.fromisoformat(source).replace(tzinfo=None)
+
+
+def any_number_beyond(value: Any, limit: int = LARGEST) -> bool:
+    """Whether a document holds a number whose digits a decoder may have lost."""
+    return any(type(leaf) in (int, float) and abs(leaf) > limit for leaf in leaves(value))
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield every value that holds no other."""
+    open_ = [value]
+    while open_:
+        node = open_.pop()
+        if type(node) is dict:
+            open_.extend(node.values())
+        elif type(node) is list:
+            open_.extend(node)
+        else:
+            yield node
+
+
+def depth(value: Any) -> int:
+    """Count the levels of a document; a number has one."""
+    deepest, open_ = 0, [(value, 1)]
+    while open_:
+        node, level = open_.pop()
+        deepest = max(deepest, level)
+        if type(node) is dict:
+            open_.extend((item, level + 1) for item in node.values())
+        elif type(node) is list:
+            open_.extend((item, level + 1) for item in node)
+    return deepest
+
+
+_STEP: Final = re.compile(r"""\.([^\W\d]\w*)|\[([0-9]+)\]|\[('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]""")
+
+
+def leads_somewhere(path: str, document: Any) -> bool:
+    """Whether a JSON path names a place in a document, or one that is missing from an object of it."""
+    if not path.startswith("$"):
+        return False
+    at, node = 1, document
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None or node is MISSING:
+            return False
+        at = step.end()
+        if step[2] is not None:
+            if type(node) is not list or int(step[2]) >= len(node):
+                return False
+            node = node[int(step[2])]
+        else:
+            if type(node) is not dict:
+                return False
+            node = node.get(step[1] if step[1] is not None else ast.literal_eval(step[3]), MISSING)
+    return True
+
+
+def pages_told(totals: Any, asked: int | None, count: int) -> tuple[int | None, int | None]:
+    """Work out the total pages and results from an envelope's `pagination`, in exact arithmetic."""
+    told = totals if isinstance(totals, dict) else {}
+    results, pages = _whole(told.get("totalResults")), _whole(told.get("totalPages"))
+    if pages is None and results is not None:
+        size = _whole(told.get("perPage")) or asked or count
+        pages = -int(-Fraction(results, size) // 1) if size else 0
+    return pages, results
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def says_list(operation: str) -> bool:
+    """Whether an operation answers with a list, enveloped or bare."""
+    pointer = reply_schema(operation)
+    if pointer is None:
+        return False
+    schema = resolved(pointer)[1]
+    return schema["type"] == "array" or "results" in schema.get("properties", {})
