@@ -8,6 +8,7 @@ import asyncio
 from typing import Final
 
 from thrive_async._pace import Pace
+from thrive_async._slots import Slots
 from thrive_async.config import Limits, Retry
 
 # Above so many seconds between two requests, the growth of the pace meanwhile matters, and it is added up in steps.
@@ -36,7 +37,7 @@ class Gate:
     def __init__(self, limits: Limits, retry: Retry | None = None) -> None:
         retry = retry or Retry()
         self._turn = asyncio.Lock()
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._slots = Slots(limits.concurrency)
         self._rate = limits.rate
         self._burst = limits.burst or 1
         self._pace = Pace()
@@ -47,12 +48,16 @@ class Gate:
         self._first_pause = min(retry.base_delay, retry.max_delay)
         self._unannounced_pause = self._first_pause
 
-    def is_free(self) -> bool:
-        """Tell whether `enter` would not have to wait."""
-        if self._slots.locked() or self._turn.locked():
-            return False
-        now = asyncio.get_running_loop().time()
-        return self._next_start(now) <= now + _HAIR
+    def enter_at_once(self, now: float) -> int | None:
+        """Do what `enter` does if it need not wait; else return None.
+
+        Args:
+            now: The loop's time.
+        """
+        if self._turn.locked() or self._next_start(now) > now + _HAIR or not self._slots.take_at_once():
+            return None
+        self._take_turn(now, waited=False)
+        return self._closings
 
     async def enter(self, deadline: float | None = None) -> int:
         """Take a slot for one request, in its turn; `leave` must give it back.
@@ -68,20 +73,20 @@ class Gate:
         """
         loop = asyncio.get_running_loop()
         self._refuse_too_late(loop.time(), deadline)
-        await self._slots.acquire()
+        await self._slots.take()
         waited = self._turn.locked() or self._next_start(loop.time()) > loop.time() + _HAIR
         if waited:
             try:
                 await self._wait_for_turn(loop, deadline)
             except BaseException:
-                self._slots.release()
+                self._slots.give_back()
                 raise
         self._take_turn(loop.time(), waited=waited)
         return self._closings
 
     def leave(self) -> None:
         """Give a slot back."""
-        self._slots.release()
+        self._slots.give_back()
 
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> None:
         # Only the first in the row watches the clock; a place is taken when its time has come and not before, so that

@@ -36,7 +36,7 @@ _DEEPEST_ERROR: Final = 50
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Request:
     """One request, ready to be sent; its repr and the transport's log lines name only the operation."""
 
@@ -119,9 +119,10 @@ def build(
     target = operation.path
     arguments: list[str] = []
     if operation.path_parameters:
-        segments = {name: _segment(name, path.get(name)) for name in operation.path_parameters}
+        for name in operation.path_parameters:
+            # An encoded segment holds no brace.
+            target = target.replace("{" + name + "}", _segment(name, path.get(name)))
         arguments.extend(path.values())
-        target = target.format_map(segments)
     if query:
         encoded = _encoded_query(operation, query, arguments)
         if encoded:

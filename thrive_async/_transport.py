@@ -168,10 +168,11 @@ class Transport:
 
     async def _authorised_attempt(self, call: Call, *, may_renew: bool) -> Outcome:
         session, header = self._session.current, call.authorizer.current()
-        if session is not None and header is not None and self._gate.is_free():
+        ticket: int | None = None
+        if session is not None and header is not None:
             # Nothing to wait for, as most often: no timer is needed.
-            ticket = await self._gate.enter()
-        else:
+            ticket = self._gate.enter_at_once(asyncio.get_running_loop().time())
+        if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
                 return Outcome(call, error=ready)
