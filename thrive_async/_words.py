@@ -40,6 +40,8 @@ _KNOWN: Final = (
     "unprocessable_entity not_found"
 )
 
+_PLACES: Final = frozenset({"query", "path", "body", "header", "$"})
+
 
 def masked_words(words: object, sent: Iterable[str] = ()) -> str:
     """Put Thrive's words into one short line that is safe to log.
@@ -85,6 +87,10 @@ def _kept(token: re.Match[str]) -> str:
     whole = token[0]
     core = whole.rstrip(".!?")
     if not core or HIDDEN in core or _PLAIN.fullmatch(core) or core in _api_words() or core.lower() in _english():
+        return whole
+    # A place in the request: `query.perPage`, `body.2.reference`.
+    place, *inner = core.split(".")
+    if place in _PLACES and all(part in _api_words() or (part.isdecimal() and len(part) < 5) for part in inner):
         return whole
     return HIDDEN + whole[len(core) :]
 

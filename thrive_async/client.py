@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, cast
+from types import NoneType, TracebackType
+from typing import Any, Final, Self, cast, get_args
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -101,6 +101,14 @@ class ThriveClient:
         tenant_id = _checked_tenant(tenant_id)
         if not isinstance(credentials, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError('credentials must be ApiKey("...") or ClientCredentials("id", "secret")')
+        for name, value, wanted in (
+            ("region", region, Region | str),
+            ("timeouts", timeouts, Timeouts | None),
+            ("retry", retry, Retry | None),
+            ("limits", limits, Limits | None),
+            ("session", session, aiohttp.ClientSession | None),
+        ):
+            _check_type(name, value, wanted)
         if isinstance(region, str):
             region = Region.parse(region)
         if session is not None and (trust_env or ca_file is not None):
@@ -254,6 +262,12 @@ class _Environment:
     def secret(self, name: str) -> Secret | None:
         value = self.text(name)
         return None if value is None else checked_secret(value)
+
+
+def _check_type(name: str, value: object, wanted: Any) -> None:
+    if not isinstance(value, wanted):
+        names = " or ".join(one.__name__ for one in get_args(wanted) if one is not NoneType)
+        raise ConfigurationError(f"{name} must be {names}, not {type(value).__name__}")
 
 
 def _checked_tenant(tenant_id: object) -> str:

@@ -1,6 +1,7 @@
 """Settings are checked when they are built, and say what is wrong."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,21 @@ def test_a_client_comes_from_the_environment() -> None:
 def test_an_environment_that_cannot_work_is_named(environ: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ThriveClient.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"retry": 5}, "retry must be Retry, not int"),
+        ({"timeouts": 30}, "timeouts must be Timeouts"),
+        ({"limits": {}}, "limits must be Limits"),
+        ({"session": "x"}, "session must be ClientSession"),
+        ({"region": 5}, "region must be Region or str"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_when_the_client_is_built(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ThriveClient("t", ApiKey("x"), **setting)
 
 
 def test_no_repr_shows_a_secret() -> None:

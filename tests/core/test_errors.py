@@ -99,6 +99,7 @@ def test_words_mask_addresses_and_what_was_sent() -> None:
         ("63f57d805d8ecbf46f5b5278, 0123456789 and 2026-01-01T10", [], "***, *** and ***"),
         # What explains stays: the API's names, small words, small numbers.
         ('"audienceId" must be a valid ObjectId', [], '"audienceId" must be a valid ***'),
+        ("query.perPage, body.2.reference and body.anna: wrong", [], "query.perPage, body.2.reference and ***: wrong"),
         ("Too many requests, wait and back off.", [], "Too many requests, wait and back off."),
         ("At most 100 entities; managerRef isn't one", [], "At most 100 entities; managerRef isn't one"),
         ({"fields": ["firstName"], "limit": 100}, [], '{"fields": ["firstName"], "limit": 100}'),
