@@ -225,6 +225,33 @@ async def test_a_key_that_stops_working_stops_the_run(world: World, status: int,
         report.raise_for_failures()
 
 
+@pytest.mark.parametrize("kind", ["status", "rate_limited", "revoked_token"])
+async def test_what_thrive_only_ever_refused_was_not_attempted(world: World, kind: Any) -> None:
+    """However often it was asked: a 401 or a 429 did nothing, so that there is nothing to find out by reading."""
+    details = {"status": {"status": 401}, "rate_limited": {"retry_after": 1}}.get(kind, {})
+    async with world.sandbox.client(credentials=world.sandbox.oauth, retry=Retry(max_attempts=3)) as thrive:
+        plan = await sync.plan_members(thrive, "team", world.ids[20:520])
+        if kind == "revoked_token":
+            world.sandbox.faults.add("status", operation="createAccessToken", times=None, status=401)
+        world.sandbox.faults.add(kind, operation="addMembers", times=None, **details)
+        world.sandbox.requests.clear()
+        report = await plan.apply()
+    assert len(report.not_attempted) == 240
+    assert not report.failed
+    assert world.arrived("addMembers") > 1
+    assert world.arrived("listMembers") == 0
+
+
+async def test_a_refusal_after_a_lost_answer_is_looked_into(world: World) -> None:
+    """The first attempt may have done it, and has: the 429s that follow do not undo that."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[:310])
+    world.sandbox.faults.add("close_after", operation="addMembers", times=1)
+    world.sandbox.faults.add("status", operation="addMembers", times=None, status=429, after=True)
+    report = await plan.apply()
+    assert len(report.added) == 10
+    assert all("found done by reading" in (one.reason or "") for one in report.added)
+
+
 async def test_a_pause_longer_than_a_call_is_waited_for(world: World) -> None:
     """A Retry-After beyond one call's time limit is not a failure of everybody in the batch."""
     world.sandbox.faults.add("rate_limited", operation="addMembers", retry_after=200)

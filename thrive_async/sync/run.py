@@ -64,8 +64,10 @@ def may_have_happened(error: ThriveError) -> bool:
     """Return whether a write may have taken effect although its answer is an error."""
     if isinstance(error, ConnectionFailed | RequestTimeout):
         return error.maybe_applied
-    # A refusal says nothing of an earlier attempt whose answer was lost.
-    return not isinstance(error, APIError) or error.status >= 500 or error.attempts > 1
+    if not isinstance(error, APIError) or error.status >= 500 or error.maybe_applied:
+        return True
+    # It may clash with what an earlier attempt did, whatever that was answered.
+    return error.status == 409 and error.attempts > 1
 
 
 class Run:
