@@ -23,7 +23,7 @@ CLOSED: Final = "this ThriveClient is closed: build a new one"
 class Proxy:
     """A proxy; its repr does not show the URL, which may hold a password."""
 
-    url: URL | None = attrs.field(repr=False)
+    url: str | None = attrs.field(repr=False)
 
     @classmethod
     def parse(cls, url: str) -> "Proxy":
@@ -37,7 +37,7 @@ class Proxy:
         del url
         if parsed is None:
             raise ConfigurationError("a proxy must be a URL such as http://proxy.example.com:3128 (http or https)")
-        return cls(parsed)
+        return cls(str(parsed))
 
 
 _DIRECT: Final = Proxy(None)
