@@ -9,6 +9,7 @@ import copy
 import json
 import keyword
 import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
@@ -25,6 +26,8 @@ SCHEMAS: Final[dict[str, Any]] = DOCUMENT["components"]["schemas"]
 MISSING: Final = object()
 # What a reader may refuse though the schema allows it: an integer so large that a decoder may have lost digits of it.
 LARGEST: Final = 10**15 - 1
+# Levels that the judge's own decoder goes down, more than the client's does.
+_DEEPEST: Final = 2000
 _DATE_TIME: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
@@ -47,6 +50,8 @@ def decode(body: bytes) -> Any:
         NoJson: It is none.
         Unjudged: It is nested too deeply for this decoder.
     """
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(usual + _DEEPEST)
     try:
         text = body.decode("utf-8")
         if text.startswith("\ufeff"):
@@ -63,6 +68,8 @@ def decode(body: bytes) -> Any:
         raise Unjudged from None
     except ValueError:
         raise NoJson from None
+    finally:
+        sys.setrecursionlimit(usual)
     return value
 
 
