@@ -69,7 +69,7 @@ def assert_clean(thrive: ThriveClient) -> None:
     """No task, no slot, no place in the row, no connection in use."""
     transport: Any = thrive._transport
     assert left_tasks() == []
-    assert transport._gate._slots._value == transport.limits.concurrency
+    assert transport._gate._slots._free == transport.limits.concurrency
     assert not transport._gate._turn.locked()
     lock = getattr(transport._authorizer, "_lock", None)
     assert lock is None or not lock.locked()
