@@ -73,6 +73,24 @@ def test_a_terminal_gets_a_bar_of_its_width_and_lines_above_it(monkeypatch: pyte
     assert "3 failed" in shown[-1]
 
 
+def test_the_bar_begins_with_what_was_done_and_fits_eighty_columns_of_large_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No first moment of zero done at some rate; and a background that is no heavier than the bar on a light one."""
+    err = Terminal()
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with ProgressView("an-audience-with-a-rather-long-name") as view:
+        view(Progress(done=61_234, total=100_000, failed=12_345, rate=1391.2, remaining_seconds=3912.0))
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err.getvalue())
+    shown = [line.rstrip() for line in re.split(r"[\r\n]+", plain) if line.strip()]
+    assert all(len(line) <= 80 for line in shown)
+    assert all("61,234/100,000 1,391/s 1:05:12 left 12,345 failed" in line for line in shown)
+    assert "\x1b[90m" in err.getvalue()
+
+
 def test_what_is_no_terminal_gets_no_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     err = io.StringIO()
     monkeypatch.setattr(sys, "stderr", err)

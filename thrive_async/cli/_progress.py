@@ -72,8 +72,9 @@ class ProgressView:
             }
             if self._task is None:
                 short = self._label if len(self._label) <= 24 else self._label[:23] + "…"
-                self._task = self._bar.add_task(short, total=progress.total, **fields)
-            self._bar.update(self._task, completed=progress.done, total=progress.total, **fields)
+                self._task = self._bar.add_task(short, total=progress.total, completed=progress.done, **fields)
+            else:
+                self._bar.update(self._task, completed=progress.done, total=progress.total, **fields)
         elif self._clock() >= self._next:
             self._next = self._clock() + _EVERY
             self._line(progress)
@@ -96,14 +97,15 @@ class ProgressView:
 
 def _bar() -> Bar:
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
     return Bar(
         # markup=False: a reference such as "[red]" is no markup.
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
+        # What is left is grey on dark and on light terminals; the near-black of rich would look like what is done.
+        BarColumn(bar_width=None, style="bright_black"),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
         TextColumn("{task.fields[rate]}", markup=False),
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.fields[failed]}", style="red", markup=False),
