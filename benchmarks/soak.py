@@ -227,8 +227,8 @@ async def main(minutes: float, seed: int) -> None:
                 for _ in range(WORKERS):
                     group.create_task(soak.worker(thrive))
             await soak.settle(thrive)
-            transport: Any = thrive._transport  # noqa: SLF001
-            if transport._gate._slots._free != thrive.limits.concurrency:  # noqa: SLF001
+            transport: Any = thrive._transport
+            if transport._gate._slots._free != thrive.limits.concurrency:
                 raise Lost("a slot")
         await asyncio.sleep(0.1)
         if len(asyncio.all_tasks()) > 1:
