@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from thrive_async import _request
+from thrive_async._deadlines import Deadlines
 from thrive_async._frames import stripped
 from thrive_async._generated.operations import Operation
 from thrive_async._headers import request_id, retry_after
@@ -109,6 +110,7 @@ class Transport:
         self.limits = limits
         self._base_url = base_url
         self._token_base_url = token_base_url
+        self._deadlines = Deadlines()
         self._gate = Gate(limits, retry)
         self._repeated: Callable[[Call], Awaitable[Outcome]] = repeating(self._attempt, retry)
         self._session = Session(
@@ -246,12 +248,12 @@ class Transport:
         The errors of aiohttp carry frames that hold the URL, and the URL a person, so they end here.
         """
         ends = call.ends(asyncio.get_running_loop().time())
-        scope = asyncio.timeout_at(ends)
+        scope = self._deadlines.until(ends)
         try:
-            async with scope:
+            with scope:
                 return await self._send_and_read(session, call, header)
         except TimeoutError as error:
-            if scope.expired():
+            if scope.expired:
                 if ends == call.deadline:
                     return Broken("its total time was over", out_of_time=True)
                 return Broken(f"no whole answer within Timeouts.attempt = {call.timeouts.attempt:g} s", timed_out=True)
