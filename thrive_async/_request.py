@@ -4,6 +4,7 @@ What an operation looks like on the wire is a fact of the specification (`_gener
 encodes values the way it says, and refuses what cannot be meant.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -30,6 +31,7 @@ from thrive_async.errors import (
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
+_PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}").fullmatch
 _LONGEST_ERROR_TEXT: Final = 100_000
 _LARGEST_ERROR: Final = 1_000_000
 _DEEPEST_ERROR: Final = 50
@@ -136,6 +138,9 @@ def build(
 
 
 def _segment(name: str, value: object) -> str:
+    if type(value) is str and _PLAIN_SEGMENT(value):
+        # Every id and most references: nothing to refuse, nothing to encode.
+        return value
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
