@@ -274,6 +274,30 @@ def _says_object(pointer: str, schema: dict[str, Any], value: Any, source: Any) 
     return True
 
 
+def fullest(pointer: str) -> Any:
+    """Write a document in which every field that a schema names has a value."""
+    pointer, schema = resolved(pointer)
+    for at, part in enumerate(schema.get("anyOf", ())):
+        if part.get("type") != "null":
+            return fullest(f"{pointer}/anyOf/{at}")
+    kinds = schema.get("type", "object")
+    kind = kinds if isinstance(kinds, str) else next(one for one in kinds if one != "null")
+    match kind:
+        case "array":
+            return [fullest(f"{pointer}/items")]
+        case "object":
+            made = {name: fullest(f"{pointer}/properties/{name}") for name in schema.get("properties", {})}
+            if isinstance(schema.get("additionalProperties"), dict):
+                made["a name"] = fullest(f"{pointer}/additionalProperties")
+            return made
+        case "string" if schema.get("format") == "date-time":
+            return "2026-01-02T03:04:05.678Z"
+        case "string":
+            return schema.get("enum", ["words"])[0]
+        case _:
+            return {"boolean": True, "integer": 3, "number": 1.5}[kind]
+
+
 def snake(name: str) -> str:
     """Write a name of the wire as Python does."""
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)

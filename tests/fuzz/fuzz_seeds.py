@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from conformance_requests import basic, send, token
 from conformance_table import CASES, ONLY_BY_FAULT, Ask, Case, good
+from fuzz_rule import fullest, reply_schema
 from fuzz_target import STATUSES, packed
 
 from thrive_async._generated.operations import OPERATIONS
@@ -83,6 +84,9 @@ def inputs() -> Iterator[bytes]:
     for operation in OPERATIONS:
         for body in BODIES:
             yield packed(operation, 200, body)
+        pointer = reply_schema(operation)
+        if pointer is not None:
+            yield packed(operation, 200, orjson.dumps(fullest(pointer)))
     for operation in ("getUser", "updateAudience", "createAccessToken", "addMembers"):
         for body in BODIES:
             yield packed(operation, 422, body)

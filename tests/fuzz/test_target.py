@@ -420,6 +420,15 @@ def test_null_or_missing_everywhere_but_in_ids_is_read(operation: str) -> None:
             assert check(operation, 200, OK, orjson.dumps(document)) == "read", document
 
 
+@pytest.mark.parametrize("operation", READ)
+def test_every_field_that_is_documented_is_read(operation: str) -> None:
+    pointer = rule.reply_schema(operation)
+    assert pointer is not None
+    document = rule.fullest(pointer)
+    assert rule.sound(pointer, document)
+    assert check(operation, 200, OK, orjson.dumps(document)) == "read"
+
+
 def test_every_model_that_thrive_sends_is_met_there() -> None:
     """Else the test above would leave one out."""
     reached: set[str] = set()
