@@ -30,13 +30,18 @@ _CREEP: Final = 0.0001
 
 
 class Pace:
-    """Requests per second, learned from what Thrive takes and what it refuses."""
+    """Requests per second, learned from what Thrive takes and what it refuses.
+
+    Attributes:
+        known: Whether anything was refused yet.
+    """
 
     def __init__(self) -> None:
         self._started: deque[float] = deque(maxlen=8192)
         self._taken: deque[float] = deque(maxlen=8192)
         self._opened = 0.0
         self._refused = 0.0
+        self.known = False
         self._floor: float | None = None
         self._ceiling: float | None = None
 
@@ -68,6 +73,7 @@ class Pace:
             now: When the first 429 since the last change came.
             pause: The seconds until the next request.
         """
+        self.known = True
         refused_at = self.at(now)
         if refused_at is None:
             self._floor = max(_SLOWEST, *(self._taken_over(span, now, pause) for span in _SPANS))
