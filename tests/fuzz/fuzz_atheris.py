@@ -19,7 +19,7 @@ sys.path.append(str(TESTS.parent))
 
 def replay(corpus: Path) -> None:
     """Run every input once."""
-    from fuzz_target import check_bytes
+    from fuzz_inputs import check_bytes
 
     outcomes: dict[str, int] = {}
     files = sorted(corpus.iterdir()) if corpus.is_dir() else [corpus]
@@ -36,7 +36,7 @@ def fuzz(arguments: list[str]) -> None:
 
     # Paths through the server are no paths through the client.
     with atheris.instrument_imports(include=["thrive_async", "email"], exclude=["thrive_async.sandbox"]):
-        from fuzz_target import check_bytes
+        from fuzz_inputs import check_bytes
     from fuzz_mutator import mutated
     from fuzz_seeds import inputs
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from conformance_requests import basic, send, token
 from conformance_table import CASES, ONLY_BY_FAULT, Ask, Case, good
+from fuzz_inputs import STATUSES, packed
 from fuzz_rule import fullest, reply_schema
-from fuzz_target import STATUSES, packed
 
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox

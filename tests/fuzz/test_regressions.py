@@ -6,7 +6,9 @@ from typing import Any
 import fuzz_target as target
 import orjson
 import pytest
-from fuzz_target import HEADER_SETS, check, driven
+from fuzz_inputs import HEADER_SETS
+from fuzz_parts import NOW
+from fuzz_target import check, driven
 from multidict import CIMultiDict
 
 from thrive_async import _words, models
@@ -19,7 +21,6 @@ from thrive_async.errors import APIError, DecodeError
 from thrive_async.resources._moves import member_operations
 
 OK = HEADER_SETS[0]
-NOW = target.NOW
 
 
 def nested(levels: int) -> bytes:
@@ -168,3 +169,11 @@ def test_the_message_may_be_null_where_errors_say_more() -> None:
 def test_models_of_equal_fields_are_equal_at_any_depth_a_decoder_takes() -> None:
     body = b'{"id":"a","additionalFields":{"x":' + nested(200) + b"}}"
     assert read(models.User, orjson.loads(body)) == read(models.User, orjson.loads(body))
+
+
+@pytest.mark.parametrize("created", ["2026-01-02T03:04:05.678Z", 5, None, True, {"at": 1}])
+def test_whether_a_completion_is_new_is_told_by_the_status_alone(created: object) -> None:
+    """Was: a DecodeError for a completion that was recorded, had Thrive sent the time under this name."""
+    body = orjson.dumps({"statementId": "a", "created": created})
+    for status in (200, 201):
+        assert check("createCompletion", status, OK, body) == "read"

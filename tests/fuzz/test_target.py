@@ -1,19 +1,18 @@
 """Replies of every kind, sound, damaged and hostile: a correct object, or the error that says what is wrong."""
 
-import gzip
 import json
 import random
 from functools import cache
 from typing import Any
 
-import attrs
-import fuzz_rule as rule
-import fuzz_target as target
 import orjson
 import pytest
+from fuzz_inputs import HEADER_SETS, STATUSES, check_bytes, packed
+from fuzz_models import LISTS, READ, of
 from fuzz_mutator import mutated
+from fuzz_parts import Broken, check_attribution
 from fuzz_seeds import BODIES, HEADERS, sound_replies
-from fuzz_target import CALLS, HEADER_SETS, STATUSES, TARGETS, Broken, check, check_bytes, packed
+from fuzz_target import CALLS, TARGETS, check
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_convert import anything, damaged, json_of_model, texts
@@ -22,25 +21,12 @@ from thrive_async import models
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async._generated.readers import READERS
 
-READ = [name for name in CALLS if OPERATIONS[name].method != "DELETE"]
-LISTS = [name for name in READ if OPERATIONS[name].method == "GET" and rule.says_list(name)]
 OK = HEADER_SETS[0]
 SLOW = settings(
     max_examples=120,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     deadline=None,
 )
-
-
-def of(operation: str) -> type:
-    """The model that an operation's reply holds, by the specification."""
-    pointer = rule.reply_schema(operation)
-    assert pointer is not None
-    item = rule.items_schema(pointer) if operation in LISTS else pointer
-    found: type = getattr(models, item.rpartition("/")[2], None) or next(
-        cls for cls in READERS if cls.__name__ == item.rpartition("/")[2]
-    )
-    return found
 
 
 def written(document: Any) -> bytes:
@@ -228,7 +214,7 @@ def test_nobody_of_a_batch_has_an_outcome_that_the_answer_does_not_give(
             {"count": failures, "entities": [{"reference": name, "reason": reason} for name, reason in failed]}
         ),
     )
-    target.check_attribution(sent, result)
+    check_attribution(sent, result)
 
 
 def _class(name: str) -> type:
@@ -299,186 +285,3 @@ def test_what_the_fuzzer_makes_of_the_seeds() -> None:
             data = mutated(data, 20_000, seed * 7 + step, by_bytes, inputs)
         outcomes.add(check_bytes(data))
     assert outcomes == {"read", "unreadable", "refused", "done"}
-
-
-# Hostile replies, to every operation
-
-DEEP = 10_000
-HOSTILE: dict[str, bytes] = {
-    "10,000 arrays": b"[" * DEEP + b"]" * DEEP,
-    "10,000 objects": b'{"id":' * DEEP + b'"a"' + b"}" * DEEP,
-    "10,000 open arrays": b"[" * DEEP,
-    "10,000 levels in a field nobody knows": b'{"id":"a","x":' + b"[" * DEEP + b"]" * DEEP + b"}",
-    "10,000 levels in the items": b'{"results":[' + b'{"id":' * DEEP + b"5" + b"}" * DEEP + b"]}",
-    "NaN": b'{"id":"a","level":NaN}',
-    "Infinity": b'{"id":"a","level":-Infinity}',
-    "a number without end": b'{"id":"a","level":' + b"9" * 5000 + b"}",
-    "a number beyond measure": b'{"id":"a","level":1e999}',
-    "a lone surrogate": b'{"id":"\\ud800"}',
-    "a lone surrogate in UTF-8": b'{"id":"\xed\xa0\x80"}',
-    "a lone surrogate in a key": b'{"\\udc00":"a"}',
-    "a byte order mark": b'\xef\xbb\xbf{"id":"a"}',
-    "UTF-16": '{"id":"a"}'.encode("utf-16"),
-    "UTF-16 without a mark": '{"id":"a"}'.encode("utf-16-be"),
-    "UTF-32": '{"id":"a"}'.encode("utf-32"),
-    "Latin-1": '{"id":"é"}'.encode("latin-1"),
-    "an overlong NUL": b'{"id":"\xc0\x80"}',
-    "a control character": b'{"id":"a\nb"}',
-    "two documents": b'{"id":"a"}{"id":"b"}',
-    "a comma at the end": b'{"id":"a",}',
-    "single quotes": b"{'id':'a'}",
-    "a comment": b'{"id":"a"}//',
-    "blanks": b" \n\t ",
-    "gzip that nobody announced": gzip.compress(b'{"id":"a"}'),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_json_is_a_decode_error_for_every_operation(name: str) -> None:
-    for operation in [*READ, "createAccessToken", "request by hand"]:
-        assert check(operation, 200, OK, HOSTILE[name]) == "unreadable", operation
-        assert check(operation, 422, OK, HOSTILE[name]) == "refused", operation
-
-
-@pytest.mark.parametrize("depth", [40, 60, 400, 1000])
-def test_deep_but_allowed(depth: int) -> None:
-    """What a decoder takes is read where the model takes it, kept where nobody looks, and named in the error."""
-    nest = b"[" * depth + b"]" * depth
-    assert check("getUser", 200, OK, b'{"id":"a","x":' + nest + b"}") == "read"
-    assert check("getUser", 200, OK, b'{"id":"a","additionalFields":{"x":' + nest + b"}}") == "read"
-    assert check("searchUsers", 200, OK, b'{"results":[{"id":"a","x":' + nest + b"}]}") == "read"
-    assert check("getUser", 200, OK, b'{"id":"a","positions":' + nest + b"}") == "unreadable"
-    for operation in ("getUser", "updateAudience", "createAccessToken"):
-        for field in (b"message", b"error", b"errors", b"memberOperations", b"success"):
-            assert check(operation, 422, OK, b'{"' + field + b'":' + nest + b"}") == "refused"
-
-
-@pytest.mark.parametrize(
-    ("body", "outcome"),
-    [
-        (b'{"id":"a","id":"b","level":1,"level":2}', "read"),
-        (b'{"id":"a","id":5}', "unreadable"),
-        (b'{"id":5,"id":"a"}', "read"),
-        (b'{"id":"a","level":18446744073709551615}', "read"),
-        (b'{"id":"a","level":1e22}', "read"),
-        (b'{"id":"a","level":-0.0}', "read"),
-        (b'{"id":"a","level":"1"}', "unreadable"),
-        (b'{"id":"\\u0000"}', "read"),
-        (b'{"id":"a","\\u0000":1,"":2}', "read"),
-        (b'{"id":"\xf0\x9f\x98\x80\\ud83d\\ude00"}', "read"),
-        (b' \n{"id":"a"}\t', "read"),
-    ],
-)
-def test_odd_json_that_is_json(body: bytes, outcome: str) -> None:
-    """Of a key that is there twice the last value counts; what the values are `check` compares."""
-    assert check("getUser", 200, OK, body) == outcome
-
-
-# Null or missing, unknown fields, unknown values: every model, through every operation that brings it
-
-
-def _tree(pointer: str, *, leaf: Any, missing: bool, deep: bool) -> Any:
-    """Write the poorest reply that the specification allows: ids alone, everything else missing or `leaf`."""
-    pointer, schema = rule.resolved(pointer)
-    for at, part in enumerate(schema.get("anyOf", ())):
-        if "$ref" in part or part.get("type") != "null":
-            return _tree(f"{pointer}/anyOf/{at}", leaf=leaf, missing=missing, deep=deep)
-    kinds = schema.get("type")
-    kind = kinds if isinstance(kinds, str) else next((one for one in kinds or () if one != "null"), None)
-    if kind == "array":
-        return [_tree(f"{pointer}/items", leaf=leaf, missing=missing, deep=deep)]
-    if kind != "object":
-        return "2026-01-02T03:04:05Z" if schema.get("format") == "date-time" else "an id"
-    made: dict[str, Any] = {}
-    for name in schema.get("properties", {}):
-        inner = f"{pointer}/properties/{name}"
-        nests = deep and _nests(inner)
-        if name in schema.get("required", ()) or nests:
-            made[name] = _tree(inner, leaf=leaf, missing=missing, deep=deep)
-        elif not missing:
-            made[name] = leaf
-    return made
-
-
-def _nests(pointer: str) -> bool:
-    pointer, schema = rule.resolved(pointer)
-    if "$ref" in schema or schema.get("properties"):
-        return True
-    if "items" in schema:
-        return _nests(f"{pointer}/items")
-    return any(_nests(f"{pointer}/anyOf/{at}") for at in range(len(schema.get("anyOf", ()))))
-
-
-@pytest.mark.parametrize("operation", READ)
-def test_null_or_missing_everywhere_but_in_ids_is_read(operation: str) -> None:
-    pointer = rule.reply_schema(operation)
-    assert pointer is not None
-    for missing in (True, False):
-        for deep in (True, False):
-            document = _tree(pointer, leaf=None, missing=missing, deep=deep)
-            assert rule.sound(pointer, document)
-            assert check(operation, 200, OK, orjson.dumps(document)) == "read", document
-
-
-@pytest.mark.parametrize("operation", READ)
-def test_every_field_that_is_documented_is_read(operation: str) -> None:
-    pointer = rule.reply_schema(operation)
-    assert pointer is not None
-    document = rule.fullest(pointer)
-    assert rule.sound(pointer, document)
-    assert check(operation, 200, OK, orjson.dumps(document)) == "read"
-
-
-def test_every_model_that_thrive_sends_is_met_there() -> None:
-    """Else the test above would leave one out."""
-    reached: set[str] = set()
-
-    def walk(pointer: str) -> None:
-        pointer, schema = rule.resolved(pointer)
-        if pointer in reached:
-            return
-        reached.add(pointer)
-        for name in schema.get("properties", {}):
-            walk(f"{pointer}/properties/{name}")
-        for part in ("items", "additionalProperties"):
-            if isinstance(schema.get(part), dict):
-                walk(f"{pointer}/{part}")
-        for at in range(len(schema.get("anyOf", ()))):
-            walk(f"{pointer}/anyOf/{at}")
-
-    for operation in READ:
-        pointer = rule.reply_schema(operation)
-        assert pointer is not None
-        walk(pointer)
-    assert {cls.__name__ for cls in READERS} <= {pointer.rpartition("/")[2] for pointer in reached}
-
-
-# `skills.levels()` gives a list, and no page.
-@pytest.mark.parametrize("operation", [name for name in LISTS if name != "listSkillLevels"])
-def test_unknown_fields_and_values_are_kept_on_the_page(operation: str) -> None:
-    """`Page.raw` holds the fields that no model knows; a value that no enum knows is in both."""
-    pointer = rule.reply_schema(operation)
-    assert pointer is not None
-    item = _tree(rule.items_schema(pointer), leaf=None, missing=True, deep=False)
-    cls = of(operation)
-    enums = [field for field in attrs.fields(cls) if _enum_of(field) is not None]
-    item |= {"brandNew": {"a": [1, None]}, "": "", "x-y": "z"}
-    item |= {field.metadata.get("json", field.name): "brand new" for field in enums}
-    for document in ([item, item], {"results": [item, item], "more": 1, "pagination": {"totalResults": 2, "x": 3}}):
-        body = orjson.dumps(document)
-        assert check(operation, 200, OK, body) == "read"
-        target.NETWORK.status, target.NETWORK.body = 200, body
-        paginator = CALLS[operation].call(target._CLIENT)
-        page = target.driven(paginator._page(1, None))
-        assert page.raw == [item, item]
-        for field in enums:
-            value = getattr(page.items[1], field.name)
-            assert value == "brand new"
-            assert not value.is_known
-
-
-def _enum_of(field: Any) -> type | None:
-    for part in getattr(field.type, "__args__", (field.type,)):
-        if isinstance(part, type) and issubclass(part, models.OpenStrEnum):
-            return part
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
@@ -111,6 +112,9 @@ class Completions(Resource):
             ```
         """
         reply = await self._send(ops.CREATE_COMPLETION, body=completion, timeouts=timeouts)
+        if isinstance(reply.value, dict):
+            # Whatever Thrive may mean by a field of this name, the model means the status.
+            cast("dict[str, Any]", reply.value).pop("created", None)
         receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply)
-        receipt.created = reply.status == 201  # only the status tells it
+        receipt.created = reply.status == 201
         return receipt
