@@ -57,9 +57,11 @@ class Generated:
         jar = next(Path(package.origin).parent.glob("*.jar"))
         self._make(
             OPENAPI_GENERATOR,
-            ["java", "-jar", str(jar), "generate", "-i", str(SPECIFICATION), "-g", "python"]
-            + ["--library", "asyncio", "-o", str(source), "--package-name", OPENAPI_GENERATOR]
-            + ["--skip-validate-spec"],
+            [
+                *("java", "-jar", str(jar), "generate", "-i", str(SPECIFICATION), "-g", "python"),
+                *("--library", "asyncio", "-o", str(source), "--package-name", OPENAPI_GENERATOR),
+                "--skip-validate-spec",
+            ],
         )
         if OPENAPI_GENERATOR in self.names:
             (source / OPENAPI_GENERATOR).rename(self.folder / OPENAPI_GENERATOR)

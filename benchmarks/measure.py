@@ -190,6 +190,7 @@ class Bench:
         *,
         repeats: int,
         expected: int | None = None,
+        warm_up: bool = True,
         **arguments: Any,
     ) -> dict[str, Times]:
         """Let contenders do a job in turns, each in its own process.
@@ -197,8 +198,9 @@ class Bench:
         Args:
             contenders: Who.
             job: What: `decode`, `small`, `users` or `enrolments`.
-            repeats: Measured rounds; one more goes before, unmeasured.
+            repeats: Measured rounds.
             expected: How many items each must have seen.
+            warm_up: Whether one more round goes before, unmeasured.
             **arguments: Of the job.
         """
 
@@ -211,7 +213,7 @@ class Bench:
             return run
 
         ways = {cls.name: way(cls) for cls in contenders}
-        if not self.tiny:
+        if warm_up and not self.tiny:
             interleaved(ways, 1)
         return interleaved(ways, repeats)
 

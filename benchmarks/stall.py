@@ -1,6 +1,7 @@
 """Lists users in a process of its own and times every callback of the loop: `python -m benchmarks.stall URL`.
 
-Prints the longest callback, the typical one of a page, how much of the longest was garbage collection, and what it was.
+Prints, in CPU seconds: the longest callback without full garbage collections, the longest of the median page, the
+longest callback with them, how much of it they took, and how many they were.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ class Watch:
     """Times callbacks and collections by CPU, so that what others take from the machine does not count."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[float, float, str]] = []
+        self.seen: list[tuple[float, float]] = []
+        self.full_collections = 0
         self._collected = 0.0
         self._began = 0.0
         gc.callbacks.append(self._collecting)
@@ -29,23 +31,18 @@ class Watch:
             original(handle)
             took = time.thread_time() - began
             if took > 0.001:
-                self.seen.append((took, self._collected, _named(handle)))
+                self.seen.append((took, self._collected))
 
         asyncio.events.Handle._run = run  # type: ignore[method-assign]
 
-    def _collecting(self, phase: str, _info: object) -> None:
+    def _collecting(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] < 2:
+            return
         if phase == "start":
             self._began = time.thread_time()
         else:
             self._collected += time.thread_time() - self._began
-
-
-def _named(handle: Any) -> str:
-    task = getattr(handle._callback, "__self__", None)
-    if isinstance(task, asyncio.Task):
-        coroutine: Any = task.get_coro()
-        return f"a step of {coroutine.__qualname__}"
-    return str(getattr(handle._callback, "__qualname__", handle._callback))
+            self.full_collections += 1
 
 
 async def walk(url: str) -> int:
@@ -61,10 +58,9 @@ def main() -> None:
     asyncio.run(walk(sys.argv[1]))
     watch = Watch()
     pages = asyncio.run(walk(sys.argv[1]))
-    watch.seen.sort(reverse=True)
-    longest, collecting, name = watch.seen[0]
-    typical = watch.seen[: 2 * pages][pages // 2][0]
-    print(longest, typical, collecting, name)
+    own = sorted((took - collected for took, collected in watch.seen), reverse=True)
+    longest, collecting = max(watch.seen)
+    print(own[0], own[pages // 2], longest, collecting, watch.full_collections)
 
 
 if __name__ == "__main__":
