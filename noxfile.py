@@ -28,6 +28,8 @@ def built_wheel(session: nox.Session) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
+    # pip keeps what is installed where the version is the same, whatever else has changed.
+    session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", PROJECT["project"]["name"], silent=True)
     return next(folder.glob("*.whl"))
 
 

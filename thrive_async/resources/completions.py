@@ -112,9 +112,10 @@ class Completions(Resource):
             ```
         """
         reply = await self._send(ops.CREATE_COMPLETION, body=completion, timeouts=timeouts)
-        if isinstance(reply.value, dict):
+        document: Any = reply.value
+        if isinstance(document, dict):
             # Whatever Thrive may mean by a field of this name, the model means the status.
-            cast("dict[str, Any]", reply.value).pop("created", None)
+            cast("dict[str, Any]", document).pop("created", None)
         receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply)
         receipt.created = reply.status == 201
         return receipt
