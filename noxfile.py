@@ -168,6 +168,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks: `nox -s bench` runs all and prints the table, `nox -s bench -- decode small_call` some of them.
+
+    openapi-generator needs Java; without it, its rows are left out.
+    """
+    session.install(".[sandbox]", *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The main job, from the built wheel."""
     session.install(f"{built_wheel(session)}[cli]")
