@@ -1,11 +1,16 @@
 """What every test can have: a sandbox of its own, and a client on it."""
 
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from thrive_async import ThriveClient
 from thrive_async.sandbox import Sandbox
+
+# For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 @pytest.fixture
