@@ -120,6 +120,28 @@ def test_a_ref_that_is_another_members_email_is_ambiguous(name: str) -> None:
         assert found.staying == (ID_A,)
 
 
+def test_a_ref_that_is_another_members_id_in_another_case_is_ambiguous() -> None:
+    """Ids are understood in any case, so that such a name may mean either."""
+    odd = member(ID_B, ID_A.upper(), "ben@example.com")
+    found = match([ANN, odd], ID_A.upper())
+    assert set(found.ambiguous[ID_A.upper()]) == {ID_A, ID_B}
+    assert found.to_remove == ()
+    assert match([ANN, odd], ID_A).to_remove == (odd,)
+    assert match([odd], ID_A.upper()).staying == (ID_B,)
+
+
+def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None:
+    """As a spreadsheet hands them back: whoever has the number with zeros is not removed on the strength of that."""
+    found = match([member("1", "000123"), member("2", " E-5 "), member("3", "0")], "123", "E-5", "00")
+    assert found.doubtful == {"1": "123", "2": "E-5", "3": "00"}
+    assert match([member("1", "000123")], "1230").doubtful == {}
+
+
+def test_two_newcomers_refs_that_differ_in_case_alone_are_two() -> None:
+    """Also where they look like ids."""
+    assert match([], ID_A, ID_A.upper()).to_add == (ID_A, ID_A.upper())
+
+
 def test_a_members_own_ref_may_be_its_email() -> None:
     """Many tenants use the e-mail address as the ref: that is no clash."""
     found = match([member("1", "Ann@x.org", "ann@x.org"), member("2", "2", None)], "ann@x.org", "2")

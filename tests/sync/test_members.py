@@ -385,6 +385,37 @@ async def test_newcomers_by_id_are_looked_up_too(world: World) -> None:
     assert len(report.failed) == 2
 
 
+async def test_a_newcomer_whose_id_is_a_members_ref_is_not_that_member(world: World) -> None:
+    """Two names of one newcomer are found to be one person by the id, and by nothing that looks like it."""
+    members = world.sandbox.state.audiences["team"].members
+    other = world.sandbox.state.add_user(ref=world.ids[400], email="other@example.org")
+    members.add(other)
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], "P-00400", world.email(400)])
+    assert (plan.to_add, plan.duplicates) == (("P-00400",), (world.email(400),))
+    assert [one.user_id for one in plan.to_remove] == [other["id"]]
+
+
+async def test_an_id_in_another_case_is_the_last_name_to_call_a_newcomer_by(world: World) -> None:
+    """Thrive need not know it; any other of the names that the list gives is surer."""
+    odd, plain = world.ids[400], world.ids[401]
+    desired = [*world.ids[:300], odd.upper(), "P-00400", plain.upper(), plain]
+    report = await sync.sync_members(world.thrive, "team", desired)
+    assert report.ok
+    assert {odd, plain} <= world.members
+    assert len(report.added) == 2
+
+
+async def test_whoever_an_ambiguous_newcomers_name_may_mean_is_not_removed(world: World) -> None:
+    """An address of one user that is almost the ref of another, who is a member: neither is guessed."""
+    almost = world.sandbox.state.add_user(ref=world.email(400), email="almost@example.org")
+    world.sandbox.state.audiences["team"].members.add(almost)
+    name = world.email(400).upper()
+    refs = [world.ref(at) for at in range(401, 461)]
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], name, *refs])
+    assert set(plan.ambiguities[name]) == {world.ids[400], almost["id"]}
+    assert (plan.to_add, plan.to_remove, plan.kept) == (tuple(refs), (), 1)
+
+
 async def test_an_old_name_of_a_member_is_no_newcomer(world: World) -> None:
     """What the member list shows may be stale: the lookup tells that a name is a member's."""
     members = world.sandbox.state.audiences["team"].members

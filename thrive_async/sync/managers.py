@@ -230,16 +230,19 @@ class _ManagerRun(AudienceRun):
 
     async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
         managers = await self.thrive.audiences.managers.list(self.audience_id).collect()
+        by_id = {manager.user_id: manager for manager in managers}
         by_name: dict[str, AudienceManager] = {}
         for manager in managers:
-            for name in (manager.user_id, manager.reference, manager.email):
+            for name in (manager.reference, manager.email):
                 if name:
                     by_name[newcomer_key(name)] = manager
 
         def done(action: str, reference: str) -> bool:
-            manager = by_name.get(newcomer_key(reference))
-            if action == "remove" or manager is None:
-                return action == "remove" and manager is None
+            if action == "remove":
+                return reference not in by_id
+            manager = by_name.get(newcomer_key(reference)) or by_id.get(reference.lower())
+            if manager is None:
+                return False
             wanted = self._wanted.get(reference)
             return wanted is None or wanted == writable_permissions(manager.permissions)
 

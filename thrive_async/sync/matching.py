@@ -84,18 +84,24 @@ def is_object_id(name: str) -> bool:
 
 
 def newcomer_key(name: str) -> str:
-    """Return what two names of one newcomer have in common: e-mail addresses and ids are compared in lower case."""
-    return name.lower() if "@" in name or is_object_id(name) else name
+    """Return what two names of one newcomer have in common: e-mail addresses are compared in lower case.
+
+    What looks like an id may be a ref, which is compared as it is written; whose it is, looking up tells.
+    """
+    return name.lower() if "@" in name else name
 
 
 def folded(name: str) -> str:
-    """Return what remains of a name without case, width and the many ways to write one letter.
+    """Return what remains of a name without case, width, space around it and the many ways to write one letter.
 
-    Two names with the same remains are not taken for one person, but for a doubt.
+    Of a number the zeros before it go, too: spreadsheets drop them. Two names with the same remains are not taken for
+    one person, but for a doubt.
     """
     if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        bare = name.strip().lower()
+    else:
+        bare = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+    return bare.lstrip("0") if bare.isdecimal() else bare
 
 
 class Matcher:
@@ -122,12 +128,15 @@ class Matcher:
     def _index(self) -> None:
         exact, emails = self._exact, self._emails
         odd_email = False
+        like_ids: list[str] = []
         for place, member in enumerate(self._members):
             user_id, reference, email = member.user_id, member.reference, member.email
             if exact.setdefault(user_id, place) != place:
                 _clash(exact, self._exact_clashes, user_id, place)
             if reference and exact.setdefault(reference, place) != place:
                 _clash(exact, self._exact_clashes, reference, place)
+            if reference and len(reference) == _OBJECT_ID_LENGTH and is_object_id(reference):
+                like_ids.append(reference)
             if email:
                 lower = email.lower()
                 if emails.setdefault(lower, place) != place:
@@ -137,6 +146,11 @@ class Matcher:
         for name in list(exact):
             if odd_email or "@" in name:
                 self._cross(name)
+        # One person's ref may be another's id in another case.
+        for name in like_ids:
+            owner = self._owner_of_id(name.lower())
+            if owner is not None and exact[name] != owner:
+                _clash(exact, self._exact_clashes, name, owner)
 
     def _cross(self, name: str) -> None:
         lower = name.lower()
@@ -184,10 +198,9 @@ class Matcher:
             place = self._exact.get(name)
             if place is None:
                 place = self._emails.get(name.lower())
-        key = name.lower() if "@" in name else name
+        key = newcomer_key(name)
         if place is None and is_object_id(name):
-            key = name.lower()
-            place = self._owner_of_id(key)
+            place = self._owner_of_id(name.lower())
         if place == _CLASH:
             self._feed_clash(name)
         elif place is not None:
@@ -241,18 +254,19 @@ class Matcher:
         """Take note that some newcomers' names are of one user, so that the person counts once.
 
         Args:
-            names: Newcomers' names, in the order they were desired.
+            names: Newcomers' names; the first is the one that goes on.
             user_id: The user's id; where that is a member, the names are the member's.
         """
-        place = self._exact.get(user_id, _CLASH)
+        # The id and nothing else: it may be another member's ref.
+        place = self._owner_of_id(user_id)
         keys = [newcomer_key(name) for name in names]
         duplicates = names[1:]
-        if place != _CLASH:
+        if place is not None:
             if self._seen[place]:
                 duplicates = names
             self._seen[place] = 1
-        self._aliases.update(dict.fromkeys(keys, keys[0] if place == _CLASH else user_id))
-        for key in keys if place != _CLASH else keys[1:]:
+        self._aliases.update(dict.fromkeys(keys, keys[0] if place is None else user_id))
+        for key in keys if place is not None else keys[1:]:
             del self._newcomers[key]
         self._duplicates += duplicates
 
@@ -268,7 +282,10 @@ class Matcher:
             ambiguous_users: For names given to `ambiguous_newcomer`, the ids of the users they fit.
         """
         members, seen = self._members, self._seen
-        spared = {place for people in self._ambiguous.values() for place in people if not seen[place]}
+        people = {place for places in self._ambiguous.values() for place in places}
+        owners = (self._owner_of_id(user_id) for ids in (ambiguous_users or {}).values() for user_id in ids)
+        people |= {place for place in owners if place is not None}
+        spared = {place for place in people if not seen[place]}
         ambiguous = {
             name: tuple(members[place].user_id for place in sorted(people)) for name, people in self._ambiguous.items()
         }

@@ -5,14 +5,14 @@ are they looked up, so that a person under two names is one addition, and a memb
 does not show is no newcomer at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
 from thrive_async.models import BasicUser, User
-from thrive_async.sync.matching import Matcher, is_object_id, newcomer_key
+from thrive_async.sync.matching import Matcher, is_object_id
 from thrive_async.sync.run import few_at_once
 
 __all__ = ["recognise"]
@@ -34,45 +34,67 @@ async def recognise(thrive: ThriveClient, matcher: Matcher) -> dict[str, tuple[s
     Raises:
         ThriveError: The users could not be read.
     """
-    names = {newcomer_key(name): name for name in matcher.newcomers}
-    if len({_kind(name) for name in names}) < 2:
+    names = _Names(matcher.newcomers)
+    if not names.in_several_ways:
         return {}
-    single = [name for key, name in names.items() if "@" not in key]
     found: dict[str, dict[str, None]] = {}
-    if len(single) <= _LOOKED_UP_SINGLY:
-        users = await _looked_up(thrive, single)
-        _note(users, names, found)
+    if len(names.single) <= _LOOKED_UP_SINGLY:
+        names.note(await _looked_up(thrive, names.single), found)
     else:
         async with aclosing(thrive.users.list().pages()) as pages:
             async for page in pages:
-                _note(page.items, names, found)
-    return _tell(matcher, names, found)
+                names.note(page.items, found)
+    return _tell(matcher, found)
 
 
-def _kind(key: str) -> str:
-    return "email" if "@" in key else "id" if is_object_id(key) else "ref"
+class _Names:
+    """Newcomers' names by what they may be: refs as they are written, e-mail addresses and ids in any case."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.single = [name for name in names if "@" not in name]
+        self._refs = set(self.single)
+        self._emails = {name.lower(): name for name in names if "@" in name}
+        self._ids: dict[str, list[str]] = {}
+        for name in self.single:
+            if is_object_id(name):
+                self._ids.setdefault(name.lower(), []).append(name)
+        ids = sum(map(len, self._ids.values()))
+        kinds = (ids, len(self.single) - ids, len(self._emails))
+        self.in_several_ways: bool = sum(map(bool, kinds)) > 1 or len(self._ids) < ids
+
+    def note(self, users: Iterable[User | BasicUser], found: dict[str, dict[str, None]]) -> None:
+        """Note which of the names are whose.
+
+        Args:
+            users: The users.
+            found: Gets the names of each who has one, by id.
+        """
+        for user in users:
+            names = [*self._ids.get(user.id, ())]
+            if user.ref in self._refs:
+                names.append(user.ref)
+            # An address that is almost somebody's ref is in doubt, too.
+            addresses = {address.lower() for address in (user.email, user.ref) if address}
+            names += [self._emails[address] for address in addresses if address in self._emails]
+            if names:
+                found.setdefault(user.id, {}).update(dict.fromkeys(names))
 
 
-def _note(users: Iterable[User | BasicUser], names: dict[str, str], found: dict[str, dict[str, None]]) -> None:
-    for user in users:
-        for key in (user.id, user.ref, user.email and user.email.lower()):
-            if key and (key in names or (key := newcomer_key(key)) in names):
-                found.setdefault(user.id, {})[key] = None
-
-
-def _tell(matcher: Matcher, names: dict[str, str], found: dict[str, dict[str, None]]) -> dict[str, tuple[str, ...]]:
+def _tell(matcher: Matcher, found: dict[str, dict[str, None]]) -> dict[str, tuple[str, ...]]:
     users_of: dict[str, list[str]] = {}
-    for user_id, keys in found.items():
-        for key in keys:
-            users_of.setdefault(key, []).append(user_id)
-    ambiguous = {names[key]: tuple(users) for key, users in users_of.items() if len(users) > 1}
+    for user_id, names in found.items():
+        for name in names:
+            users_of.setdefault(name, []).append(user_id)
+    ambiguous = {name: tuple(users) for name, users in users_of.items() if len(users) > 1}
+    order = {name: place for place, name in enumerate(matcher.newcomers)}
     for name in ambiguous:
         matcher.ambiguous_newcomer(name)
-    order = {key: place for place, key in enumerate(names)}
-    for user_id, keys in found.items():
-        clear = sorted((key for key in keys if names[key] not in ambiguous), key=order.__getitem__)
+    for user_id, names in found.items():
+        clear = sorted(names.keys() - ambiguous.keys(), key=order.__getitem__)
+        # An id in another case than Thrive's is the last name to call somebody by: Thrive need not know it.
+        clear.sort(key=lambda name: name.lower() == user_id != name)
         if clear:
-            matcher.same_person([names[key] for key in clear], user_id)
+            matcher.same_person(clear, user_id)
     return ambiguous
 
 
@@ -84,8 +106,7 @@ async def _looked_up(thrive: ThriveClient, names: list[str]) -> list[User | Basi
             return  # No path can hold them, so nobody is looked up by them.
         if is_object_id(name):
             with suppress(NotFoundError):
-                found.append(await thrive.users.get(name))
-                return
+                found.append(await thrive.users.get(name.lower()))
         with suppress(NotFoundError):
             found.append(await thrive.users.get_by_ref(name))
 
