@@ -1,8 +1,13 @@
 """The strategy that replaces the list: cheaper where much changes, and honest about what it risks."""
 
+import asyncio
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from tests.sync.conftest import World
+from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, sync
 
 
@@ -64,7 +69,7 @@ async def test_members_who_could_not_be_put_back_are_reported(world: World) -> N
     world.sandbox.faults.add("status", operation="addMembers", times=None, status=403)
     report = await plan.apply(strategy="rebuild", max_removals=None)
     assert world.members == set(world.ids[50:150])
-    lost = [one for one in report.not_attempted if "could not be put back" in (one.reason or "")]
+    lost = [one for one in report.not_attempted if "the rebuild has left them out" in (one.reason or "")]
     assert {one.reference for one in lost} == set(world.ids[150:300])
     assert len(report.removed) == 50
     assert not report.ok
@@ -124,3 +129,40 @@ async def test_a_replacement_that_cannot_be_found_out_stops_the_run(world: World
     assert report.cause is not None
     assert not report.ok
     assert "addMembers" not in world.writes()
+    # The replacement was done, for all that is known: nobody whom it concerns was "not attempted".
+    assert not report.not_attempted
+    assert {one.reference for one in report.failed} == set(world.ids[:310])
+    assert all("could not be checked by reading" in (one.reason or "") for one in report.failed)
+
+
+async def test_a_replacement_that_is_cut_off_leaves_nobody_out_of_the_report(world: World, tmp_path: Path) -> None:
+    """It may have been done: removals were in it, and members who stay may be out; the journal says the same."""
+    path = tmp_path / "run.jsonl"
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("latency", operation="replaceMembers", seconds=25)
+    task = asyncio.create_task(plan.apply(strategy="rebuild", max_removals=None, journal=path))
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    report = plan.report
+    assert report is not None
+    assert not report.not_attempted
+    assert Counter(one.action for one in report.failed) == {"add": 260, "remove": 50}
+    assert all("may have been done" in (one.reason or "") for one in report.failed)
+    assert Counter(line["action"] for line in lines(path)[1:]) == {"add": 260, "remove": 50}
+
+
+async def test_a_replacement_cancelled_before_it_was_sent_concerns_nobody_else(world: World) -> None:
+    """While Thrive asks for a pause nothing is under way: members who stay are not in the report."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("rate_limited", operation="replaceMembers", retry_after=200)
+    task = asyncio.create_task(plan.apply(strategy="rebuild", max_removals=None))
+    await asyncio.sleep(30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert plan.report is not None
+    assert len(plan.report.not_attempted) == 60
+    assert not plan.report.failed
+    assert world.members == set(world.ids[:300])

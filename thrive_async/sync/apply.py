@@ -112,7 +112,7 @@ class _MemberRun(AudienceRun):
         places = range(min(BATCH, self.additions.stop))
         names = self.names(places)
         try:
-            result = await self.send(places, lambda: self.thrive.audiences.members.replace(self.audience_id, names))
+            result = await self._send_replacement(names)
         except APIError as error:
             if error.status not in REFUSALS or self.unknown:
                 return await self._after_lost_replacement(described(error))
@@ -129,18 +129,31 @@ class _MemberRun(AudienceRun):
         self.settle((place, True, None) for place in self.removals)
         return len(places)
 
+    async def _send_replacement(self, names: list[str]) -> MemberOperationResult:
+        # It concerns everybody: who is not in it is out, and if its answer is lost nobody's fate is known.
+        everybody = range(self.ledger.total)
+        try:
+            return await self.send(everybody, lambda: self.thrive.audiences.members.replace(self.audience_id, names))
+        except BaseException:
+            self.count_restores = bool(self.unknown) or not all(map(self.ledger.is_open, everybody))
+            raise
+
     def _as_difference(self) -> int:
+        self.unknown.clear()
+        self.count_restores = False
         self._calls = self._plan.calls["diff"]
         staying = range(len(self._plan.staying))
         self.settle((place, True, None) for place in staying)
         return staying.stop
 
     async def _after_lost_replacement(self, words: str) -> int:
+        self.unknown.update(dict.fromkeys(range(self.ledger.total), words))
+        self.count_restores = True
         present = Present(await read_members(self.thrive, self.subject, self.audience_id))
         if all(member.user_id in present.ids for member in self._plan.to_remove):
             return self._as_difference()
+        self.unknown.clear()
         reason = f"found done by reading; the answer was: {words}"
-        self.count_restores = True
         self.settle(
             (place, True, reason) for place in self.removals if self.ledger.changes[place].reference not in present.ids
         )

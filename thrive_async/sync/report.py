@@ -236,8 +236,8 @@ class Ledger:
             not_attempted: The reason given for changes without an outcome.
             cause: What stopped the run, if anything.
             differences: What verifying found.
-            count_restores: Whether members who stay have been taken out for a while, so that those who could not be
-                put back are part of the report.
+            count_restores: Whether members who stay have been taken out for a while, or may have, so that those who
+                could not be put back are part of the report.
         """
         heaps: dict[str, list[Outcome]] = {
             name: [] for name in ("added", "changed", "removed", "failed", "not_attempted")
@@ -250,7 +250,7 @@ class Ledger:
             if change.restores:
                 if not count_restores or name == "added":
                     continue
-                reason = f"was a member, and could not be put back by the rebuild: {reason or 'not sent'}"
+                reason = f"was a member who stays; the rebuild has left them out, or may have: {reason or 'not sent'}"
             heaps[name].append(Outcome(change.action, change.reference, reason))
         return SyncReport(
             subject=subject,
