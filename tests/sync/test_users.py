@@ -188,6 +188,29 @@ async def test_blank_cells_clear_when_asked_to(staff: World) -> None:
     ]
 
 
+async def test_what_falls_back_to_the_tenants_own_is_not_cleared(staff: World) -> None:
+    """A time zone that Thrive fills in would be cleared again every night."""
+    columns = {**COLUMNS, "time_zone": "Zone", "language_code": "Language", "role": "Role"}
+    rows = [row(at, Zone="", Language=" ", Role="") for at in range(41)]
+    plan = await sync.plan_users(staff.thrive, rows, columns=columns, blank="clear")
+    assert (await plan.apply()).ok
+    assert staff.sandbox.state.user("S-040")["timeZone"]
+    assert (await sync.plan_users(staff.thrive, rows, columns=columns, blank="clear")).is_empty
+
+
+@pytest.mark.parametrize("title", ["", "Clerk"])
+async def test_dates_are_sent_once(staff: World, title: str) -> None:
+    """Days and moments, for whoever has a job title and who has none; a moment without a zone is no value."""
+    columns = {**COLUMNS, "start_date": "Start", "end_date": "End"}
+    starts = ("2024-02-29", "2024-01-31T10:00:00+02:00", "2024-01-31T23:30:00")
+    rows = [row(at, Job=title, Start=starts[at % 3], End="2031-01-01") for at in range(50)]
+    plan = await sync.plan_users(staff.thrive, rows, columns=columns)
+    assert {one.ref for one in plan.to_update} == {f"S-{at:03}" for at in range(40) if at % 3 < 2}
+    assert {ref for ref, _why in plan.rejected} == {f"S-{at:03}" for at in range(50) if at % 3 == 2}
+    assert (await plan.apply()).ok
+    assert (await sync.plan_users(staff.thrive, rows, columns=columns)).is_empty
+
+
 async def test_leavers_are_suspended_only_when_asked_to(staff: World) -> None:
     """And only who is active, has a ref, and is in no row."""
     staff.sandbox.state.add_user(ref=None, email="service@example.org")

@@ -20,9 +20,8 @@ _WIRE_NAMES: Final[Mapping[str, str]] = {
 FIELDS: Final = frozenset(_WIRE_NAMES.values()) - {"additional_fields"}
 """The fields of a user that a column may hold; `additional_fields.NAME` beside them."""
 _DATES: Final = frozenset({"start_date", "end_date"})
-_CLEARABLE: Final = frozenset(
-    {"email", "job_title", "manager_ref", "start_date", "end_date", "time_zone", "language_code", "domain"}
-)
+# Names are needed; role, time zone and language fall back to the tenant's own, which would be cleared every night.
+_CLEARABLE: Final = frozenset({"email", "job_title", "manager_ref", "start_date", "end_date", "domain"})
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
 

@@ -199,7 +199,7 @@ def _reposition(call: Call, user: UserRecord) -> None:
     position: dict[str, Any]
     if positions:
         position = {**positions[0]}
-    elif account["jobTitle"] is None and account["managerRef"] is None:
+    elif all(account[name] is None for name in _POSITION):
         return
     else:
         position = {"id": call.state.new_id(), "ouId": None, "createdAt": stamp}
