@@ -230,8 +230,8 @@ async def plan_users(
         columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
             "Site"}`, the fields by their names in `UserCreate`. None if the columns are called as the fields.
         leavers: ``"suspend"`` those who have left, or ``"ignore"`` them.
-        blank: Whether an empty cell leaves the field as it is (``"keep"``) or clears it (``"clear"``); names, role, time
-            zone and language are never cleared.
+        blank: Whether an empty cell leaves the field as it is (``"keep"``) or clears it (``"clear"``); names, role,
+            time zone and language are never cleared.
         allow_empty: Whether an export without one usable row is meant.
 
     Returns:
