@@ -2,7 +2,8 @@
 
     python -m benchmarks.sync_oracle [cases] [first seed]
 
-See `tests.sync.oracle` for what a case is. Prints the figures, and the seed of every case that is not as it should be.
+A case is one audience, several audiences, or an HR export: see `tests.sync.oracle_cases` and `oracle_users`. Prints the
+figures, and the seed of every case that is not as it should be.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.sync.oracle import many_audiences, one_audience
+from tests.sync.oracle_users import case_of
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         for seed in range(first, first + cases):
-            case = many_audiences if seed % 4 == 0 else one_audience
+            case = case_of(seed)
             found = asyncio.run(case(seed, Path(directory)))
             outcomes += found.outcomes
             figures += Counter(cases=1, people=found.people, cancelled=found.cancelled, wrong=bool(found.wrong))

@@ -1,0 +1,148 @@
+"""Random HR exports for the judge: all fields, faults, cancels; then two more nights, the second with nothing to do."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tests.sync.oracle import UNCERTAIN, Found, User
+from tests.sync.oracle_cases import many_audiences, one_audience
+from thrive_async import Retry, sync
+from thrive_async.sandbox import Sandbox, VirtualClock
+from thrive_async.sync import SyncReport, UserPlan
+
+FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("rate_limited", {}),
+    ("status", {"status": 401}),
+    ("status", {"status": 403}),
+    ("status", {"status": 422}),
+    ("status", {"status": 500}),
+    ("status", {"status": 500, "after": True}),
+    ("html", {"after": True}),
+    ("cut_body", {}),
+    ("wrong_shape", {}),
+    ("close_before", {}),
+    ("close_after", {}),
+    ("latency", {"seconds": 45.0}),
+)
+ALWAYS = ("ref", "first_name", "last_name", "email")
+OTHERS = {
+    "role": ("learner", "Administrator", "learneradmin", ""),
+    "job_title": ("", "Clerk", "Cook"),
+    "start_date": ("", "2024-02-29", "2024-01-31T10:00:00+02:00", "2024-01-31T10:00:00"),
+    "end_date": ("", "2031-01-01"),
+    "time_zone": ("", "Europe/London"),
+    "language_code": ("", "en-gb"),
+    "sso": ("", "yes", "No", "1"),
+    "login_method": ("", "email", "ref"),
+    "additional_fields.Site": ("", "Leeds", "York"),
+}
+SHOWN = ("firstName", "lastName", "email", "role", "timeZone", "languageCode", "singleSignOn", "additionalFields")
+
+
+def export(chance: random.Random, numbers: "range | list[int]", columns: list[str]) -> list[dict[str, str]]:
+    """Rows, some of which cannot be used."""
+    rows: list[dict[str, str]] = []
+    for at in numbers:
+        row = {
+            "ref": f"S-{at:03}",
+            "first_name": chance.choice(("Ada", "Zoë ", "Łukasz")),
+            "last_name": chance.choice(("O'Brien", "x", "Müller")),
+            "email": chance.choice((f"s{at}@example.org", f"S{at}@Example.org", "")),
+            **{name: chance.choice(values) for name, values in OTHERS.items()},
+            # Never beside blank="clear": a ref of nobody may become somebody's in between, which takes a night more.
+            "manager_ref": chance.choice(("", f"S-{at // 2:03}", "NOBODY")),
+        }
+        rows.append({name: row[name] for name in columns})
+    return rows
+
+
+def state_of(user: User) -> dict[str, Any]:
+    """What an update may change of a user."""
+    return {**{name: user[name] for name in SHOWN}, "positions": user["positions"], "account": dict(user.account)}
+
+
+def judge_users(
+    found: Found, sandbox: Sandbox, plan: UserPlan, report: SyncReport, before: dict[str, dict[str, Any]]
+) -> None:
+    """Compare a report with the plan and with the state."""
+    say = found.wrong.append
+    planned = Counter([("create", one.ref) for one in plan.to_create])
+    planned += Counter([("update", one.ref) for one in plan.to_update])
+    planned += Counter([("suspend", one.ref) for one in plan.to_suspend])
+    heaps = (report.added, report.changed, report.removed, report.failed, report.not_attempted)
+    if Counter((one.action, one.reference) for heap in heaps for one in heap) != planned:
+        say("somebody planned is not accounted for exactly once")
+    if any(sandbox.state.by_ref(one.reference) is None for one in report.added):
+        say("created, but not there")
+    if any(sandbox.state.user(one.reference)["status"] != "inactive" for one in report.removed):
+        say("suspended, but active")
+    for one in (*report.failed, *report.not_attempted):
+        if any(word in str(one.reason) for word in UNCERTAIN):
+            continue
+        user = sandbox.state.by_ref(one.reference)
+        if one.action == "create":
+            done = user is not None
+        elif one.action == "suspend":
+            done = user is not None and user["status"] == "inactive"
+        else:
+            done = user is not None and state_of(user) != before[one.reference]
+        if done:
+            say(f"{one.action}: not done, and done: {one.reason}")
+
+
+async def users(seed: int, directory: Path) -> Found:
+    """One export, changed a little, applied under faults; then twice more without any."""
+    chance = random.Random(seed)
+    found = Found()
+    hidden = chance.choice(("listed", "hidden"))
+    async with Sandbox(users=0, seed=seed, clock=VirtualClock(), deleted_users=hidden) as sandbox:  # type: ignore[arg-type]
+        count = chance.choice((3, 20, 70))
+        columns = [*ALWAYS, *(name for name in (*OTHERS, "manager_ref") if chance.random() < 0.6)]
+        async with sandbox.client() as thrive:
+            first = export(chance, range(count), columns)
+            await (await sync.plan_users(thrive, first, allow_empty=True)).apply()
+        blank: Any = "keep" if "manager_ref" in columns else chance.choice(("keep", "clear"))
+        leavers: Any = chance.choice(("suspend", "ignore"))
+        second = export(chance, range(count + 3), columns)
+        rows = [
+            second[at] if at >= count or chance.random() < 0.3 else first[at]
+            for at in range(count + 3)
+            if chance.random() < 0.95
+        ]
+        before = {user["ref"]: state_of(user) for user in sandbox.state.users.values()}
+        async with sandbox.client(retry=Retry(max_attempts=2)) as thrive:
+            plan = await sync.plan_users(thrive, rows, blank=blank, leavers=leavers, allow_empty=True)
+            for kind, details in chance.sample(FAULTS, chance.choice((0, 1, 2))):
+                times, probability = chance.choice((1, 3, None)), chance.choice((1.0, 0.4))
+                sandbox.faults.add(kind, operation="*User", times=times, probability=probability, **details)  # type: ignore[arg-type]
+            task = asyncio.create_task(plan.apply(max_removals=None, journal=directory / f"users-{seed}.jsonl"))
+            if chance.random() < 0.3:
+                await asyncio.wait([task], timeout=chance.uniform(0, 3))
+                task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                found.cancelled = True
+        report = plan.report
+        assert report is not None
+        found.people = plan.calls
+        for outcome in ("added", "changed", "removed", "failed", "not_attempted"):
+            found.outcomes[outcome] += len(getattr(report, outcome))
+        judge_users(found, sandbox, plan, report, before)
+        sandbox.faults.clear()
+        async with sandbox.client() as thrive:
+            plan = await sync.plan_users(thrive, rows, blank=blank, leavers=leavers, allow_empty=True)
+            refused = {one.reference for one in (await plan.apply(max_removals=None)).failed}
+            plan = await sync.plan_users(thrive, rows, blank=blank, leavers=leavers, allow_empty=True)
+        left = [*plan.to_create, *plan.to_update, *plan.to_suspend]
+        if any(one.ref not in refused for one in left):
+            found.wrong.append("the second night has something to do")
+    return found
+
+
+def case_of(seed: int) -> Callable[[int, Path], Awaitable[Found]]:
+    """Return what a seed is a case of: one audience mostly, several, or an export."""
+    return (many_audiences, one_audience, one_audience, users, one_audience)[seed % 5]
