@@ -188,6 +188,25 @@ async def test_blank_cells_clear_when_asked_to(staff: World) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["email", "sso"])
+async def test_refs_that_a_spreadsheet_has_rewritten_make_no_leavers_and_no_newcomers(
+    staff: World, column: str
+) -> None:
+    """Without zeros, in another case: the rows are rejected and their people stay, with e-mail addresses or without."""
+    for at, ref in ((0, "000123"), (1, "AB-7")):
+        staff.sandbox.state.user(f"S-{at:03}")["ref"] = ref
+    columns = {name: cell for name, cell in COLUMNS.items() if name != column}
+    rows = [row(at) for at in range(2, 40)]
+    rows += [row(60, EmployeeID="123"), row(61, EmployeeID="ab-7")]
+    plan = await sync.plan_users(staff.thrive, rows, columns=columns, leavers="suspend")
+    assert plan.is_empty
+    assert {ref for ref, why in plan.rejected if "how it is written" in why} == {"123", "ab-7"}
+    # Who is in the export as Thrive has them is no doubt: the other is somebody else.
+    rows += [row(0, EmployeeID="000123"), row(1, EmployeeID="AB-7")]
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert [one.ref for one in plan.to_create] == ["123", "ab-7"]
+
+
 async def test_what_falls_back_to_the_tenants_own_is_not_cleared(staff: World) -> None:
     """A time zone that Thrive fills in would be cleared again every night."""
     columns = {**COLUMNS, "time_zone": "Zone", "language_code": "Language", "role": "Role"}

@@ -15,6 +15,7 @@ from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync.accounts import Known, Staff, difference, known, set_fields
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
 from thrive_async.sync.journal import Interrupted, unfinished
+from thrive_async.sync.matching import folded
 from thrive_async.sync.reading import read_whole
 from thrive_async.sync.report import SyncReport
 from thrive_async.sync.rows import Blank, Reader, Rows, creation
@@ -26,6 +27,7 @@ __all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users"]
 
 Leavers = Literal["ignore", "suspend"]
 _AT_ONCE: Final = 2_000
+_TWIN: Final = "its ref differs only in how it is written from that of a user who is not in the export: correct it"
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -218,7 +220,9 @@ async def plan_users(
     """Compare Thrive's users with the rows of an HR export. Only reads.
 
     People are recognised by ref. Users without a ref are nobody's business here: they are neither changed nor taken
-    for leavers. A leaver is an active user whose ref is in no row, and whose e-mail address neither.
+    for leavers. A leaver is an active user whose ref is in no row, however it is written, and whose e-mail address
+    neither. A row whose ref differs from that of a user who is in no row only in how it is written (``"123"`` for
+    ``"00123"``) is rejected.
 
     A manager differs if the user with the wanted ref is another than the one Thrive shows by id. A wanted ref that
     neither a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once
@@ -283,8 +287,14 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
     returning: list[str] = []
     rejected = list(rows.rejected)
     unchanged = 0
+    # "00123" may be "123" from a spreadsheet: neither a newcomer nor a leaver is made of that.
+    unmentioned = {folded(ref) for ref in by_ref if ref not in rows.mentioned_refs}
+    mentioned = {folded(ref) for ref in rows.mentioned_refs}
     for ref, row in rows.by_ref.items():
         if ref in by_ref:
+            continue
+        if folded(ref) in unmentioned:
+            rejected.append((ref, _TWIN))
             continue
         email = row.values.get("email")
         if email is not None and email.lower() in by_email:
@@ -312,6 +322,7 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
         for user in active
         if user.ref
         and user.ref not in rows.mentioned_refs
+        and folded(user.ref) not in mentioned
         and (user.email is None or user.email.lower() not in rows.mentioned_emails)
     ]
     return UserPlan(
