@@ -16,13 +16,14 @@ CHILD = "--child"
 
 async def plan(url: str, count: int) -> None:
     """Make the plan, and print seconds and megabytes before and after."""
-    from benchmarks import contenders, data
+    from benchmarks import data
+    from benchmarks.writes import client
     from thrive_async import sync
 
     per_page = data.MEMBERS_PER_PAGE
     names = [f"E-{at // per_page + 1:06x}-{at % per_page:05}" for at in range(count)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with contenders.thrive(url) as thrive:
+    async with client(url) as thrive:
         start = time.perf_counter()
         made = await sync.plan_members(thrive, "sales-emea", names)
         seconds = time.perf_counter() - start
