@@ -331,6 +331,22 @@ def test_a_report_is_readable_by_its_owner_only(
     assert "old" not in report.read_text()
 
 
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_broken_text_in_the_file_does_not_cost_the_report(
+    run: Run, members: list[str], tmp_path: Path, name: str
+) -> None:
+    """Half a character in JSON lines is rejected, and told as what it is."""
+    file = tmp_path / "people.jsonl"
+    file.write_text("\n".join([*map(json.dumps, members), r'"\ud800abc"', r'"ghost\ud83d\ude00"']))
+    report = tmp_path / name
+    assert run(*SYNC, str(file), "--report", str(report), "--journal", str(tmp_path / "j")).code == 1
+    written = report.read_text(encoding="utf-8")
+    assert r"\ud800abc" in written
+    assert "ghost😀" in written
+    if name == "r.json":
+        assert json.loads(written)["outcomes"][1]["reference"] == "\ud800abc"
+
+
 def test_a_report_cannot_be_a_folder(run: Run, served: Sandbox, people: People, tmp_path: Path) -> None:
     folder = tmp_path / "r.csv"
     folder.mkdir()

@@ -52,7 +52,8 @@ class ReportFile:
             descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise CliError(f"--report {path}: cannot write there: {error.strerror or error}") from error
-        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+        # What is no text, such as half a character in somebody's file, is written as its code: a report must not fail.
+        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def write(self, summary: Mapping[str, Any], fates: Iterable[Fate]) -> None:
         """Write everything and move the file to its name.
