@@ -62,6 +62,20 @@ async def test_one_failure_leaves_the_others_alone(three: World) -> None:
     assert members(three, "a0") == set(three.ids[:100])
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800", "x" * 5000])
+async def test_an_impossible_name_leaves_the_others_alone(three: World, name: str) -> None:
+    """No audience can be called so: that is said of it, and the rest is synced."""
+    described = [NewAudience(name)] if len(name) == 1 else []
+    results = await sync.sync_audiences(
+        three.thrive, {name: three.ids[:5], "a0": three.ids[:101]}, create_missing=described
+    )
+    assert isinstance(results[name], ConfigurationError)
+    assert "cannot be an audience" in str(results[name])
+    assert report_of(results, "a0").ok
+    with pytest.raises(ConfigurationError):
+        await sync.plan_members(three.thrive, name, three.ids)
+
+
 async def test_results_come_in_the_callers_order(three: World) -> None:
     """Whatever fails, and whichever ends first; so do the lines of the plan. What nobody asked for follows."""
     three.sandbox.faults.add("status", operation="createAudience", status=422)

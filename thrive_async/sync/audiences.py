@@ -15,6 +15,7 @@ from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.members import check_is_list, matched, plan_members, planned
 from thrive_async.sync.new_audiences import NewAudience, created, parents_first
 from thrive_async.sync.plan import Desired, MemberPlan, Strategy
+from thrive_async.sync.reading import get_audience
 from thrive_async.sync.report import Progress, SyncReport
 from thrive_async.sync.run import OnProgress, few_at_once
 from thrive_async.sync.saved import SavedPlan, check_ready, restored_plan, saved_content
@@ -285,7 +286,7 @@ async def plan_audiences(
 
     async def look(new: NewAudience) -> None:
         try:
-            await thrive.audiences.get(new.reference)
+            await get_audience(thrive, new.reference)
         except NotFoundError:
             missing.add(new.reference)
         except ThriveError as error:

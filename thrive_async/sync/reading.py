@@ -6,13 +6,13 @@ from contextlib import aclosing
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import NotFoundError, SyncError
+from thrive_async.errors import ConfigurationError, NotFoundError, SyncError, ThriveError
 from thrive_async.models import Audience, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync.guards import missing_audience
 from thrive_async.sync.matching import is_object_id
 
-__all__ = ["Present", "audience_or_refusal", "read_members", "read_whole"]
+__all__ = ["Present", "audience_or_refusal", "get_audience", "read_members", "read_whole"]
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -84,12 +84,29 @@ async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:
 
     Raises:
         GuardRefused: There is none.
+        ConfigurationError: No audience can be called so.
+        ThriveError: It could not be had.
+    """
+    try:
+        return await get_audience(thrive, name)
+    except NotFoundError as error:
+        raise missing_audience(name) from error
+
+
+async def get_audience(thrive: ThriveClient, name: str) -> Audience:
+    """Get an audience by id or reference.
+
+    Raises:
+        ConfigurationError: No audience can be called so.
         ThriveError: It could not be had.
     """
     try:
         return await thrive.audiences.get(name)
-    except NotFoundError as error:
-        raise missing_audience(name) from error
+    except ThriveError:
+        raise
+    except ValueError as error:
+        # One impossible name among many must not keep the others from being synced.
+        raise ConfigurationError(f"{name[:100]!r} cannot be an audience: {error}") from error
 
 
 class Present:
