@@ -188,6 +188,18 @@ async def test_blank_cells_clear_when_asked_to(staff: World) -> None:
     ]
 
 
+async def test_who_cannot_be_reached_by_a_ref_is_left_alone(staff: World) -> None:
+    """A dot is no part of a path: such a row is rejected, such a user no leaver, and everybody else is dealt with."""
+    for ref in (".", "..", " "):
+        staff.sandbox.state.add_user(ref=ref, email=None)
+    rows = [row(at, Job="Cook") for at in range(1, 40)]
+    rows += [row(70, EmployeeID=ref) for ref in (".", "..")]
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert [ref for ref, _why in plan.rejected] == [".", ".."]
+    assert [one.ref for one in plan.to_suspend] == ["S-000"]
+    assert (await plan.apply()).ok
+
+
 @pytest.mark.parametrize("column", ["email", "sso"])
 async def test_refs_that_a_spreadsheet_has_rewritten_make_no_leavers_and_no_newcomers(
     staff: World, column: str

@@ -10,7 +10,7 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync.matching import clean
 
-__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "creation", "update"]
+__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "update"]
 
 Blank = Literal["keep", "clear"]
 
@@ -112,6 +112,9 @@ class Reader:
             rows.rejected.append((f"row {number}", f"ref: {reason}"))
             return
         rows.mentioned_refs.add(ref)
+        if not addressable(ref):
+            rows.rejected.append((ref, "ref: no path can hold it, so nobody can be reached by it"))
+            return
         try:
             row = self._row(ref, cells, columns)
             update(row, {*row.values}, row.additional)
@@ -152,6 +155,11 @@ class Reader:
             else:
                 values[name] = _value(name, cell)
         return Row(ref=ref, values=values, additional=additional)
+
+
+def addressable(ref: str) -> bool:
+    """Return whether a user can be reached by a ref: it is part of the path."""
+    return bool(ref.strip()) and ref not in (".", "..")
 
 
 def _field(name: str) -> str:

@@ -18,7 +18,7 @@ from thrive_async.sync.journal import Interrupted, unfinished
 from thrive_async.sync.matching import folded
 from thrive_async.sync.reading import read_whole
 from thrive_async.sync.report import SyncReport
-from thrive_async.sync.rows import Blank, Reader, Rows, creation
+from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation
 from thrive_async.sync.run import OnProgress
 from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
 from thrive_async.sync.users_apply import apply_users
@@ -280,7 +280,7 @@ async def plan_users(
 
 
 def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leavers) -> UserPlan:
-    by_ref = {user.ref: user for user in users if user.ref and not user.deleted}
+    by_ref = {user.ref: user for user in users if user.ref and addressable(user.ref) and not user.deleted}
     by_email = {user.email.lower(): user for user in users if user.email and not user.deleted}
     create: list[UserCreate] = []
     change: list[UserChange] = []
