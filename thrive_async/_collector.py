@@ -1,8 +1,8 @@
 """Making many objects at once without the garbage collector looking at them again and again.
 
-Python's collector runs after every 700 new objects, and a page of 1,000 users is 20,000 of them, none of which is
-garbage. Worse, so many runs soon make it look through everything that the program holds: while 100,000 users were
-listed it took a sixth of all the time, in steps of up to 40 ms. With this it looks once at the end.
+Python's collector runs after every 700 new objects, and a decoded page of 1,000 users is 9,000 of them, none of which
+is garbage. Worse, so many runs soon make it look through everything that the program holds, for up to 50 ms each time.
+With this it looks once at the end: to list 100,000 users costs a tenth less.
 """
 
 import gc

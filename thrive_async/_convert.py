@@ -7,7 +7,7 @@ exactly the same values. cattrs is imported on first need: who only reads what i
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from functools import cache, partial
+from functools import cache
 from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
 import attrs
 import orjson
 
-from thrive_async._collector import uncollected
 from thrive_async._unset import UNSET, Unset
 from thrive_async.errors import DecodeError
 
@@ -72,7 +71,7 @@ def read_list(cls: type[T], values: list[Any], *, root: str = "$") -> list[T]:
     reader = _reader(cls)
     if type(values) is not list:
         raise DecodeError("expected a list", path=root)
-    for later in range(uncollected(partial(_read_in_place, reader), values), len(values)):
+    for later in range(_read_in_place(reader, values), len(values)):
         outcome = _read_carefully(cls, values[later], f"{root}[{later}]")
         if isinstance(outcome, DecodeError):
             del values  # personal data stays out of tracebacks that show local variables
