@@ -197,7 +197,7 @@ async def one_audience(seed: int, directory: Path) -> Found:
                 await finish(thrive, "team", names, journal, removals=removals)
         if rebuilt:
             # A rebuild that failed may have left out somebody whom Thrive does not know by the only name given.
-            named = {trimmed(entry) for entry in names}
+            named = {trimmed(entry) for entry in names} - {None}
             right.open |= {
                 one["id"]
                 for one in members
