@@ -2,7 +2,8 @@
 
 Reading takes the generated readers, which are fast and say little when something is wrong. Only then the same value is
 read a second time by a cattrs converter, which says where and what, and a DecodeError is made of that. Both accept
-exactly the same values. cattrs is imported on first need: who only reads what is sound never pays for it.
+exactly the same values. Models and cattrs are imported by `prepare`, when a client is built: `import thrive_async` does
+without them, and no call reads their files on the loop.
 """
 
 from collections.abc import Callable
@@ -109,7 +110,7 @@ def dump(value: object) -> bytes:
     """
     try:
         if type(value) is list and all(type(item) is str for item in cast("list[Any]", value)):
-            # Names of people, most often: nothing to convert, and no need to import cattrs, which takes 60 ms.
+            # Names of people, most often: there is nothing to convert.
             return orjson.dumps(value)
         return orjson.dumps(_writer().unstructure(value))
     except (orjson.JSONEncodeError, RecursionError) as error:
@@ -128,7 +129,9 @@ def _reader(cls: type) -> Callable[[Any], Any]:
 
 
 def prepare() -> None:
-    """Import the models and their readers: 20 ms that the first call need not take."""
+    """Import what reading and writing need: 20 ms that no call need take, and files that the loop need not read."""
+    import cattrs  # noqa: F401, PLC0415
+
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
 
     _readers.update(READERS)

@@ -16,6 +16,7 @@ import orjson
 from multidict import CIMultiDict
 
 from thrive_async._collector import uncollected
+from thrive_async._convert import dump
 from thrive_async._generated.operations import Operation
 from thrive_async._headers import request_id
 from thrive_async._unset import UNSET
@@ -250,8 +251,6 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
         least = operation.min_items or 0
         if not least <= count <= operation.max_items:
             raise ValueError(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
-    from thrive_async._convert import dump  # noqa: PLC0415 - brings cattrs, which a reader of lists never needs
-
     return dump(cast("object", body))
 
 

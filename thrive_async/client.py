@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Final, Self, cast, get_args
@@ -35,6 +36,8 @@ from thrive_async.resources import (
 
 __all__ = ["ThriveClient"]
 
+# With the first host name that is looked up, in the middle of a call.
+_IMPORTED_BY_ASYNCIO: Final = "concurrent.futures.thread"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _LEFT_IN_PATHS: Final = "/%:@!$&'()*+,;=~"
@@ -121,8 +124,9 @@ class ThriveClient:
             url = token_base_url = checked_base_url(base_url)
         self.tenant_id = tenant_id
         self.base_url = url
-        # Here and not in the first call, which would take twenty times as long as the second.
+        # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
         _convert.prepare()
+        import_module(_IMPORTED_BY_ASYNCIO)
         self._transport = Transport(
             base_url=url,
             token_base_url=token_base_url,

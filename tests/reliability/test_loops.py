@@ -60,7 +60,7 @@ async def whole_life(**settings: Any) -> None:
 
 
 async def test_nothing_blocks_the_loop() -> None:
-    """From the second client on: the first use of a resource imports its models, once per process."""
+    """Here with the sandbox on the same loop, which loads its own when it starts; see also test_first_use.py."""
     await whole_life()
     buster = BlockBuster()
     buster.activate()
