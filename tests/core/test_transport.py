@@ -124,20 +124,23 @@ async def test_one_attempt_switches_repeating_off(clock: VirtualClock) -> None:
     assert len(server.requests) == 1
 
 
-async def test_pauses_double_up_to_their_maximum_and_half_of_each_is_chance(clock: VirtualClock) -> None:
+@pytest.mark.parametrize(("base", "ceilings"), [(1, [1, 2, 4, 5, 5, 5]), (9, [5, 5, 5, 5, 5, 5])])
+async def test_pauses_double_up_to_their_maximum_and_half_of_each_is_chance(
+    base: float, ceilings: list[float], clock: VirtualClock
+) -> None:
     times: list[float] = []
 
     async def fail(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
         times.append(clock.elapsed)
         writer.write(reply(500))
 
-    retry = Retry(max_attempts=7, base_delay=1, max_delay=5)
+    retry = Retry(max_attempts=7, base_delay=base, max_delay=5)
     async with RawServer([fail]) as server, server.client(retry=retry) as thrive:
         with pytest.raises(ServerError):
             await thrive.users.get("u1")
-    pauses = [later - earlier for earlier, later in pairwise(times)]
-    for pause, ceiling in zip(pauses, [1, 2, 4, 5, 5, 5], strict=True):
-        assert ceiling / 2 <= pause <= ceiling
+    shares = [(later - earlier) / ceiling for (earlier, later), ceiling in zip(pairwise(times), ceilings, strict=True)]
+    assert all(0.5 <= share <= 1.001 for share in shares)
+    assert len({round(share, 3) for share in shares}) > 1
 
 
 async def test_a_client_error_is_not_repeated() -> None:
