@@ -13,6 +13,7 @@ from test_resources_completeness import CALLS
 
 from thrive_async import (
     APIError,
+    ClientCredentials,
     ConnectionFailed,
     DecodeError,
     Limits,
@@ -144,6 +145,35 @@ async def test_every_operation_meets_the_failure_as_the_design_says(name: str, c
                 assert getattr(error, "maybe_applied", None) is True, operation
 
 
+@pytest.mark.parametrize("name", FAILURES)
+async def test_the_token_endpoint_meets_the_failure_like_a_read(name: str, clock: VirtualClock) -> None:
+    """The 48th operation: a token that nobody got is asked for again, as often and after as long as any other call."""
+    failure = FAILURES[name]
+    times: list[float] = []
+
+    async def answer(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        times.append(clock.time())
+        assert request.target == "/oauth2/token/eu-west-2_Raw"
+        told = failure.answer if len(times) == 1 else END
+        if isinstance(told, bytes):
+            writer.write(told)
+        else:
+            await told(request, writer)
+
+    credentials = ClientCredentials("me", "secret", client_auth="basic")
+    async with RawServer([answer]) as server, server.client(credentials=credentials, timeouts=TIMEOUTS) as thrive:
+        with pytest.raises(ThriveError) as raised:
+            await thrive.skills.levels()
+    assert getattr(raised.value, "operation", None) == "createAccessToken"
+    assert len(times) == 1 + failure.safe
+    if failure.safe:
+        assert isinstance(raised.value, APIError)
+        assert (raised.value.status, raised.value.attempts) == (418, 2)
+        assert failure.at_least <= times[1] - times[0] <= failure.at_most
+    else:
+        assert isinstance(raised.value, failure.error)
+
+
 @pytest.mark.parametrize("times", [1, 2, 3, 7])
 async def test_no_call_is_made_more_often_than_max_attempts(times: int, clock: VirtualClock) -> None:
     for operation in CALLS:
@@ -164,9 +194,17 @@ async def test_a_refused_connection_is_tried_again_for_every_operation(clock: Vi
             assert (raised.value.attempts, raised.value.maybe_applied) == (5, False), operation
 
 
+async def assign(thrive: ThriveClient) -> Any:
+    # What it is for is found by calls of their own, which are not counted.
+    audience, content = await thrive.audiences.get("sales-emea"), await thrive.contents.list().first()
+    assert content is not None
+    return await thrive.assignments.create(m.AssignmentCreate(audience_id=audience.id, content_id=content.id))
+
+
 CREATES: dict[str, tuple[Callable[[ThriveClient], Any], Callable[[Sandbox], int]]] = {
     "createUser": (CALLS["createUser"].call, lambda s: len(s.state.users)),
     "createAudience": (CALLS["createAudience"].call, lambda s: len(s.state.audiences)),
+    "createAssignment": (assign, lambda s: len(s.state.learning.assignments)),
 }
 
 
@@ -181,8 +219,12 @@ async def test_a_create_that_took_effect_is_there_once_whatever_became_of_the_an
         sandbox.faults.add(fault, operation=operation)
         with pytest.raises((ConnectionFailed, DecodeError)):
             await call(thrive)
-        assert len(sandbox.requests) == 1
+        assert len(sandbox.requests.of(operation)) == 1
         assert count(sandbox) == before + 1
+
+
+def test_every_unsafe_operation_is_a_create_whose_effect_is_counted() -> None:
+    assert CREATES.keys() == UNSAFE
 
 
 async def test_kept_alive_connections_that_die_under_many_requests_are_counted_attempts(clock: VirtualClock) -> None:
