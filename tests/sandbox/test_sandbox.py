@@ -1,12 +1,15 @@
 """The sandbox as a thing: its life, its data, its journal, its clients."""
 
 import asyncio
+import contextlib
 import logging
+import socket
 import urllib.request
 from datetime import UTC, datetime
 
 import orjson
 import pytest
+import uvloop
 from raw_api import Api, connect
 
 from thrive_async import sandbox as package
@@ -202,6 +205,26 @@ async def test_stopping_does_not_wait_for_slow_answers():
         await sandbox.stop()
         with pytest.raises(Exception, match="disconnect"):
             await request
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
+@pytest.mark.parametrize("turns", range(6))
+def test_stopping_closes_a_connection_that_is_just_being_accepted(turns, loop_factory):
+    """Whatever turn of the loop the connection came in: whoever made it learns of its end."""
+
+    async def main():
+        sandbox = Sandbox(users=1)
+        await sandbox.start()
+        with socket.create_connection((sandbox.host, sandbox.port)) as peer:
+            peer.setblocking(False)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await sandbox.stop()
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(peer, 1), 5) == b""
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
 
 
 def test_in_a_thread_it_serves_code_without_a_loop():

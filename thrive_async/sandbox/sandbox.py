@@ -1,11 +1,12 @@
 """`Sandbox`: the server's lifetime and its public face."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from aiohttp import web
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from thrive_async.client import ThriveClient
 
 __all__ = ["Sandbox"]
+
+# From accepting a connection to telling aiohttp of it, asyncio takes so many turns of the loop.
+_TURNS_OF_AN_ACCEPT: Final = 3
 
 
 class Sandbox:
@@ -102,6 +106,7 @@ class Sandbox:
         )
         self._clients: list[ThriveClient] = []
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._thread: _Thread | None = None
         seed_state(self.state, users, seed)
 
@@ -203,21 +208,27 @@ class Sandbox:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:
             await self._runner.setup()
-            await web.TCPSite(self._runner, self.host, self.port, backlog=1024).start()
+            # And not by aiohttp's `TCPSite`, whose server nobody can ask to accept no more before it closes.
+            accepted = cast("web.Server", self._runner.server)
+            server = await asyncio.get_running_loop().create_server(accepted, self.host, self.port, backlog=1024)
         except BaseException:
             await self.stop()
             raise
-        self.port = self._runner.addresses[0][1]
+        self._server = server
+        self.port = server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening, drop what is under way, and close the clients made by `client()`. May be repeated."""
         runner, self._runner = self._runner, None
+        server, self._server = self._server, None
         if runner is None:
             return
         clients, self._clients = self._clients, []
         try:
             for client in clients:
                 await client.aclose()
+            if server is not None:
+                await _close(server)
             await runner.cleanup()
         finally:
             if self.clock is not None:
@@ -249,6 +260,19 @@ class Sandbox:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.end()
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Stop listening, without losing a connection that was accepted in this very turn.
+
+    A server of asyncio's that is closed drops, open, what it has accepted and not handed on yet.
+    """
+    for listening in server.sockets:
+        with contextlib.suppress(NotImplementedError):  # Windows' own loop
+            asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(_TURNS_OF_AN_ACCEPT):
+        await asyncio.sleep(0)
+    server.close()
 
 
 class _Thread:
