@@ -130,11 +130,10 @@ def _reader(cls: type) -> Callable[[Any], Any]:
 
 def prepare() -> None:
     """Import what reading and writing need: 20 ms that no call need take, and files that the loop need not read."""
-    import cattrs  # noqa: F401, PLC0415
-
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
 
     _readers.update(READERS)
+    _writer()
 
 
 def _read_carefully(cls: type[T], value: object, root: str) -> T | DecodeError:
