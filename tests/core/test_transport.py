@@ -218,6 +218,29 @@ async def test_retry_after_of_a_503_is_never_undercut(clock: VirtualClock) -> No
         assert 7 <= clock.elapsed <= 7.1
 
 
+async def test_those_who_are_told_the_same_pause_do_not_return_in_one_moment(clock: VirtualClock) -> None:
+    """A 503 closes no gate, so that chance alone keeps them apart."""
+    times: list[float] = []
+
+    async def answer(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        times.append(clock.elapsed)
+        writer.write(USER if len(times) > 10 else reply(503, Retry_After="7"))
+
+    async with RawServer([answer]) as server, server.client() as thrive:
+        await asyncio.gather(*(thrive.users.get("u1") for _ in range(10)))
+    assert len(times) == 20
+    assert min(times[10:]) >= 7
+    assert max(times[10:]) - min(times[10:]) > 0.005
+
+
+async def test_a_pause_that_is_over_already_is_none(clock: VirtualClock) -> None:
+    """What Thrive says counts, also if it is less than the pause that would have been made otherwise."""
+    async with RawServer([reply(503, Retry_After="0"), USER]) as server:
+        async with server.client(retry=Retry(base_delay=10)) as thrive:
+            await thrive.users.get("u1")
+        assert clock.elapsed <= 1
+
+
 async def test_a_pause_that_ends_after_the_deadline_fails_at_once(clock: VirtualClock) -> None:
     async with RawServer([reply(429, Retry_After="121")]) as server, server.client() as thrive:
         with pytest.raises(RateLimitError, match=r"would pass Timeouts\.total = 120 s") as raised:
