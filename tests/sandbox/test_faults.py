@@ -1,6 +1,7 @@
 """Faults: each kind goes wrong in its own way, as often as told, where told."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -293,3 +294,23 @@ async def test_a_rate_limit_may_say_so_otherwise_or_not_at_all(open_api, style):
     expected = ("1", "0", "1") if style == "x-ratelimit" else (None, None, None)
     names = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
     assert tuple(refused.headers.get(name) for name in names) == expected
+
+
+@pytest.mark.parametrize("kind", [None, "cut_body", "close_after", "not_json", "status"])
+@pytest.mark.parametrize("sent", [1.0, 0.9])
+async def test_a_client_that_goes_away_leaves_no_line_in_the_log(open_api, caplog, kind, sent):
+    """Before its answer, whatever was to become of that, or within its request: clients do that, and so do tests."""
+    api = await open_api(clock=VirtualClock())
+    if kind is not None:
+        api.sandbox.faults.add(kind)
+    api.sandbox.faults.add("latency", seconds=5)
+    body = b'["E-1", "E-2"]'
+    head = f"POST {MEMBERS} HTTP/1.1\r\nHost: x\r\nAuthorization: {api.basic}\r\nContent-Length: {len(body)}\r\n"
+    whole = f"{head}Content-Type: application/json\r\n\r\n".encode() + body
+    _reader, writer = await asyncio.open_connection(api.sandbox.host, api.sandbox.port)
+    writer.write(whole[: int(len(whole) * sent)])
+    await asyncio.sleep(1)
+    writer.transport.abort()
+    await asyncio.sleep(10)
+    assert len(api.sandbox.requests) == (sent == 1.0)
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG and record.name != "asyncio"] == []

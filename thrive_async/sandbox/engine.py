@@ -1,6 +1,7 @@
 """From a request to its answer: journal, faults, limits, authentication, checks, handler, reply."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import socket
@@ -275,8 +276,10 @@ class Engine:
         body = reply.body or b"{}"
         response = web.StreamResponse(status=reply.status, headers={**self._headers(reply), "Content-Type": _JSON})
         response.content_length = len(body)
-        await response.prepare(request)
-        await response.write(body[: min(len(body) - 1, int(len(body) * keep))])
+        # The client may be gone already; aiohttp, told of it, would log a traceback as if the sandbox had failed.
+        with contextlib.suppress(ConnectionError):
+            await response.prepare(request)
+            await response.write(body[: min(len(body) - 1, int(len(body) * keep))])
         if request.transport is not None:
             request.transport.close()
         return response
