@@ -1,0 +1,130 @@
+"""A planted secret and planted people are looked for in the journal, in reports and in all that the command line says.
+
+Everybody in the sandbox has a planted name and a planted e-mail address, and is named by a ref: identifiers are what
+journals and reports are made of; nothing else of anybody may be in them. The command line is as talkative as it can be
+(`THRIVE_DEBUG`).
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thrive_async.cli import main
+from thrive_async.sandbox import Sandbox
+
+AUDIENCE = "sales-emea"
+FIRST, LAST, MAIL = "Plantagenet", "O'Plant", "planted.person"
+WORDS = {"status": 422, "error": f"{FIRST} fails", "message": f"User {FIRST} {LAST} <{MAIL}1@example.org> does not fit"}
+
+
+@pytest.fixture(params=["key", "token"])
+def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    for name in ("THRIVE_API_KEY", "THRIVE_CLIENT_ID", "THRIVE_CLIENT_SECRET", "THRIVE_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with Sandbox(users=40, seed=1) as sandbox:
+        for number, user in enumerate(sandbox.state.users.values()):
+            user |= {"firstName": FIRST, "lastName": LAST, "email": f"{MAIL}{number}@example.org"}
+            user["ref"] = f"E{number:05}"
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        if request.param == "token":
+            monkeypatch.delenv("THRIVE_API_KEY")
+            monkeypatch.setenv("THRIVE_CLIENT_ID", sandbox.tokens.client_id)
+            monkeypatch.setenv("THRIVE_CLIENT_SECRET", sandbox.tokens.client_secret)
+        monkeypatch.setenv("THRIVE_DEBUG", "1")
+        yield sandbox
+
+
+def planted(sandbox: Sandbox) -> list[str]:
+    return [FIRST, LAST, MAIL, sandbox.tokens.api_key, sandbox.tokens.client_secret, "sandbox-token-"]
+
+
+def refs(sandbox: Sandbox) -> list[str]:
+    return [user["ref"] for user in sandbox.state.users.values()]
+
+
+def written(path: Path, rows: list[list[str]]) -> str:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+    return str(path)
+
+
+FAULTS: dict[str, Callable[[Sandbox], Any]] = {
+    "none": lambda s: None,
+    "unknown people": lambda s: s.faults.add("unknown_users", references=refs(s)[:9]),
+    "poisoned": lambda s: s.faults.add("poisoned", references=refs(s)[:9]),
+    "a page instead": lambda s: s.faults.add("html", status=403, operation="*Member*", times=None),
+    "no JSON": lambda s: s.faults.add("not_json", operation="*Member*"),
+    "other JSON": lambda s: s.faults.add("wrong_shape", operation="*M*", body=[WORDS], times=None),
+    "lost answers": lambda s: s.faults.add("close_after", operation="*Member*"),
+    "unauthorised": lambda s: s.faults.add("status", status=401, body=WORDS, times=None),
+    "revoked": lambda s: s.faults.add("revoked_token", times=2),
+    "no token": lambda s: s.faults.add("token_down", status=401),
+    "forbidden in words": lambda s: s.faults.add("status", operation="get*", status=403, body=WORDS, times=None),
+}
+
+
+# Nothing is planned, let alone written down.
+REFUSED_BEFORE = {"no token", "unauthorised", "forbidden in words", "other JSON", "a page instead"}
+
+
+def look(sandbox: Sandbox, text: str, where: str) -> None:
+    found = [one for one in planted(sandbox) if one in text]
+    assert not found, f"{found[0]!r} shows in {where}:\n{text[:3000]}"
+
+
+def run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *tokens: str, data: bool = False) -> None:
+    """Run a command; what it prints is looked at, but for the data that a list was asked for."""
+    capsys.readouterr()
+    main(tokens)
+    out, err = capsys.readouterr()
+    look(sandbox, err, f"standard error of {tokens}")
+    if not data:
+        look(sandbox, out, f"standard output of {tokens}")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_sync_writes_identifiers_and_nothing_else_of_anybody(
+    served: Sandbox, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everybody = refs(served)
+    listed = written(tmp_path / "people.csv", [["ref"], *([ref] for ref in everybody[5:35]), ["nobody"], ["a\x1bb"]])
+    grouped = written(
+        tmp_path / "audiences.csv", [["audience", "member"], *([AUDIENCE, ref] for ref in everybody[:30]), ["no", "x"]]
+    )
+    staff = written(
+        tmp_path / "staff.csv",
+        [["ref", "first_name", "last_name", "email"]]
+        + [[ref, FIRST, LAST + "s", f"{MAIL}{at}@example.org"] for at, ref in enumerate(everybody[3:30], 3)]
+        + [["N1", FIRST, LAST, f"{MAIL}.new@example.org"], ["N2", FIRST, "", MAIL]],
+    )
+    FAULTS[fault](served)
+    for command, suffix in (
+        (("members", AUDIENCE, listed), "csv"),
+        (("audiences", grouped), "json"),
+        (("users", staff), "csv"),
+    ):
+        journal, report = tmp_path / f"{command[0]}.jsonl", tmp_path / f"{command[0]}.{suffix}"
+        options = ("--yes", "--max-removals", "none", "--journal", str(journal), "--report", str(report))
+        if command[0] == "users":
+            options += ("--leavers", "suspend")
+        run(served, capsys, "sync", *command, *options)
+        for file in (journal, report):
+            if file.exists() and file.name != "audiences.csv":
+                look(served, file.read_text(encoding="utf-8"), file.name)
+    assert served.requests
+
+
+LISTS = [("users", "list"), ("users", "get", "E00003"), ("audiences", "members", "list", AUDIENCE)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", LISTS)
+def test_what_a_list_says_beside_its_data_names_nobody(
+    served: Sandbox, fault: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    FAULTS[fault](served)
+    run(served, capsys, *command, data=True)
