@@ -76,11 +76,42 @@ async def test_chance_follows_the_seed(open_api):
         ({"kind": "status", "times": 0}, "times"),
         ({"kind": "status", "probability": 2}, "probability"),
         ({"kind": "latency", "distribution": "weird"}, "distribution"),
+        ({"kind": ["status"]}, "no fault"),
+        ({"kind": "status", "operation": None}, "None matches no operation"),
+        ({"kind": "status", "times": "default"}, "times is a whole number of at least 1, or None .* not 'default'"),
+        ({"kind": "status", "times": True}, "times"),
+        ({"kind": "status", "times": 1.5}, "times"),
+        ({"kind": "status", "probability": "often"}, "probability is a number"),
+        ({"kind": "status", "probability": float("nan")}, "probability"),
+        ({"kind": "status", "status": 99}, "status of the fault status is a status from 200"),
+        ({"kind": "status", "status": "500"}, "status"),
+        ({"kind": "status", "body": object()}, "body"),
+        ({"kind": "status", "after": "yes"}, "after"),
+        ({"kind": "wrong_shape", "body": {1, 2}}, "body of the fault wrong_shape is bytes, or what JSON knows"),
+        ({"kind": "rate_limited", "retry_after": -1}, "retry_after"),
+        ({"kind": "rate_limited", "retry_after": "date:soon"}, "retry_after"),
+        ({"kind": "rate_limited", "retry_after": "1\r\nSet-Cookie: x"}, "retry_after"),
+        ({"kind": "rate_limited", "retry_after": datetime(2026, 1, 1)}, "retry_after .* an aware datetime"),  # noqa: DTZ001
+        ({"kind": "cut_body", "keep": 2}, "keep"),
+        ({"kind": "close_before", "reset": 1}, "reset"),
+        ({"kind": "latency", "seconds": "1"}, "seconds"),
+        ({"kind": "latency", "jitter": -1}, "jitter"),
+        ({"kind": "unknown_users"}, "references .* one or more strings"),
+        ({"kind": "poisoned", "references": "E-1"}, "references"),
+        ({"kind": "poisoned", "references": [1]}, "references"),
+        ({"kind": "members_change", "add": -1}, "add"),
     ],
 )
 async def test_a_fault_that_makes_no_sense_is_refused(api, arguments, words):
     with pytest.raises(ValueError, match=words):
         api.sandbox.faults.add(**arguments)
+    assert not api.sandbox.faults
+
+
+async def test_references_of_a_fault_may_come_from_an_iterator(api):
+    api.sandbox.faults.add("unknown_users", references=(name for name in ["E-1", "E-2"]))
+    for _ in range(2):
+        assert (await api("POST", MEMBERS, ["E-2"])).body["failure"]["entities"][0]["reference"] == "E-2"
 
 
 async def test_rate_limited_without_a_hint(api):

@@ -17,6 +17,7 @@ import orjson
 from aiohttp import web
 
 from thrive_async._generated.operations import Operation
+from thrive_async.sandbox.fault_kinds import encoded
 from thrive_async.sandbox.faults import Fault, Faults, error_reply
 from thrive_async.sandbox.handlers import HANDLERS
 from thrive_async.sandbox.journal import Journal, RequestEntry
@@ -263,7 +264,7 @@ class Engine:
             case "not_json":
                 body = b'{"results": [oops'
             case "wrong_shape":
-                body = orjson.dumps(details["body"])
+                body = encoded(details["body"])
             case _:
                 body = b""
         entry.status = details["status"]

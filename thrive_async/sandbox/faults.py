@@ -5,58 +5,21 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import attrs
-import orjson
 
 from thrive_async._generated.operations import OPERATIONS, Operation
+from thrive_async._unset import UNSET, Unset
+from thrive_async.sandbox.checks import is_number, is_whole
+from thrive_async.sandbox.fault_kinds import Kind, checked_details, encoded
 from thrive_async.sandbox.replies import Reply, error_body
 
 __all__ = ["Fault", "Faults", "Kind"]
 
-Kind = Literal[
-    "rate_limited",
-    "status",
-    "html",
-    "empty_body",
-    "cut_body",
-    "not_json",
-    "wrong_shape",
-    "close_before",
-    "close_after",
-    "latency",
-    "expired_token",
-    "revoked_token",
-    "token_down",
-    "unknown_users",
-    "poisoned",
-    "members_change",
-]
-
-# Each kind with its details and their defaults.
-_DETAILS: Final[dict[str, dict[str, Any]]] = {
-    "rate_limited": {"retry_after": None},
-    "status": {"status": 503, "body": None, "retry_after": None, "after": False},
-    "html": {"status": 502, "after": False},
-    "empty_body": {"status": 200},
-    "cut_body": {"keep": 0.5},
-    "not_json": {"status": 200},
-    "wrong_shape": {"body": {"unexpected": True}, "status": 200},
-    "close_before": {"reset": False},
-    "close_after": {"reset": False},
-    "latency": {"seconds": 0.05, "jitter": 0.0, "distribution": "uniform"},
-    "expired_token": {},
-    "revoked_token": {},
-    "token_down": {"status": 503},
-    "unknown_users": {"references": ()},
-    "poisoned": {"references": (), "status": 422},
-    "members_change": {"add": 1, "remove": 1},
-}
 _BEFORE: Final = frozenset({"rate_limited", "status", "html", "close_before", "token_down"})
 _AFTER: Final = frozenset({"status", "html", "empty_body", "cut_body", "not_json", "wrong_shape", "close_after"})
 _TOKEN: Final = "createAccessToken"  # noqa: S105
-_DISTRIBUTIONS: Final = ("uniform", "normal", "exponential")
 _HTML: Final = (
     "<!DOCTYPE html><html><head><title>{status} {phrase}</title></head>"
     "<body><center><h1>{status} {phrase}</h1></center><hr><center>cloudfront</center></body></html>"
@@ -117,7 +80,7 @@ class Faults:
         kind: Kind,
         *,
         operation: str = "*",
-        times: int | Literal["default"] | None = "default",
+        times: int | Unset | None = UNSET,
         probability: float = 1.0,
         **details: Any,
     ) -> Fault:
@@ -131,7 +94,7 @@ class Faults:
         | empty_body | status=200 | the work is done, the body lost |
         | cut_body | keep=0.5 | the work is done, the connection breaks in the body |
         | not_json | status=200 | the work is done, the body is no JSON |
-        | wrong_shape | body, status=200 | the work is done, the body is other JSON |
+        | wrong_shape | body, status=200 | the work is done, the body is other JSON, or these bytes |
         | close_before | reset=False | nothing done, the connection is closed (or reset) |
         | close_after | reset=False | the work is done, then the connection is closed |
         | latency | seconds=0.05, jitter=0, distribution="uniform" | the answer takes longer |
@@ -149,7 +112,8 @@ class Faults:
             kind: What.
             operation: An operationId, a pattern (`*Members`), or a resource (`users`). "*" is every operation but the
                 token endpoint, which has to be named: `createAccessToken`.
-            times: How often; None for ever. By default once, but `unknown_users` and `poisoned` for ever.
+            times: How often, at least once; None for ever. By default once, but `unknown_users` and `poisoned` for
+                ever.
             probability: How likely it strikes, from 0 to 1.
             **details: As in the table.
 
@@ -159,24 +123,21 @@ class Faults:
         Raises:
             ValueError: Unknown kind, detail or operation, or a figure out of range.
         """
-        if kind not in _DETAILS:
-            raise ValueError(f"no fault {kind!r}: there are {', '.join(_DETAILS)}")
-        unknown = details.keys() - _DETAILS[kind].keys()
-        if unknown:
-            raise ValueError(f"the fault {kind} has no {', '.join(sorted(unknown))}")
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability is from 0 to 1, not {probability}")
-        if kind == "latency" and details.get("distribution", "uniform") not in _DISTRIBUTIONS:
-            raise ValueError(f"distribution is one of {', '.join(_DISTRIBUTIONS)}")
-        if times == "default":
+        details = checked_details(kind, details)
+        if times is UNSET:
             times = None if kind in ("unknown_users", "poisoned") else 1
-        if times is not None and times < 1:
-            raise ValueError(f"times is at least 1, or None for ever, not {times}")
+        if times is not None and not is_whole(times, 1):
+            raise ValueError(f"times is a whole number of at least 1, or None for ever, not {times!r}")
+        if not is_number(probability, 0, 1):
+            raise ValueError(f"probability is a number from 0 to 1, not {probability!r}")
         if kind == "token_down":
             operation = _TOKEN
-        fault = Fault(kind, operation, times, probability, {**_DETAILS[kind], **details})
+        fault = Fault(kind, operation, times, probability, details)
         fault._home = self  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        if not any(fault.strikes(one) for one in OPERATIONS.values()):
+        known = isinstance(operation, str) and any(  # pyright: ignore[reportUnnecessaryIsInstance]
+            fault.strikes(one) for one in OPERATIONS.values()
+        )
+        if not known:
             raise ValueError(f"{operation!r} matches no operation")
         self._faults.append(fault)
         return fault
@@ -276,7 +237,7 @@ def error_reply(fault: Fault) -> Reply:
     message = "Too many requests, wait and back off." if status == 429 else "The sandbox was told to fail."
     given: Any = details.get("body")
     content = error_body(status, message) if given is None else given
-    return Reply(status, content if isinstance(content, bytes) else orjson.dumps(content), headers)
+    return Reply(status, encoded(content), headers)
 
 
 def _retry_after(value: float | str | datetime) -> str:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+import attrs
 from aiohttp import web
 
+from thrive_async.sandbox.checks import is_whole
 from thrive_async.sandbox.clock import VirtualClock
 from thrive_async.sandbox.engine import Engine
 from thrive_async.sandbox.faults import Faults
@@ -81,10 +83,10 @@ class Sandbox:
         settings: Settings | None = None,
         **choices: Any,
     ) -> None:
-        if users < 0:
-            raise ValueError(f"users is zero or more, not {users}")
-        import attrs  # noqa: PLC0415
-
+        if not is_whole(users, 0):
+            raise ValueError(f"users is a whole number, zero or more, not {users!r}")
+        if not is_whole(port, 0, 65535):
+            raise ValueError(f"port is a whole number from 0 to 65535, not {port!r}")
         self.settings: Settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
         self.clock = clock
         self.host = host

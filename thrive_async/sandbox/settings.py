@@ -1,28 +1,51 @@
 """What the sandbox does where Thrive's documents are silent."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
+
+from thrive_async.sandbox.checks import is_number, is_whole
 
 __all__ = ["Settings"]
 
 
 def _one_of(*allowed: object) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value not in allowed or isinstance(value, bool) is not any(isinstance(one, bool) for one in allowed):
+        # By type too: True is no 1, and 207.0 no status.
+        if not any(type(value) is type(one) and value == one for one in allowed):
             raise ValueError(f"{attribute.name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
 
     return check
 
 
-def _two_names(_: object, attribute: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
-    if len(value) != 2 or value[0] == value[1]:
-        raise ValueError(f"{attribute.name} names two different keys, not {value!r}")
+def _two_names(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    names = cast("tuple[object, ...]", value)
+    if not isinstance(value, tuple) or len(names) != 2 or names[0] == names[1] or not _are_names(names):
+        raise ValueError(f"{attribute.name} is a tuple of two different keys, not {value!r}")
 
 
-def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{attribute.name} is above zero, or None for no limit, not {value!r}")
+def _are_names(values: tuple[object, ...]) -> bool:
+    return all(isinstance(value, str) and value for value in values)
+
+
+def _count(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not is_whole(value, 1):
+        raise ValueError(f"{attribute.name} is a whole number of at least 1, or None for no limit, not {value!r}")
+
+
+def _positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not (is_number(value) and value > 0):
+        raise ValueError(f"{attribute.name} is a number above zero, or None for no limit, not {value!r}")
+
+
+def _lifetime(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not (is_number(value) and value > 0):
+        raise ValueError(f"{attribute.name} is a number of seconds above zero, not {value!r}")
+
+
+def _wait(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not is_number(value):
+        raise ValueError(f"{attribute.name} is a number of seconds, zero or more, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +99,7 @@ class Settings:
     not_found_body: bool = attrs.field(default=True, validator=_one_of(True, False))
     v2_error_shape: Literal["v1", "v2"] = attrs.field(default="v1", validator=_one_of("v1", "v2"))
     tags_shape: Literal["envelope", "array"] = attrs.field(default="envelope", validator=_one_of("envelope", "array"))
-    per_page_clamp: int | None = attrs.field(default=None, validator=_positive)
+    per_page_clamp: int | None = attrs.field(default=None, validator=_count)
     unknown_audience: Literal[404, 422] = attrs.field(default=404, validator=_one_of(404, 422))
     deleted_users: Literal["listed", "hidden"] = attrs.field(default="listed", validator=_one_of("listed", "hidden"))
     duplicate_assignment: Literal["create", "conflict"] = attrs.field(
@@ -92,9 +115,9 @@ class Settings:
     token_expires_in: Literal["number", "string", "absent"] = attrs.field(
         default="number", validator=_one_of("number", "string", "absent")
     )
-    token_lifetime: float = attrs.field(default=3600.0, validator=_positive)
+    token_lifetime: float = attrs.field(default=3600.0, validator=_lifetime)
     token_error: Literal["oauth", "thrive"] = attrs.field(default="oauth", validator=_one_of("oauth", "thrive"))
     rate_limit: float | None = attrs.field(default=None, validator=_positive)
-    rate_burst: int | None = attrs.field(default=None, validator=_positive)
-    latency: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
-    journal_size: int | None = attrs.field(default=None, validator=_positive)
+    rate_burst: int | None = attrs.field(default=None, validator=_count)
+    latency: float = attrs.field(default=0.0, validator=_wait)
+    journal_size: int | None = attrs.field(default=None, validator=_count)
