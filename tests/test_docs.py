@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import attrs
@@ -36,7 +36,7 @@ from thrive_async._generated.operations import OPERATIONS
 from thrive_async.cli._errors import Exit
 from thrive_async.cli.app import app as command_line
 from thrive_async.sandbox import Sandbox, Settings, VirtualClock
-from thrive_async.sandbox import faults as sandbox_faults
+from thrive_async.sandbox.fault_kinds import Kind
 
 SPECIFICATION = json.loads((ROOT / "thrive_async" / "_generated" / "openapi.json").read_text(encoding="utf-8"))
 _PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_points(group="pytest11"))
@@ -309,7 +309,7 @@ def test_the_environment_variables_are_those_of_the_code() -> None:
 
 def test_every_fault_and_choice_of_the_sandbox_is_described() -> None:
     page = (ROOT / "docs" / "sandbox-and-testing.md").read_text(encoding="utf-8")
-    names = [*sandbox_faults._DETAILS, *(field.name for field in attrs.fields(Settings))]
+    names = [*get_args(Kind), *(field.name for field in attrs.fields(Settings))]
     assert not [name for name in names if f"`{name}" not in page]
 
 
