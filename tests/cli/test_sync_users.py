@@ -198,6 +198,7 @@ def test_a_managers_plan_names_everybody() -> None:
     from thrive_async.sync import ManagerPlan
 
     plan = ManagerPlan(
+        tenant="t",
         audience="sales-emea",
         audience_id="A",
         to_add=(),

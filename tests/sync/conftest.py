@@ -7,6 +7,7 @@ import pytest
 
 from thrive_async import Retry, ThriveClient
 from thrive_async.sandbox import Sandbox, VirtualClock
+from thrive_async.sync.journal import Scope
 
 
 @attrs.define
@@ -27,6 +28,11 @@ class World:
     def members(self) -> set[str]:
         """The ids of the members, as they are now."""
         return set(self.sandbox.state.audiences["team"].members)
+
+    @property
+    def scope(self) -> Scope:
+        """What a sync of the members is about, for the journal."""
+        return Scope("members", self.thrive.tenant_id, self.sandbox.state.audiences["team"]["id"])
 
     def set_members(self, ids: list[str]) -> None:
         """Let the audience have these members."""

@@ -18,7 +18,7 @@ from thrive_async import (
     sync,
 )
 from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
-from thrive_async.sync.journal import Journal
+from thrive_async.sync.journal import Journal, Scope
 
 
 def report_of(results: dict[str, SyncReport | ThriveError], name: str) -> SyncReport:
@@ -203,7 +203,8 @@ async def test_one_journal_serves_all(three: World, tmp_path: Path) -> None:
     """Each line names its audience; a run that was killed is accounted for in its own audience only."""
     path = tmp_path / "run.jsonl"
     with Journal(path, "crashed", "a1") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned={"add": [three.ids[150]], "remove": []})
+        scope = Scope("members", three.thrive.tenant_id, three.sandbox.state.audiences["a1"]["id"])
+        journal.open_run(scope, fingerprint="f", strategy="diff", planned={"add": [three.ids[150]], "remove": []})
     desired = {f"a{at}": three.ids[at * 100 : at * 100 + 110] for at in range(3)}
     await sync.sync_audiences(three.thrive, desired, journal=path)
     outcomes = [line for line in lines(path) if "outcome" in line]

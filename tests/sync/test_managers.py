@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.sync.conftest import World
@@ -198,7 +199,9 @@ async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: P
     path = tmp_path / "run.jsonl"
     planned = {"update": [managed.ref(1), managed.ref(2)], "add": [managed.ref(40)], "remove": [managed.ids[50]]}
     with Journal(path, "crashed", "team (managers)") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned=planned)
+        journal.open_run(
+            attrs.evolve(managed.scope, kind="managers"), fingerprint="f", strategy="diff", planned=planned
+        )
     desired = [grant(managed.ref(at), CONTENT if at == 2 else INSIGHTS) for at in range(10)]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
     assert (await plan.apply(journal=path)).ok

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from thrive_async import ConfigurationError, SyncError
 from thrive_async.sync import MemberPlan, Outcome, SyncReport
-from thrive_async.sync.journal import Journal, unfinished
+from thrive_async.sync.journal import Journal, Scope, unfinished
 from thrive_async.sync.report import Change, Ledger, described
 
 ADDED = Outcome("add", "ann@example.org")
@@ -90,11 +91,11 @@ def test_a_reason_of_something_unforeseen_names_its_kind_only() -> None:
 
 def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     """All of it or nothing; no half-written file stays behind."""
-    plan = MemberPlan(audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
+    plan = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
     path = tmp_path / "plan.json"
     plan.save(path)
     before = path.read_bytes()
-    broken = MemberPlan(audience="team", audience_id="1", to_add=("a", object()), to_remove=(), staying=())  # type: ignore[arg-type]
+    broken = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a", object()), to_remove=(), staying=())  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         broken.save(path)
     assert path.read_bytes() == before
@@ -103,17 +104,17 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 def test_a_plan_of_another_version_or_shape_is_refused() -> None:
     """A later release may write what this one would misread."""
-    plan = MemberPlan(audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
+    plan = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
     saved = json.loads(plan.to_json())
-    with pytest.raises(ConfigurationError, match="version 2"):
-        MemberPlan.from_json(json.dumps({**saved, "version": 2}))
+    with pytest.raises(ConfigurationError, match="version 3"):
+        MemberPlan.from_json(json.dumps({**saved, "version": 3}))
     from thrive_async.sync.saved import _fingerprint
 
     content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
     del content["to_add"]
     odd = {
         "kind": "members",
-        "version": 1,
+        "version": 2,
         "fingerprint": _fingerprint(content),
         "made_at": saved["made_at"],
         **content,
@@ -125,13 +126,29 @@ def test_a_plan_of_another_version_or_shape_is_refused() -> None:
 def test_a_journal_without_a_file_writes_nothing() -> None:
     """No journal is wanted: nothing happens."""
     with Journal(None, "1", "team") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned={})
+        journal.open_run(Scope("members", "t", "1"), fingerprint="f", strategy="diff", planned={})
         journal.record([("add", "x", "added", None)])
         assert not journal.is_open
 
 
 def test_foreign_lines_in_a_journal_are_passed_over(tmp_path: Path) -> None:
-    """A list, a number, an outcome of a run that never began: none of it is a run."""
+    """A list, a number, an outcome of a run that never began, a plan of nothing known: none of it is a run."""
     path = tmp_path / "run.jsonl"
-    path.write_text('[]\n3\n{"run": "9", "audience": "team", "outcome": "added"}\n', encoding="utf-8")
-    assert unfinished(path) == {}
+    planned = {"add": ["a", "b"], "exterminate": ["c"]}
+    begun = {"run": "7", **attrs.asdict(Scope("members", "t", "1")), "host": "h", "process": 1, "at": "now"}
+    odd = [
+        '{"run": "9", "audience": "team", "outcome": "added"}',
+        "[]",
+        "3",
+        "[" * 100_000,
+        '{"run": "8", "planned": 5}',
+        '{"run": "8", "planned": {"add": 5}, "kind": "members"}',
+        '{"run": "8", "action": [], "reference": {}}',
+        json.dumps({**begun, "planned": planned}),
+        '{"run": "7", "action": ["add"], "reference": "a", "at": "now"}',
+        '{"run": "7", "action": "add", "reference": "a", "at": "now"}',
+    ]
+    path.write_text("\n".join(odd), encoding="utf-8")
+    (run,) = unfinished(path)[Scope("members", "t", "1")]
+    assert (run.run, run.pending) == ("7", (("add", "b"),))
+    assert not run.is_going_on()

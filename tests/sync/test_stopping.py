@@ -17,9 +17,10 @@ from tests.sync.conftest import World, people
 from tests.sync.test_faults import check
 from thrive_async import sync
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync.journal import Journal, unfinished
+from thrive_async.sync.journal import Journal, Scope, unfinished
 
 ROOT = Path(__file__).parents[2]
+SCOPE = Scope("members", "tenant", "1")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -89,10 +90,10 @@ def test_a_torn_last_line_is_not_glued_to(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"run": "1", "audi')
     with Journal(path, "2", "team") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned={"add": ["a", "b"]})
+        journal.open_run(SCOPE, fingerprint="f", strategy="diff", planned={"add": ["a", "b"]})
         journal.record([("add", "a", "added", None)])
     assert path.read_bytes().startswith(b'{"run": "1", "audi\n{')
-    (left,) = unfinished(path)["team"]
+    (left,) = unfinished(path)[SCOPE]
     assert (left.run, left.pending) == ("2", (("add", "b"),))
     assert unfinished(tmp_path / "none") == {}
 
@@ -102,6 +103,7 @@ async def test_who_was_lost_in_a_crash_is_accounted_for_by_the_next_run(world: W
     path = tmp_path / "run.jsonl"
     with Journal(path, "crashed", "team") as journal:
         journal.open_run(
+            world.scope,
             fingerprint="f",
             strategy="diff",
             planned={
@@ -124,13 +126,14 @@ async def test_an_account_that_cannot_be_given_stops_the_run(world: World, tmp_p
     """The earlier run stays open in the journal, for the next to account for."""
     path = tmp_path / "run.jsonl"
     with Journal(path, "crashed", "team") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned={"add": [world.email(310)], "remove": []})
+        planned = {"add": [world.email(310)], "remove": []}
+        journal.open_run(world.scope, fingerprint="f", strategy="diff", planned=planned)
     plan = await sync.plan_members(world.thrive, "team", world.ids[:320])
     world.sandbox.faults.add("status", operation="listMembers", status=403)
     report = await plan.apply(journal=path)
     assert len(report.not_attempted) == 20
     assert world.writes() == []
-    assert [one.run for one in unfinished(path)["team"]] == ["crashed"]
+    assert [one.run for one in unfinished(path)[world.scope]] == ["crashed"]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.25, 0.4, 1.0])

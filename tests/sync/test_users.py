@@ -14,7 +14,7 @@ from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
 from thrive_async.sandbox.records import UserRecord
 from thrive_async.sync import UserPlan, users_apply
-from thrive_async.sync.journal import Journal
+from thrive_async.sync.journal import Journal, Scope
 from thrive_async.sync.rows import Reader
 from thrive_async.sync.users_apply import _managers_first
 
@@ -453,7 +453,7 @@ async def test_a_killed_user_run_is_accounted_for(staff: World, tmp_path: Path, 
         "suspend": ["S-002", "S-003"],
     }
     with Journal(path, "crashed", "users") as journal:
-        journal.open_run(fingerprint="f", strategy="diff", planned=planned)
+        journal.open_run(Scope("users", staff.thrive.tenant_id, ""), fingerprint="f", strategy="diff", planned=planned)
     await (await sync.plan_users(staff.thrive, [row(at) for at in range(40)], columns=COLUMNS)).apply(journal=path)
     old = {line["reference"]: line["outcome"] for line in lines(path)[1:] if line["run"] == "crashed"}
     assert {ref: outcome for ref, outcome in old.items() if ref.startswith("S")} == {

@@ -11,8 +11,8 @@ from thrive_async.sync.batches import BATCH, attributed
 from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import Present, read_members
-from thrive_async.sync.report import Change, Outcome, SyncReport, described
-from thrive_async.sync.run import OnProgress, Settled
+from thrive_async.sync.report import Change, OnProgress, Outcome, SyncReport, described
+from thrive_async.sync.run import Settled
 from thrive_async.sync.writes import REFUSALS, AudienceRun
 
 if TYPE_CHECKING:

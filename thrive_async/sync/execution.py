@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from thrive_async._frames import stripped
 from thrive_async.errors import AuthenticationError, PermissionDeniedError, ThriveError
-from thrive_async.sync.journal import Interrupted, Line
+from thrive_async.sync.journal import Interrupted, Line, Scope
 from thrive_async.sync.report import Change, SyncReport, done_as
 from thrive_async.sync.run import Run, Stopped
 
@@ -18,6 +19,9 @@ DoneNow = Callable[[str, str], bool]
 
 class _Applied(Protocol):
     report: SyncReport | None
+
+    @property
+    def scope(self) -> Scope: ...
 
     @property
     def fingerprint(self) -> str: ...
@@ -91,12 +95,26 @@ async def carry_out(run: Execution, plan: _Applied, *, strategy: str, interrupte
         plan: Gets the report.
         strategy: For the journal.
         interrupted: Earlier runs to be accounted for first.
+
+    Raises:
+        OSError: The journal cannot be written.
     """
     try:
+        await _carried_out(run, plan, strategy, interrupted)
+    except OSError as error:
+        # The frames that it came through hold people.
+        failure = stripped(error)
+    else:
+        assert plan.report is not None  # noqa: S101 - however it ended
+        return plan.report
+    raise failure
+
+
+async def _carried_out(run: Execution, plan: _Applied, strategy: str, interrupted: Sequence[Interrupted]) -> None:
+    try:
+        run.open_journal(plan.scope, plan.fingerprint, strategy)
         if interrupted:
             await run.account_for(interrupted)
-        if run.journal.is_open:
-            run.open_journal(plan.fingerprint, strategy)
         await run.execute()
     except BaseException as error:
         run.stop(None if isinstance(error, asyncio.CancelledError) else error)
@@ -104,4 +122,3 @@ async def carry_out(run: Execution, plan: _Applied, *, strategy: str, interrupte
     finally:
         plan.report = report = run.finish()
         run.close(report)
-    return report

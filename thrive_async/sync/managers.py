@@ -1,26 +1,25 @@
 """The managers of an audience made equal to a list of grants, by the permissions that can be written."""
 
-import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 import attrs
 
+from thrive_async._frames import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant, MemberOperationResult
+from thrive_async.sync.arguments import check_applying, check_audience_name, check_flags
 from thrive_async.sync.batches import BATCH
 from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.grants import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
-from thrive_async.sync.journal import Interrupted, unfinished
+from thrive_async.sync.journal import Scope, left_open
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
 from thrive_async.sync.newcomers import recognise
 from thrive_async.sync.reading import audience_or_refusal
-from thrive_async.sync.report import Change, SyncReport
-from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
+from thrive_async.sync.report import Change, OnProgress, SyncReport
+from thrive_async.sync.saved import SavedPlan, summed_up
 from thrive_async.sync.writes import AudienceRun
 
 __all__ = ["ManagerPlan", "plan_managers"]
@@ -41,6 +40,7 @@ class ManagerPlan(SavedPlan):
         duplicates: Names of people who had been named before.
         rejected: Pairs of what was written and why nothing is done for it.
         ambiguities: Names that fit two people, with the ids of those.
+        tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
     """
@@ -57,10 +57,7 @@ class ManagerPlan(SavedPlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
-    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     report: SyncReport | None = None
-    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
-    _applying: bool = attrs.field(default=False, init=False)
 
     @property
     def unchanged(self) -> int:
@@ -76,6 +73,11 @@ class ManagerPlan(SavedPlan):
     def ambiguous(self) -> tuple[str, ...]:
         """The names that fit two people."""
         return tuple(self.ambiguities)
+
+    @property
+    def scope(self) -> Scope:
+        """What it is about, for the journal."""
+        return Scope(self.kind, self.tenant, self.audience_id)
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +102,7 @@ class ManagerPlan(SavedPlan):
     def __repr__(self) -> str:
         return f"<ManagerPlan {self}>"
 
+    @framed
     async def apply(
         self,
         *,
@@ -115,25 +118,25 @@ class ManagerPlan(SavedPlan):
 
         Args:
             max_removals: Refuse to remove more: a count (int), a fraction of the current managers (float), or None.
-            on_progress: Called with a `Progress` after each answer.
+            on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
 
         Returns:
             What became of every planned change; new permissions are under `changed`.
 
         Raises:
-            GuardRefused: More removals than allowed; nothing was sent.
+            GuardRefused: More removals than allowed, or another run goes on with the same journal; nothing was sent.
             SyncError: The plan was applied before, or has no client.
-            OSError: The journal cannot be written; the report is on the plan.
+            ConfigurationError, TypeError: An argument cannot be meant.
+            OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
-        self.check_guards(max_removals=max_removals)
-        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
-        self._applying = True
+        await check_applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
         subject = f"{self.audience} (managers)"
-        interrupted: list[Interrupted] = []
-        if journal is not None:
-            interrupted = (await asyncio.to_thread(unfinished, journal)).get(subject, [])
-        run = _ManagerRun(self._thrive, self, subject, journal=journal, on_progress=on_progress)
+        interrupted = await left_open(journal, self.scope, subject)
+        self.check_guards(max_removals=max_removals)
+        thrive = self._client(self.audience)
+        self._applying = True
+        run = _ManagerRun(thrive, self, subject, journal=journal, on_progress=on_progress)
         return await carry_out(run, self, strategy="diff", interrupted=interrupted)
 
     def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
@@ -147,7 +150,7 @@ class ManagerPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             ConfigurationError: `max_removals` is neither a count nor a fraction.
         """
-        check_ready(self.audience, self._thrive, applied=self._applying)
+        self._client(self.audience)
         check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
 
     def _content(self) -> dict[str, Any]:
@@ -165,7 +168,7 @@ class ManagerPlan(SavedPlan):
         }
 
     @classmethod
-    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+    def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
             audience=content["audience"],
             audience_id=content["audience_id"],
@@ -180,8 +183,7 @@ class ManagerPlan(SavedPlan):
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
             ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
-            made_at=made_at,
-            thrive=thrive,
+            **common,
         )
 
 
@@ -249,6 +251,7 @@ class _ManagerRun(AudienceRun):
         return done
 
 
+@framed
 async def plan_managers(
     thrive: ThriveClient,
     audience: str,
@@ -274,7 +277,7 @@ async def plan_managers(
 
     Raises:
         GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
-        TypeError: `desired` holds something that is no grant.
+        TypeError: An argument is of a wrong type; `desired` holds something that is no grant.
         ThriveError: Thrive refused, or could not be reached.
 
     Example:
@@ -286,6 +289,10 @@ async def plan_managers(
         report = await plan.apply(max_removals=1)
         ```
     """
+    check_audience_name(audience)
+    check_flags(removals=removals, allow_empty=allow_empty)
+    if isinstance(desired, str | ManagerGrant) or not isinstance(desired, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"desired must be an iterable of ManagerGrants, not a lone {type(desired).__name__}")
     grants = list(desired)
     for grant in grants:
         if not isinstance(grant, ManagerGrant):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -344,5 +351,6 @@ async def plan_managers(
         duplicates=match.duplicates,
         rejected=(*match.rejected, *rejected),
         ambiguities=match.ambiguous,
+        tenant=thrive.tenant_id,
         thrive=thrive,
     )

@@ -2,26 +2,28 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
 from itertools import islice
 from typing import Final
 
+from thrive_async._frames import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
+from thrive_async.sync.arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired
 from thrive_async.sync.matching import Match, Matcher
 from thrive_async.sync.newcomers import recognise
-from thrive_async.sync.plan import Desired, MemberPlan, Strategy
+from thrive_async.sync.plan import Desired, MemberPlan
 from thrive_async.sync.reading import audience_or_refusal, read_members
-from thrive_async.sync.report import SyncReport
-from thrive_async.sync.run import OnProgress
+from thrive_async.sync.report import OnProgress, SyncReport
 
-__all__ = ["check_is_list", "matched", "plan_members", "planned", "sync_members"]
+__all__ = ["matched", "plan_members", "planned", "sync_members"]
 
 # Names matched before others on the loop get their turn: some 5 ms.
 _AT_ONCE: Final = 10_000
 
 
+@framed
 async def plan_members(
     thrive: ThriveClient,
     audience: str,
@@ -48,7 +50,7 @@ async def plan_members(
     Raises:
         GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
         SyncError: The member list changed during every reading.
-        TypeError: `desired` is a lone string, or no iterable.
+        TypeError: An argument is of a wrong type; `desired` is a lone string, or no iterable.
         ThriveError: Thrive refused, or could not be reached.
 
     Example:
@@ -57,22 +59,14 @@ async def plan_members(
         print(plan)  # sales-emea: +1 -18 =1
         ```
     """
-    check_is_list(desired)
+    check_audience_name(audience)
+    check_iterable("desired", desired, "names")
+    check_flags(removals=removals, allow_empty=allow_empty)
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
     members = await read_members(thrive, audience, found.id)
     match = await matched(thrive, members, desired)
     return planned(thrive, audience, found.id, len(members), match, removals=removals, allow_empty=allow_empty)
-
-
-def check_is_list(desired: object) -> None:
-    """Refuse a lone string, which would be taken apart letter by letter, and what cannot be walked.
-
-    Raises:
-        TypeError: It is one of these.
-    """
-    if isinstance(desired, str | bytes | bytearray) or not isinstance(desired, Iterable | AsyncIterable):
-        raise TypeError(f"desired must be an iterable or async iterable of names, not a lone {type(desired).__name__}")
 
 
 async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
@@ -126,10 +120,12 @@ def planned(
         ambiguities=match.ambiguous,
         doubtful=match.doubtful if removals else {},
         removals=removals,
+        tenant=thrive.tenant_id,
         thrive=thrive,
     )
 
 
+@framed
 async def sync_members(
     thrive: ThriveClient,
     audience: str,
@@ -162,9 +158,17 @@ async def sync_members(
 
     Raises:
         GuardRefused: A guard refused; nothing was changed.
+        TypeError: An argument is of a wrong type; nothing was sent.
+        ConfigurationError: An argument cannot be meant; nothing was sent.
         ThriveError: The plan could not be made.
+        OSError: The journal cannot be written.
     """
+    await check_applying(
+        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+    )
     plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
+    # The frame of an error must not show people.
+    del desired
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )

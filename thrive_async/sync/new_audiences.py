@@ -8,6 +8,7 @@ from thrive_async._unset import UNSET
 from thrive_async.client import ThriveClient
 from thrive_async.errors import AuthenticationError, ConfigurationError, PermissionDeniedError, ThriveError
 from thrive_async.models import Audience, AudienceCreate
+from thrive_async.sync.arguments import check_audience_name
 
 __all__ = ["NewAudience", "created", "parents_first"]
 
@@ -59,9 +60,13 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
 
     Raises:
         ConfigurationError: Something is described twice, cannot be made, or is inside itself.
+        TypeError: Something is no `NewAudience`.
     """
     by_reference: dict[str, NewAudience] = {}
     for new in described:
+        if not isinstance(new, NewAudience):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"create_missing must hold NewAudiences, not {type(new).__name__}")
+        check_audience_name(new.reference)
         if by_reference.setdefault(new.reference, new) is not new:
             raise ConfigurationError(f"create_missing describes {new.reference} twice")
         try:

@@ -12,8 +12,8 @@ from typing import Final
 from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
 from thrive_async.models import BasicUser, User
+from thrive_async.sync.crew import few_at_once
 from thrive_async.sync.matching import Matcher, is_object_id
-from thrive_async.sync.run import few_at_once
 
 __all__ = ["recognise"]
 

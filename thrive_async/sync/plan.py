@@ -1,28 +1,24 @@
 """The plan of a member sync: what would change, and why nothing else would."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import attrs
 
-from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError
+from thrive_async._frames import framed
 from thrive_async.models import AudienceMember
 from thrive_async.sync.apply import apply_members
+from thrive_async.sync.arguments import Strategy, check_applying, check_strategy
 from thrive_async.sync.batches import calls_needed
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_removals
-from thrive_async.sync.journal import Interrupted, unfinished
-from thrive_async.sync.report import SyncReport
-from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
+from thrive_async.sync.journal import Interrupted, Scope, left_open
+from thrive_async.sync.report import OnProgress, SyncReport
+from thrive_async.sync.saved import SavedPlan, summed_up
 
-__all__ = ["Desired", "MemberPlan", "Strategy"]
+__all__ = ["Desired", "MemberPlan"]
 
 Desired = Iterable[str] | AsyncIterable[str]
-Strategy = Literal["diff", "rebuild"]
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -46,6 +42,7 @@ class MemberPlan(SavedPlan):
         doubtful: Members to be removed, by id, who differ only in how a name is written from somebody to be added.
             They are removed only once the member list shows that the newcomer is somebody else.
         removals: Whether the plan removes anybody.
+        tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
     """
@@ -63,10 +60,7 @@ class MemberPlan(SavedPlan):
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
     removals: bool = True
-    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     report: SyncReport | None = None
-    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
-    _applying: bool = attrs.field(default=False, init=False)
 
     @property
     def unchanged(self) -> int:
@@ -82,6 +76,11 @@ class MemberPlan(SavedPlan):
     def ambiguous(self) -> tuple[str, ...]:
         """The names that fit two people."""
         return tuple(self.ambiguities)
+
+    @property
+    def scope(self) -> Scope:
+        """What it is about, for the journal."""
+        return Scope(self.kind, self.tenant, self.audience_id)
 
     @property
     def is_empty(self) -> bool:
@@ -110,6 +109,7 @@ class MemberPlan(SavedPlan):
     def __repr__(self) -> str:
         return f"<MemberPlan {self}>"
 
+    @framed
     async def apply(
         self,
         *,
@@ -132,9 +132,10 @@ class MemberPlan(SavedPlan):
         Args:
             max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), or None
                 for no guard.
-            on_progress: Called with a `Progress` after each answer, on the event loop.
-            journal: A file to append a line per outcome to, as it happens; see `thrive_async.sync.journal`. If its
-                latest run of this audience was killed, what became of that run's people is found out first.
+            on_progress: Called with a `Progress` after each answer, on the event loop. A plain function: it is not
+                awaited.
+            journal: A file to append a line per outcome to, as it happens; see `thrive_async.sync.journal`. What became
+                of the people of a run of this audience that was killed is found out first.
             strategy: ``"diff"``, or ``"rebuild"``: replace the whole list by its first hundred and add the rest in
                 hundreds, where that needs fewer requests (see `calls`), else as ``"diff"``. What that costs: between
                 the replacement and their addition, members who stay are out of the audience, may lose its assignments
@@ -146,10 +147,12 @@ class MemberPlan(SavedPlan):
             What became of every planned change.
 
         Raises:
-            GuardRefused: More removals than allowed; nothing was sent.
+            GuardRefused: More removals than allowed, or another run of this audience goes on with the same journal;
+                nothing was sent.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant.
-            OSError: The journal cannot be written; the report is on the plan.
+            ConfigurationError: An argument cannot be meant, or the journal is a file that holds something else.
+            TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
+            OSError: The journal cannot be written; if something was done by then, the report is on the plan.
 
         Example:
             ```python
@@ -158,10 +161,11 @@ class MemberPlan(SavedPlan):
             report.raise_for_failures()
             ```
         """
+        await check_applying(
+            max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+        )
+        interrupted = await left_open(journal, self.scope, self.audience)
         self.check_guards(max_removals=max_removals, strategy=strategy)
-        interrupted: list[Interrupted] = []
-        if journal is not None:
-            interrupted = (await asyncio.to_thread(unfinished, journal)).get(self.audience, [])
         return await self.apply_guarded(
             on_progress=on_progress, journal=journal, strategy=strategy, verify=verify, interrupted=interrupted
         )
@@ -178,9 +182,8 @@ class MemberPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             ConfigurationError: An argument cannot be meant.
         """
-        check_ready(self.audience, self._thrive, applied=self._applying)
-        if strategy not in ("diff", "rebuild"):
-            raise ConfigurationError('strategy must be "diff" or "rebuild"')
+        self._client(self.audience)
+        check_strategy(strategy)
         check_removals(self.audience, len(self.to_remove), self.current, max_removals)
 
     async def apply_guarded(
@@ -204,10 +207,10 @@ class MemberPlan(SavedPlan):
         Returns:
             What became of every planned change.
         """
-        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
+        thrive = self._client(self.audience)
         self._applying = True
         return await apply_members(
-            self._thrive,
+            thrive,
             self,
             on_progress=on_progress,
             journal=journal,
@@ -232,7 +235,7 @@ class MemberPlan(SavedPlan):
         }
 
     @classmethod
-    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+    def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
             audience=content["audience"],
             audience_id=content["audience_id"],
@@ -248,6 +251,5 @@ class MemberPlan(SavedPlan):
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
             ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
             doubtful=content["doubtful"],
-            made_at=made_at,
-            thrive=thrive,
+            **common,
         )

@@ -1,14 +1,28 @@
 """What became of every planned change, and the accounting that makes it add up."""
 
+import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 import attrs
 
 from thrive_async.errors import APIError, SyncError, ThriveError
 
-__all__ = ["Action", "Change", "Ledger", "Outcome", "Progress", "SyncReport", "described", "done_as"]
+__all__ = [
+    "ACTIONS",
+    "NOT_AWAITED",
+    "Action",
+    "Change",
+    "Ledger",
+    "OnProgress",
+    "Outcome",
+    "Progress",
+    "SyncReport",
+    "described",
+    "done_as",
+    "tell",
+]
 
 Action = Literal["add", "remove", "create", "update", "suspend"]
 _DONE_AS: Final[Mapping[str, str]] = {
@@ -18,6 +32,8 @@ _DONE_AS: Final[Mapping[str, str]] = {
     "remove": "removed",
     "suspend": "removed",
 }
+ACTIONS: Final = tuple(_DONE_AS)
+"""What a plan may do to somebody."""
 _LONGEST_REASON: Final = 500
 
 
@@ -59,6 +75,25 @@ class Progress:
     failed: int
     rate: float
     remaining_seconds: float | None
+
+
+OnProgress = Callable[[Progress], object]
+NOT_AWAITED: Final = (
+    "on_progress must be a plain function: it is called between two answers and not awaited. "
+    "To await something, put the progress into a queue, or start a task"
+)
+
+
+def tell(on_progress: OnProgress, progress: Progress) -> None:
+    """Tell whoever watches how far an apply is.
+
+    Raises:
+        TypeError: The function turns out to make a coroutine, which would never run.
+    """
+    returned = on_progress(progress)
+    if inspect.iscoroutine(returned):
+        returned.close()
+        raise TypeError(NOT_AWAITED)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -175,7 +210,7 @@ class Change:
     """
 
     action: Action
-    reference: str
+    reference: str = attrs.field(repr=False)
     restores: bool = False
 
 

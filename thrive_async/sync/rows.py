@@ -72,12 +72,15 @@ class Reader:
         blank: Whether an empty cell leaves the field as it is, or clears it.
 
     Raises:
-        ConfigurationError: A field that does not exist, or none for the ref.
+        ConfigurationError: A field that does not exist, one that comes twice, or none for the ref.
+        TypeError: `columns` is no mapping of texts.
     """
 
     def __init__(self, columns: Mapping[str, str] | None, blank: Blank) -> None:
         if blank not in ("keep", "clear"):
             raise ConfigurationError('blank must be "keep" or "clear"')
+        if columns is not None:
+            _check_columns(columns)
         self._columns = None if columns is None else {_field(name): column for name, column in columns.items()}
         if self._columns is not None and "ref" not in self._columns:
             raise ConfigurationError("columns must name the column of ref: people are recognised by it")
@@ -90,9 +93,12 @@ class Reader:
 
         Raises:
             ConfigurationError: A column is missing in a row.
+            TypeError: A row is no mapping.
         """
         for cells in rows:
             self.rows.count += 1
+            if not isinstance(cells, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"row {self.rows.count} must be a mapping, not {type(cells).__name__}")
             self._feed(cells, self.rows.count)
 
     def _feed(self, cells: Mapping[str, Any], number: int) -> None:
@@ -162,7 +168,18 @@ def addressable(ref: str) -> bool:
     return bool(ref.strip()) and ref not in (".", "..")
 
 
+def _check_columns(columns: Mapping[str, str]) -> None:
+    if not isinstance(columns, Mapping) or not all(isinstance(text, str) for text in (*columns, *columns.values())):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("columns must map the names of fields to those of columns")
+    fields = [_field(name) for name in columns]
+    twice = next((field for field in fields if fields.count(field) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"columns names the column of {twice} twice")
+
+
 def _field(name: str) -> str:
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a column is named by text, not by {type(name).__name__}; has a row too many cells?")
     for prefix in _PREFIXES:
         if name.startswith(prefix) and len(name) > len(prefix):
             return f"additional_fields.{name.removeprefix(prefix)}"

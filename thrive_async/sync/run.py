@@ -10,22 +10,24 @@ from typing import Final, TypeVar
 
 import attrs
 
+from thrive_async._frames import stripped
 from thrive_async.errors import (
     APIError,
     AuthenticationError,
     ConfigurationError,
     ConnectionFailed,
+    DecodeError,
     PermissionDeniedError,
     RequestTimeout,
     ThriveError,
 )
-from thrive_async.sync.journal import Journal, Line
-from thrive_async.sync.report import Change, Ledger, Outcome, Progress, SyncReport, described
+from thrive_async.sync.crew import ended
+from thrive_async.sync.journal import Journal, Line, Scope
+from thrive_async.sync.report import Change, Ledger, OnProgress, Outcome, Progress, SyncReport, described, tell
 
-__all__ = ["Job", "OnProgress", "Run", "Settled", "Stopped", "few_at_once", "may_have_happened"]
+__all__ = ["Job", "Run", "Settled", "Stopped", "may_have_happened"]
 
 T = TypeVar("T")
-OnProgress = Callable[[Progress], object]
 Settled = tuple[int, bool, str | None]
 """The place of a change, whether it was done, and the reason."""
 
@@ -125,13 +127,15 @@ class Run:
             if cause is not None:
                 _log.warning("%s: stopped by %s", self.subject, type(cause).__name__)
 
-    def open_journal(self, fingerprint: str, strategy: str) -> None:
+    def open_journal(self, scope: Scope, fingerprint: str, strategy: str) -> None:
         """Write the line a run begins with."""
+        if not self.journal.is_open:
+            return
         planned: dict[str, list[str]] = {}
         for change in self.ledger.changes:
             if not change.restores:
                 planned.setdefault(change.action, []).append(change.reference)
-        self.journal.open_run(fingerprint=fingerprint, strategy=strategy, planned=planned)
+        self.journal.open_run(scope, fingerprint=fingerprint, strategy=strategy, planned=planned)
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Give changes their outcomes: in the ledger, in the journal, and to whoever watches.
@@ -159,14 +163,15 @@ class Run:
             left = 0.0
         elif self._calls_done:
             left = max(self._calls - self._calls_done, 1) * elapsed / self._calls_done
-        self._on_progress(
+        tell(
+            self._on_progress,
             Progress(
                 done=ledger.settled,
                 total=ledger.total,
                 failed=ledger.failures,
                 rate=ledger.settled / elapsed,
                 remaining_seconds=left,
-            )
+            ),
         )
 
     async def work(self, jobs: Iterable[Job], do: Callable[[Job, "deque[Job]"], Awaitable[None]]) -> None:
@@ -206,9 +211,7 @@ class Run:
             await asyncio.wait(crew, timeout=_GRACE)
             raise
         finally:
-            for task in crew:
-                task.cancel()
-            await asyncio.gather(*crew, return_exceptions=True)
+            await ended(crew)
 
     async def send(self, places: Sequence[int], call: Callable[[], Awaitable[T]]) -> T:
         """Make one call, waiting where Thrive asks for it.
@@ -254,7 +257,8 @@ class Run:
                     continue
                 self._calls_done += 1
                 self._doubt(places, error)
-                self._note(lost=True, error=error)
+                # An answer that came whole and cannot be read says nothing of people, but Thrive is there.
+                self._note(lost=not isinstance(error, DecodeError), error=error)
                 raise
             self._calls_done += 1
             self._note(lost=False, error=None)
@@ -290,7 +294,7 @@ class Run:
             error: What came instead of the answer.
             queue: Where the next try goes.
         """
-        again = job.losses < len(_PAUSES) and not self._stopped
+        again = job.losses < len(_PAUSES) and not self._stopped and not isinstance(error, DecodeError)
         if again:
             queue.append(Job(places, job.losses + 1))
         elif not self._stopped:
@@ -320,6 +324,8 @@ class Run:
         """
         for place, reason in self.unknown.items():
             self.ledger.settle(place, done=False, reason=f"{reason} (could not be checked by reading)")
+        if isinstance(self.cause, ThriveError):
+            stripped(self.cause)
         reason = _CANCELLED if self.cause is None else f"stopped by {described(self.cause)}"
         report = self.ledger.report(
             self.subject,
@@ -356,38 +362,3 @@ class Run:
                 self.journal.record(lines)
         finally:
             self.journal.close()
-
-
-async def few_at_once(items: Iterable[T], do: Callable[[T], Awaitable[None]], workers: int) -> None:
-    """Do something with each item, a few at a time.
-
-    The first error ends it and is raised as it is. A cancel is passed on to all, each time it comes.
-
-    Args:
-        items: The items.
-        do: What to do with one.
-        workers: How many at a time.
-    """
-    queue = deque(items)
-
-    async def worker() -> None:
-        while queue:
-            await do(queue.popleft())
-
-    crew = [asyncio.create_task(worker()) for _ in range(min(workers, len(queue)))]
-    if not crew:
-        return
-    try:
-        done, _pending = await asyncio.wait(crew, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        queue.clear()
-        for task in crew:
-            task.cancel()
-        try:
-            await asyncio.wait(crew)
-        finally:
-            for task in crew:
-                task.cancel()
-            await asyncio.gather(*crew, return_exceptions=True)

@@ -5,31 +5,37 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
+import attrs
+
+from thrive_async._frames import stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, SyncError
 
-__all__ = ["SavedPlan", "check_ready", "restored_plan", "saved_content", "summed_up"]
+__all__ = ["SavedPlan", "restored_plan", "saved_content", "summed_up"]
 
 P = TypeVar("P", bound="SavedPlan")
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
+@attrs.define(kw_only=True, repr=False, eq=False)
 class SavedPlan(ABC):
     """A plan that can be written to a file and read again.
 
     Attributes:
         kind: What it is a plan for, as saved.
+        tenant: The id of the tenant it was made for; no other may apply it.
         made_at: When it was made.
     """
 
-    __slots__ = ()
-
     kind: ClassVar[str]
-    made_at: datetime
+    tenant: str
+    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
+    _applying: bool = attrs.field(default=False, init=False)
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
@@ -37,17 +43,32 @@ class SavedPlan(ABC):
 
     @classmethod
     @abstractmethod
-    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
-        """Make a plan of what `_content` returned."""
+    def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
+        """Make a plan of what `_content` returned, and of what all plans have in common."""
+
+    def _client(self, subject: str) -> ThriveClient:
+        """Return the client to apply the plan with.
+
+        Args:
+            subject: What the plan is for, for the error.
+
+        Raises:
+            SyncError: There is none, or the plan was applied before.
+        """
+        if self._thrive is None:
+            raise SyncError("this plan was loaded without a client: load it with one to apply it")
+        if self._applying:
+            raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
+        return self._thrive
 
     @property
     def fingerprint(self) -> str:
         """A hash of what the plan would do, to tell it from others; the journal opens with it."""
-        return _fingerprint(self._content())
+        return _fingerprint({"tenant": self.tenant, **self._content()})
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds people's identifiers."""
-        content = self._content()
+        content = {"tenant": self.tenant, **self._content()}
         head = {
             "kind": self.kind,
             "version": _VERSION,
@@ -85,14 +106,24 @@ class SavedPlan(ABC):
             thrive: The client to apply it with; None only to look at it.
 
         Raises:
-            ConfigurationError: It is no such plan, or was changed since it was saved.
+            ConfigurationError: It is no such plan, was changed since it was saved, or was made for another tenant.
         """
+        try:
+            return cls._read(text, thrive)
+        except ConfigurationError as error:
+            refusal = stripped(error)
+        # The frame of an error must not show the people whom the plan is about.
+        del text
+        raise refusal
+
+    @classmethod
+    def _read(cls, text: str | bytes, thrive: ThriveClient | None) -> Self:
         try:
             decoded: Any = json.loads(text)
             content = dict(cast("dict[str, Any]", decoded))
             kind, version, expected = content.pop("kind"), content.pop("version"), content.pop("fingerprint")
             made_at = datetime.fromisoformat(content.pop("made_at"))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ConfigurationError("this is not a saved plan") from error
         if kind != cls.kind:
             raise ConfigurationError(f"this is a plan for {kind}, not for {cls.kind}")
@@ -103,9 +134,14 @@ class SavedPlan(ABC):
                 "this plan was changed since it was saved (its fingerprint differs): make it again"
             )
         try:
-            return cls._restored(content, made_at, thrive)
+            tenant = content.pop("tenant")
+            plan = cls._restored(content, tenant=tenant, made_at=made_at, thrive=thrive)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError("this is not a saved plan") from error
+        if thrive is not None and thrive.tenant_id != tenant:
+            # Refs such as E-1001 are somebody else in another tenant.
+            raise ConfigurationError(f"this plan was made for the tenant {tenant}, the client is {thrive.tenant_id}'s")
+        return plan
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], thrive: ThriveClient | None = None) -> Self:
@@ -116,7 +152,7 @@ class SavedPlan(ABC):
             thrive: The client to apply it with; None only to look at it.
 
         Raises:
-            ConfigurationError: It is no such plan, or was changed since it was saved.
+            ConfigurationError: It is no such plan, was changed since it was saved, or was made for another tenant.
             OSError: It cannot be read.
         """
         return cls.from_json(Path(path).read_bytes(), thrive)
@@ -127,26 +163,9 @@ def saved_content(plan: SavedPlan) -> dict[str, Any]:
     return plan._content()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-def restored_plan(kind: type[P], content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> P:
-    """Make a plan of what `saved_content` returned."""
-    return kind._restored(content, made_at, thrive)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-def check_ready(subject: str, thrive: ThriveClient | None, *, applied: bool) -> None:
-    """Refuse to apply a plan that has no client, or was applied before.
-
-    Args:
-        subject: What the plan is for, for the error.
-        thrive: The plan's client, if it has one.
-        applied: Whether the plan was applied before.
-
-    Raises:
-        SyncError: It has none, or was applied before.
-    """
-    if thrive is None:
-        raise SyncError("this plan was loaded without a client: load it with one to apply it")
-    if applied:
-        raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
+def restored_plan(kind: type[P], content: Mapping[str, Any], **common: Any) -> P:
+    """Make a plan of what `saved_content` returned, and of what it has in common with the other."""
+    return kind._restored(content, **common)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _fingerprint(content: Mapping[str, Any]) -> str:

@@ -3,24 +3,25 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, Self
 
 import attrs
 
+from thrive_async._frames import framed
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync.accounts import Known, Staff, difference, known, set_fields
+from thrive_async.sync.arguments import check_applying, check_flags, check_iterable
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
-from thrive_async.sync.journal import Interrupted, unfinished
+from thrive_async.sync.journal import Scope, left_open
 from thrive_async.sync.matching import folded
 from thrive_async.sync.reading import read_whole
-from thrive_async.sync.report import SyncReport
+from thrive_async.sync.report import OnProgress, SyncReport
 from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation
-from thrive_async.sync.run import OnProgress
-from thrive_async.sync.saved import SavedPlan, check_ready, summed_up
+from thrive_async.sync.saved import SavedPlan, summed_up
 from thrive_async.sync.users_apply import apply_users
 
 __all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users"]
@@ -76,6 +77,7 @@ class UserPlan(SavedPlan):
         returning: Refs of users who are in the export and suspended: the API cannot reactivate them.
         duplicates: Refs of rows that say the same as an earlier one.
         rejected: Pairs of a ref or row and why nothing is done for it. Nobody in a rejected row is suspended.
+        tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
     """
@@ -90,10 +92,12 @@ class UserPlan(SavedPlan):
     returning: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
-    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     report: SyncReport | None = None
-    _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
-    _applying: bool = attrs.field(default=False, init=False)
+
+    @property
+    def scope(self) -> Scope:
+        """What it is about, for the journal."""
+        return Scope(self.kind, self.tenant, "")
 
     @property
     def is_empty(self) -> bool:
@@ -117,6 +121,7 @@ class UserPlan(SavedPlan):
     def __repr__(self) -> str:
         return f"<UserPlan {self}>"
 
+    @framed
     async def apply(
         self,
         *,
@@ -131,7 +136,7 @@ class UserPlan(SavedPlan):
 
         Args:
             max_removals: Refuse to suspend more: a count (int), a fraction of the active users (float), or None.
-            on_progress: Called with a `Progress` after each answer.
+            on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
 
         Returns:
@@ -139,17 +144,17 @@ class UserPlan(SavedPlan):
             ones under `removed`, each by ref.
 
         Raises:
-            GuardRefused: More suspensions than allowed; nothing was sent.
+            GuardRefused: More suspensions than allowed, or another run goes on with the same journal; nothing was sent.
             SyncError: The plan was applied before, or has no client.
-            OSError: The journal cannot be written; the report is on the plan.
+            ConfigurationError, TypeError: An argument cannot be meant.
+            OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
+        await check_applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+        interrupted = await left_open(journal, self.scope, "users")
         self.check_guards(max_removals=max_removals)
-        assert self._thrive is not None  # noqa: S101 - the guards have seen to it
+        thrive = self._client("users")
         self._applying = True
-        interrupted: list[Interrupted] = []
-        if journal is not None:
-            interrupted = (await asyncio.to_thread(unfinished, journal)).get("users", [])
-        return await apply_users(self._thrive, self, on_progress=on_progress, journal=journal, interrupted=interrupted)
+        return await apply_users(thrive, self, on_progress=on_progress, journal=journal, interrupted=interrupted)
 
     def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
@@ -162,7 +167,7 @@ class UserPlan(SavedPlan):
             SyncError: The plan was applied before, or has no client.
             ConfigurationError: `max_removals` is neither a count nor a fraction.
         """
-        check_ready("users", self._thrive, applied=self._applying)
+        self._client("users")
         check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
 
     def _content(self) -> dict[str, Any]:
@@ -178,7 +183,7 @@ class UserPlan(SavedPlan):
         }
 
     @classmethod
-    def _restored(cls, content: Mapping[str, Any], made_at: datetime, thrive: ThriveClient | None) -> Self:
+    def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
             to_create=tuple(UserCreate(**_dated(fields)) for fields in content["to_create"]),
             to_update=tuple(
@@ -191,8 +196,7 @@ class UserPlan(SavedPlan):
             returning=tuple(content["returning"]),
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
-            made_at=made_at,
-            thrive=thrive,
+            **common,
         )
 
 
@@ -208,6 +212,7 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
+@framed
 async def plan_users(
     thrive: ThriveClient,
     rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
@@ -244,6 +249,7 @@ async def plan_users(
     Raises:
         GuardRefused: No row is usable.
         ConfigurationError: An unknown field, or a column that the rows do not have.
+        TypeError: An argument is of a wrong type; a row is no mapping.
         SyncError: The users changed during every reading.
         ThriveError: Thrive refused, or could not be reached.
 
@@ -256,6 +262,10 @@ async def plan_users(
         report = await plan.apply(max_removals=20, journal="users.jsonl")
         ```
     """
+    if isinstance(rows, Mapping):
+        raise TypeError("rows must be an iterable or async iterable of mappings, not one mapping")
+    check_iterable("rows", rows, "mappings")
+    check_flags(allow_empty=allow_empty)
     if leavers not in ("ignore", "suspend"):
         raise ConfigurationError('leavers must be "ignore" or "suspend"')
     reader = Reader(columns, blank)
@@ -334,5 +344,6 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
         returning=tuple(returning),
         duplicates=tuple(rows.duplicates),
         rejected=tuple(rejected),
+        tenant=thrive.tenant_id,
         thrive=thrive,
     )

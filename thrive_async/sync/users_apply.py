@@ -12,8 +12,8 @@ from thrive_async.sync.accounts import Known, Staff, differs, known, set_fields
 from thrive_async.sync.execution import DoneNow, Execution, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import read_whole
-from thrive_async.sync.report import Change, SyncReport, described
-from thrive_async.sync.run import Job, OnProgress
+from thrive_async.sync.report import Change, OnProgress, SyncReport, described
+from thrive_async.sync.run import Job
 
 if TYPE_CHECKING:
     from thrive_async.sync.users import UserPlan

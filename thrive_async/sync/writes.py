@@ -12,8 +12,8 @@ from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import Answer, attributed, batches, halving
 from thrive_async.sync.execution import Execution
-from thrive_async.sync.report import Change, described
-from thrive_async.sync.run import Job, OnProgress, Settled, Stopped
+from thrive_async.sync.report import Change, OnProgress, described
+from thrive_async.sync.run import Job, Settled, Stopped
 
 __all__ = ["REFUSALS", "AudienceRun"]
 
