@@ -1,6 +1,7 @@
 """Time limits of many short waits, kept by one timer."""
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,10 +11,15 @@ class Deadlines:
 
     A timer for each request, set and cancelled again, costs a tenth of a small call. Here one timer waits for the
     earliest end that it knew of when it was set; when it rings, it looks whose time is over and waits for the next.
+
+    Attributes:
+        under_way: What has begun and not ended.
+        rings_at: The loop's time for which the timer is set.
     """
 
     def __init__(self) -> None:
-        self._open: set[Limited] = set()
+        self.under_way: set[Limited] = set()
+        self.rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def until(self, ends: float | None) -> "Limited":
@@ -24,29 +30,25 @@ class Deadlines:
         """
         return Limited(self, ends)
 
-    def add(self, limited: "Limited", ends: float) -> None:
-        """Watch over one more."""
-        self._open.add(limited)
-        timer = self._timer
-        if timer is None or ends < timer.when():
-            if timer is not None:
-                timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(ends, self._ring)
-
-    def remove(self, limited: "Limited") -> None:
-        """Watch over one less."""
-        self._open.discard(limited)
+    def ring_at(self, ends: float) -> None:
+        """Set the timer, in place of a later one."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.rings_at = ends
+        self._timer = asyncio.get_running_loop().call_at(ends, self._ring)
 
     def _ring(self) -> None:
-        loop = asyncio.get_running_loop()
-        now, following = loop.time(), None
-        for limited in list(self._open):
+        now = asyncio.get_running_loop().time()
+        following = math.inf
+        for limited in list(self.under_way):
             ends = limited.ends
             if ends is not None and ends <= now:
                 limited.expire()
-            elif ends is not None and (following is None or ends < following):
+            elif ends is not None and ends < following:
                 following = ends
-        self._timer = None if following is None else loop.call_at(following, self._ring)
+        self.rings_at, self._timer = math.inf, None
+        if following < math.inf:
+            self.ring_at(following)
 
 
 class Limited:
@@ -71,7 +73,10 @@ class Limited:
             assert task is not None  # noqa: S101 - only tasks make requests
             self._task: asyncio.Task[Any] = task
             self._cancelling = task.cancelling()
-            self._deadlines.add(self, ends)
+            deadlines = self._deadlines
+            deadlines.under_way.add(self)
+            if ends < deadlines.rings_at:
+                deadlines.ring_at(ends)
         return self
 
     def __exit__(
@@ -79,7 +84,7 @@ class Limited:
     ) -> None:
         if self.ends is None:
             return
-        self._deadlines.remove(self)
+        self._deadlines.under_way.discard(self)
         # Somebody else's cancel, at the same moment, stays a cancel.
         if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -81,7 +81,6 @@ class Outcome:
         make_error: Makes the error if no other attempt follows; its argument goes behind the line.
         repeatable: Whether another attempt may follow.
         at_least: Seconds to wait before that.
-        token_expired: Whether a new token may change the answer.
     """
 
     call: Call
@@ -90,7 +89,6 @@ class Outcome:
     make_error: Callable[[str], ThriveError] | None = None
     repeatable: bool = False
     at_least: float | None = None
-    token_expired: bool = False
 
     def fits(self, pause: float) -> bool:
         """Tell whether the call's total time leaves room for a pause; if not, its error will say so."""

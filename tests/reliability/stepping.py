@@ -69,7 +69,7 @@ def assert_clean(thrive: ThriveClient) -> None:
     """No task, no slot, no place in the row, no time limit, no connection in use."""
     transport: Any = thrive._transport
     assert left_tasks() == []
-    assert not transport._deadlines._open
+    assert not transport._deadlines.under_way
     assert not transport._session._opening.locked()
     assert transport._gate._slots._free == transport.limits.concurrency
     assert not transport._gate._turn.locked()
