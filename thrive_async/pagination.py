@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, TypeVar, cast
@@ -57,6 +57,36 @@ class Page(Generic[T]):
         return f"<Page {self.number}: {len(self.items):,} items{total}>"
 
 
+class _Items(Generic[T]):
+    """The items of pages, one by one.
+
+    Not a second generator around that of the pages: at its end a loop closes all generators that are left at once, and
+    complains of one that another is closing.
+    """
+
+    __slots__ = ("_items", "_pages")
+
+    def __init__(self, pages: AsyncGenerator[Page[T]]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> "_Items[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        for item in self._items:
+            return item
+        async for page in self._pages:
+            self._items = iter(page.items)
+            for item in self._items:
+                return item
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End the walk; for `contextlib.aclosing`."""
+        await self._pages.aclose()
+
+
 class Paginator(Generic[T]):
     """A list on Thrive, read as it is walked; made by the `list` methods, never by hand.
 
@@ -88,11 +118,8 @@ class Paginator(Generic[T]):
     def __repr__(self) -> str:
         return f"<Paginator of {self._operation}, per_page={self._per_page}, prefetch={self._prefetch}>"
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                for item in page.items:
-                    yield item
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _Items(self.pages())
 
     async def first(self) -> T | None:
         """Return the first item, or None if the list is empty; asks for one item only.

@@ -17,6 +17,7 @@ from thrive_async import (
     ConnectionFailed,
     DecodeError,
     Limits,
+    NotFoundError,
     RequestTimeout,
     Retry,
     ServerError,
@@ -139,10 +140,24 @@ async def test_every_operation_meets_the_failure_as_the_design_says(name: str, c
             assert isinstance(error, APIError), operation
             assert (error.status, error.attempts) == (418, 2), operation
             assert failure.at_least <= times[1] - times[0] <= failure.at_most, operation
+            # Of what was refused untouched nothing can have been done; of what was lost it is not known.
+            assert error.maybe_applied is (not failure.unsafe and name != "408"), operation
         else:
             assert isinstance(error, failure.error), operation
             if operation in UNSAFE and failure.error in (ConnectionFailed, RequestTimeout):
                 assert getattr(error, "maybe_applied", None) is True, operation
+
+
+async def test_a_404_after_a_lost_answer_is_the_success_of_deletes_alone(clock: VirtualClock) -> None:
+    for operation in CALLS.keys() - UNSAFE:
+        for lost in (close, reply(502), reply(200, b'{"id": "5')):
+            async with RawServer([lost, reply(404)]) as server, server.client() as thrive:
+                if OPERATIONS[operation].method == "DELETE":
+                    await begin(operation, thrive)
+                    continue
+                with pytest.raises(NotFoundError):
+                    await begin(operation, thrive)
+            assert len(server.requests) == 2, operation
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -199,6 +214,25 @@ async def assign(thrive: ThriveClient) -> Any:
     audience, content = await thrive.audiences.get("sales-emea"), await thrive.contents.list().first()
     assert content is not None
     return await thrive.assignments.create(m.AssignmentCreate(audience_id=audience.id, content_id=content.id))
+
+
+async def test_an_answer_once_lost_is_not_forgotten_by_later_attempts(clock: VirtualClock) -> None:
+    """The first request is lost and then nobody listens any more: what was asked may have been done all the same."""
+    for operation in CALLS.keys() - UNSAFE:
+        server = RawServer([])
+
+        async def close_for_good(
+            _request: RawRequest, writer: asyncio.StreamWriter, server: RawServer = server
+        ) -> None:
+            assert server._server is not None
+            server._server.close()
+            writer.close()
+
+        server.answers = [close_for_good]
+        async with server, server.client(retry=Retry(max_attempts=3)) as thrive:
+            with pytest.raises(ConnectionFailed, match="cannot connect") as raised:
+                await begin(operation, thrive)
+        assert (len(server.requests), raised.value.attempts, raised.value.maybe_applied) == (1, 3, True), operation
 
 
 CREATES: dict[str, tuple[Callable[[ThriveClient], Any], Callable[[Sandbox], int]]] = {

@@ -6,7 +6,7 @@ import gc
 import logging
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,53 @@ async def test_an_exception_in_the_body_of_a_walk_leaves_no_task(clock: VirtualC
         await settle()
         assert left_tasks() == []
         assert kept.value.__traceback__ is not None
+
+
+async def test_breaking_out_of_pages_leaves_no_task(clock: VirtualClock) -> None:
+    async with Sandbox(users=60, clock=clock, latency=0.05) as sandbox, sandbox.client() as thrive:
+        async for _page in thrive.users.list(per_page=5).pages():
+            break
+        await settle()
+        assert left_tasks() == []
+
+
+async def ids(thrive: ThriveClient) -> AsyncIterator[str]:
+    """A generator of the user's, as a backend streams with."""
+    async for user in thrive.users.list(per_page=5):
+        yield user.id
+
+
+HALF_DONE: dict[str, Callable[[ThriveClient], AsyncIterator[Any]]] = {
+    "items": lambda thrive: aiter(thrive.users.list(per_page=5)),
+    "items, one page at a time": lambda thrive: aiter(thrive.users.list(per_page=5, prefetch=1)),
+    "pages": lambda thrive: thrive.users.list(per_page=5).pages(),
+    "a generator of the user's": ids,
+}
+
+
+@pytest.mark.parametrize("kind", HALF_DONE)
+def test_a_walk_that_is_kept_half_done_until_the_loop_ends_is_quiet(kind: str) -> None:
+    """The client is closed under it, its pages on their way fail, and nobody ever asks for them."""
+    kept: list[Any] = []
+
+    async def main() -> None:
+        async with Sandbox(users=60, latency=0.01) as sandbox:
+            async with sandbox.client() as thrive:
+                walk = HALF_DONE[kind](thrive)
+                kept.append(walk)
+                await anext(walk)
+            await settle()
+
+    run_strictly(main)
+    kept.clear()
+
+
+async def test_a_walk_may_be_closed_as_a_generator_may(clock: VirtualClock) -> None:
+    async with Sandbox(users=60, clock=clock, latency=0.05) as sandbox, sandbox.client() as thrive:
+        async with contextlib.aclosing(aiter(thrive.users.list(per_page=5))) as walk:  # type: ignore[type-var]
+            await anext(walk)
+        assert left_tasks() == []
+        assert [user async for user in walk] == []
 
 
 async def test_breaking_out_and_closing_at_once_is_quiet(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
