@@ -84,6 +84,7 @@ class _Items(Generic[T]):
 
     async def aclose(self) -> None:
         """End the walk; for `contextlib.aclosing`."""
+        self._items = iter(())
         await self._pages.aclose()
 
 
@@ -137,13 +138,13 @@ class Paginator(Generic[T]):
             limit: At most this many, from the front; pages beyond are not asked for.
 
         Raises:
-            ValueError: `limit` is negative.
+            ValueError: `limit` is no whole number, or negative.
             ThriveError: A page could not be had.
         """
         if limit is None:
             return [item async for item in self]
-        if limit < 0:
-            raise ValueError(f"limit must not be negative: {limit}")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"limit must be a whole number, 0 or more, or None for all, not {limit!r}")
         collected: list[T] = []
         if limit == 0:
             return collected
