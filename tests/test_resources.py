@@ -310,7 +310,10 @@ async def test_filters_of_many_values_refuse_one_and_none(idle: ThriveClient, li
     [
         lambda t: t.users.list(updated_since=datetime(2026, 1, 1)),  # noqa: DTZ001
         lambda t: t.users.list(per_page=1001),
+        lambda t: t.users.list(per_page=2.5),
+        lambda t: t.users.list(per_page=True),
         lambda t: t.users.list(prefetch=0),
+        lambda t: t.users.list(prefetch=1.5),
         lambda t: t.assignments.list(per_page=101),
         lambda t: t.activities.list(timestamp_to=datetime(2026, 1, 1)),  # noqa: DTZ001
         lambda t: t.completions.list(completed_from=datetime(2026, 1, 1)),  # noqa: DTZ001

@@ -17,7 +17,7 @@ from thrive_async.models import (
     MemberOperationResult,
     UserStatus,
 )
-from thrive_async.resources._checks import batch, strings
+from thrive_async.resources._checks import batch, strings, whole
 from thrive_async.resources._models import models
 from thrive_async.resources._moves import member_operations
 
@@ -177,6 +177,14 @@ def test_the_first_wrong_entry_is_named_by_its_place_and_not_shown(wrong: Any) -
     """Entries may be personal data; their place is enough to find them."""
     with pytest.raises(TypeError, match=r"^users\[1\] must be a str, not a \w+$"):
         batch("users", ["ada@example.com", wrong], str, "users")
+
+
+@pytest.mark.parametrize("value", [0, 101, -1, True, 2.5, 2.0, "2", None, float("nan")])
+def test_a_count_is_a_whole_number_of_its_range(value: Any) -> None:
+    """Thrive would be asked for `perPage=2.5` otherwise, or for one of True."""
+    with pytest.raises(ValueError, match="per_page must be a whole number from 1 to 100, not"):
+        whole("per_page", value, 1, 100)
+    assert [whole("per_page", count, 1, 100) for count in (1, 100)] == [1, 100]
 
 
 def test_a_filter_is_kept_for_every_page() -> None:

@@ -192,8 +192,9 @@ async def test_collect_asks_for_no_page_beyond_its_limit() -> None:
     assert await listing.paginator().collect(limit=15) == list(range(15))
     assert sorted(listing.asked) == [1, 2]
     assert await listing.paginator().collect(limit=0) == []
-    with pytest.raises(ValueError, match="must not be negative"):
-        await listing.paginator().collect(limit=-1)
+    for nonsense in (-1, 2.5, True, "3"):
+        with pytest.raises(ValueError, match="limit must be a whole number"):
+            await listing.paginator().collect(limit=nonsense)  # type: ignore[arg-type]
 
 
 @styles

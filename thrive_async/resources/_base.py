@@ -14,6 +14,7 @@ from thrive_async._unset import UNSET
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
 from thrive_async.pagination import Paginator
+from thrive_async.resources._checks import whole
 
 T = TypeVar("T")
 
@@ -85,15 +86,14 @@ class Resource:
 
         Raises:
             TypeError: A value of a type that its parameter cannot take.
-            ValueError: `per_page` or `prefetch` is out of range, a datetime is naive, a name in the path empty.
+            ValueError: `per_page` or `prefetch` is no whole number of its range, a datetime is naive, a name in the
+                path empty.
         """
-        most = operation.per_page
         if per_page is None:
-            per_page = most
-        elif isinstance(per_page, bool) or most is None or not 1 <= per_page <= most:
-            raise ValueError(f"per_page must be from 1 to {most}, not {per_page!r}")
-        if isinstance(prefetch, bool) or prefetch < 1:
-            raise ValueError(f"prefetch must be at least 1, not {prefetch!r}")
+            per_page = operation.per_page
+        else:
+            whole("per_page", per_page, 1, operation.per_page)
+        whole("prefetch", prefetch, 1)
         # What cannot be meant shows where it was written, and not where the first page is asked for.
         request = build(operation, path=path, query=query)
         send = self._transport.send

@@ -55,6 +55,28 @@ def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
     return found
 
 
+def whole(name: str, value: int, least: int, most: int | None = None) -> int:
+    """Check a count.
+
+    Args:
+        name: The argument's name, for the error.
+        value: A whole number. True is none, and neither is 2.0.
+        least: The smallest that it may be.
+        most: The largest; None for no limit.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is none, or out of range.
+    """
+    known = isinstance(value, int) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not known or value < least or (most is not None and value > most):
+        wanted = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be a whole number {wanted}, not {value!r}")
+    return value
+
+
 def _listed(name: str, values: object, kind: type[T], plural: str) -> list[T]:
     if isinstance(values, str | bytes | bytearray | kind) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be an iterable of {plural}, not a lone {type(values).__name__}")

@@ -31,8 +31,8 @@ class Managers(Resource):
             timeouts: The time limits of the request, if not the client's.
 
         Returns:
-            A paginator of managers, always of one page: Thrive sends them all at once. Nothing is sent before it is
-            read.
+            A paginator of managers, always of one page: Thrive sends them all at once, and takes no `per_page`.
+            Nothing is sent before it is read.
         """
         return self._list(ops.LIST_MANAGERS, models.AudienceManager, path={"audienceId": audience}, timeouts=timeouts)
 
