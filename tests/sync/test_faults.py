@@ -287,3 +287,13 @@ async def test_a_refusal_that_names_everybody_need_not_be_split() -> None:
         assert {one.reason for one in report.failed} == {"User does not exist."}
         assert len(report.failed) == 100
         assert sum(entry.operation == "addMembers" for entry in sandbox.requests) == 1
+
+
+async def test_answers_that_nobody_can_read_are_not_asked_for_again(world: World) -> None:
+    """Thrive is there and has answered: the members tell what it meant, and the sync goes on to its end."""
+    odd = {"success": ["P-00300"], "failure": 7}
+    world.sandbox.faults.add("wrong_shape", operation="addMembers", times=None, body=odd)
+    report = await sync.sync_members(world.thrive, "team", [*world.ids[5:600], "nobody@example.org"])
+    assert (len(report.added), len(report.removed), len(report.failed)) == (300, 5, 1)
+    assert world.arrived("addMembers") == 4
+    assert world.members == set(world.ids[5:600])

@@ -181,6 +181,24 @@ async def test_a_second_cancel_does_not_wait(world: World) -> None:
     }
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_impatience_costs_nobody_a_true_outcome(world: World, steps: int) -> None:
+    """Cancelled again and again, a few steps of the loop apart: what was sent is never said not to have been."""
+    world.sandbox.faults.add("latency", times=None, seconds=20, operation="addMembers")
+    plan = await sync.plan_members(world.thrive, "team", world.ids[5:600])
+    task = asyncio.create_task(plan.apply())
+    await asyncio.sleep(1)
+    while not task.done():
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    assert plan.report is not None
+    assert (len(plan.report.failed), len(plan.report.not_attempted)) == (300, 5)
+    assert {one.action for one in plan.report.not_attempted} == {"remove"}
+
+
 async def test_a_cancel_waits_ten_seconds_at_most(world: World) -> None:
     """A request that hangs does not hold up the end for ever."""
     world.sandbox.faults.add("latency", times=None, seconds=25)
