@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import aiohttp
 import pytest
 from raw_server import KEY, TENANT, RawRequest, RawServer, close, hang, refused_port, reply, reset, then_close
 
@@ -233,6 +234,20 @@ async def test_those_who_are_told_the_same_pause_do_not_return_in_one_moment(clo
     assert max(times[10:]) - min(times[10:]) > 0.005
 
 
+async def test_a_failure_of_the_server_does_not_make_an_unannounced_pause_small_again(clock: VirtualClock) -> None:
+    times: list[float] = []
+
+    async def note(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        times.append(clock.elapsed)
+        writer.write([reply(429), reply(500), reply(429), USER][len(times) - 1])
+
+    async with RawServer([note]) as server, server.client(retry=Retry(base_delay=1)) as thrive:
+        await thrive.users.get("u1")
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert 1 <= pauses[0] < 1.2
+    assert 2 <= pauses[2] < 2.4
+
+
 async def test_a_pause_that_is_over_already_is_none(clock: VirtualClock) -> None:
     """What Thrive says counts, also if it is less than the pause that would have been made otherwise."""
     async with RawServer([reply(503, Retry_After="0"), USER]) as server:
@@ -298,6 +313,17 @@ async def test_no_slot_is_held_while_a_call_pauses(clock: VirtualClock) -> None:
         assert clock.elapsed == pytest.approx(1, abs=0.01)
         await first
     assert [request.target[-2:] for request in server.requests] == ["u1", "u2", "u1"]
+
+
+async def test_without_a_limit_no_limit_of_aiohttps_own_ends_a_call(clock: VirtualClock) -> None:
+    async def slowly(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(4000)
+        writer.write(USER)
+
+    async with RawServer([slowly]) as server, server.client() as thrive:
+        await thrive.users.get("u1", timeouts=Timeouts(attempt=None, total=None))
+    assert clock.elapsed >= 4000
+    assert len(server.requests) == 1
 
 
 async def test_a_create_that_timed_out_says_that_it_may_have_been_done(clock: VirtualClock) -> None:
@@ -391,6 +417,17 @@ async def test_the_token_endpoint_is_told_in_the_way_it_wants_and_that_is_rememb
             await asyncio.sleep(100)
             await thrive.skills.levels()
             assert len(sandbox.requests.of("createAccessToken")) == styles + 1
+
+
+async def test_the_secret_goes_to_the_token_host_alone_and_the_token_to_the_api_alone() -> None:
+    credentials = ClientCredentials("me", "secret", client_auth="basic")
+    token = reply(200, {"access_token": "fresh", "expires_in": 3600})
+    async with RawServer([token]) as issuer, RawServer([USER]) as api, api.client(credentials=credentials) as thrive:
+        thrive._transport._token_base_url = issuer.base_url
+        await thrive.users.get("u1")
+    assert [request.target for request in issuer.requests] == [f"/oauth2/token/{TENANT}"]
+    assert issuer.requests[0].headers["authorization"] == aiohttp.encode_basic_auth("me", "secret")
+    assert [request.headers["authorization"] for request in api.requests] == ["Bearer fresh"]
 
 
 async def test_wrong_client_credentials_are_one_clear_error(sandbox: Sandbox) -> None:
