@@ -8,8 +8,9 @@ the request follows Cognito's `/oauth2/token`, and what the endpoint may want ot
 import asyncio
 import base64
 import copy
+import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, cast
 from urllib.parse import quote_plus, urlencode
 
 import attrs
@@ -20,8 +21,11 @@ from thrive_async.errors import ConfigurationError
 __all__ = ["ApiKey", "ClientCredentials"]
 
 WEBHOOKS_SCOPE: Final = "api/webhooks"
+DEFAULT_SCOPES: Final = ("api/all",)
 DEFAULT_LIFETIME: Final = 3600.0
 _RENEW_EARLY: Final = 60.0
+# RFC 6749, section 3.3, but for the comma, which is taken for a space too often.
+_SCOPE: Final = re.compile(r"[!#-+\--\[\]-~]+")
 
 ClientAuth = Literal["auto", "basic", "post"]
 
@@ -77,13 +81,23 @@ class ApiKey:
     secret: Secret = attrs.field(converter=checked_secret, repr=False)
 
 
-def _scopes(value: str | Iterable[str]) -> tuple[str, ...]:
-    return tuple(value.split()) if isinstance(value, str) else tuple(value)
+def _scopes(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    return tuple(cast("Iterable[str]", value)) if isinstance(value, Iterable) else (cast("str", value),)
+
+
+def _checked_scopes(_instance: object, _attribute: object, value: tuple[object, ...]) -> None:
+    # Only their form: Thrive may have scopes that nobody has documented, and says itself what it does not know.
+    if not all(isinstance(scope, str) and _SCOPE.fullmatch(scope) for scope in value):
+        raise ConfigurationError('scopes are strings such as "api/read", or one string with spaces between them')
 
 
 def _client_id(_instance: object, _attribute: object, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError("the client id is empty: Thrive Support issues it with the client secret")
+    if not value.isprintable():
+        raise ConfigurationError("the client id holds a line break or another control character: was it cut or pasted?")
 
 
 def _client_auth(_instance: object, _attribute: object, value: str) -> None:
@@ -99,17 +113,19 @@ class ClientCredentials:
         client_id: As Thrive Support issued it.
         client_secret: As Thrive Support issued it. It is shown nowhere.
         scopes: Any of `api/all`, `api/read`, `api/write`, `api/webhooks`; a string may hold several, by spaces.
-            With `api/webhooks` among them and no `api/all`, tokens come from the region's webhooks host.
+            With `api/webhooks` among them and no `api/all`, tokens come from the region's webhooks host. Another
+            scope is sent as it is: what Thrive does not know, its token endpoint refuses. With none at all, `()`,
+            Thrive decides what the token may do.
         client_auth: How the token endpoint is told who asks: "basic" (an Authorization header), "post" (form fields),
             or "auto": the header, and where that is refused the fields; what worked is remembered.
 
     Raises:
-        ConfigurationError: An argument is empty or unknown.
+        ConfigurationError: An argument is empty or malformed.
     """
 
     client_id: str = attrs.field(validator=_client_id)
     client_secret: Secret = attrs.field(converter=checked_secret, repr=False)
-    scopes: tuple[str, ...] = attrs.field(default=("api/all",), converter=_scopes)
+    scopes: tuple[str, ...] = attrs.field(default=DEFAULT_SCOPES, converter=_scopes, validator=_checked_scopes)
     client_auth: ClientAuth = attrs.field(default="auto", validator=_client_auth)
 
     def token_base_url(self, region: Region) -> str:

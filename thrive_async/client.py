@@ -19,7 +19,7 @@ from thrive_async._generated.operations import Operation
 from thrive_async._session import Proxy
 from thrive_async._transport import Transport
 from thrive_async._unset import UNSET
-from thrive_async.auth import ApiKey, ClientCredentials, Secret, checked_secret
+from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError
 from thrive_async.resources import (
@@ -154,8 +154,9 @@ class ThriveClient:
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> "ThriveClient":
         """Build a client from environment variables.
 
-        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` with `THRIVE_CLIENT_SECRET`; and where they
-        are set `THRIVE_REGION` (production, staging, production-mea, staging-mea) and `THRIVE_BASE_URL`.
+        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` with `THRIVE_CLIENT_SECRET` and perhaps
+        `THRIVE_SCOPES` (by spaces); and where they are set `THRIVE_REGION` (production, staging, production-mea,
+        staging-mea) and `THRIVE_BASE_URL`. One that is blank is not set.
 
         Args:
             environ: Read instead of `os.environ`.
@@ -182,7 +183,7 @@ class ThriveClient:
         if key is not None:
             credentials = ApiKey(key)
         elif client_id is not None and client_secret is not None:
-            credentials = ClientCredentials(client_id, client_secret)
+            credentials = ClientCredentials(client_id, client_secret, env.text("THRIVE_SCOPES") or DEFAULT_SCOPES)
         else:
             raise ConfigurationError("set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
         settings: dict[str, Any] = {"base_url": env.text("THRIVE_BASE_URL")}

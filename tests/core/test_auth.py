@@ -110,6 +110,23 @@ def test_the_token_request_has_both_forms() -> None:
     assert b"secret" not in form
 
 
+@pytest.mark.parametrize(
+    ("scopes", "sent"),
+    [
+        ("api/read api/write", ["api/read api/write"]),
+        (["api/read", "api/new:thing.v2"], ["api/read api/new:thing.v2"]),
+        ((), None),
+        ("", None),
+    ],
+)
+def test_scopes_that_nobody_has_documented_are_sent_and_none_may_be(
+    scopes: str | tuple[str, ...], sent: list[str] | None
+) -> None:
+    """Thrive may have more of them than its documents name; its token endpoint refuses what it does not know."""
+    form, _header = ClientCredentials("id", "secret", scopes=scopes).token_request("post")
+    assert parse_qs(form.decode()).get("scope") == sent
+
+
 def test_a_secret_hides_in_every_form_of_itself() -> None:
     secret = Secret("hush")
     assert "hush" not in f"{secret} {secret!r} {[secret]}"

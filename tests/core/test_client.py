@@ -23,6 +23,7 @@ from thrive_async import (
     ConnectionFailed,
     DecodeError,
     NotFoundError,
+    PermissionDeniedError,
     Region,
     Retry,
     ServerError,
@@ -96,6 +97,23 @@ def test_a_client_is_made_from_the_environment() -> None:
     client = ThriveClient.from_env(env)
     assert client.base_url == "http://localhost:1"
     assert ThriveClient.from_env(env, base_url="http://localhost:2").base_url == "http://localhost:2"
+
+
+@pytest.mark.parametrize(("scopes", "may_write"), [("api/read api/write", True), ("api/read", False), (" ", True)])
+async def test_scopes_come_from_the_environment(scopes: str, may_write: bool) -> None:
+    async with Sandbox(users=1) as sandbox:
+        env = {
+            "THRIVE_BASE_URL": sandbox.base_url,
+            "THRIVE_TENANT_ID": sandbox.tenant_id,
+            "THRIVE_CLIENT_ID": sandbox.tokens.client_id,
+            "THRIVE_CLIENT_SECRET": sandbox.tokens.client_secret,
+            "THRIVE_SCOPES": scopes,
+        }
+        async with ThriveClient.from_env(env) as thrive:
+            await thrive.skills.levels()
+            # A 404 is for those alone who may.
+            with pytest.raises(NotFoundError if may_write else PermissionDeniedError):
+                await thrive.users.delete("nobody")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,13 @@ def test_a_time_limit_may_be_absent() -> None:
         (lambda: ApiKey(""), "the secret is empty"),
         (lambda: ApiKey("key\n"), "line break"),
         (lambda: ClientCredentials("", "secret"), "the client id is empty"),
+        (lambda: ClientCredentials("id\n", "secret"), "the client id holds a line break"),
         (lambda: ClientCredentials("id", " "), "the secret is empty"),
+        (lambda: ClientCredentials("id", "secret", scopes="api/read,api/write"), "scopes are strings such as"),
+        (lambda: ClientCredentials("id", "secret", scopes=("api/read api/write",)), "scopes are strings such as"),
+        (lambda: ClientCredentials("id", "secret", scopes=("",)), "scopes are strings such as"),
+        (lambda: ClientCredentials("id", "secret", scopes=(None,)), "scopes are strings such as"),  # type: ignore[arg-type]
+        (lambda: ClientCredentials("id", "secret", scopes=7), "scopes are strings such as"),  # type: ignore[arg-type]
         (lambda: ClientCredentials("id", "secret", client_auth="both"), "client_auth must be"),  # type: ignore[arg-type]
         (lambda: Region.parse("mars"), "unknown Thrive region 'mars': choose one of production, staging"),
     ],
