@@ -23,7 +23,7 @@ from thrive_async._generated.operations import OPERATIONS
 from thrive_async._outcome import Call, of_reply
 from thrive_async._request import Reply, Request
 from thrive_async._token import TokenEndpoint
-from thrive_async.auth import FixedHeader, Secret, Token
+from thrive_async.auth import Authorizer, FixedHeader, Secret, Token
 from thrive_async.config import Timeouts
 from thrive_async.errors import error_class
 from thrive_async.pagination import Page, Paginator
@@ -46,16 +46,16 @@ class Network:
     def reply(self) -> Reply:
         return Reply(self.status, CIMultiDict(self.headers), self.body)
 
-    async def send(self, request: Request, timeouts: Timeouts | None = None) -> Reply:
-        """Judge the reply as `Transport.send` does after one attempt."""
-        call = Call(request, timeouts or Timeouts(), None, FixedHeader(None), "http://127.0.0.1:9", attempts=1)
+    async def run(self, request: Request, timeouts: Timeouts, authorizer: Authorizer, base_url: str) -> Reply:
+        """Judge the reply as `Transport._run` does after one attempt."""
+        call = Call(request, timeouts, None, authorizer, base_url, attempts=1)
         result = of_reply(call, self.reply(), None).result()
         if isinstance(result, Reply):
             return result
         raise stripped(result)
 
     async def send_for_token(self, request: Request, header: Secret | None) -> Reply:
-        return await self.send(request)
+        return await self.run(request, Timeouts(), FixedHeader(header), "http://127.0.0.1:9")
 
 
 NETWORK: Final = Network()
@@ -64,7 +64,7 @@ NETWORK: Final = Network()
 def _client() -> ThriveClient:
     """Make a client over `NETWORK`; it opens nothing, so there is nothing to close."""
     made = ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9")
-    made._transport.send = NETWORK.send  # type: ignore[method-assign]
+    made._transport._run = NETWORK.run  # type: ignore[method-assign]
     return made
 
 
