@@ -60,6 +60,20 @@ class Applying:
         """
         return max_removals(self.max_removals)
 
+    def check(self) -> None:
+        """Find out what cannot be meant, or not be done, before Thrive is asked.
+
+        Raises:
+            CliError: `--max-removals` cannot be read.
+            ConfigurationError: The journal is no journal.
+            OSError: The journal cannot be written.
+        """
+        self.limit()
+        if self.journal is not None:
+            from thrive_async.sync.journal import check_journal  # noqa: PLC0415 - after the parsing
+
+            check_journal(self.journal)
+
     def report_file(self) -> ReportFile | None:
         """Open the report before anything is done.
 

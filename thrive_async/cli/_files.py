@@ -108,6 +108,17 @@ class Sheet:
             for number, row in enumerate(self.rows, start=self.first_line)
         ]
 
+    def check_whole(self) -> None:
+        """Refuse rows that are shorter than the header, for half a row is nobody with empty cells; empty rows may be.
+
+        Raises:
+            CliError: There is one.
+        """
+        width = len(self.names or ())
+        for line, row in enumerate(self.rows, start=self.first_line):
+            if len(row) < width and any(str(cell).strip() for cell in row):
+                raise CliError(f"{self.source}: line {line} has {len(row)} columns, the header {width}")
+
     def find(self, wanted: str, *, what: str = "--column") -> int:
         """Give the index (from 0) of a column by its name or number; the names must be known.
 

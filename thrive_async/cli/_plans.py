@@ -150,9 +150,12 @@ class ManagersView(PlanView):
 
     def planned(self) -> Iterator[Fate]:
         """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+        from thrive_async.sync.grants import writable_permissions  # noqa: PLC0415 - after the parsing
+
         for action, grants in (("add", self._plan.to_add), ("update", self._plan.to_change)):
             for grant in grants:
-                yield fate(self.subject, action, grant.reference, "planned")
+                given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
+                yield fate(self.subject, action, grant.reference, "planned", given)
         for manager in self._plan.to_remove:
             known = [text for text in (manager.reference, manager.email) if text]
             yield fate(self.subject, "remove", manager.user_id, "planned", ", ".join(known))

@@ -66,7 +66,7 @@ def audiences(
         reading: How to read the files.
         connection: Whom to ask.
     """
-    applying.limit()
+    applying.check()
     desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
     described = _described(reading, create_missing)
     thrive = connection.client()

@@ -48,7 +48,7 @@ def users(
         reading: How to read the file.
         connection: Whom to ask.
     """
-    applying.limit()
+    applying.check()
     sheet = reading.read(file).with_header()
     columns, rows = mapping((*map_, *more), sheet)
     thrive = connection.client()
@@ -93,10 +93,7 @@ def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[
         columns[field.strip()] = column.strip()
     if not columns:
         columns = {name: name for name in sheet.names or () if name}
-    for line, row in enumerate(sheet.rows, start=sheet.first_line):
-        if len(row) < len(sheet.names or ()) and any(str(cell).strip() for cell in row):
-            # Half a row is no person with empty fields: those might be cleared.
-            raise CliError(f"{sheet.source}: line {line} has {len(row)} columns, the header {len(sheet.names or ())}")
+    sheet.check_whole()
     cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
     rows = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
     # A line without anything in it is nobody, and no reason to complain.

@@ -12,6 +12,7 @@ from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
+from thrive_async.cli._sync_managers import managers
 from thrive_async.cli._sync_users import users
 
 __all__ = ["app"]
@@ -21,6 +22,7 @@ app: App = App(
 )
 
 app.command(audiences)
+app.command(managers)
 app.command(users)
 
 
@@ -55,7 +57,7 @@ def members(
         connection: Whom to ask.
     """
     # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
-    applying.limit()
+    applying.check()
     index, sheet = reading.read(file).choose(column, header=reading.header)
     desired = sheet.texts(index)
     thrive = connection.client()

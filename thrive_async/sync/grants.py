@@ -12,7 +12,7 @@ from thrive_async.models import (
     PeopleManagerGrant,
 )
 
-__all__ = ["restored_grant", "saved_grant", "writable_permissions"]
+__all__ = ["PERMISSIONS", "restored_grant", "saved_grant", "writable_permissions"]
 
 # Group and flag of every permission that can be written; `manage_members` and `can_manage_audiences` are only read.
 _WRITABLE: Final = (
@@ -23,6 +23,9 @@ _WRITABLE: Final = (
     ("people_manager", "manage"),
     ("administrator", "can_add_audience_managers"),
 )
+
+PERMISSIONS: Final = tuple(f"{group}.{flag}" for group, flag in _WRITABLE)
+"""The names of the permissions that can be written, such as ``"people_manager.insights"``."""
 
 _GROUPS: Final[Mapping[str, Any]] = {
     "audience_manager": AudienceManagerGrant,

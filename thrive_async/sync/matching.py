@@ -20,6 +20,7 @@ _CLASH: Final = -1
 _LONGEST_NAME: Final = 1_000
 # Control characters, lone surrogates, line and paragraph separators.
 _IMPOSSIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_PLAIN: Final = re.compile(r"[!-~]+").fullmatch
 _OBJECT_ID_LENGTH: Final = 24
 _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 # What spreadsheets and exports leave around a value beside white space: byte order mark, zero-width characters.
@@ -169,16 +170,24 @@ class Matcher:
             names: Entries as they came; what cannot be a name is listed in `Match.rejected`.
         """
         exact_get, emails_get = self._exact.get, self._emails.get
-        seen, duplicate = self._seen, self._duplicates.append
+        seen, duplicate, newcomers = self._seen, self._duplicates.append, self._newcomers
         for name in names:
             if type(name) is not str:
                 self._feed_odd(name)
                 continue
             place = exact_get(name)
             if place is None:
-                place = emails_get(name.lower())
+                lower = name.lower()
+                place = emails_get(lower)
                 if place is None:
-                    self._feed_odd(name)
+                    if "@" in lower and len(name) <= _LONGEST_NAME and _PLAIN(name):
+                        # A newcomer's e-mail address with nothing odd about it: half the time of the other way.
+                        if lower in newcomers:
+                            duplicate(name)
+                        else:
+                            newcomers[lower] = name
+                    else:
+                        self._feed_odd(name)
                     continue
             if place == _CLASH:
                 self._feed_clash(name)
@@ -310,8 +319,8 @@ def _doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dic
     doubtful: dict[str, str] = {}
     for member in to_remove:
         for name in (member.reference, member.email, member.user_id):
-            if name and (newcomer := newcomers.get(folded(name))) is not None:
-                doubtful[member.user_id] = newcomer
+            if name and (bare := folded(name)) in newcomers:
+                doubtful[member.user_id] = newcomers[bare]
     return doubtful
 
 

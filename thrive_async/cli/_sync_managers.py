@@ -1,0 +1,183 @@
+"""`thrive sync managers`: who manages an audience, and what they may do, made equal to a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from cyclopts import Parameter
+
+from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
+from thrive_async.cli._errors import CliError, say
+from thrive_async.cli._files import Sheet, fold
+from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._output import flatten
+from thrive_async.cli._plans import ManagersView, save
+from thrive_async.cli._session import Connection
+
+if TYPE_CHECKING:
+    from thrive_async.models import ManagerGrant
+
+__all__ = ["granted", "managers"]
+
+_WRITABLE = (
+    "audienceManager.manageContent",
+    "audienceManager.assignments",
+    "peopleManager.canViewLearnPage",
+    "peopleManager.insights",
+    "peopleManager.manage",
+    "administrator.canAddAudienceManagers",
+)
+# What Thrive shows and nobody can write.
+_READ_ONLY = ("audienceManager.manageMembers", "administrator.canManageAudiences")
+_NAMES = {fold(name): name for name in (*_WRITABLE, *_READ_ONLY)}
+_GROUPS = {fold(name.partition(".")[0]) for name in _WRITABLE}
+_WHOLE = "permissions"
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+
+
+def managers(
+    audience: str,
+    file: FileArgument,
+    /,
+    *,
+    column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
+    grant: Annotated[tuple[str, ...], Parameter(negative="", metavar="PERMISSION", show_default=False)] = (),
+    keep_extra: Flag = False,
+    allow_empty: Flag = False,
+    save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
+    applying: Applying = Applying(),  # noqa: B008 - frozen
+    reading: Input = Input(),  # noqa: B008
+    connection: Connection = Connection(),  # noqa: B008
+) -> int:
+    """Make an audience's managers and their permissions equal to a file, with a row per manager.
+
+    A column called as a permission, such as peopleManager.insights, says yes or no for each manager; --grant gives one
+    to all of them. What is not given is taken away. `thrive audiences managers list` prints such a file.
+
+    Args:
+        audience: The audience's id or reference; a structure too.
+        file: Who should be a manager.
+        column: The column that names people, or its number from 1; else the only one, id, ref, reference or email.
+        grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
+        keep_extra: Only add and change: whoever is a manager and not in the file stays.
+        allow_empty: The file may name nobody: everybody is removed.
+        save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
+        applying: What may happen.
+        reading: How to read the file.
+        connection: Whom to ask.
+    """
+    applying.check()
+    index, sheet = reading.read(file).choose(column, header=reading.header)
+    desired = granted(sheet, index, grant)
+    thrive = connection.client()
+    report = applying.report_file()
+
+    async def main() -> int:
+        from thrive_async import sync  # noqa: PLC0415 - after the parsing
+
+        async with thrive:
+            say(f"comparing managers of {audience} with {sheet.source}, {sheet.name(index)}: {len(desired):,} entries")
+            view = ManagersView(
+                await sync.plan_managers(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
+            )
+            show_plan(view)
+            if save_plan is not None:
+                save(view.plan, save_plan)
+            return await apply_plan(view, applying, report)
+
+    return finish(main, report)
+
+
+def granted(sheet: Sheet, index: int, given: tuple[str, ...]) -> list[ManagerGrant]:
+    """Read who should be a manager, and with what permissions.
+
+    Args:
+        sheet: The file, its header known if it has one.
+        index: The column (from 0) that names people.
+        given: What everybody gets.
+
+    Returns:
+        A grant for each row.
+
+    Raises:
+        CliError: A permission that does not exist, a cell that is neither yes nor no, a row that is not whole or names
+            nobody, or nothing that says what anybody may do.
+    """
+    from thrive_async.sync.grants import PERMISSIONS, restored_grant  # noqa: PLC0415 - after the parsing
+
+    by_fold = {fold(permission): permission for permission in PERMISSIONS}
+    everybody = {_permission(name, f"--grant {name}"): True for name in given}
+    columns = dict(_columns(sheet))
+    if not columns and not everybody:
+        raise CliError(
+            f"{sheet.source}: nothing says what these managers may do: name a column as a permission, such as "
+            "peopleManager.insights, or give one to all with --grant"
+        )
+    sheet.check_whole()
+    grants: list[ManagerGrant] = []
+    for line, (row, name) in enumerate(zip(sheet.rows, sheet.texts(index), strict=True), start=sheet.first_line):
+        if not name.strip() and any(str(cell).strip() for cell in row if cell is not None):
+            # Somebody is meant; left out, they would be removed.
+            raise CliError(f"{sheet.source}: line {line} does not say who the manager is; see --column")
+        flags = dict.fromkeys(_WRITABLE, False)
+        for at, permission in columns.items():
+            flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
+        flags |= everybody
+        # Each is said outright, but for an administrator's: audiences that are no structures have none.
+        said = {
+            by_fold[fold(permission)]: flag
+            for permission, flag in flags.items()
+            if flag or not permission.startswith("administrator")
+        }
+        grants.append(restored_grant({"reference": name, "permissions": said}))
+    return grants
+
+
+def _columns(sheet: Sheet) -> Iterator[tuple[int, str]]:
+    """Find the columns that are about permissions: pairs of their index and the permission, or `_WHOLE`."""
+    for at, name in enumerate(sheet.names or ()):
+        folded = fold(name)
+        bare = folded.removeprefix(f"{_WHOLE}.")
+        if bare in (_WHOLE, *_NAMES):
+            if _NAMES.get(bare) not in _READ_ONLY:
+                yield at, _NAMES.get(bare, _WHOLE)
+        elif bare != folded or bare.partition(".")[0] in _GROUPS:
+            # A misspelt permission would be taken away from everybody.
+            _permission(name, f"{sheet.source}: column {name!r}")
+
+
+def _permission(name: str, where: str) -> str:
+    found = _NAMES.get(fold(name))
+    if found not in _WRITABLE:
+        raise CliError(f"{where}: no such permission; there are {', '.join(_WRITABLE)}")
+    return found
+
+
+def _flags(cell: object, permission: str, where: str) -> dict[str, bool]:
+    """Read one cell: yes or no, or a whole object of permissions as Thrive shows it."""
+    if permission == _WHOLE:
+        return dict(_whole(cell, where))
+    text = "" if cell is None else json.dumps(cell) if not isinstance(cell, str) else cell.strip()
+    if text.lower() not in _TRUTH:
+        raise CliError(f"{where}: {permission} must be yes or no, not {text[:40]!r}")
+    return {permission: _TRUTH[text.lower()]}
+
+
+def _whole(cell: object, where: str) -> Iterator[tuple[str, bool]]:
+    if isinstance(cell, str) and cell.strip():
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            raise CliError(f"{where}: permissions is no JSON, as `thrive audiences managers list` prints it") from None
+    if cell is None or cell == "":
+        return
+    if not isinstance(cell, dict):
+        raise CliError(f"{where}: permissions must be an object, as `thrive audiences managers list` prints it")
+    for name, value in flatten(cast("dict[str, Any]", cell)).items():
+        if name in _READ_ONLY or value == {}:
+            continue
+        if not isinstance(value, bool):
+            raise CliError(f"{where}: {name} must be true or false")
+        yield _permission(name, where), value
