@@ -103,6 +103,36 @@ def test_words_mask_addresses_and_what_was_sent() -> None:
         ("Too many requests, wait and back off.", [], "Too many requests, wait and back off."),
         ("At most 100 entities; managerRef isn't one", [], "At most 100 entities; managerRef isn't one"),
         ({"fields": ["firstName"], "limit": 100}, [], '{"fields": ["firstName"], "limit": 100}'),
+        # Lower-case words may be somebody's name or ref where one is likely to stand, unless they are known English.
+        ("user anna berg does not exist", [], "user *** does not exist"),
+        ("users anna, berta and carla were removed", [], "users ***, *** and *** were removed"),
+        ("the ref is already in use by aberg", [], "the ref is already in use by ***"),
+        ("body.0: user with id aberg not found", [], "body.0: user with id *** not found"),
+        ("User Anna berg (anna) exists", [], "User *** (***) exists"),
+        (
+            "'anna' is no valid name, `berg`, “ann” nor \"von berg\"",
+            [],
+            "'***' is no valid name, `***`, “***” nor \"***\"",
+        ),
+        ("aberg already exists", [], "*** already exists"),
+        ("ref dup key: aberg", [], "ref *** key: ***"),
+        ({"firstName": "anna", "lastName": "von berg"}, [], '{"firstName": "***", "lastName": "***"}'),
+        ({"anna": ["berg", "email is taken"]}, [], '{"***": ["***", "email is taken"]}'),
+        # And elsewhere they are words like others.
+        ("overloaded", [], "overloaded"),
+        ("invalid user. contact support", [], "invalid user. contact support"),
+        (
+            "user was not found, and the member cannot be removed",
+            [],
+            "user was not found, and the member cannot be removed",
+        ),
+        ('"email" must be a valid email', [], '"email" must be a valid email'),
+        ("it said 'the audience is not empty'", [], "it said 'the audience is not empty'"),
+        (
+            {"message": "slow down", "errors": [{"reason": "load"}]},
+            [],
+            '{"message": "slow down", "errors": [{"reason": "load"}]}',
+        ),
         (None, ["x"], ""),
     ],
 )
