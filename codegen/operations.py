@@ -81,6 +81,7 @@ def describe(spec: Json, path: str, method: str, item: Json, operation: Json) ->
         "safe": _one_of(name, operation, "x-thrive-retry", _SAFETY, "safe" if method == "get" else None) == "safe",
         "body": bool(body),
         "body_required": bool(body.get("required")),
+        "body_model": _named(body),
         "min_items": items.get("minItems"),
         "max_items": items.get("maxItems"),
         "statuses": tuple(int(status) for status in operation.get("responses", {}) if status.isdigit()),
@@ -114,10 +115,21 @@ def _encoding(spec: Json, name: str, parameter: Json) -> str:
     return kind if kind in ("integer", "boolean") else "text"
 
 
+def _named(body: Json) -> str | None:
+    """The name of the schema of a JSON body, which is that of its model."""
+    reference: str = _content(body).get("$ref", "")
+    return reference.removeprefix("#/components/schemas/") or None
+
+
 def _array(spec: Json, body: Json) -> Json:
     """The schema of a body that is a list, else nothing."""
-    schema = resolve(spec, body.get("content", {}).get("application/json", {}).get("schema", {}))
+    schema = resolve(spec, _content(body))
     return schema if schema.get("type") == "array" else {}
+
+
+def _content(body: Json) -> Json:
+    schema: Json = body.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
 
 
 def _scopes(security: list[Json]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from thrive_async import (
     UnprocessableError,
 )
 from thrive_async import models as m
+from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
 
 EARLY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -267,6 +268,45 @@ GRANTS: list[Callable[[ThriveClient, list[Any]], Any]] = [
     lambda t, batch: t.audiences.managers.replace("a", [grant(name) for name in batch]),
     lambda t, batch: t.users.update_skills("u", [m.SkillUpdate(tag_name=name) for name in batch]),
 ]
+
+
+MODELS: list[tuple[Callable[[ThriveClient, Any], Awaitable[object]], str]] = [
+    (lambda t, body: t.users.create(body), "createUser takes a thrive_async.models.UserCreate"),
+    (lambda t, body: t.users.update("E-1", body), "updateUser takes a thrive_async.models.UserUpdate"),
+    (lambda t, body: t.audiences.create(body), "createAudience takes a thrive_async.models.AudienceCreate"),
+    (lambda t, body: t.audiences.update("a", body), "updateAudience takes a thrive_async.models.AudienceUpdate"),
+    (lambda t, body: t.assignments.create(body), "createAssignment takes a thrive_async.models.AssignmentCreate"),
+    (lambda t, body: t.assignments.update("a", body), "updateAssignment takes a thrive_async.models.AssignmentUpdate"),
+    (lambda t, body: t.completions.create(body), "createCompletion takes a thrive_async.models.CompletionCreate"),
+]
+
+
+@pytest.mark.parametrize(("write", "words"), MODELS, ids=[words.split()[0] for _, words in MODELS])
+@pytest.mark.parametrize(
+    "body",
+    [
+        m.User(id="63f57d805d8ecbf46f5b5278", email="ada@example.com"),
+        m.Audience(id="63f57d805d8ecbf46f5b5278"),
+        m.UserSuspend(end_date=date(2026, 1, 31)),
+        {"firstName": "Ada"},
+        [m.UserUpdate(job_title="Analyst")],
+        "ada@example.com",
+        None,
+    ],
+    ids=lambda body: type(body).__name__,
+)
+async def test_only_its_own_model_is_written(idle: ThriveClient, write: Any, words: str, body: object) -> None:
+    """A model that was read holds None for all that Thrive left out: written back, it would clear what people have."""
+    with pytest.raises(TypeError, match=words) as caught:
+        await write(idle, body)
+    assert "ada" not in str(caught.value).lower()
+
+
+def test_every_operation_that_takes_a_model_is_among_those_that_refuse_another() -> None:
+    """Or its method makes the model itself, of arguments."""
+    made = {"addUserTags", "removeUserTags", "updateUserSkills", "suspendUser", "deleteAssignment"}
+    taking = {operation.id for operation in OPERATIONS.values() if operation.body_model}
+    assert taking == made | {words.split()[0] for _, words in MODELS}
 
 
 @pytest.mark.parametrize("write", BATCHES + GRANTS)

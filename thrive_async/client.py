@@ -305,6 +305,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         safe=method in _REPEATABLE_METHODS,
         body=True,
         body_required=False,
+        body_model=None,
         min_items=None,
         max_items=None,
         statuses=(),

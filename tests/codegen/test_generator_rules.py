@@ -140,6 +140,7 @@ class TestOperations:
             "safe": True,
             "body": False,
             "body_required": False,
+            "body_model": None,
             "min_items": None,
             "max_items": None,
             "statuses": (200, 404),
@@ -152,6 +153,13 @@ class TestOperations:
         assert (facts["safe"], facts["paging"], facts["per_page"], facts["scopes"]) == (False, "none", None, ())
         token = self.facts()["createAccessToken"]
         assert (token["body"], token["body_required"], token["safe"]) == (True, False, True)
+        assert (facts["body_model"], token["body_model"]) == (None, None)
+
+    def test_a_body_that_is_an_object_names_its_model(self) -> None:
+        grant = "{$ref: '#/components/schemas/PartGrant'}"
+        spec = parse(SMALL.replace(f"{{type: array, minItems: 1, maxItems: 100, items: {grant}}}", grant))
+        models = [describe(spec, *found)["body_model"] for found in operations(spec)]
+        assert models == [None, "PartGrant", None]
 
     def test_the_table_holds_every_operation(self, build: Any) -> None:
         built = build(whole=SMALL)

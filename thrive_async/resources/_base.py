@@ -15,6 +15,7 @@ from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
 from thrive_async.pagination import Paginator
 from thrive_async.resources._checks import whole
+from thrive_async.resources._models import models
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class Resource:
         timeouts: Timeouts | None = None,
     ) -> Reply:
         """Make a call whose reply is looked at by the caller, or not at all."""
+        if body is not UNSET:
+            _check_body(operation, body)
         return await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
 
     async def _read(
@@ -56,6 +59,8 @@ class Resource:
         timeouts: Timeouts | None = None,
     ) -> T:
         """Make a call whose reply is one model."""
+        if body is not UNSET:
+            _check_body(operation, body)
         reply = await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
         return read_reply(operation, cls, reply)
 
@@ -108,6 +113,20 @@ class Resource:
             per_page=per_page,
             prefetch=prefetch,
         )
+
+
+def _check_body(operation: Operation, body: object) -> None:
+    """Refuse what is not the model that an operation takes; lists have been checked by `batch`.
+
+    Above all a model that was read: written back, all that Thrive left out would be null, which clears it.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    wanted = operation.body_model
+    if wanted is None or isinstance(body, getattr(models, wanted)):
+        return
+    raise TypeError(f"{operation.id} takes a thrive_async.models.{wanted}, not a {type(body).__name__}")
 
 
 def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:

@@ -140,7 +140,8 @@ class Users(Resource):
             )
             ```
         """
-        if user.email is UNSET and user.login_method != "ref":
+        known = isinstance(user, models.UserCreate)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if known and user.email is UNSET and user.login_method != "ref":
             raise ValueError('a user needs an email, unless login_method is "ref"')
         return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
 
