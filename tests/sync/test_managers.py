@@ -212,3 +212,17 @@ async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: P
         managed.ref(40): "not_attempted",
         managed.ids[50]: "removed",
     }
+
+
+async def test_a_manager_who_may_be_a_newcomer_is_not_removed(managed: World) -> None:
+    """As with members: `p-00003` may be P-00003 to Thrive; where it is somebody else, the removal goes on."""
+    other = managed.sandbox.state.add_user(ref="p-00004", email="somebody.else@example.org")
+    desired = [grant(managed.ref(at)) for at in range(10) if at not in (3, 4)] + [grant("p-00003"), grant("p-00004")]
+    plan = await sync.plan_managers(managed.thrive, "team", desired)
+    assert plan.doubtful == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
+    assert sync.ManagerPlan.from_json(plan.to_json()).doubtful == plan.doubtful
+    report = await plan.apply(max_removals=2)
+    assert [one.reference for one in report.removed] == [managed.ids[4]]
+    assert {(one.action, one.reference) for one in report.failed} == {("add", "p-00003"), ("remove", managed.ids[3])}
+    assert managed.ids[3] in managers(managed)
+    assert other["id"] in managers(managed)

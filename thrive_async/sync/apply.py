@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import APIError, AuthenticationError, PermissionDeniedError, ThriveError
@@ -12,18 +12,12 @@ from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import Present, read_members
 from thrive_async.sync.report import Change, OnProgress, Outcome, SyncReport, described
-from thrive_async.sync.run import Settled
 from thrive_async.sync.writes import REFUSALS, AudienceRun
 
 if TYPE_CHECKING:
     from thrive_async.sync.plan import MemberPlan
 
 __all__ = ["apply_members"]
-
-_TWIN: Final = (
-    "not removed: a desired name differs from this member's only in how it is written, and no other member has it; "
-    "correct the list"
-)
 
 
 async def apply_members(
@@ -63,6 +57,7 @@ class _MemberRun(AudienceRun):
             subject=plan.audience,
             changes=[*restores, *adds, *removes],
             removals=len(removes),
+            doubtful=plan.doubtful,
             calls=plan.calls["rebuild" if rebuild else "diff"],
             journal=journal,
             on_progress=on_progress,
@@ -78,28 +73,16 @@ class _MemberRun(AudienceRun):
         await self.thrive.audiences.members.remove(self.audience_id, reference)
 
     async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
-        return _done_now(Present(await read_members(self.thrive, self.subject, self.audience_id)))
+        return _done_now(await self.present())
+
+    async def present(self) -> Present:
+        return Present(await read_members(self.thrive, self.subject, self.audience_id))
 
     async def do(self) -> None:
         first = await self._replace() if self._rebuild else 0
         await self.add_all(self.additions[first:])
         if not self.stopped:
-            await self.remove_all(await self._beyond_doubt())
-
-    async def _beyond_doubt(self) -> Sequence[int]:
-        """Return the removals, without those of whom it is not sure that they are not a newcomer's other name."""
-        doubtful = self._plan.doubtful
-        if not doubtful:
-            return self.removals
-        members = await read_members(self.thrive, self.subject, self.audience_id)
-        others = Present(members)
-        held: list[Settled] = []
-        for place in self.removals:
-            name = doubtful.get(self.ledger.changes[place].reference)
-            if name is not None and not others.has(name):
-                held.append((place, False, _TWIN))
-        self.settle(held)
-        return self.removals
+            await self.remove_all()
 
     # Rebuilding
 
@@ -149,7 +132,7 @@ class _MemberRun(AudienceRun):
     async def _after_lost_replacement(self, words: str) -> int:
         self.unknown.update(dict.fromkeys(range(self.ledger.total), words))
         self.count_restores = True
-        present = Present(await read_members(self.thrive, self.subject, self.audience_id))
+        present = await self.present()
         if all(member.user_id in present.ids for member in self._plan.to_remove):
             return self._as_difference()
         self.unknown.clear()
@@ -172,7 +155,7 @@ class _MemberRun(AudienceRun):
             await super().find_out()
             return
         try:
-            present = Present(await read_members(self.thrive, self.subject, self.audience_id))
+            present = await self.present()
         except ThriveError as error:
             self.stop(error)
             return

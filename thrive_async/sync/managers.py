@@ -17,8 +17,8 @@ from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check
 from thrive_async.sync.journal import Scope, left_open
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
 from thrive_async.sync.newcomers import recognise
-from thrive_async.sync.reading import audience_or_refusal
-from thrive_async.sync.report import Change, OnProgress, SyncReport
+from thrive_async.sync.reading import Present, audience_or_refusal, read_managers
+from thrive_async.sync.report import Change, LeftOut, OnProgress, SyncReport, legible
 from thrive_async.sync.saved import SavedPlan, summed_up
 from thrive_async.sync.writes import AudienceRun
 
@@ -41,6 +41,8 @@ class ManagerPlan(SavedPlan):
         rejected: Pairs of what was written and why nothing is done for it.
         ambiguities: Names that fit two people, with the ids of those.
         tenant: The id of the tenant it was made for.
+        doubtful: Managers to be removed, by id, who differ only in how a name is written from somebody to be added, as
+            in a `MemberPlan`.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
     """
@@ -57,6 +59,7 @@ class ManagerPlan(SavedPlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
     report: SyncReport | None = None
 
     @property
@@ -73,6 +76,11 @@ class ManagerPlan(SavedPlan):
     def ambiguous(self) -> tuple[str, ...]:
         """The names that fit two people."""
         return tuple(self.ambiguities)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What could not be planned, for the report."""
+        return LeftOut(rejected=legible(self.rejected), ambiguous=self.ambiguous)
 
     @property
     def scope(self) -> Scope:
@@ -165,6 +173,7 @@ class ManagerPlan(SavedPlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "ambiguities": {name: list(ids) for name, ids in self.ambiguities.items()},
+            "doubtful": dict(self.doubtful),
         }
 
     @classmethod
@@ -183,6 +192,7 @@ class ManagerPlan(SavedPlan):
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
             ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
+            doubtful=content["doubtful"],
             **common,
         )
 
@@ -210,6 +220,7 @@ class _ManagerRun(AudienceRun):
             subject=subject,
             changes=changes,
             removals=len(plan.to_remove),
+            doubtful=plan.doubtful,
             calls=plan.calls,
             journal=journal,
             on_progress=on_progress,
@@ -224,31 +235,30 @@ class _ManagerRun(AudienceRun):
     async def do(self) -> None:
         await self.add_all(self.additions)
         if not self.stopped:
-            await self.remove_all(self.removals)
+            await self.remove_all()
 
     def must_be_read(self, place: int) -> bool:
         """Return True for new permissions: see `ManagerPlan.apply`."""
         return self.ledger.changes[place].action == "update"
 
     async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
-        managers = await self.thrive.audiences.managers.list(self.audience_id).collect()
-        by_id = {manager.user_id: manager for manager in managers}
-        by_name: dict[str, AudienceManager] = {}
-        for manager in managers:
-            for name in (manager.reference, manager.email):
-                if name:
-                    by_name[newcomer_key(name)] = manager
+        managers = await read_managers(self.thrive, self.audience_id)
+        present = Present(managers)
+        given = {manager.user_id: writable_permissions(manager.permissions) for manager in managers}
 
         def done(action: str, reference: str) -> bool:
             if action == "remove":
-                return reference not in by_id
-            manager = by_name.get(newcomer_key(reference)) or by_id.get(reference.lower())
-            if manager is None:
+                return reference not in present.ids
+            user_id = present.find(reference)
+            if user_id is None:
                 return False
             wanted = self._wanted.get(reference)
-            return wanted is None or wanted == writable_permissions(manager.permissions)
+            return wanted is None or wanted == given[user_id]
 
         return done
+
+    async def present(self) -> Present:
+        return Present(await read_managers(self.thrive, self.audience_id))
 
 
 @framed
@@ -299,7 +309,7 @@ async def plan_managers(
             raise TypeError(f"desired must be ManagerGrants, not {type(grant).__name__}")
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
-    managers = await thrive.audiences.managers.list(found.id).collect()
+    managers = await read_managers(thrive, found.id)
     people = [
         AudienceMember(user_id=manager.user_id, reference=manager.reference, email=manager.email)
         for manager in managers
@@ -348,6 +358,7 @@ async def plan_managers(
         to_remove=tuple(to_remove),
         staying=match.staying,
         kept=len(managers) - len(match.staying) - len(to_remove),
+        doubtful=match.doubtful if removals else {},
         duplicates=match.duplicates,
         rejected=(*match.rejected, *rejected),
         ambiguities=match.ambiguous,

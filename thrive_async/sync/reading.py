@@ -1,18 +1,18 @@
 """Reading who is in an audience, so that no plan is ever made from a torn list."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, NotFoundError, SyncError, ThriveError
-from thrive_async.models import Audience, AudienceMember
+from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync.guards import missing_audience
 from thrive_async.sync.matching import is_object_id
 
-__all__ = ["Present", "audience_or_refusal", "get_audience", "read_members", "read_whole"]
+__all__ = ["Present", "audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -75,6 +75,15 @@ async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> 
     return await read_whole(f"{subject}: the member list", members, _itself, lambda member: member.user_id)
 
 
+async def read_managers(thrive: ThriveClient, audience_id: str) -> list[AudienceManager]:
+    """Read the managers of an audience; they come in one answer, which cannot be torn.
+
+    Raises:
+        ThriveError: They could not be had.
+    """
+    return await thrive.audiences.managers.list(audience_id).collect()
+
+
 def _itself(member: AudienceMember) -> AudienceMember:
     return member
 
@@ -110,23 +119,31 @@ async def get_audience(thrive: ThriveClient, name: str) -> Audience:
 
 
 class Present:
-    """Answers whether a name or an id is among members that were read.
+    """Finds a name or an id among members or managers that were read.
 
     Args:
-        members: The members.
+        people: The members or managers.
     """
 
-    def __init__(self, members: list[AudienceMember]) -> None:
-        self.ids: set[str] = {member.user_id for member in members}
-        self._references = {member.reference for member in members if member.reference}
-        self._emails = {member.email.lower() for member in members if member.email}
+    def __init__(self, people: Iterable[AudienceMember | AudienceManager]) -> None:
+        self.ids: set[str] = set()
+        self._references: dict[str, str] = {}
+        self._emails: dict[str, str] = {}
+        for one in people:
+            self.ids.add(one.user_id)
+            if one.reference:
+                self._references[one.reference] = one.user_id
+            if one.email:
+                self._emails[one.email.lower()] = one.user_id
+
+    def find(self, name: str) -> str | None:
+        """Return the id of somebody who has this id, ref or e-mail address; None if nobody has."""
+        lower = name.lower()
+        if name in self.ids:
+            return name
+        found = self._references.get(name) or self._emails.get(lower)
+        return found or (lower if is_object_id(name) and lower in self.ids else None)
 
     def has(self, name: str) -> bool:
-        """Return whether a member has this id, ref or e-mail address."""
-        lower = name.lower()
-        return (
-            name in self.ids
-            or name in self._references
-            or lower in self._emails
-            or (is_object_id(name) and lower in self.ids)
-        )
+        """Return whether somebody has this id, ref or e-mail address."""
+        return self.find(name) is not None

@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from thrive_async.client import ThriveClient
@@ -12,6 +12,7 @@ from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import Answer, attributed, batches, halving
 from thrive_async.sync.execution import Execution
+from thrive_async.sync.reading import Present
 from thrive_async.sync.report import Change, OnProgress, described
 from thrive_async.sync.run import Job, Settled, Stopped
 
@@ -21,6 +22,10 @@ REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
 """The statuses that refuse a batch for what is in it."""
 # Every so many answers that somebody is gone, the audience itself is asked after.
 _GONE_PER_CHECK: Final = 10
+_TWIN: Final = (
+    "not removed: a desired name differs from this member's only in how it is written, and nobody else has it; "
+    "correct the list"
+)
 # After so many refusals in a row, too.
 _REFUSALS_PER_CHECK: Final = frozenset({2, 20, 200, 2_000, 20_000})
 
@@ -34,6 +39,7 @@ class AudienceRun(Execution):
         subject: The audience as the caller named it.
         changes: What is planned: first what goes out in batches, then the removals.
         removals: How many of them are removals.
+        doubtful: Who is to be removed and may be a newcomer, by id, with the newcomer's name.
         calls: How many requests are expected.
         journal: The journal's path, or None.
         on_progress: Called after each answer.
@@ -47,6 +53,7 @@ class AudienceRun(Execution):
         subject: str,
         changes: Sequence[Change],
         removals: int,
+        doubtful: Mapping[str, str],
         calls: int,
         journal: str | os.PathLike[str] | None,
         on_progress: OnProgress | None,
@@ -63,8 +70,13 @@ class AudienceRun(Execution):
         self.audience_id = audience_id
         self.additions: range = range(len(changes) - removals)
         self.removals: range = range(len(changes) - removals, len(changes))
+        self._doubtful = doubtful
         self._refused_in_a_row = 0
         self._gone = 0
+
+    @abstractmethod
+    async def present(self) -> Present:
+        """Read who is there now."""
 
     @abstractmethod
     async def write(self, places: Sequence[int]) -> MemberOperationResult:
@@ -86,9 +98,22 @@ class AudienceRun(Execution):
         """Send additions in as few batches as possible."""
         await self.work((Job(places[batch.start : batch.stop]) for batch in batches(0, len(places))), self._add)
 
-    async def remove_all(self, places: Iterable[int]) -> None:
-        """Send removals one by one, but for those that have an outcome already."""
-        await self.work((Job((place,)) for place in places if self.ledger.is_open(place)), self._remove)
+    async def remove_all(self) -> None:
+        """Send removals one by one, but for those that have an outcome already or may be of a newcomer."""
+        await self._hold_the_doubtful()
+        await self.work((Job((place,)) for place in self.removals if self.ledger.is_open(place)), self._remove)
+
+    async def _hold_the_doubtful(self) -> None:
+        """Settle the removals of those of whom it is not sure that they are not a newcomer's other name."""
+        if not self._doubtful:
+            return
+        others = await self.present()
+        held: list[Settled] = []
+        for place in self.removals:
+            name = self._doubtful.get(self.ledger.changes[place].reference)
+            if name is not None and self.ledger.is_open(place) and not others.has(name):
+                held.append((place, False, _TWIN))
+        self.settle(held)
 
     async def _add(self, job: Job, queue: deque[Job]) -> None:
         answer = await self._add_batch(job, queue)
