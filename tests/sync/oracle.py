@@ -19,6 +19,7 @@ from thrive_async.sandbox.records import Members
 from thrive_async.sync import MemberPlan, SyncReport
 
 User = Any
+AROUND = " \t\r\n\u00a0\u2003\ufeff\u200b\u200d"
 
 
 @attrs.define
@@ -63,9 +64,11 @@ def watched() -> Iterator[list[tuple[str, str]]]:
 
 def trimmed(value: object) -> str | None:
     """A desired entry as a name, or None if it cannot be one."""
+    if type(value) is int:
+        value = str(value)
     if not isinstance(value, str):
         return None
-    name = value.strip(" \t\r\n\u00a0\u2003\ufeff\u200b\u200d")
+    name = value.strip(AROUND)
     if not name or any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in name):
         return None
     return name if len(name) <= 1000 else None
@@ -83,14 +86,21 @@ def fits(name: str, user: User) -> bool:
     return user["email"] is not None and name.lower() == user["email"].lower()
 
 
+def remains(name: str) -> str:
+    """A name without what case, width, quoting and spreadsheets do to it."""
+    name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    name = "".join("-" if unicodedata.category(char) == "Pd" else char for char in name)
+    name = name.strip(AROUND + "\"'=;,")
+    whole, point, rest = name.replace(",", ".").partition(".")
+    if whole.isdecimal() and not rest.strip("0") and bool(rest) == bool(point):
+        return whole.lstrip("0") or "0"
+    return name
+
+
 def alike(one: str, other: str) -> bool:
-    """Whether two names differ only in how they are written."""
-
-    def bare(name: str) -> str:
-        name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
-        return name.lstrip("0") if name.isdecimal() else name
-
-    return bare(one) == bare(other)
+    """Whether two names differ only in how they are written, or one holds the other among other things."""
+    parts = [one, *"".join(" " if char in "\t\r\n\x00;,|<>()\"'=:" else char for char in one).split()]
+    return any(remains(part) == remains(other) for part in parts)
 
 
 @attrs.define
@@ -98,7 +108,7 @@ class Verdict:
     """Who ought to be in one audience.
 
     Attributes:
-        stay: Ids of members who are desired, or whom an ambiguous name may mean: they are never out.
+        stay: Ids of members who are desired, or whom an ambiguous or unreadable name may mean: they are never out.
         leave: Ids of members who are neither.
         held: Of those, who may be the newcomer of a name that nobody else has in the end: they stay.
         come: The users whom Thrive knows by a newcomer's name, by that name; None where it knows nobody.
@@ -127,6 +137,16 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
     for entry in desired:
         name = trimmed(entry)
         if name is None:
+            if entry is not None and not (
+                isinstance(entry, str) and not entry.strip(" \t\r\n\u00a0\u2003\ufeff\u200b\u200d")
+            ):
+                # Somebody is named there, and nobody can tell who.
+                text = entry if isinstance(entry, str) else repr(entry)
+                stay |= {
+                    one["id"]
+                    for one in members
+                    if any(alike(text, other) for other in (one["id"], one["ref"], one["email"]) if other)
+                }
             continue
         meant = {one["id"] for one in members if fits(name, one)}
         stay |= meant

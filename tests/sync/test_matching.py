@@ -66,7 +66,9 @@ def test_a_newcomer_written_twice_is_one_addition() -> None:
         ("  \t", "blank"),
         ("\ufeff", "blank"),
         (None, "blank"),
-        (1001, "not text but int"),
+        (float("nan"), "blank"),
+        (1001.0, "not text but float"),
+        (True, "not text but bool"),
         (b"E-1", "not text but bytes"),
         ({"ref": 1}, "not text but dict"),
         ("x" * 1001, "longer than 1,000 characters"),
@@ -135,6 +137,56 @@ def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None
     found = match([member("1", "000123"), member("2", " E-5 "), member("3", "0")], "123", "E-5", "00")
     assert found.doubtful == {"1": "123", "2": "E-5", "3": "00"}
     assert match([member("1", "000123")], "1230").doubtful == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "reference"),
+    [
+        ("4711.0", "4711"),
+        ("4711,00", "4711"),
+        ("4711", "04711.0"),
+        ("1.23457E+11", "123456789012"),
+        ("1,23E+11", "123456789012"),
+        ("1E+11", "100000000000"),
+        ("'E00001", "E00001"),
+        ('="E00001"', "E00001"),
+        ("E00001;", "E00001"),
+        ("x\u20131", "x-1"),
+        ("E00001; E00002", "E00001"),
+        ("Ann <ann@x.org>", "ann@x.org"),
+        ("mailto:ann@x.org", "Ann@x.org"),
+    ],
+)
+def test_what_spreadsheets_and_lists_in_one_cell_make_of_a_name_is_a_doubt(written: str, reference: str) -> None:
+    """Thrive will not know the name as written; whoever it may mean is not removed on the strength of that."""
+    assert match([member("1", reference), member("2", "other")], written).doubtful == {"1": written}
+
+
+@pytest.mark.parametrize(
+    ("written", "reference"),
+    [("4711.5", "4711"), ("1.23457E+11", "123466789012"), ("1.23457E+11", "12345"), ("E-10", "E-1"), ("a.0", "a")],
+)
+def test_a_doubt_needs_the_same_remains(written: str, reference: str) -> None:
+    """Names that only look a little alike are of different people."""
+    assert match([member("1", reference)], written).doubtful == {}
+
+
+def test_a_whole_number_is_its_digits() -> None:
+    """Spreadsheets and JSON hand refs back as numbers."""
+    found = match([member("1", "118"), member("2", "119")], 118, 118, 120)
+    assert (found.staying, found.to_add, found.duplicates) == (("1",), ("120",), ("118",))
+    assert [one.user_id for one in found.to_remove] == ["2"]
+
+
+@pytest.mark.parametrize(
+    "entry", [118.0, "x\n118", "118\x00", {"ref": "118"}, b"118", ("118", "7"), "118;" + "x" * 2000]
+)
+def test_whom_an_entry_may_mean_that_cannot_be_read_stays(entry: object) -> None:
+    """The list names somebody there, and only we cannot tell whom."""
+    found = match([member("1", "118"), member("2", "119")], entry)
+    assert len(found.rejected) == 1
+    assert found.protected == ("1",)
+    assert [one.user_id for one in found.to_remove] == ["2"]
 
 
 def test_two_newcomers_refs_that_differ_in_case_alone_are_two() -> None:

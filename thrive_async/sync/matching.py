@@ -8,6 +8,8 @@ listed, nothing is sent for it, and none of the people it may mean is removed.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
+from numbers import Integral
 from typing import Final
 
 import attrs
@@ -26,6 +28,14 @@ _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 # What spreadsheets and exports leave around a value beside white space: byte order mark, zero-width characters.
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
 _EDGES: Final = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
+# What is left around a name by quoting in formulas (="E-1", 'E-1) and by lists in one cell.
+_AROUND: Final = " \t\r\n\"'=;,"
+_BETWEEN: Final = re.compile(r"""[\s\x00-\x1f;,|<>()"'=:]+""")
+_DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | {"\u2019": "'"})
+_NUMBER: Final = re.compile(r"0*(\d+?)(?:[.,]0+)?").fullmatch
+# 123456789012 as a spreadsheet shows it: 1.23457E+11.
+_ROUNDED: Final = re.compile(r"(\d(?:[.,](\d+))?)e\+?(\d{1,2})").fullmatch
+_LONGEST_NUMBER: Final = 40
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -39,9 +49,10 @@ class Match:
         duplicates: Names of somebody who had been named before.
         rejected: Pairs of what was written and why it cannot be a name.
         ambiguous: Names that fit two members or more, with the ids of those.
-        protected: The ids of the members that only an ambiguous name fits: neither desired nor to be removed.
+        protected: The ids of the members that only an ambiguous name fits, or one that could not be read: neither
+            desired nor to be removed.
         doubtful: Ids of members to be removed who differ from a newcomer only in how a name is written (`E-1` and
-            `e-1`), with that newcomer's name: they may be one person to Thrive.
+            `e-1`, `4711` and `4711.0`, or one name beside another), with that newcomer's name: they may be one person.
     """
 
     to_add: tuple[str, ...]
@@ -57,6 +68,8 @@ class Match:
 def clean(value: object) -> tuple[str, str | None]:
     """Return a desired name without what surrounds it, and why it cannot be a name, if it cannot.
 
+    A whole number is taken as its digits; a number with a fraction, even .0, may have lost some, and is no name.
+
     Args:
         value: One entry of a desired list, as it came.
 
@@ -64,9 +77,11 @@ def clean(value: object) -> tuple[str, str | None]:
         The name and None, or what was written and the reason: ``"blank"``, or what is impossible about it.
     """
     if not isinstance(value, str):
-        if value is None:
+        if value is None or (isinstance(value, float) and isnan(value)):
             return "", "blank"
-        return repr(value)[:_LONGEST_NAME], f"not text but {type(value).__name__}"
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            return repr(value)[:_LONGEST_NAME], f"not text but {type(value).__name__}"
+        value = str(value)
     name = value.strip()
     if not name.isascii():
         name = _EDGES.sub("", name)
@@ -93,16 +108,25 @@ def newcomer_key(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what remains of a name without case, width, space around it and the many ways to write one letter.
+    """Return what remains of a name without case, width, what surrounds it, and the many ways to write one letter.
 
-    Of a number the zeros before it go, too: spreadsheets drop them. Two names with the same remains are not taken for
-    one person, but for a doubt.
+    Of a number the zeros before it go, and those behind the point: spreadsheets drop and add them. Two names with the
+    same remains are not taken for one person, but for a doubt.
     """
     if name.isascii():
-        bare = name.strip().lower()
+        bare = name.lower().strip(_AROUND)
     else:
-        bare = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
-    return bare.lstrip("0") if bare.isdecimal() else bare
+        wide = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        bare = _EDGES.sub("", wide.translate(_DASHES)).strip(_AROUND)
+    if bare[:1].isdecimal():
+        number = _NUMBER(bare)
+        return number[1] if number else bare
+    return bare
+
+
+def meant(text: str) -> set[str]:
+    """Return what remains of all the names that a text may hold: itself, and what stands in it beside other things."""
+    return {folded(part) for part in (text, *_BETWEEN.split(text))} - {""}
 
 
 class Matcher:
@@ -122,6 +146,7 @@ class Matcher:
         self._newcomers: dict[str, str] = {}
         self._duplicates: list[str] = []
         self._rejected: list[tuple[str, str]] = []
+        self._maybe_meant: set[str] = set()
         self._ambiguous: dict[str, set[int]] = {}
         self._aliases: dict[str, str] = {}
         self._index()
@@ -201,6 +226,8 @@ class Matcher:
         name, reason = clean(value)
         if reason is not None:
             self._rejected.append((name, reason))
+            if reason != "blank":
+                self._maybe_meant |= meant(value if isinstance(value, str) else repr(value))
             return
         place: int | None = None
         if name is not value:
@@ -284,6 +311,19 @@ class Matcher:
         del self._newcomers[newcomer_key(name)]
         self._ambiguous[name] = set()
 
+    def _unreadable(self) -> set[int]:
+        """Return the members whom an entry may mean that is no name: a line of two names, a number with a fraction."""
+        if not self._maybe_meant:
+            return set()
+        return {
+            place
+            for place, member in enumerate(self._members)
+            if not self._seen[place]
+            and any(
+                name and folded(name) in self._maybe_meant for name in (member.reference, member.email, member.user_id)
+            )
+        }
+
     def result(self, ambiguous_users: Mapping[str, tuple[str, ...]] | None = None) -> Match:
         """Return what the comparison came to.
 
@@ -294,7 +334,7 @@ class Matcher:
         people = {place for places in self._ambiguous.values() for place in places}
         owners = (self._owner_of_id(user_id) for ids in (ambiguous_users or {}).values() for user_id in ids)
         people |= {place for place in owners if place is not None}
-        spared = {place for place in people if not seen[place]}
+        spared = {place for place in people if not seen[place]} | self._unreadable()
         ambiguous = {
             name: tuple(members[place].user_id for place in sorted(people)) for name, people in self._ambiguous.items()
         }
@@ -315,13 +355,29 @@ class Matcher:
 def _doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dict[str, str]:
     if not to_add or not to_remove:
         return {}
-    newcomers = {folded(name): name for name in to_add}
+    newcomers: dict[str, str] = {}
+    rounded: dict[str, str] = {}
+    for name in to_add:
+        newcomers[folded(name)] = name
+        if "+" in name and (number := _ROUNDED(name.lower())):
+            rounded[_shown(float(number[0].replace(",", ".")), len(number[2] or ""))] = name
+        elif _BETWEEN.search(name):
+            newcomers.update(dict.fromkeys(meant(name), name))
+    decimals = {len(shown.partition("e")[0]) - 2 for shown in rounded}
     doubtful: dict[str, str] = {}
     for member in to_remove:
-        for name in (member.reference, member.email, member.user_id):
-            if name and (bare := folded(name)) in newcomers:
+        for own in (member.reference, member.email, member.user_id):
+            if own and (bare := folded(own)) in newcomers:
                 doubtful[member.user_id] = newcomers[bare]
+            elif rounded and own and own.isdecimal() and len(own) < _LONGEST_NUMBER:
+                for shown in {_shown(int(own), count) for count in decimals} & rounded.keys():
+                    doubtful[member.user_id] = rounded[shown]
     return doubtful
+
+
+def _shown(number: float, decimals: int) -> str:
+    """Write a number the way a spreadsheet shows one that is too wide for its cell."""
+    return f"{number:.{max(1, decimals)}e}"
 
 
 def _clash(names: dict[str, int], clashes: dict[str, set[int]], name: str, place: int) -> None:
