@@ -49,6 +49,19 @@ async def test_additions_go_in_hundreds_and_before_removals(world: World) -> Non
     assert world.writes() == ["addMembers"] * 3 + ["removeMember"] * 5
 
 
+async def test_who_could_not_be_named_is_in_the_report(world: World) -> None:
+    """What the plan rejects or finds ambiguous is no success, whatever else was done; a blank entry is nobody."""
+    assert (await sync.sync_members(world.thrive, "team", [*world.ids[:300], "", None])).ok  # type: ignore[list-item]
+    world.sandbox.state.user(world.ids[1])["ref"] = world.email(0)
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], "a\nb", " ", world.email(0)])
+    report = await sync.MemberPlan.from_json(plan.to_json(), world.thrive).apply()
+    assert report.rejected == (("a\nb", "holds a line break, a control character or broken text"),)
+    assert report.ambiguous == (world.email(0),)
+    assert not report.ok
+    with pytest.raises(SyncError, match="nothing failed; beside them 1 rejected, 1 ambiguous"):
+        report.raise_for_failures()
+
+
 async def test_a_second_run_has_nothing_to_do(world: World) -> None:
     """Running twice is the same as running once."""
     desired = world.ids[10:400]

@@ -48,6 +48,27 @@ def test_a_stop_with_nothing_left_to_do_is_still_told() -> None:
         SyncReport(subject="team", run="1", cause=RuntimeError()).raise_for_failures()
 
 
+def test_who_could_not_be_named_is_no_success() -> None:
+    """All that was planned is done, and still somebody is not where the list wants them."""
+    report = SyncReport(
+        subject="team",
+        run="1",
+        added=(ADDED,),
+        rejected=(("a\nb", "holds a line break"),),
+        ambiguous=("E-1", "E-2"),
+        held=(Outcome("remove", "63f57d805d8ecbf46f5b5278", "why"),),
+    )
+    assert not report.ok
+    assert str(report) == ("team: 1 added, 0 removed, 0 failed, 0 not attempted, 1 rejected, 2 ambiguous, 1 held back")
+    with pytest.raises(SyncError) as caught:
+        report.raise_for_failures()
+    assert str(caught.value) == (
+        "team: of 1 planned changes nothing failed; beside them 1 rejected, 2 ambiguous, 1 held back"
+    )
+    for left_out in ("rejected", "ambiguous", "held"):
+        assert not SyncReport(subject="team", run="1", **{left_out: getattr(report, left_out)}).ok
+
+
 def test_a_good_report_raises_nothing() -> None:
     """Also when it was verified."""
     report = SyncReport(subject="team", run="1", added=(ADDED,), differences=())
@@ -106,15 +127,15 @@ def test_a_plan_of_another_version_or_shape_is_refused() -> None:
     """A later release may write what this one would misread."""
     plan = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
     saved = json.loads(plan.to_json())
-    with pytest.raises(ConfigurationError, match="version 3"):
-        MemberPlan.from_json(json.dumps({**saved, "version": 3}))
+    with pytest.raises(ConfigurationError, match="version 4"):
+        MemberPlan.from_json(json.dumps({**saved, "version": 4}))
     from thrive_async.sync.saved import _fingerprint
 
     content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
     del content["to_add"]
     odd = {
         "kind": "members",
-        "version": 2,
+        "version": 3,
         "fingerprint": _fingerprint(content),
         "made_at": saved["made_at"],
         **content,

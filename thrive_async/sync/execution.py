@@ -5,10 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import attrs
+
 from thrive_async._frames import stripped
 from thrive_async.errors import AuthenticationError, PermissionDeniedError, ThriveError
 from thrive_async.sync.journal import Interrupted, Line, Scope
-from thrive_async.sync.report import Change, SyncReport, done_as
+from thrive_async.sync.report import Change, LeftOut, SyncReport, done_as
 from thrive_async.sync.run import Run, Stopped
 
 __all__ = ["DoneNow", "Execution", "carry_out"]
@@ -25,6 +27,9 @@ class _Applied(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+    @property
+    def left_out(self) -> LeftOut: ...
 
 
 class Execution(Run, ABC):
@@ -120,5 +125,7 @@ async def _carried_out(run: Execution, plan: _Applied, strategy: str, interrupte
         run.stop(None if isinstance(error, asyncio.CancelledError) else error)
         raise
     finally:
-        plan.report = report = run.finish()
+        left = plan.left_out
+        report = attrs.evolve(run.finish(), rejected=left.rejected, ambiguous=left.ambiguous, held=left.held)
+        plan.report = report
         run.close(report)

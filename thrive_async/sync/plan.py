@@ -13,7 +13,7 @@ from thrive_async.sync.arguments import Strategy, check_applying, check_strategy
 from thrive_async.sync.batches import calls_needed
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_removals
 from thrive_async.sync.journal import Interrupted, Scope, left_open
-from thrive_async.sync.report import OnProgress, SyncReport
+from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport, legible
 from thrive_async.sync.saved import SavedPlan, summed_up
 
 __all__ = ["Desired", "MemberPlan"]
@@ -33,14 +33,16 @@ class MemberPlan(SavedPlan):
         to_add: Names that fit no member, as desired, each person once.
         to_remove: Members that no name fits.
         staying: The ids of the members who are desired.
-        kept: How many members are neither desired nor removed: those whom only an ambiguous name fits, and with
-            `removals=False` everybody who is not desired.
+        kept: How many members are neither desired nor removed: those whom only an ambiguous name fits, those held
+            back, and with `removals=False` everybody who is not desired.
         duplicates: Names of people who had been named before.
         rejected: Pairs of what was written and why it cannot be a name; nothing is sent for them.
         ambiguities: Names that fit two people, with the ids of those: nobody is added for such a name, and nobody
             whom it may mean is removed.
         doubtful: Members to be removed, by id, who differ only in how a name is written from somebody to be added.
             They are removed only once the member list shows that the newcomer is somebody else.
+        held: Members who would be removed, if it were sure that they are not desired: see `hold_removals`.
+        held_because: Why they are held back; None if nobody is.
         removals: Whether the plan removes anybody.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
@@ -59,6 +61,8 @@ class MemberPlan(SavedPlan):
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    held: tuple[AudienceMember, ...] = ()
+    held_because: str | None = None
     removals: bool = True
     report: SyncReport | None = None
 
@@ -76,6 +80,23 @@ class MemberPlan(SavedPlan):
     def ambiguous(self) -> tuple[str, ...]:
         """The names that fit two people."""
         return tuple(self.ambiguities)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What could not be planned, for the report."""
+        held = tuple(Outcome("remove", member.user_id, self.held_because) for member in self.held)
+        return LeftOut(rejected=legible(self.rejected), ambiguous=self.ambiguous, held=held)
+
+    def hold_removals(self, because: str) -> None:
+        """Remove nobody: something that could not be read may mean members who seem not to be desired.
+
+        Args:
+            because: What could not be read, for the report.
+        """
+        if self.to_remove:
+            self.held, self.held_because = self.to_remove, because
+            self.kept += len(self.to_remove)
+            self.to_remove, self.doubtful = (), {}
 
     @property
     def scope(self) -> Scope:
@@ -103,7 +124,8 @@ class MemberPlan(SavedPlan):
             (blank, "blank", "blanks"),
             (len(self.rejected) - blank, "rejected", "rejected"),
             (len(self.ambiguities), "ambiguous", "ambiguous"),
-            (self.kept, "other kept", "others kept"),
+            (self.kept - len(self.held), "other kept", "others kept"),
+            (len(self.held), "removal held back", "removals held back"),
         )
 
     def __repr__(self) -> str:
@@ -225,13 +247,15 @@ class MemberPlan(SavedPlan):
             "audience_id": self.audience_id,
             "removals": self.removals,
             "to_add": self.to_add,
-            "to_remove": [[member.user_id, member.reference, member.email] for member in self.to_remove],
+            "to_remove": _saved_members(self.to_remove),
             "staying": self.staying,
             "kept": self.kept,
             "duplicates": self.duplicates,
             "rejected": self.rejected,
             "ambiguities": dict(self.ambiguities),
             "doubtful": dict(self.doubtful),
+            "held": _saved_members(self.held),
+            "held_because": self.held_because,
         }
 
     @classmethod
@@ -241,15 +265,24 @@ class MemberPlan(SavedPlan):
             audience_id=content["audience_id"],
             removals=content["removals"],
             to_add=tuple(content["to_add"]),
-            to_remove=tuple(
-                AudienceMember(user_id=user_id, reference=reference, email=email)
-                for user_id, reference, email in content["to_remove"]
-            ),
+            to_remove=_restored_members(content["to_remove"]),
             staying=tuple(content["staying"]),
             kept=content["kept"],
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
             ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
             doubtful=content["doubtful"],
+            held=_restored_members(content["held"]),
+            held_because=content["held_because"],
             **common,
         )
+
+
+def _saved_members(members: Iterable[AudienceMember]) -> list[list[str | None]]:
+    return [[member.user_id, member.reference, member.email] for member in members]
+
+
+def _restored_members(saved: Iterable[tuple[str, str | None, str | None]]) -> tuple[AudienceMember, ...]:
+    return tuple(
+        AudienceMember(user_id=user_id, reference=reference, email=email) for user_id, reference, email in saved
+    )

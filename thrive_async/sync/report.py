@@ -15,12 +15,14 @@ __all__ = [
     "Action",
     "Change",
     "Ledger",
+    "LeftOut",
     "OnProgress",
     "Outcome",
     "Progress",
     "SyncReport",
     "described",
     "done_as",
+    "legible",
     "tell",
 ]
 
@@ -96,9 +98,29 @@ def tell(on_progress: OnProgress, progress: Progress) -> None:
         raise TypeError(NOT_AWAITED)
 
 
+def legible(rejected: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return rejected entries without the blank ones: those of a list of names are nobody."""
+    return tuple((written, reason) for written, reason in rejected if reason != "blank")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class LeftOut:
+    """What a plan could not plan, and so is no change that has an outcome: see `SyncReport`.
+
+    Attributes:
+        rejected: Pairs of what was written and why nothing is done for it, without blank entries of a list.
+        ambiguous: Names that fit two people.
+        held: The removals and suspensions that are held back.
+    """
+
+    rejected: tuple[tuple[str, str], ...] = ()
+    ambiguous: tuple[str, ...] = ()
+    held: tuple[Outcome, ...] = ()
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class SyncReport:
-    """What became of every planned change: each is in exactly one of five tuples.
+    """What became of every planned change: each is in exactly one of five tuples; and what could not be planned.
 
     Its repr and text show counts only; the outcomes hold the people's identifiers.
 
@@ -112,6 +134,11 @@ class SyncReport:
         not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
         differences: What `verify=True` found to differ from this report: ``"add"`` for who should be a member and is
             not, ``"remove"`` for who should not be and is. None if it was not verified.
+        rejected: Pairs of what was written and why nothing is done for it, as in the plan. Blank entries of a list of
+            members are not among them: they name nobody.
+        ambiguous: Names that fit two people, as in the plan: nothing is done for them.
+        held: Removals or suspensions that the plan holds back, because something that it could not read may mean
+            these very people; with the reason.
         cause: What stopped the run before its end: an error that would have met every further request. None if
             nothing did.
     """
@@ -124,6 +151,9 @@ class SyncReport:
     failed: tuple[Outcome, ...] = ()
     not_attempted: tuple[Outcome, ...] = ()
     differences: tuple[Outcome, ...] | None = None
+    rejected: tuple[tuple[str, str], ...] = ()
+    ambiguous: tuple[str, ...] = ()
+    held: tuple[Outcome, ...] = ()
     cause: BaseException | None = None
 
     @property
@@ -133,8 +163,17 @@ class SyncReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything planned was done and, if it was verified, found so."""
-        return not (self.failed or self.not_attempted or self.differences or self.cause)
+        """Whether everything was done that was asked for and, if it was verified, found so.
+
+        False also if all that was planned is done, but somebody could not be told who they are: see `rejected`,
+        `ambiguous` and `held`.
+        """
+        return not (self.failed or self.not_attempted or self.differences or self._left_out or self.cause)
+
+    @property
+    def _left_out(self) -> list[str]:
+        heaps = ((self.rejected, "rejected"), (self.ambiguous, "ambiguous"), (self.held, "held back"))
+        return [f"{len(heap):,} {word}" for heap, word in heaps if heap]
 
     @property
     def planned(self) -> int:
@@ -142,7 +181,7 @@ class SyncReport:
         return sum(map(len, (self.added, self.changed, self.removed, self.failed, self.not_attempted)))
 
     def raise_for_failures(self) -> None:
-        """Raise if anything failed, was not attempted, or was found to differ.
+        """Raise if anything failed, was not attempted, was found to differ, or could not be planned.
 
         Raises:
             SyncError: With the figures as text and this report as `.report`; its `__cause__` is what stopped the run.
@@ -156,10 +195,11 @@ class SyncReport:
             parts.append(f"{len(self.not_attempted):,} not attempted")
         if self.differences:
             parts.append(f"{len(self.differences):,} found to differ afterwards")
+        left_out = f"; beside them {', '.join(self._left_out)}" if self._left_out else ""
         stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
         figures = ", ".join(parts) or "nothing failed"
         raise SyncError(
-            f"{self.subject}: of {self.planned:,} planned changes {figures}{stopped}", report=self
+            f"{self.subject}: of {self.planned:,} planned changes {figures}{left_out}{stopped}", report=self
         ) from self.cause
 
     def __str__(self) -> str:
@@ -171,6 +211,7 @@ class SyncReport:
         counts.append(f"{len(self.not_attempted):,} not attempted")
         if self.differences is not None:
             counts.append(f"{len(self.differences):,} found to differ")
+        counts += self._left_out
         stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
         return f"{self.subject}: {', '.join(counts)}{stopped}"
 
@@ -290,7 +331,11 @@ class Ledger:
         return SyncReport(
             subject=subject,
             run=run,
+            added=tuple(heaps["added"]),
+            changed=tuple(heaps["changed"]),
+            removed=tuple(heaps["removed"]),
+            failed=tuple(heaps["failed"]),
+            not_attempted=tuple(heaps["not_attempted"]),
             cause=cause,
             differences=differences,
-            **{name: tuple(outcomes) for name, outcomes in heaps.items()},
         )

@@ -18,7 +18,7 @@ from thrive_async.errors import ConfigurationError, SyncError
 __all__ = ["SavedPlan", "restored_plan", "saved_content", "summed_up"]
 
 P = TypeVar("P", bound="SavedPlan")
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)

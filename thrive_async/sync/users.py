@@ -19,7 +19,7 @@ from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_
 from thrive_async.sync.journal import Scope, left_open
 from thrive_async.sync.matching import folded
 from thrive_async.sync.reading import read_whole
-from thrive_async.sync.report import OnProgress, SyncReport
+from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation
 from thrive_async.sync.saved import SavedPlan, summed_up
 from thrive_async.sync.users_apply import apply_users
@@ -77,6 +77,8 @@ class UserPlan(SavedPlan):
         returning: Refs of users who are in the export and suspended: the API cannot reactivate them.
         duplicates: Refs of rows that say the same as an earlier one.
         rejected: Pairs of a ref or row and why nothing is done for it. Nobody in a rejected row is suspended.
+        held: Users who would be suspended, were there not a row that does not say whose it is: it may be theirs.
+        held_because: What row that is; None if nobody is held back.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
@@ -92,7 +94,15 @@ class UserPlan(SavedPlan):
     returning: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
+    held: tuple[UserLeaver, ...] = ()
+    held_because: str | None = None
     report: SyncReport | None = None
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What could not be planned, for the report."""
+        held = tuple(Outcome("suspend", one.ref, self.held_because) for one in self.held)
+        return LeftOut(rejected=self.rejected, held=held)
 
     @property
     def scope(self) -> Scope:
@@ -115,6 +125,7 @@ class UserPlan(SavedPlan):
             f"users: {counts}",
             (len(self.duplicates), "duplicate", "duplicates"),
             (len(self.rejected), "rejected", "rejected"),
+            (len(self.held), "suspension held back", "suspensions held back"),
             (len(self.returning), "suspended, but in the export", "suspended, but in the export"),
         )
 
@@ -180,6 +191,8 @@ class UserPlan(SavedPlan):
             "returning": list(self.returning),
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
+            "held": [[one.user_id, one.ref] for one in self.held],
+            "held_because": self.held_because,
         }
 
     @classmethod
@@ -196,6 +209,8 @@ class UserPlan(SavedPlan):
             returning=tuple(content["returning"]),
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
+            held=tuple(UserLeaver(user_id=user_id, ref=ref) for user_id, ref in content["held"]),
+            held_because=content["held_because"],
             **common,
         )
 
