@@ -8,6 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thrive_async import auth as auth
+    from thrive_async import client as client
+    from thrive_async import config as config
+    from thrive_async import errors as errors
+    from thrive_async import models as models
+    from thrive_async import pagination as pagination
+    from thrive_async import resources as resources
+    from thrive_async import sandbox as sandbox
+    from thrive_async import sync as sync
     from thrive_async._unset import UNSET, Unset
     from thrive_async.auth import ApiKey, ClientCredentials
     from thrive_async.client import ThriveClient
@@ -75,15 +84,20 @@ _MODULES = {
     "pagination": ("Page", "Paginator"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_PUBLIC_MODULES = ("auth", "client", "config", "errors", "models", "pagination", "resources", "sandbox", "sync")
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a checker would take any name, however misspelt, for one of these
+
+    def __getattr__(name: str) -> object:
+        if name in _PUBLIC_MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted((*__all__, *_PUBLIC_MODULES))

@@ -38,3 +38,7 @@ __all__ = [
     "Tags",
     "Users",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

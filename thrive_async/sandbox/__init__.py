@@ -90,3 +90,7 @@ __all__ = [
     "UserRecord",
     "VirtualClock",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -47,3 +47,7 @@ __all__ = [
     "sync_audiences",
     "sync_members",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
