@@ -158,7 +158,8 @@ def security(session: nox.Session) -> None:
     if unknown and "--without-database" in session.posargs:
         session.warn(f"NOT LOOKED UP in any database of vulnerabilities, as was asked for: {', '.join(unknown)}")
     elif unknown:
-        session.log(str(said).strip())
+        if not found.exists():
+            session.log(str(said).strip())
         session.error(
             f"nothing is known of {', '.join(unknown)}: the database of vulnerabilities cannot be reached, or does not "
             "hold them. `nox -s security -- --without-database` goes on without it"
