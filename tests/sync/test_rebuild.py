@@ -166,3 +166,37 @@ async def test_a_replacement_cancelled_before_it_was_sent_concerns_nobody_else(w
     assert len(plan.report.not_attempted) == 60
     assert not plan.report.failed
     assert world.members == set(world.ids[:300])
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 413, 405])
+async def test_a_refusal_that_has_done_it_all_the_same_leaves_nobody_out(world: World, status: int) -> None:
+    """Nothing says that a replacement is done whole or not at all: who is in is read first."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("status", operation="replaceMembers", status=status, after=True)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.ok
+    assert (len(report.added), len(report.removed)) == (10, 50)
+    assert world.members == set(world.ids[50:310])
+    assert "removeMember" not in world.writes()
+
+
+async def test_removals_are_claimed_only_of_who_is_out(world: World) -> None:
+    """Thrive says that it has replaced the list, and has not: the removals are made one by one."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    body = {"success": {"count": 100, "entities": [{"reference": one} for one in world.ids[50:150]]}}
+    world.sandbox.faults.add("status", operation="replaceMembers", status=200, body=body)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert report.ok
+    assert world.members == set(world.ids[50:310])
+    assert world.arrived("removeMember") == 50
+
+
+async def test_a_replacement_of_which_nobody_can_read_what_became_claims_nothing(world: World) -> None:
+    """It was answered, and then Thrive is gone: nobody is reported as removed, nobody as untouched."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
+    world.sandbox.faults.add("status", operation="listMembers", status=403, times=None)
+    report = await plan.apply(strategy="rebuild", max_removals=None)
+    assert not report.removed
+    assert Counter(one.action for one in report.failed) == {"remove": 50}
+    assert all("could not be checked by reading" in (one.reason or "") for one in report.failed)
+    assert Counter(one.action for one in report.not_attempted) == {"add": 160}

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import APIError, AuthenticationError, PermissionDeniedError, ThriveError
+from thrive_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.sync.batches import BATCH, attributed
 from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.journal import Interrupted
 from thrive_async.sync.reading import Present, read_members
 from thrive_async.sync.report import Change, OnProgress, Outcome, SyncReport, described
-from thrive_async.sync.writes import REFUSALS, AudienceRun
+from thrive_async.sync.writes import AudienceRun
 
 if TYPE_CHECKING:
     from thrive_async.sync.plan import MemberPlan
@@ -89,28 +89,34 @@ class _MemberRun(AudienceRun):
     async def _replace(self) -> int:
         """Replace the list by its first hundred; return how many have been dealt with.
 
-        Members who stay come first, so that they are out as shortly as possible. Where Thrive refuses the
-        replacement, nothing has changed, and the plan is applied as a difference.
+        Members who stay come first, so that they are out as shortly as possible. Whatever Thrive answers, what has
+        become of the others is read: the list is short now, or nothing has changed, and then the plan is applied as a
+        difference.
         """
         places = range(min(BATCH, self.additions.stop))
         names = self.names(places)
         try:
             result = await self._send_replacement(names)
-        except APIError as error:
-            if error.status not in REFUSALS or self.unknown:
-                return await self._after_lost_replacement(described(error))
-            if error.status == 404:
-                await self.audience_is_there()
-            return self._as_difference()
         except ThriveError as error:
+            if isinstance(error, NotFoundError):
+                await self.audience_is_there()
             return await self._after_lost_replacement(described(error))
         if not attributed(names, result).done:
             # An answer that names nobody who is a member now does not say that anybody was removed.
             return await self._after_lost_replacement("nobody went through")
         self.count_restores = True
         self.taken(places, result)
-        self.settle((place, True, None) for place in self.removals)
+        self.unknown.update(dict.fromkeys(self.removals, "the list was replaced"))
+        self._settle_gone(await self.present(), None)
         return len(places)
+
+    def _settle_gone(self, present: Present, reason: str | None) -> None:
+        """Settle the removals of whoever is out now; the others are left to be removed one by one."""
+        for place in self.removals:
+            self.unknown.pop(place, None)
+        self.settle(
+            (place, True, reason) for place in self.removals if self.ledger.changes[place].reference not in present.ids
+        )
 
     async def _send_replacement(self, names: list[str]) -> MemberOperationResult:
         # It concerns everybody: who is not in it is out, and if its answer is lost nobody's fate is known.
@@ -133,13 +139,12 @@ class _MemberRun(AudienceRun):
         self.unknown.update(dict.fromkeys(range(self.ledger.total), words))
         self.count_restores = True
         present = await self.present()
-        if all(member.user_id in present.ids for member in self._plan.to_remove):
+        before = (*self._plan.staying, *(member.user_id for member in self._plan.to_remove))
+        if present.ids.issuperset(before):
             return self._as_difference()
         self.unknown.clear()
         reason = f"found done by reading; the answer was: {words}"
-        self.settle(
-            (place, True, reason) for place in self.removals if self.ledger.changes[place].reference not in present.ids
-        )
+        self._settle_gone(present, reason)
         self.settle(
             (place, True, reason) for place in self.additions if present.has(self.ledger.changes[place].reference)
         )

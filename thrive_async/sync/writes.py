@@ -16,9 +16,9 @@ from thrive_async.sync.reading import Present
 from thrive_async.sync.report import Change, OnProgress, described
 from thrive_async.sync.run import Job, Settled, Stopped
 
-__all__ = ["REFUSALS", "AudienceRun"]
+__all__ = ["AudienceRun"]
 
-REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
 """The statuses that refuse a batch for what is in it."""
 # Every so many answers that somebody is gone, the audience itself is asked after.
 _GONE_PER_CHECK: Final = 10
@@ -135,7 +135,7 @@ class AudienceRun(Execution):
             result = await self.send(places, lambda: self.write(places))
         except APIError as error:
             # A server that fails again over a batch may fail over one person in it.
-            if error.status not in REFUSALS and not (error.status == 500 and job.losses and len(places) > 1):
+            if error.status not in _REFUSALS and not (error.status == 500 and job.losses and len(places) > 1):
                 return self._not_taken(job, error, queue)
             if error.status == 404:
                 await self.audience_is_there()
