@@ -11,6 +11,7 @@ import pytest
 
 from thrive_async import ApiKey, ThriveClient
 from thrive_async import models as m
+from thrive_async._arguments import argument
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.errors import APIError
 from thrive_async.pagination import Paginator
@@ -366,6 +367,8 @@ def test_each_parameter_of_an_operation_is_an_argument_of_its_method(operation_i
     assert common <= set(arguments)
     wire = len(operation.path_parameters) + len(expected.query) + (1 if operation.body else 0)
     assert len(arguments) - len(common) == wire
+    # By which mistakes call them.
+    assert {argument(operation, name) for name in (*expected.path, *expected.query)} <= set(arguments)
 
 
 @pytest.mark.parametrize("operation_id", CALLS)

@@ -15,6 +15,7 @@ import attrs
 import orjson
 from multidict import CIMultiDict
 
+from thrive_async._arguments import argument
 from thrive_async._collector import uncollected
 from thrive_async._convert import dump
 from thrive_async._generated.operations import Operation
@@ -124,7 +125,7 @@ def build(
     if operation.path_parameters:
         for name in operation.path_parameters:
             # An encoded segment holds no brace.
-            target = target.replace("{" + name + "}", _segment(name, path.get(name)))
+            target = target.replace("{" + name + "}", _segment(operation, name, path.get(name)))
         arguments.extend(path.values())
     if query:
         encoded = _encoded_query(operation, query, arguments)
@@ -132,16 +133,17 @@ def build(
             target = f"{target}?{encoded}"
     for name in operation.required_query:
         if query.get(name) is None:
-            raise ValueError(f"{operation.id} needs {name}")
+            raise ValueError(f"{operation.id} needs {argument(operation, name)}")
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
     return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
 
 
-def _segment(name: str, value: object) -> str:
+def _segment(operation: Operation, name: str, value: object) -> str:
     if type(value) is str and _PLAIN_SEGMENT(value):
         # Every id and most references: nothing to refuse, nothing to encode.
         return value
+    name = argument(operation, name)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
@@ -168,11 +170,12 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         encoding = operation.query.get(name)
         if encoding is None:
             raise TypeError(f"{operation.id} has no query parameter {name!r}")
-        items = [_query_text(name, item, encoding) for item in _query_items(name, value, encoding)]
+        said = argument(operation, name)
+        items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
-            raise ValueError(f"{name} is an empty list: leave it out to ask for everything")
+            raise ValueError(f"{said} is an empty list: leave it out to ask for everything")
         arguments.extend(items)
-        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(name, item) for item in items)}")
+        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
 
 
@@ -214,7 +217,7 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
             end of a range up, everything else down, so that nothing between is missed.
         encoding: "date-iso" (2026-01-31T08:00:00.000Z), "date-space" (2026-01-31 08:00:00) or "date-local"
             (2026-01-31T08:00:00).
-        name: What the value is, for errors and to know the end of a range.
+        name: The argument that it is, for errors and to know the end of a range.
 
     Raises:
         TypeError: Not a datetime.
@@ -231,7 +234,7 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
     moment = value.astimezone(UTC)
     if encoding == "date-iso":
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if moment.microsecond and name.endswith(("To", "End")):
+    if moment.microsecond and name.endswith("_to"):
         moment += timedelta(seconds=1)
     separator = " " if encoding == "date-space" else "T"
     return moment.replace(microsecond=0, tzinfo=None).isoformat(sep=separator)

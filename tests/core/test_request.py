@@ -1,6 +1,7 @@
 """Requests out of arguments, errors out of replies: pure, without any I/O."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 from urllib.parse import unquote
 
 import orjson
@@ -41,6 +42,7 @@ def test_a_path_argument_must_be_a_string() -> None:
         build(ops.GET_USER, path={"id": 5})  # type: ignore[dict-item]
 
 
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
 MOMENT = datetime(2026, 1, 31, 9, 30, 15, 250_000, tzinfo=timezone(timedelta(hours=1)))
 
 
@@ -63,14 +65,14 @@ def test_user_summaries_want_local_time_and_both_ends() -> None:
     query = {"entryDateFrom": MOMENT, "entryDateTo": MOMENT}
     target = build(ops.LIST_CPD_USER_SUMMARIES, query=query).target
     assert unquote(target).endswith("?entryDateFrom=2026-01-31T08:30:15&entryDateTo=2026-01-31T08:30:16")
-    with pytest.raises(ValueError, match="needs entryDateTo"):
+    with pytest.raises(ValueError, match="needs entry_date_to"):
         build(ops.LIST_CPD_USER_SUMMARIES, query={"entryDateFrom": MOMENT})
 
 
 def test_a_naive_datetime_is_refused_and_told_why() -> None:
     with pytest.raises(ValueError, match="would mean another time on another machine"):
-        build(ops.SEARCH_USERS, query={"updatedSince": datetime(2026, 1, 1)})  # noqa: DTZ001
-    with pytest.raises(TypeError, match="not a date without a time"):
+        build(ops.SEARCH_USERS, query={"updatedSince": NAIVE})
+    with pytest.raises(TypeError, match="updated_since takes a datetime with a time zone, not a date without a time"):
         build(ops.SEARCH_USERS, query={"updatedSince": date(2026, 1, 1)})
 
 
@@ -87,9 +89,26 @@ def test_lists_are_joined_by_commas_and_items_cannot_smuggle_one_in() -> None:
 def test_booleans_numbers_and_absent_values() -> None:
     target = build(ops.LIST_AUDIENCES, query={"apiControlled": False, "updatedSince": None, "page": 2}).target
     assert target.endswith("?apiControlled=false&page=2")
-    for name, value in (("apiControlled", 1), ("page", True), ("page", "1")):
-        with pytest.raises(TypeError, match=name):
+    for name, value, said in (("apiControlled", 1, "api_controlled"), ("page", True, "page"), ("page", "1", "page")):
+        with pytest.raises(TypeError, match=f"^{said} takes"):
             build(ops.LIST_AUDIENCES, query={name: value})
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "words"),
+    [
+        (ops.GET_USER, {"path": {"id": ""}}, "user_id is empty"),
+        (ops.REMOVE_MEMBER, {"path": {"audienceId": "a", "userRef": ".."}}, "user must not be"),
+        (ops.LIST_COMPLETIONS, {"query": {"completedDateRangeEnd": NAIVE}}, "completed_to is a datetime"),
+        (ops.LIST_ACTIVITIES, {"query": {"contentIds": ["a,b"]}}, "an item of content_ids holds a comma"),
+    ],
+)
+def test_mistakes_are_told_by_the_name_of_the_argument(
+    operation: ops.Operation, arguments: dict[str, Any], words: str
+) -> None:
+    """The caller wrote `updated_since`, and never `updatedSince`."""
+    with pytest.raises(ValueError, match=f"^{words}"):
+        build(operation, **arguments)
 
 
 def test_an_unknown_query_parameter_is_a_mistake_of_the_caller() -> None:
