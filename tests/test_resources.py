@@ -367,6 +367,21 @@ async def test_a_list_refuses_what_cannot_be_meant_when_it_is_asked_for(idle: Th
         listing(idle)
 
 
+@pytest.mark.parametrize("timeouts", [30, 0, 2.5, (1, 2), "30"])
+async def test_a_number_is_no_time_limit(idle: ThriveClient, timeouts: Any) -> None:
+    """Which of the two limits would it be? And 0 must not be taken for none given."""
+    with pytest.raises(TypeError, match=r"timeouts must be Timeouts\(attempt=..., total=...\), not"):
+        idle.users.list(timeouts=timeouts)
+    for call in (
+        idle.skills.levels(timeouts=timeouts),
+        idle.users.get("a", timeouts=timeouts),
+        idle.users.delete("a", timeouts=timeouts),
+        idle.request("GET", "/rest/v1/tags", timeouts=timeouts),
+    ):
+        with pytest.raises(TypeError, match="timeouts must be"):
+            await call
+
+
 async def test_an_end_of_a_range_of_enrolments_needs_a_start(idle: ThriveClient) -> None:
     """Thrive takes `updatedAtTo` only beside `updatedAtFrom`."""
     with pytest.raises(ValueError, match="updated_at_to needs updated_at_from"):

@@ -130,6 +130,18 @@ class Transport:
         else:
             self._authorizer = TokenAuthorizer(TokenEndpoint(credentials, tenant_id, self._send_for_token).fetch)
 
+    def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
+        """Return those of a call, which are the client's if it brings none.
+
+        Raises:
+            TypeError: Something else was given, such as a number of seconds.
+        """
+        if timeouts is None:
+            return self.timeouts
+        if not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"timeouts must be Timeouts(attempt=..., total=...), not {type(timeouts).__name__}")
+        return timeouts
+
     async def call(
         self,
         operation: Operation,
@@ -146,11 +158,11 @@ class Transport:
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
         request = _request.build(operation, path=path, query=query, body=body)
-        return await self._run(request, timeouts or self.timeouts, self._authorizer, self._base_url)
+        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url)
 
     async def send(self, request: Request, timeouts: Timeouts | None = None) -> Reply:
         """Send a request that is already built; see `call`."""
-        return await self._run(request, timeouts or self.timeouts, self._authorizer, self._base_url)
+        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url)
 
     async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
         return await self._run(request, self.timeouts, FixedHeader(header), self._token_base_url)

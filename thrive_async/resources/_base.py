@@ -101,6 +101,7 @@ class Resource:
         whole("prefetch", prefetch, 1)
         # What cannot be meant shows where it was written, and not where the first page is asked for.
         request = build(operation, path=path, query=query)
+        timeouts = self._transport.time_limits(timeouts)
         send = self._transport.send
 
         async def fetch(number: int, size: int | None) -> Reply:
