@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,37 @@ async def test_a_saved_plan_is_for_its_own_tenant(world: World, tmp_path: Path) 
             assert loaded.fingerprint == plan.fingerprint
             await loaded.apply(max_removals=None)
         assert list(elsewhere.requests) == []
+
+
+@pytest.mark.parametrize("strategy", ["diff", "rebuild"])
+@pytest.mark.parametrize("writes", range(6))
+async def test_a_disk_that_fills_up_costs_nobody_a_true_outcome(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, strategy: sync.Strategy
+) -> None:
+    """The run stops with the line that cannot be written; what was done is on the report, and the next run finds it."""
+    path = tmp_path / "run.jsonl"
+    left = [writes]
+    write = os.write
+
+    def full(descriptor: int, data: Any) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "no space")
+        return write(descriptor, data)
+
+    plan = await sync.plan_members(world.thrive, "team", world.ids[100:500])
+    monkeypatch.setattr(journals.os, "write", full)
+    with suppress(OSError):
+        await plan.apply(max_removals=None, strategy=strategy, journal=path)
+    monkeypatch.undo()
+    report = plan.report
+    assert report is not None
+    assert report.planned >= 300
+    unclear = {one.reference for one in report.failed if "could not be checked" in (one.reason or "")}
+    assert {one.reference for one in report.added} - unclear <= world.members
+    assert not world.members & {one.reference for one in report.removed}
+    for one in report.not_attempted:
+        assert (one.reference in world.members) == (one.action == "remove"), one
+    assert (await sync.sync_members(world.thrive, "team", world.ids[100:500], max_removals=None, journal=path)).ok
+    assert unfinished(path) == {}
+    assert world.members == set(world.ids[100:500])

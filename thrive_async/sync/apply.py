@@ -105,8 +105,9 @@ class _MemberRun(AudienceRun):
             # An answer that names nobody who is a member now does not say that anybody was removed.
             return await self._after_lost_replacement("nobody went through")
         self.count_restores = True
-        self.taken(places, result)
+        # First: a journal that can no longer be written ends the run with the next line.
         self.unknown.update(dict.fromkeys(self.removals, "the list was replaced"))
+        self.taken(places, result)
         self._settle_gone(await self.present(), None)
         return len(places)
 
