@@ -101,6 +101,10 @@ class ThriveClient:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
         del proxy
+        if isinstance(tenant_id, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                'the tenant id comes before the credentials: ThriveClient("tenant", ApiKey("..."))'
+            )
         tenant_id = _checked_tenant(tenant_id)
         if not isinstance(credentials, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError('credentials must be ApiKey("...") or ClientCredentials("id", "secret")')
@@ -110,6 +114,8 @@ class ThriveClient:
             ("retry", retry, Retry | None),
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
+            ("trust_env", trust_env, bool),
+            ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
         if isinstance(region, str):
@@ -223,10 +229,14 @@ class ThriveClient:
             The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
 
         Raises:
-            ValueError: The method or path cannot be meant; nothing was sent.
+            TypeError, ValueError: An argument cannot be meant; nothing was sent.
             ThriveError: As for every call.
         """
-        request = _ad_hoc_request(method.upper(), path, params or {}, json)
+        query: Mapping[str, object] = {} if params is None else params
+        _check_request("method", method, str, 'a string such as "GET"')
+        _check_request("path", path, str, 'a string such as "/rest/v1/users"')
+        _check_request("params", query, Mapping, "a mapping of names to values")
+        request = _ad_hoc_request(method.upper(), path, query, json)
         reply = await self._transport.send(request, timeouts)
         if reply.value is not UNSET:
             return reply.value
@@ -271,12 +281,21 @@ class _Environment:
 
 def _check_type(name: str, value: object, wanted: Any) -> None:
     if not isinstance(value, wanted):
-        names = " or ".join(one.__name__ for one in get_args(wanted) if one is not NoneType)
+        names = " or ".join(one.__name__ for one in get_args(wanted) or (wanted,) if one is not NoneType)
         raise ConfigurationError(f"{name} must be {names}, not {type(value).__name__}")
 
 
+def _check_request(name: str, value: object, wanted: type, words: str) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{name} must be {words}, not {type(value).__name__}")
+
+
 def _checked_tenant(tenant_id: object) -> str:
-    if not isinstance(tenant_id, str) or not tenant_id.strip():
+    if tenant_id is not None and not isinstance(tenant_id, str):
+        raise ConfigurationError(
+            f"the tenant id is a string such as eu-west-2_AbcdEfghI, not {type(tenant_id).__name__}"
+        )
+    if not tenant_id or not tenant_id.strip():
         raise ConfigurationError("the tenant id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key")
     tenant_id = tenant_id.strip()
     if not re.fullmatch(r"[A-Za-z0-9._~-]+", tenant_id):
@@ -291,6 +310,8 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         raise ValueError('path must look like "/rest/v1/users", without a query: give params= for that')
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/")):
         raise ValueError("path must not hold '.' or '..' segments")
+    if not all(isinstance(name, str) for name in params):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("the names of params must be strings")
     written = {name: _written(name, value) for name, value in params.items()}
     operation = Operation(
         id=f"{method} by hand",

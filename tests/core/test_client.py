@@ -67,7 +67,12 @@ def test_each_region_has_its_host(region: Region) -> None:
         ({"tenant_id": ""}, "tenant id is empty"),
         ({"tenant_id": None}, "tenant id is empty"),
         ({"tenant_id": "a/b"}, "tenant id holds characters"),
+        ({"tenant_id": 5}, "tenant id is a string such as eu-west-2_AbcdEfghI, not int"),
+        ({"tenant_id": ApiKey(KEY), "credentials": TENANT}, "the tenant id comes before the credentials"),
+        ({"tenant_id": ClientCredentials("a", KEY), "credentials": TENANT}, "comes before the credentials"),
         ({"credentials": "key"}, "credentials must be ApiKey"),
+        ({"trust_env": "no"}, "trust_env must be bool, not str"),
+        ({"ca_file": 5}, "ca_file must be str or Path, not int"),
         ({"region": "mars"}, "unknown Thrive region"),
         ({"base_url": "http://thrive.example.com"}, "would send credentials unencrypted"),
         ({"base_url": "https://thrive.example.com/rest/v1"}, "must be a host alone"),
@@ -513,6 +518,23 @@ async def test_request_refuses_parameters_that_are_none(value: object) -> None:
     async with RawServer([]) as server, server.client() as thrive:
         with pytest.raises(TypeError, match="q takes a string"):
             await thrive.request("GET", "/rest/v1/things", params={"q": value})
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": 5}, 'method must be a string such as "GET", not int'),
+        ({"path": None}, 'path must be a string such as "/rest/v1/users", not NoneType'),
+        ({"params": [("a", 1)]}, "params must be a mapping of names to values, not list"),
+        ({"params": "a=1"}, "params must be a mapping of names to values, not str"),
+        ({"params": {1: "a"}}, "the names of params must be strings"),
+    ],
+)
+async def test_request_says_what_its_arguments_are(arguments: dict[str, Any], words: str) -> None:
+    async with RawServer([]) as server, server.client() as thrive:
+        with pytest.raises(TypeError, match=words):
+            await thrive.request(**({"method": "GET", "path": "/rest/v1/things"} | arguments))
     assert not server.requests
 
 
