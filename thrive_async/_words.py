@@ -38,7 +38,7 @@ _KNOWN: Final = (
     "resource retry server should so some something status string such tag tenant than that the their there these "
     "they this to token too unable unauthorized unexpected unknown unsupported updated url user users utc utf "
     "uuid validation value wait we when while with you your e-mail api-controlled read-only oauth bearer basic "
-    "client-id invalid_request invalid_client invalid_grant invalid_scope unauthorized_client "
+    "client-id api/webhooks invalid_request invalid_client invalid_grant invalid_scope unauthorized_client "
     "unsupported_grant_type access_denied rate_limit_exceeded server_error temporarily_unavailable "
     "unprocessable_entity not_found"
 )
@@ -209,7 +209,7 @@ def _naming() -> frozenset[str]:
 
 @cache
 def _api_words() -> frozenset[str]:
-    """Return the names of fields, types, parameters and values in the specification: they say nothing of anybody."""
+    """Return the names of fields, types, parameters, values and scopes in the specification, which are nobody's."""
     from thrive_async._generated import models  # noqa: PLC0415 - an error has the time
     from thrive_async._generated.operations import OPERATIONS  # noqa: PLC0415
 
@@ -222,4 +222,5 @@ def _api_words() -> frozenset[str]:
             words.update(str(field.metadata.get("json", field.name)) for field in attrs.fields(one))
     for operation in OPERATIONS.values():
         words.update((operation.id, *operation.query, *operation.path_parameters, *operation.path.split("/")))
+        words.update(operation.scopes)
     return frozenset(words | {word.capitalize() for word in words})
