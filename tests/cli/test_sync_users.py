@@ -110,6 +110,30 @@ def test_a_dry_run_and_a_saved_plan_change_nothing_until_it_is_applied(
     assert sorted(name or "" for name in writes(served)) == ["createUser", "suspendUser"]
 
 
+def test_a_row_of_nobody_keeps_everybody_from_being_suspended(
+    run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
+) -> None:
+    """It may be the leaver's: that is told on the screen, in the report and by the exit code."""
+    report = tmp_path / "r.json"
+    leaver = active_refs(served)[0]
+    file = export(["", "Ada", "Lovelace", "", ""], ["N1", "Bo", "Berg", "bo@example.com", ""], without=(leaver,))
+    command = ("sync", "users", file, *MAP, "--leavers", "suspend", "--report", str(report))
+    dry = run(*command, "--dry-run")
+    assert dry.code == 0
+    assert "1 rejected, 1 suspension held back" in dry.lines[0]
+    assert any(line.startswith(f"  held back  suspend  {leaver}  not suspended: row ") for line in dry.lines)
+    result = run(*command)
+    assert result.code == 1
+    assert "users: 1 added, 0 removed, 0 failed, 0 not attempted, 1 rejected, 1 held back" in result.lines
+    assert served.state.by_ref(leaver)["status"] != "inactive"  # type: ignore[index]
+    written = json.loads(report.read_text())
+    assert (written["rejected"], written["held"]) == (1, 1)
+    assert {(one["reference"], one["outcome"]) for one in written["outcomes"]} >= {
+        (leaver, "held back"),
+        ("N1", "added"),
+    }
+
+
 def test_the_guard_holds_for_suspensions(run: Run, served: Sandbox, export: Callable[..., str]) -> None:
     half = tuple(active_refs(served)[::2])
     result = run("sync", "users", export(without=half), *MAP, "--leavers", "suspend", "--yes")

@@ -31,6 +31,7 @@ def test_removals_above_the_limit_are_refused_with_figures(removals: int, curren
     assert f"removes {removals} of {current} members" in text
     assert f"max_removals={removals}" in text
     assert "nothing was changed" in text
+    assert ("(10% of them)" in text) == (limit == 0.1)
 
 
 @pytest.mark.parametrize("limit", [True, -1, -0.1, 1.5, math.nan, math.inf, "10%"])
@@ -51,11 +52,11 @@ def test_a_percentage_is_exact(percent: int, current: int) -> None:
 def test_an_empty_list_is_refused_unless_meant() -> None:
     """Half a file must not empty an audience; neither may a file of blanks."""
     with pytest.raises(GuardRefused, match=r"empty.*allow_empty=True"):
-        check_desired("a", 0, 0, allow_empty=False)
-    with pytest.raises(GuardRefused, match="3 entries, none of them usable"):
-        check_desired("a", 0, 3, allow_empty=False)
-    check_desired("a", 0, 0, allow_empty=True)
-    check_desired("a", 1, 3, allow_empty=False)
+        check_desired("a", 0, [], allow_empty=False)
+    with pytest.raises(GuardRefused, match=r"3 entries, none of them usable \(the first: blank\)"):
+        check_desired("a", 0, [("", "blank")] * 3, allow_empty=False)
+    check_desired("a", 0, [], allow_empty=True)
+    check_desired("a", 1, [("", "blank")], allow_empty=False)
 
 
 def test_audiences_that_the_api_cannot_change_are_refused() -> None:

@@ -103,7 +103,7 @@ def show_plan(view: PlanView, *, detailed: bool = False) -> None:
     """
     out(str(view.plan))
     problems = list(view.unplanned())
-    for outcome in ("rejected", "ambiguous", "suspended"):
+    for outcome in ("rejected", "ambiguous", "suspended", "held back"):
         print_fates(outcome, [one for one in problems if one["outcome"] == outcome and one["reason"] != "blank"])
     if detailed:
         print_fates("planned", list(view.planned()), shown=50, hint="--format csv lists them all")
@@ -136,17 +136,18 @@ def show_report(report: SyncReport) -> None:
 
 def summary_of(report: SyncReport) -> dict[str, Any]:
     """Give a report's figures for a JSON file."""
-    counts = {name: len(getattr(report, name) or ()) for name in _OUTCOMES if getattr(report, name) is not None}
+    names = (*_OUTCOMES, "rejected", "ambiguous", "held")
+    counts = {name: len(getattr(report, name)) for name in names if getattr(report, name) is not None}
     stopped = {"stopped_by": describe(report.cause)[0]} if report.cause is not None else {}
     return {"subject": report.subject, "run": report.run, **counts, **stopped}
 
 
-def exit_code(report: SyncReport, view: PlanView) -> Exit:
+def exit_code(report: SyncReport) -> Exit:
     """Tell from a report how the command ends.
 
     Args:
-        report: What became of the plan.
-        view: The plan: entries that it had to leave out count as failed, blanks and duplicates do not.
+        report: What became of the plan. Entries that the plan had to leave out count as failed, blanks and duplicates
+            do not.
 
     Returns:
         DONE, SOME_FAILED, or REFUSED if an error of Thrive's or of the network stopped the run.
@@ -154,10 +155,7 @@ def exit_code(report: SyncReport, view: PlanView) -> Exit:
     if report.cause is not None:
         code = describe(report.cause)[1]
         return code if code is not Exit.BUG else Exit.REFUSED
-    if report.failed or report.not_attempted or report.differences:
-        return Exit.SOME_FAILED
-    left_out = (one for one in view.unplanned() if one["outcome"] in {"rejected", "ambiguous"})
-    return Exit.SOME_FAILED if any(one["reason"] != "blank" for one in left_out) else Exit.DONE
+    return Exit.DONE if report.ok else Exit.SOME_FAILED
 
 
 def agree(subject: str, removals: int, *, yes: bool, verb: str = "remove", past: str = "removed") -> None:
@@ -230,7 +228,7 @@ def conclude(report: SyncReport, view: PlanView, file: ReportFile | None) -> Exi
         show_report(report)
     if report.cause is not None:
         say(f"thrive: stopped: {describe(report.cause)[0]}")
-    return exit_code(report, view)
+    return exit_code(report)
 
 
 def finish(main: Callable[[], Coroutine[Any, Any, int]], file: ReportFile | None) -> int:

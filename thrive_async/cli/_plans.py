@@ -75,6 +75,8 @@ class PlanView(ABC):
             yield fate(self.subject, "", written, "rejected", reason)
         for name in self.plan.duplicates:
             yield fate(self.subject, "", name, "duplicate", "this person was named before")
+        for outcome in self.plan.left_out.held:
+            yield fate(self.subject, outcome.action, outcome.reference, "held back", outcome.reason)
 
     @property
     def calls(self) -> str:

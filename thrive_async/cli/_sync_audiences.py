@@ -247,7 +247,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
                 out(f"{name}: nothing was changed: {describe(result)[0]}")
         for name in untouched:
             out(f"{name}: not attempted")
-    codes = [exit_code(report, MembersView(plan.plans[name])) for name, report in reports.items()]
+    codes = [exit_code(report) for report in reports.values()]
     codes += [describe(error)[1] for error in errors.values()]
     return max(codes, default=Exit.DONE)
 

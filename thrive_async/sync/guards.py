@@ -1,6 +1,7 @@
 """What stops a sync before its first write: pure checks, each with the figures and the option that lifts it."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -69,7 +70,7 @@ def check_removals(
     share = f"{removals / current:.1%}" if current else "100%"
     allowed = f"{math.floor(limit):,}"
     if isinstance(max_removals, float):
-        allowed += f" ({max_removals:g} of them)"
+        allowed += f" ({max_removals * 100:g}% of them)"
     raise GuardRefused(
         f"{subject}: the plan {verb} {removals:,} of {current:,} {what} ({share}), max_removals allows {allowed}; "
         f"nothing was changed. If this is meant, pass max_removals={removals} (or None for no limit)"
@@ -79,7 +80,7 @@ def check_removals(
 def check_desired(
     subject: str,
     usable: int,
-    unusable: int,
+    rejected: Sequence[tuple[str, str]],
     *,
     allow_empty: bool,
     what: str = "desired list",
@@ -90,7 +91,7 @@ def check_desired(
     Args:
         subject: Whose list: the audience's name.
         usable: How many people the list names.
-        unusable: How many entries are blank or impossible.
+        rejected: Entries that are blank or impossible, each with the reason.
         allow_empty: Whether an empty list is meant.
         what: What the list is called, for the error.
         past: What would happen to everybody, for the error; None if nothing would.
@@ -100,7 +101,10 @@ def check_desired(
     """
     if usable or allow_empty:
         return
-    found = f"{unusable:,} entries, none of them usable" if unusable else "empty"
+    found = "empty"
+    if rejected:
+        found = f"{len(rejected):,} entries, none of them usable" if len(rejected) > 1 else "1 entry, not usable"
+        found += f" (the first: {rejected[0][1]})"
     consequence = f", so everybody would be {past}" if past else ""
     raise GuardRefused(
         f"{subject}: the {what} is {found}{consequence}; nothing was changed. If this is meant, pass allow_empty=True"

@@ -16,7 +16,7 @@ from thrive_async.sync.grants import restored_grant, saved_grant, writable_permi
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
 from thrive_async.sync.journal import Scope, left_open
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
-from thrive_async.sync.newcomers import recognise
+from thrive_async.sync.newcomers import compared
 from thrive_async.sync.reading import Present, audience_or_refusal, read_managers
 from thrive_async.sync.report import Change, LeftOut, OnProgress, SyncReport, legible
 from thrive_async.sync.saved import SavedPlan, summed_up
@@ -316,8 +316,7 @@ async def plan_managers(
     ]
     matcher = Matcher(people)
     matcher.feed([grant.reference for grant in grants])
-    ambiguous = await recognise(thrive, matcher)
-    match = matcher.result(ambiguous)
+    match = await compared(thrive, matcher)
 
     by_id = {manager.user_id: manager for manager in managers}
     newcomers = {newcomer_key(name): name for name in match.to_add}
@@ -345,7 +344,7 @@ async def plan_managers(
     check_desired(
         f"{audience} (managers)",
         len(wanted) + len(match.ambiguous) + len(rejected),
-        len(match.rejected),
+        match.rejected,
         allow_empty=allow_empty,
         past="removed" if removals else None,
     )

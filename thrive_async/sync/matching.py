@@ -16,7 +16,7 @@ import attrs
 
 from thrive_async.models import AudienceMember
 
-__all__ = ["Match", "Matcher", "clean", "folded", "is_object_id", "newcomer_key"]
+__all__ = ["Match", "Matcher", "clean", "doubtful", "folded", "is_object_id", "newcomer_key"]
 
 _CLASH: Final = -1
 _LONGEST_NAME: Final = 1_000
@@ -348,11 +348,20 @@ class Matcher:
             rejected=tuple(self._rejected),
             ambiguous={**ambiguous, **(ambiguous_users or {})},
             protected=tuple(members[place].user_id for place in sorted(spared)),
-            doubtful=_doubtful(to_add, to_remove),
+            doubtful=doubtful(to_add, to_remove),
         )
 
 
-def _doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dict[str, str]:
+def doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dict[str, str]:
+    """Return who may be somebody to be added: names that differ only in how they are written may be one.
+
+    Args:
+        to_add: Names that fit nobody.
+        to_remove: Those whom no name fits.
+
+    Returns:
+        A name for each of the ids of whom that may be.
+    """
     if not to_add or not to_remove:
         return {}
     newcomers: dict[str, str] = {}
@@ -364,15 +373,15 @@ def _doubtful(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dic
         elif _BETWEEN.search(name):
             newcomers.update(dict.fromkeys(meant(name), name))
     decimals = {len(shown.partition("e")[0]) - 2 for shown in rounded}
-    doubtful: dict[str, str] = {}
+    found: dict[str, str] = {}
     for member in to_remove:
         for own in (member.reference, member.email, member.user_id):
             if own and (bare := folded(own)) in newcomers:
-                doubtful[member.user_id] = newcomers[bare]
+                found[member.user_id] = newcomers[bare]
             elif rounded and own and own.isdecimal() and len(own) < _LONGEST_NUMBER:
                 for shown in {_shown(int(own), count) for count in decimals} & rounded.keys():
-                    doubtful[member.user_id] = rounded[shown]
-    return doubtful
+                    found[member.user_id] = rounded[shown]
+    return found
 
 
 def _shown(number: float, decimals: int) -> str:

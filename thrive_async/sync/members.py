@@ -12,7 +12,7 @@ from thrive_async.models import AudienceMember
 from thrive_async.sync.arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired
 from thrive_async.sync.matching import Match, Matcher
-from thrive_async.sync.newcomers import recognise
+from thrive_async.sync.newcomers import compared
 from thrive_async.sync.plan import Desired, MemberPlan
 from thrive_async.sync.reading import audience_or_refusal, read_members
 from thrive_async.sync.report import OnProgress, SyncReport
@@ -85,8 +85,7 @@ async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: 
         while heap := list[object](islice(names, _AT_ONCE)):
             matcher.feed(heap)
             await asyncio.sleep(0)
-    ambiguous = await recognise(thrive, matcher)
-    return matcher.result(ambiguous)
+    return await compared(thrive, matcher)
 
 
 def planned(
@@ -106,7 +105,7 @@ def planned(
     """
     usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
     past = "removed" if removals else None
-    check_desired(audience, usable, len(match.rejected), allow_empty=allow_empty, past=past)
+    check_desired(audience, usable, match.rejected, allow_empty=allow_empty, past=past)
     to_remove = match.to_remove if removals else ()
     return MemberPlan(
         audience=audience,

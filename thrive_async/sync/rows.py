@@ -1,7 +1,8 @@
 """The rows of an HR export as values of user fields: pure."""
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, Final, Literal
 
 import attrs
@@ -10,7 +11,7 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync.matching import clean
 
-__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "update"]
+__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "rewritten", "update"]
 
 Blank = Literal["keep", "clear"]
 
@@ -24,6 +25,13 @@ _DATES: Final = frozenset({"start_date", "end_date"})
 _CLEARABLE: Final = frozenset({"email", "job_title", "manager_ref", "start_date", "end_date", "domain"})
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
+# What spreadsheets and exports make of a ref, or write where there is none: 4711.0, 1.23457E+11, '4711, ="4711",
+# 4711;, #N/A, NULL.
+_REWRITTEN: Final = re.compile(
+    r"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
+    | null | nil | none | nan | n/?a | unknown | undefined | \(blank\) | tb[acd]""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+).fullmatch
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -41,6 +49,21 @@ class Row:
     additional: Mapping[str, Any]
 
 
+@attrs.frozen(repr=False)
+class Nameless:
+    """A row that does not say whose it is, unless a user has just this ref or e-mail address.
+
+    Attributes:
+        row: Which row, such as ``"row 8"``.
+        ref: Its ref as written; None if it is none.
+        email: Its e-mail address in lower case; empty if it has none.
+    """
+
+    row: str
+    ref: str | None
+    email: str
+
+
 @attrs.define(kw_only=True, repr=False)
 class Rows:
     """The export as a whole.
@@ -51,6 +74,7 @@ class Rows:
         duplicates: The refs of rows that say the same as an earlier one.
         mentioned_refs: Every ref in it, also of rejected rows: whoever has one is no leaver.
         mentioned_emails: Every e-mail address in it, in lower case.
+        nameless: Rows that do not say whose they are: without a legible ref, or with one that was rewritten.
         count: How many rows there are.
     """
 
@@ -59,6 +83,7 @@ class Rows:
     duplicates: list[str] = attrs.field(factory=list[str])
     mentioned_refs: set[str] = attrs.field(factory=set[str])
     mentioned_emails: set[str] = attrs.field(factory=set[str])
+    nameless: list["Nameless"] = attrs.field(factory=list["Nameless"])
     count: int = 0
 
 
@@ -109,15 +134,19 @@ class Reader:
         if missing:
             raise ConfigurationError(f"row {number} has no column {missing[0]!r}")
         email = cells[columns["email"]] if "email" in columns else None
-        if isinstance(email, str) and email.strip():
-            rows.mentioned_emails.add(email.strip().lower())
+        address = email.strip().lower() if isinstance(email, str) else ""
+        if address:
+            rows.mentioned_emails.add(address)
         if "ref" not in columns:
             raise ConfigurationError("the rows have no column ref: people are recognised by it")
         ref, reason = clean(cells[columns["ref"]])
         if reason is not None:
             rows.rejected.append((f"row {number}", f"ref: {reason}"))
+            rows.nameless.append(Nameless(f"row {number}", None, address))
             return
         rows.mentioned_refs.add(ref)
+        if rewritten(ref):
+            rows.nameless.append(Nameless(f"row {number}", ref, address))
         if not addressable(ref):
             rows.rejected.append((ref, "ref: no path can hold it, so nobody can be reached by it"))
             return
@@ -150,6 +179,8 @@ class Reader:
             cell = cells[column]
             if isinstance(cell, str):
                 cell = cell.strip()
+            elif isinstance(cell, float | datetime) and cell != cell:  # noqa: PLR0124 - not a number, or not a time
+                cell = None
             own = name.removeprefix("additional_fields.")
             if cell is None or cell == "":
                 if self._clear and own != name:
@@ -161,6 +192,11 @@ class Reader:
             else:
                 values[name] = _value(name, cell)
         return Row(ref=ref, values=values, additional=additional)
+
+
+def rewritten(ref: str) -> bool:
+    """Return whether a ref looks like what spreadsheets and exports make of one, or write where there is none."""
+    return _REWRITTEN(ref) is not None
 
 
 def addressable(ref: str) -> bool:
@@ -191,17 +227,28 @@ def _field(name: str) -> str:
 
 
 def _value(name: str, cell: Any) -> Any:
-    if name in _DATES and isinstance(cell, str):
-        try:
-            return date.fromisoformat(cell) if len(cell) <= 10 else datetime.fromisoformat(cell)
-        except ValueError:
-            raise ValueError(f"{name}: not a date (YYYY-MM-DD)") from None
+    if name in _DATES:
+        return _day(name, cell)
+    if name == "manager_ref" and isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
     if name == "sso" and isinstance(cell, str):
         if cell.lower() not in _TRUTH:
             raise ValueError("sso: neither yes nor no")
         return _TRUTH[cell.lower()]
     if name in ("role", "login_method") and isinstance(cell, str):
         return cell.lower()
+    return cell
+
+
+def _day(name: str, cell: Any) -> Any:
+    if isinstance(cell, str):
+        try:
+            cell = date.fromisoformat(cell) if len(cell) <= 10 else datetime.fromisoformat(cell)
+        except ValueError:
+            raise ValueError(f"{name}: not a date (YYYY-MM-DD)") from None
+    # Midnight without a zone is how spreadsheets write a day.
+    if isinstance(cell, datetime) and cell.tzinfo is None and cell.time() == time.min:
+        return cell.date()
     return cell
 
 

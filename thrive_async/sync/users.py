@@ -17,10 +17,10 @@ from thrive_async.sync.accounts import Known, Staff, difference, known, set_fiel
 from thrive_async.sync.arguments import check_applying, check_flags, check_iterable
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
 from thrive_async.sync.journal import Scope, left_open
-from thrive_async.sync.matching import folded
+from thrive_async.sync.leavers import NAMELESS, nameless_rows, suspects, told
 from thrive_async.sync.reading import read_whole
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
-from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation
+from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation, rewritten
 from thrive_async.sync.saved import SavedPlan, summed_up
 from thrive_async.sync.users_apply import apply_users
 
@@ -242,7 +242,9 @@ async def plan_users(
     People are recognised by ref. Users without a ref are nobody's business here: they are neither changed nor taken
     for leavers. A leaver is an active user whose ref is in no row, however it is written, and whose e-mail address
     neither. A row whose ref differs from that of a user who is in no row only in how it is written (``"123"`` for
-    ``"00123"``) is rejected.
+    ``"00123"``, ``"4711.0"`` for ``"4711"``) is rejected. While a row does not say whose it is, because its ref is
+    missing, cannot be read or was rewritten by a spreadsheet, and no user has its e-mail address, nobody is suspended:
+    who would be is in `UserPlan.held`, for it may be theirs.
 
     A manager differs if the user with the wanted ref is another than the one Thrive shows by id. A wanted ref that
     neither a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once
@@ -295,7 +297,7 @@ async def plan_users(
     check_desired(
         "users",
         len(reader.rows.by_ref),
-        reader.rows.count,
+        reader.rows.rejected,
         allow_empty=allow_empty,
         what="export",
         past="suspended" if leavers == "suspend" else None,
@@ -313,13 +315,15 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
     rejected = list(rows.rejected)
     unchanged = 0
     # "00123" may be "123" from a spreadsheet: neither a newcomer nor a leaver is made of that.
-    unmentioned = {folded(ref) for ref in by_ref if ref not in rows.mentioned_refs}
-    mentioned = {folded(ref) for ref in rows.mentioned_refs}
+    twins = suspects(rows, by_ref)
     for ref, row in rows.by_ref.items():
         if ref in by_ref:
             continue
-        if folded(ref) in unmentioned:
+        if ref in twins.refs:
             rejected.append((ref, _TWIN))
+            continue
+        if rewritten(ref):
+            rejected.append((ref, NAMELESS))
             continue
         email = row.values.get("email")
         if email is not None and email.lower() in by_email:
@@ -347,13 +351,18 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
         for user in active
         if user.ref
         and user.ref not in rows.mentioned_refs
-        and folded(user.ref) not in mentioned
+        and user.user_id not in twins.ids
         and (user.email is None or user.email.lower() not in rows.mentioned_emails)
     ]
+    if leavers == "ignore":
+        gone.clear()
+    nameless = nameless_rows(rows, by_ref, by_email, twins) if gone else []
     return UserPlan(
         to_create=tuple(create),
         to_update=tuple(change),
-        to_suspend=tuple(gone) if leavers == "suspend" else (),
+        to_suspend=() if nameless else tuple(gone),
+        held=tuple(gone) if nameless else (),
+        held_because=told(nameless) if nameless else None,
         unchanged=unchanged,
         current=len(active),
         returning=tuple(returning),
