@@ -187,6 +187,15 @@ def test_a_count_is_a_whole_number_of_its_range(value: Any) -> None:
     assert [whole("per_page", count, 1, 100) for count in (1, 100)] == [1, 100]
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_a_blank_entry_is_refused_by_its_place(blank: str) -> None:
+    """It names nobody, and as a filter it would be none: a column of a file that was empty, most often."""
+    with pytest.raises(ValueError, match=r"^users\[1\] is blank$"):
+        batch("users", ["ada@example.com", blank], str, "users")
+    with pytest.raises(ValueError, match=r"^content_ids\[0\] is blank$"):
+        strings("content_ids", [blank])
+
+
 def test_a_filter_is_kept_for_every_page() -> None:
     """A generator can be read once; a list of pages asks many times."""
     assert strings("statuses", (status for status in ["active", UserStatus.NEW])) == ["active", "new"]

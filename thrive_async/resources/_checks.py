@@ -23,7 +23,8 @@ def strings(name: str, values: Iterable[str] | None) -> list[str] | None:
 
     Raises:
         TypeError: A lone string (it would be taken apart letter by letter), or something in it that is no string.
-        ValueError: Nothing in it: Thrive would read an empty filter as no filter and answer with everything.
+        ValueError: Nothing in it, or a blank string: Thrive would read an empty filter as no filter and answer with
+            everything.
     """
     if values is None:
         return None
@@ -47,7 +48,7 @@ def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
 
     Raises:
         TypeError: A lone string or a lone entity, or something in it that is not of the kind.
-        ValueError: None of them, or more than 100.
+        ValueError: None of them, more than 100, or a blank string, which names nobody.
     """
     found = _listed(name, items, kind, plural)
     if not 1 <= len(found) <= BATCH_LIMIT:
@@ -84,5 +85,7 @@ def _listed(name: str, values: object, kind: type[T], plural: str) -> list[T]:
     for place, value in enumerate(cast("Iterable[object]", values)):
         if not isinstance(value, kind):
             raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not a {type(value).__name__}")
+        if isinstance(value, str) and not value.strip():
+            raise ValueError(f"{name}[{place}] is blank")
         found.append(value)
     return found

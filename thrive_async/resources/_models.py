@@ -1,8 +1,8 @@
-"""The models, imported when the first of them is needed.
+"""The models, imported when a client is built, and not with the resources.
 
 Some seventy attrs classes cost tens of milliseconds to build, and a program that imports ``thrive_async`` may need none
 of them for a while. So the resources name every model as ``models.User``: type checkers and editors see the generated
-module, and at run time an object stands in its place that imports the module at the first look-up.
+module, and at run time an object stands in its place that imports the module, if nobody has, at the first look-up.
 ``typing.get_type_hints`` works on every method for the same reason.
 """
 

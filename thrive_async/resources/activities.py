@@ -44,7 +44,7 @@ class Activities(Resource):
             timestamp_from: Only activities from this time on. Must be aware; sent in UTC, in whole seconds.
             timestamp_to: Only activities up to this time. Must be aware; sent in UTC, in whole seconds.
             per_page: Activities per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -52,7 +52,7 @@ class Activities(Resource):
 
         Raises:
             TypeError: A lone string for `actions`, `omit_actions` or `content_ids`.
-            ValueError: A naive time, an empty list for a filter, or `per_page` out of range.
+            ValueError: A naive time, an empty list for a filter; `per_page` or `prefetch` out of range.
 
         Example:
             ```python

@@ -49,7 +49,7 @@ class Assignments(Resource):
             audience_id: Only assignments of this audience, by id or reference.
             updated_since: Only assignments changed at this time or later. Must be aware (have a time zone).
             per_page: Assignments per request, 1 to 100. None for 100.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -57,7 +57,7 @@ class Assignments(Resource):
             read. Thrive tells no totals here.
 
         Raises:
-            ValueError: A naive `updated_since`, or `per_page` out of range.
+            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
         return self._list(
             ops.LIST_ASSIGNMENTS,

@@ -40,14 +40,14 @@ class Completions(Resource):
             completed_from: Only completions from this time on, itself included. Must be aware (have a time zone).
             completed_to: Only completions up to this time, itself included. Must be aware.
             per_page: Completions per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of completions. Nothing is sent before it is read. Thrive tells no totals here.
 
         Raises:
-            ValueError: A naive time, or `per_page` out of range.
+            ValueError: A naive time; `per_page` or `prefetch` out of range.
         """
         query = {
             "contentId": content_id,

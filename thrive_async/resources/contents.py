@@ -37,7 +37,7 @@ class Contents(Resource):
             omit_types: Leave out contents of these types.
             updated_since: Only contents changed at this time or later. Must be aware (have a time zone).
             per_page: Contents per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -45,7 +45,8 @@ class Contents(Resource):
 
         Raises:
             TypeError: A lone string for `types` or `omit_types`.
-            ValueError: A naive `updated_since`, an empty `types` or `omit_types`, or `per_page` out of range.
+            ValueError: A naive `updated_since`, an empty `types` or `omit_types`;
+                `per_page` or `prefetch` out of range.
 
         Example:
             ```python

@@ -38,14 +38,14 @@ class CpdCategories(Resource):
         Args:
             updated_since: Only categories changed at this time or later. Must be aware (have a time zone).
             per_page: Categories per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of categories. Nothing is sent before it is read.
 
         Raises:
-            ValueError: A naive `updated_since`, or `per_page` out of range.
+            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
         return self._list(
             ops.LIST_CPD_CATEGORIES,
@@ -98,14 +98,14 @@ class CpdEntries(Resource):
             entry_date_from: Only entries dated from this time on. Must be aware; sent in UTC, in whole seconds.
             entry_date_to: Only entries dated up to this time. Must be aware; sent in UTC, in whole seconds.
             per_page: Entries per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of entries. Nothing is sent before it is read.
 
         Raises:
-            ValueError: A naive time, or `per_page` out of range.
+            ValueError: A naive time; `per_page` or `prefetch` out of range.
         """
         return self._list(
             ops.LIST_CPD_ENTRIES,
@@ -156,14 +156,14 @@ class CpdRequirements(Resource):
         Args:
             updated_since: Only requirements changed at this time or later. Must be aware (have a time zone).
             per_page: Requirements per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of requirements. Nothing is sent before it is read.
 
         Raises:
-            ValueError: A naive `updated_since`, or `per_page` out of range.
+            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
         return self._list(
             ops.LIST_CPD_REQUIREMENTS,
@@ -221,7 +221,7 @@ class CpdUserSummaries(Resource):
             entry_date_to: The end of the period; Thrive demands it. Must be aware; sent in UTC, in whole seconds.
             user_ids: Only these users, by id.
             per_page: Users per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -229,7 +229,7 @@ class CpdUserSummaries(Resource):
 
         Raises:
             TypeError: A lone string for `user_ids`.
-            ValueError: A naive time, empty `user_ids`, or `per_page` out of range.
+            ValueError: A naive time, empty `user_ids`; `per_page` or `prefetch` out of range.
 
         Example:
             ```python

@@ -38,14 +38,14 @@ class Enrolments(Resource):
             updated_at_to: Only enrolments changed up to this time. Must be aware; needs `updated_at_from`.
             status: Only enrolments with this status (archived, complete, open, overdue, scheduled).
             per_page: Enrolments per request, 1 to 100. None for 100.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of enrolments. Nothing is sent before it is read. Thrive tells no totals here.
 
         Raises:
-            ValueError: `updated_at_to` without `updated_at_from`, a naive time, or `per_page` out of range.
+            ValueError: `updated_at_to` without `updated_at_from`, a naive time; `per_page` or `prefetch` out of range.
 
         Example:
             ```python

@@ -35,7 +35,7 @@ class Members(Resource):
         Args:
             audience: The audience's id or reference.
             per_page: Members per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -43,7 +43,7 @@ class Members(Resource):
             meanwhile, one may be missed or seen twice.
 
         Raises:
-            ValueError: `per_page` out of range.
+            ValueError: `per_page` or `prefetch` out of range.
         """
         return self._list(
             ops.LIST_MEMBERS,
@@ -73,7 +73,7 @@ class Members(Resource):
 
         Raises:
             TypeError: A lone string for `users`.
-            ValueError: No user, or more than 100.
+            ValueError: No user, more than 100, or a blank one.
             NotFoundError: There is no such audience. The documents list no 404 here: it may be a 422 as well.
             ConflictError: The audience is not API-controlled, or in no state for this.
             UnprocessableError: Thrive refused the batch as a whole.
@@ -110,7 +110,7 @@ class Members(Resource):
 
         Raises:
             TypeError: A lone string for `users`.
-            ValueError: No user, or more than 100.
+            ValueError: No user, more than 100, or a blank one.
             NotFoundError: There is no such audience.
             ConflictError: The audience is not API-controlled, or in no state for this.
             UnprocessableError: Thrive refused the batch as a whole.

@@ -32,14 +32,14 @@ class Tags(Resource):
         Args:
             updated_since: Only tags changed at this time or later. Must be aware (have a time zone).
             per_page: Tags per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
             A paginator of tags. Nothing is sent before it is read.
 
         Raises:
-            ValueError: A naive `updated_since`, or `per_page` out of range.
+            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
         query = {"updatedSince": updated_since}
         return self._list(

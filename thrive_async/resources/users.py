@@ -49,7 +49,7 @@ class Users(Resource):
             omit_statuses: Leave out users with one of these statuses.
             status: Only users with this status.
             per_page: Users per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once.
+            prefetch: Pages in flight at once, at least 1.
             timeouts: The time limits of each request, if not the client's.
 
         Returns:
@@ -57,7 +57,8 @@ class Users(Resource):
 
         Raises:
             TypeError: A lone string for `statuses` or `omit_statuses`.
-            ValueError: A naive `updated_since`, an empty `statuses` or `omit_statuses`, or `per_page` out of range.
+            ValueError: A naive `updated_since`, an empty `statuses` or `omit_statuses`;
+                `per_page` or `prefetch` out of range.
 
         Example:
             ```python
@@ -234,7 +235,7 @@ class Users(Resource):
 
         Raises:
             TypeError: A lone string for `tags`.
-            ValueError: No tag, or more than 100.
+            ValueError: No tag, more than 100, or a blank one.
             NotFoundError: There is no such user or tag.
             UnprocessableError: Thrive does not accept the tags.
         """
@@ -261,7 +262,7 @@ class Users(Resource):
 
         Raises:
             TypeError: A lone string for `tags`.
-            ValueError: No tag, or more than 100.
+            ValueError: No tag, more than 100, or a blank one.
             NotFoundError: There is no such user or tag.
             UnprocessableError: Thrive does not accept the tags.
         """
