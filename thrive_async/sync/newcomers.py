@@ -2,7 +2,8 @@
 
 A list in one column names everybody in one way, and nothing is asked. Only where newcomers are named in several ways
 are they looked up, so that a person under two names is one addition, and a member under a name that the member list
-does not show is no newcomer at all.
+does not show is no newcomer at all. So are members who are to be removed and of whom the list does not show a name of
+the kind that newcomers have: they may be these very newcomers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,17 +12,44 @@ from typing import Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
-from thrive_async.models import BasicUser, User
+from thrive_async.models import AudienceMember, BasicUser, User
 from thrive_async.sync.crew import few_at_once
-from thrive_async.sync.matching import Matcher, is_object_id
+from thrive_async.sync.matching import Match, Matcher, is_object_id
 
-__all__ = ["recognise"]
+__all__ = ["compared"]
 
 _LOOKED_UP_SINGLY: Final = 50
 """Above this, one walk over all users (a thousand per request) is taken to be cheaper."""
 
 
-async def recognise(thrive: ThriveClient, matcher: Matcher) -> dict[str, tuple[str, ...]]:
+async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
+    """Return what a comparison comes to, after whoever is in doubt was looked up.
+
+    Args:
+        thrive: The client.
+        matcher: Has been fed all desired names.
+
+    Raises:
+        ThriveError: The users could not be read.
+    """
+    ambiguous = await _recognise(thrive, matcher)
+    match = matcher.result(ambiguous)
+    names = _Names(match.to_add)
+    half_shown = [member.user_id for member in match.to_remove if names.may_mean(member)]
+    if not half_shown:
+        return match
+    found: dict[str, dict[str, None]] = {}
+    if len(half_shown) <= _LOOKED_UP_SINGLY:
+        names.note(await _by_id(thrive, half_shown), found)
+    else:
+        leavers = set(half_shown)
+        async with aclosing(thrive.users.list().pages()) as pages:
+            async for page in pages:
+                names.note((user for user in page.items if user.id in leavers), found)
+    return matcher.result({**ambiguous, **_tell(matcher, found)}) if found else match
+
+
+async def _recognise(thrive: ThriveClient, matcher: Matcher) -> dict[str, tuple[str, ...]]:
     """Look up newcomers who are named in several ways, and tell the matcher who is one person.
 
     Args:
@@ -62,6 +90,10 @@ class _Names:
         kinds = (ids, len(self.single) - ids, len(self._emails))
         self.in_several_ways: bool = sum(map(bool, kinds)) > 1 or len(self._ids) < ids
 
+    def may_mean(self, member: AudienceMember) -> bool:
+        """Return whether a member may have one of the names, for all that is shown of them."""
+        return (not member.email and bool(self._emails)) or (not member.reference and bool(self._refs))
+
     def note(self, users: Iterable[User | BasicUser], found: dict[str, dict[str, None]]) -> None:
         """Note which of the names are whose.
 
@@ -96,6 +128,17 @@ def _tell(matcher: Matcher, found: dict[str, dict[str, None]]) -> dict[str, tupl
         if clear:
             matcher.same_person(clear, user_id)
     return ambiguous
+
+
+async def _by_id(thrive: ThriveClient, ids: list[str]) -> list[User | BasicUser]:
+    found: list[User | BasicUser] = []
+
+    async def look_up(user_id: str) -> None:
+        with suppress(NotFoundError):
+            found.append(await thrive.users.get(user_id))
+
+    await few_at_once(ids, look_up, thrive.limits.concurrency)
+    return found
 
 
 async def _looked_up(thrive: ThriveClient, names: list[str]) -> list[User | BasicUser]:
