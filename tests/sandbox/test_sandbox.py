@@ -144,6 +144,20 @@ def test_audiences_are_arranged_and_looked_at_by_id_or_reference():
         state.add_audience("x", parent="nowhere")
 
 
+def test_an_arrangement_that_cannot_be_meant_leaves_nothing_behind():
+    state = Sandbox(5).state
+    before = (list(state.users), list(state.audiences))
+    for mistake, error in (
+        (lambda: state.add_audience("new", parent="nobody"), KeyError),
+        (lambda: state.add_audience("new", members=["nobody"]), KeyError),
+        (lambda: state.add_audience("sales-emea"), ValueError),
+        (lambda: state.add_user(audiences=["sales-emea"]), ValueError),
+    ):
+        with pytest.raises(error):
+            mistake()
+        assert (list(state.users), list(state.audiences)) == before
+
+
 def test_a_smart_audience_follows_its_rule():
     state = Sandbox(10).state
     rule = state.add_audience(
@@ -367,6 +381,16 @@ async def test_the_journal_can_be_asked_cleared_and_bounded(open_api):
     assert [entry.operation for entry in journal[:2]] == ["listSkillLevels"] * 2
     journal.clear()
     assert not journal
+
+
+async def test_a_bounded_journal_does_not_count_attempts_for_ever(open_api):
+    """A sandbox that serves for weeks keeps no trace of each request that ever failed."""
+    api = await open_api(journal_size=2)
+    for number in range(20):
+        await api("GET", f"/rest/v1/tags/{number:024x}")
+        await api("GET", "/rest/v1/tags/unknown")
+    assert [entry.attempt for entry in api.sandbox.requests] == [1, 20]
+    assert len(api.sandbox.requests._attempts) == 2
 
 
 async def test_time_in_the_journal_is_the_loops(open_api):

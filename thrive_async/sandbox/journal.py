@@ -100,8 +100,15 @@ class Journal(Sequence[RequestEntry]):
     def add(self, entry: RequestEntry) -> None:
         """Take an entry in, as it arrives, and count its attempt."""
         entry.attempt = self._attempts[entry.key] = self._attempts.get(entry.key, 0) + 1
+        if len(self._entries) == self._entries.maxlen:
+            self._forget(self._entries[0])
         self._entries.append(entry)
         self.total += 1
+
+    def _forget(self, oldest: RequestEntry) -> None:
+        """Drop the count of an entry that makes room, unless a later one goes on with it."""
+        if self._attempts.get(oldest.key) == oldest.attempt:
+            del self._attempts[oldest.key]
 
     def settle(self, entry: RequestEntry, *, success: bool) -> None:
         """The request is answered: after a success the next of its kind is a new one."""

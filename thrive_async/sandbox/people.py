@@ -33,8 +33,13 @@ def new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], s
         number: For ref, name and e-mail.
         id: Makes an id, asked only if none is given.
         stamp: When it is made.
+
+    Raises:
+        ValueError: `audiences` are given.
     """
     given = {_camel(name): value for name, value in fields.items()}
+    if given.get("audiences"):
+        raise ValueError("a user joins an audience by audiences[...].members.add(user), not by a field")
     account = {name: given.pop(name, default) for name, default in _ACCOUNT_FIELDS.items()}
     active = given.pop("active", True)
     single_sign_on = given.pop("sso", False)

@@ -92,7 +92,6 @@ class Sandbox:
         self.host = host
         self.port: int = port
         self._began: float | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self.state: State = State(self.now, seed)
         self.faults: Faults = Faults(seed)
         self.requests: Journal = Journal(self.settings.journal_size)

@@ -73,7 +73,8 @@ class State:
             The record, which stands in `users` from now on.
 
         Raises:
-            ValueError: The id, ref or e-mail is taken.
+            ValueError: The id, ref or e-mail is taken, or `audiences` are given: people join an audience by
+                `audiences[...].members.add(user)`.
 
         Example:
             ```python
@@ -192,7 +193,13 @@ class State:
 
         Raises:
             KeyError: No such parent or user.
+            ValueError: Another audience has the reference.
         """
+        # All of it is looked up first, so that a mistake leaves nothing behind.
+        above = self.audiences[parent] if isinstance(parent, str) else parent
+        joining = [one if isinstance(one, UserRecord) else self.user(one) for one in members]
+        if reference is not None and self.audiences.find(reference) is not None:
+            raise ValueError(f"another audience has the reference {reference!r}")
         stamp = self.stamp()
         audience = AudienceRecord(
             self,
@@ -208,10 +215,9 @@ class State:
             },
         )
         self.audiences.insert(audience)
-        if parent is not None:
-            self.set_parent(audience, self.audiences[parent] if isinstance(parent, str) else parent)
-        for member in members:
-            audience.members.add(member)
+        if above is not None:
+            self.set_parent(audience, above)
+        audience.members.extend(joining)
         if rule is not None:
             audience.rule = rule
             for user in list(self.users.values()):
