@@ -190,7 +190,7 @@ def test_the_journal_and_the_report_tell_everybodys_fate(
         rows = {row["reference"]: row["outcome"] for row in csv.DictReader(stream)}
     assert rows[new[0]] == "added"
     assert rows["'=HYPERLINK(1)@example.com"] == "failed"
-    assert rows[""] == rows[BROKEN] == "rejected"
+    assert rows[""] == rows["bad\\u0007name"] == "rejected"
     assert rows[members[1]] == "duplicate"
     assert list(rows.values()).count("removed") == 1
 
@@ -395,3 +395,62 @@ def test_many_failures_are_shortened_on_the_screen_and_whole_in_the_report(
     assert sum("ghost" in line for line in result.lines) == 20
     assert "  ... and 5 more failed: --report lists them all" in result.lines
     assert len(report.read_text().splitlines()) == 26
+
+
+def test_what_members_list_prints_is_what_there_is(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path
+) -> None:
+    """Our own exports go round: of members, of managers and of users, whoever has no ref or no e-mail address."""
+    inside = list(served.state.audiences[AUDIENCE].members)
+    served.state.users[inside[0]]["ref"] = None
+    served.state.users[inside[1]]["email"] = None
+    path = tmp_path / "export.csv"
+    for command in (("audiences", "members", "list", AUDIENCE), ("users", "list")):
+        path.write_text(run(*command, "--format", "csv").out, encoding="utf-8")
+        result = run(*SYNC, str(path), "--dry-run")
+        assert f"=={len(inside)}" in result.out.replace(" =", " =="), result
+        assert " -0 " in result.out
+        assert "blank" not in result.out
+    jsonl = run("audiences", "members", "list", AUDIENCE, "--format", "jsonl").out
+    path.write_text(jsonl, encoding="utf-8")
+    assert f"{AUDIENCE}: +0 -0 ={len(inside)}" in run(*SYNC, str(path), "--dry-run", "--input-format", "jsonl").lines
+
+
+def test_where_a_column_is_blank_another_tells_who_it_is(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path
+) -> None:
+    """Row by row, in the order in which columns are chosen; another system's userId is none of Thrive's."""
+    path = tmp_path / "hr.csv"
+    users = [served.state.users[one] for one in served.state.audiences[AUDIENCE].members]
+    users[0]["ref"] = None
+    lines = [f"{at},{user['ref'] or ''},{user['email']},N.N." for at, user in enumerate(users)]
+    path.write_text("\n".join(["userId,reference,email,name", *lines, ",,,", ""]), encoding="utf-8")
+    result = run(*SYNC, str(path), "--dry-run")
+    assert result.lines == [f"{AUDIENCE}: +0 -0 ={len(users)}"], result
+    assert f"by column 'reference', else by column 'email': {len(users)} entries" in result.err
+
+
+@pytest.mark.parametrize("column", [(), ("--column", "reference")])
+def test_a_row_that_names_nobody_keeps_everybody_in(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path, column: tuple[str, ...]
+) -> None:
+    """It may be anybody's; a column that was asked for has no substitute."""
+    path = tmp_path / "hr.csv"
+    users = [served.state.users[one] for one in served.state.audiences[AUDIENCE].members]
+    new = served.state.add_user(ref="NEW-1")
+    who = "" if not column else users[1]["email"]
+    lines = [f"{user['ref']},{user['email']},N.N." for user in users[2:]]
+    lines += ["NEW-1,,", f",{who},Ada", "", "Smith, John,E1,a@example.com"]
+    path.write_text("\n".join(["reference,email,name", *lines, ""]), encoding="utf-8")
+    before = set(served.state.audiences[AUDIENCE].members)
+    assert not any(user["ref"] is None for user in users[2:])
+    command = (*SYNC, str(path), *column, "--max-removals", "none")
+    assert run(*command, "--dry-run").code == 0
+    result = run(*command)
+    assert result.code == 1
+    assert set(served.state.audiences[AUDIENCE].members) == before | {new["id"]}
+    at = len(users) + 1
+    assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (1 blank, 2 rejected, 2 removals held back)"
+    assert f"  rejected  line {at}  names nobody: column 'reference' is blank" in result.lines
+    assert f"  rejected  line {at + 2}  names nobody: it has 4 columns, the first line 3" in result.lines
+    assert f"not removed: lines {at}, {at + 2} name nobody, and may mean them; correct the file" in result.out

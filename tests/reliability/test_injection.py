@@ -1,7 +1,10 @@
 """What a caller writes arrives as exactly that, or is refused; it becomes no other path, query, header or host."""
 
 import asyncio
+import csv
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_server import RawServer, reply
 
-from thrive_async import APIError, ApiKey, ClientCredentials, ConfigurationError, NotFoundError, ThriveClient
+from thrive_async import APIError, ApiKey, ClientCredentials, ConfigurationError, NotFoundError, ThriveClient, sync
 from thrive_async import models as m
+from thrive_async.cli import main
 from thrive_async.sandbox import Sandbox
 
 NASTY = [
@@ -178,3 +182,74 @@ async def test_a_path_given_to_request_stays_on_the_host() -> None:
         assert len(server.requests) == 5
         assert all("x-evil" not in request.headers for request in server.requests)
         assert all(request.target.startswith("/") for request in server.requests)
+
+
+# What is written into files
+
+
+COMMANDS = ["\x1b[31m", "\x9b31m", "\x07", "\x08\x08", "\x7f", "\x1b]0;owned\x07"]
+
+
+def looked_at_in_a_terminal(text: str) -> None:
+    """Whatever a terminal takes for a command, but for the ends of lines and the tabs of a table."""
+    assert not [char for char in text if char not in "\t\r\n" and (ord(char) < 32 or 127 <= ord(char) < 160)]
+
+
+async def test_a_journal_is_inert_in_a_terminal_and_the_same_json(tmp_path: Path) -> None:
+    words = "".join(COMMANDS)
+    names = ["E00001", "\u202etxt.exe", "Zo\u00eb@example.org", "\U000e0041tag"]
+    async with Sandbox(users=5) as sandbox, sandbox.client() as thrive:
+        sandbox.faults.add("status", operation="addMembers", status=422, times=None, body={"message": words})
+        sandbox.state.add_audience(f"a{words}b")
+        for audience in ("sales-emea", f"a{words}b"):
+            path = tmp_path / "run.jsonl"
+            await sync.sync_members(thrive, audience, [*names, *COMMANDS], removals=False, journal=path)
+    text = path.read_text(encoding="utf-8")
+    looked_at_in_a_terminal(text)
+    assert "\u202e" not in text
+    assert "Zo\u00eb" in text
+    head, *_outcomes = [json.loads(line) for line in text.splitlines() if "planned" in json.loads(line)]
+    assert set(head["planned"]["add"]) <= set(names)
+    assert {json.loads(line)["audience"] for line in text.splitlines()} == {"sales-emea", f"a{words}b"}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_a_report_neither_computes_nor_acts_on_a_terminal(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["=1+1", "+49", "@SUM(A1)", "-2", *(f"a{command}b" for command in COMMANDS), *COMMANDS, "\u202etxt.exe"]
+    file, report = tmp_path / "people.csv", tmp_path / f"report.{suffix}"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["ref"], *([name] for name in names), ["E00001"]])
+    with Sandbox(users=5) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        main(("sync", "members", "sales-emea", str(file), "--keep-extra", "--report", str(report)))
+    text = report.read_bytes().decode()
+    looked_at_in_a_terminal(text)
+    assert "\u202e" not in text
+    assert "u001b[31mb" in text
+    if suffix == "csv":
+        cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+        assert "'=1+1" in cells
+    else:
+        assert "=1+1" in {one["reference"] for one in json.loads(text)["outcomes"]}
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "table"])
+def test_a_list_written_to_a_file_neither_computes_nor_acts_on_a_terminal(
+    format_: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Sandbox(users=5) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        for at, command in enumerate([*COMMANDS, "=1+1"]):
+            sandbox.state.add_user(email=f"x{at}@example.org", firstName=command, lastName=f"a{command}b")
+        assert main(("users", "list", "--format", format_)) == 0
+    out = capsys.readouterr().out
+    looked_at_in_a_terminal(out)
+    if format_ == "jsonl":
+        assert COMMANDS[0] in {json.loads(line).get("firstName") for line in out.splitlines()}
+    if format_ == "csv":
+        assert "'=1+1" in {cell for row in csv.reader(out.splitlines()) for cell in row}

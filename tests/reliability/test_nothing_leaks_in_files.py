@@ -52,6 +52,11 @@ def written(path: Path, rows: list[list[str]]) -> str:
     return str(path)
 
 
+def failures(sandbox: Sandbox) -> dict[str, Any]:
+    entities = [{"reference": ref, "reason": WORDS["message"]} for ref in refs(sandbox)]
+    return {"success": {"count": 0, "entities": []}, "failure": {"count": len(entities), "entities": entities}}
+
+
 FAULTS: dict[str, Callable[[Sandbox], Any]] = {
     "none": lambda s: None,
     "unknown people": lambda s: s.faults.add("unknown_users", references=refs(s)[:9]),
@@ -63,6 +68,9 @@ FAULTS: dict[str, Callable[[Sandbox], Any]] = {
     "unauthorised": lambda s: s.faults.add("status", status=401, body=WORDS, times=None),
     "revoked": lambda s: s.faults.add("revoked_token", times=2),
     "no token": lambda s: s.faults.add("token_down", status=401),
+    "refused in words": lambda s: s.faults.add("status", operation="*Member*", status=422, body=WORDS, times=None),
+    "users refused in words": lambda s: s.faults.add("status", operation="*User", status=422, body=WORDS, times=None),
+    "reasons in words": lambda s: s.faults.add("wrong_shape", operation="addMembers", body=failures(s), times=None),
     "forbidden in words": lambda s: s.faults.add("status", operation="get*", status=403, body=WORDS, times=None),
 }
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import IO, Any, Literal, TextIO, cast
 
 from thrive_async.cli._errors import CliError, say
-from thrive_async.cli._text import guard_cell, one_line, visible
+from thrive_async.cli._text import guard_cell, inert, one_line, visible
 
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
 
@@ -102,7 +102,7 @@ class Writer:
         if self._format == "jsonl":
             chosen = {name: _pick(item, name) for name in self._columns} if self._columns else item
             line = json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
-            self._stream.write((visible(line) if self._terminal else line) + "\n")
+            self._stream.write((visible(line) if self._terminal else inert(line)) + "\n")
             return
         if self._format == "csv":
             # A number below zero is no formula; whatever holds text may be one.
@@ -110,7 +110,7 @@ class Writer:
                 cell(value) if isinstance(value, int | float) else guard_cell(cell(value))
                 for value in self._values(item)
             ]
-            self._csv.writerow([visible(text) for text in cells] if self._terminal else cells)
+            self._csv.writerow([visible(text) if self._terminal else inert(text) for text in cells])
             return
         self._rows.append([cell(value) for value in self._values(item)])
 

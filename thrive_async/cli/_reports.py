@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._output import out
-from thrive_async.cli._text import guard_cell, one_line
+from thrive_async.cli._text import guard_cell, one_line, visible
 
 __all__ = ["FIELDS", "ReportFile", "print_fates"]
 
@@ -64,13 +64,13 @@ class ReportFile:
         """
         with self._file as file:
             if self._json:
-                json.dump({**summary, "outcomes": list(fates)}, file, ensure_ascii=False, indent=1)
-                file.write("\n")
+                text = json.dumps({**summary, "outcomes": list(fates)}, ensure_ascii=False, indent=1)
+                file.write(visible(text) + "\n")
             else:
                 writer = csv.writer(file, lineterminator="\r\n")
                 writer.writerow(self._fields)
                 for fate in fates:
-                    writer.writerow([guard_cell(fate.get(name) or "") for name in self._fields])
+                    writer.writerow([visible(str(guard_cell(fate.get(name) or ""))) for name in self._fields])
         self._part.replace(self._path)
 
     def discard(self) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-__all__ = ["guard_cell", "one_line", "unguard_cell", "visible"]
+__all__ = ["guard_cell", "inert", "one_line", "unguard_cell", "visible"]
 
 T = TypeVar("T")
 
 # C0 and C1 controls, DEL, and the marks that turn the direction of what follows: a terminal obeys them, a name does
 # not need them. Tab and newline are left to the callers.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Of these what a file is better without: a terminal takes it for a command, and no name for a letter.
+_COMMANDS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BREAKS = re.compile(r"\s*[\r\n\t]+\s*")
 # What makes a spreadsheet compute a cell (OWASP, "CSV injection"), the full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -31,6 +33,18 @@ def visible(text: str) -> str:
         Text that a terminal shows and does not obey. The escape is also valid inside a JSON string.
     """
     return _CONTROLS.sub(_escape, text)
+
+
+def inert(text: str) -> str:
+    r"""Give back text for a file, what a terminal would take for a command written out as ``\uNNNN``.
+
+    Args:
+        text: anything; line breaks stay, and so do the marks of direction that some names are written with.
+
+    Returns:
+        Text that does nothing when the file is shown in a terminal.
+    """
+    return _COMMANDS.sub(_escape, text)
 
 
 def one_line(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import attrs
 
 from thrive_async._generated.models import FailedEntity, ProcessedEntity
+from thrive_async._words import masked_words
 from thrive_async.models import MemberOperationResult
 
 __all__ = ["BATCH", "Answer", "Attribution", "attributed", "batches", "calls_needed", "halving"]
@@ -82,7 +83,7 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Attributi
         at = _place(places, entity.reference)
         if at is None:
             continue
-        reason = entity.reason or "Thrive gave no reason"
+        reason = masked_words(entity.reason) or "Thrive gave no reason"
         if at in succeeded or at in failed:
             unknown[at] = f"the answer names this person twice, once with: {reason}"
         elif "already" in reason.lower():

@@ -1,12 +1,12 @@
 """What became of every planned change, and the accounting that makes it add up."""
 
 import inspect
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 import attrs
 
+from thrive_async._words import masked_words
 from thrive_async.errors import APIError, SyncError, ThriveError
 
 __all__ = [
@@ -53,6 +53,7 @@ class Outcome:
             whose permissions change is an ``"update"``.
         reference: The name as desired; for the removal of a member the member's id.
         reason: Why it failed, was not attempted, or why it counts as done although Thrive did not say so; else None.
+            Names that Thrive's words quote are masked (`***`).
     """
 
     action: str
@@ -226,13 +227,10 @@ def _kind(cause: BaseException | None) -> str:
 def described(error: BaseException) -> str:
     """Return the reason of an outcome in one line: Thrive's words where there are some, else the error's.
 
-    The words are not masked: the report is about exactly these people. It never goes into a log or an error text.
+    Reports and journals hold identifiers and nothing else of anybody, so a name that the words quote is masked.
     """
     words: object = error.message if isinstance(error, APIError) else None
-    if words:
-        text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False, default=str)
-    else:
-        text = str(error) if isinstance(error, ThriveError) else type(error).__name__
+    text = masked_words(words) if words else str(error) if isinstance(error, ThriveError) else type(error).__name__
     text = " ".join(text.split())
     if isinstance(error, APIError):
         text = f"{error.status}: {text}"
