@@ -14,19 +14,20 @@ from thrive_async.sync.batches import BATCH
 from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.grants import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
-from thrive_async.sync.journal import Scope, left_open
+from thrive_async.sync.journal import left_open
 from thrive_async.sync.matching import Matcher, clean, newcomer_key
 from thrive_async.sync.newcomers import compared
+from thrive_async.sync.people_plan import PeoplePlan, common_content
 from thrive_async.sync.reading import Present, audience_or_refusal, read_managers
-from thrive_async.sync.report import Change, LeftOut, OnProgress, SyncReport, legible
-from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.report import Change, OnProgress, SyncReport
+from thrive_async.sync.saved import summed_up
 from thrive_async.sync.writes import AudienceRun
 
 __all__ = ["ManagerPlan", "plan_managers"]
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
-class ManagerPlan(SavedPlan):
+class ManagerPlan(PeoplePlan[AudienceManager]):
     """What a sync of an audience's managers would change; made by `plan_managers`.
 
     Attributes:
@@ -49,43 +50,13 @@ class ManagerPlan(SavedPlan):
 
     kind: ClassVar[str] = "managers"
 
-    audience: str
-    audience_id: str
     to_add: tuple[ManagerGrant, ...]
     to_change: tuple[ManagerGrant, ...]
-    to_remove: tuple[AudienceManager, ...]
-    staying: tuple[str, ...]
-    kept: int = 0
-    duplicates: tuple[str, ...] = ()
-    rejected: tuple[tuple[str, str], ...] = ()
-    ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
-    doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    report: SyncReport | None = None
 
     @property
     def unchanged(self) -> int:
         """How many desired people are managers with the desired permissions already."""
         return len(self.staying) - len(self.to_change)
-
-    @property
-    def current(self) -> int:
-        """How many managers there were."""
-        return len(self.staying) + len(self.to_remove) + self.kept
-
-    @property
-    def ambiguous(self) -> tuple[str, ...]:
-        """The names that fit two people."""
-        return tuple(self.ambiguities)
-
-    @property
-    def left_out(self) -> LeftOut:
-        """What could not be planned, for the report."""
-        return LeftOut(rejected=legible(self.rejected), ambiguous=self.ambiguous)
-
-    @property
-    def scope(self) -> Scope:
-        """What it is about, for the journal."""
-        return Scope(self.kind, self.tenant, self.audience_id)
 
     @property
     def is_empty(self) -> bool:
@@ -106,9 +77,6 @@ class ManagerPlan(SavedPlan):
             (len(self.ambiguities), "ambiguous", "ambiguous"),
             (self.kept, "other kept", "others kept"),
         )
-
-    def __repr__(self) -> str:
-        return f"<ManagerPlan {self}>"
 
     @framed
     async def apply(
@@ -163,36 +131,17 @@ class ManagerPlan(SavedPlan):
 
     def _content(self) -> dict[str, Any]:
         return {
-            "audience": self.audience,
-            "audience_id": self.audience_id,
+            **super()._content(),
             "to_add": [saved_grant(grant) for grant in self.to_add],
             "to_change": [saved_grant(grant) for grant in self.to_change],
-            "to_remove": [[manager.user_id, manager.reference, manager.email] for manager in self.to_remove],
-            "staying": list(self.staying),
-            "kept": self.kept,
-            "duplicates": list(self.duplicates),
-            "rejected": [list(pair) for pair in self.rejected],
-            "ambiguities": {name: list(ids) for name, ids in self.ambiguities.items()},
-            "doubtful": dict(self.doubtful),
         }
 
     @classmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
-            audience=content["audience"],
-            audience_id=content["audience_id"],
+            **common_content(content, AudienceManager),
             to_add=tuple(map(restored_grant, content["to_add"])),
             to_change=tuple(map(restored_grant, content["to_change"])),
-            to_remove=tuple(
-                AudienceManager(user_id=user_id, reference=reference, email=email)
-                for user_id, reference, email in content["to_remove"]
-            ),
-            staying=tuple(content["staying"]),
-            kept=content["kept"],
-            duplicates=tuple(content["duplicates"]),
-            rejected=tuple((written, reason) for written, reason in content["rejected"]),
-            ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
-            doubtful=content["doubtful"],
             **common,
         )
 

@@ -12,9 +12,10 @@ from thrive_async.sync.apply import apply_members
 from thrive_async.sync.arguments import Strategy, check_applying, check_strategy
 from thrive_async.sync.batches import calls_needed
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_removals
-from thrive_async.sync.journal import Interrupted, Scope, left_open
-from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport, legible
-from thrive_async.sync.saved import SavedPlan, summed_up
+from thrive_async.sync.journal import Interrupted, left_open
+from thrive_async.sync.people_plan import PeoplePlan, common_content, restored_people, saved_people
+from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
+from thrive_async.sync.saved import summed_up
 
 __all__ = ["Desired", "MemberPlan"]
 
@@ -22,7 +23,7 @@ Desired = Iterable[str] | AsyncIterable[str]
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
-class MemberPlan(SavedPlan):
+class MemberPlan(PeoplePlan[AudienceMember]):
     """What a sync of an audience's members would change; made by `plan_members`.
 
     `print(plan)` gives the counts in one line, `repr` too; the names are on the attributes.
@@ -51,20 +52,10 @@ class MemberPlan(SavedPlan):
 
     kind: ClassVar[str] = "members"
 
-    audience: str
-    audience_id: str
     to_add: tuple[str, ...]
-    to_remove: tuple[AudienceMember, ...]
-    staying: tuple[str, ...]
-    kept: int = 0
-    duplicates: tuple[str, ...] = ()
-    rejected: tuple[tuple[str, str], ...] = ()
-    ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
-    doubtful: Mapping[str, str] = attrs.field(factory=dict[str, str])
     held: tuple[AudienceMember, ...] = ()
     held_because: str | None = None
     removals: bool = True
-    report: SyncReport | None = None
 
     @property
     def unchanged(self) -> int:
@@ -72,20 +63,10 @@ class MemberPlan(SavedPlan):
         return len(self.staying)
 
     @property
-    def current(self) -> int:
-        """How many members there were."""
-        return len(self.staying) + len(self.to_remove) + self.kept
-
-    @property
-    def ambiguous(self) -> tuple[str, ...]:
-        """The names that fit two people."""
-        return tuple(self.ambiguities)
-
-    @property
     def left_out(self) -> LeftOut:
         """What could not be planned, for the report."""
         held = tuple(Outcome("remove", member.user_id, self.held_because) for member in self.held)
-        return LeftOut(rejected=legible(self.rejected), ambiguous=self.ambiguous, held=held)
+        return attrs.evolve(super().left_out, held=held)
 
     def hold_removals(self, because: str) -> None:
         """Remove nobody: something that could not be read may mean members who seem not to be desired.
@@ -97,11 +78,6 @@ class MemberPlan(SavedPlan):
             self.held, self.held_because = self.to_remove, because
             self.kept += len(self.to_remove)
             self.to_remove, self.doubtful = (), {}
-
-    @property
-    def scope(self) -> Scope:
-        """What it is about, for the journal."""
-        return Scope(self.kind, self.tenant, self.audience_id)
 
     @property
     def is_empty(self) -> bool:
@@ -127,9 +103,6 @@ class MemberPlan(SavedPlan):
             (self.kept - len(self.held), "other kept", "others kept"),
             (len(self.held), "removal held back", "removals held back"),
         )
-
-    def __repr__(self) -> str:
-        return f"<MemberPlan {self}>"
 
     @framed
     async def apply(
@@ -243,46 +216,20 @@ class MemberPlan(SavedPlan):
 
     def _content(self) -> dict[str, Any]:
         return {
-            "audience": self.audience,
-            "audience_id": self.audience_id,
+            **super()._content(),
             "removals": self.removals,
             "to_add": self.to_add,
-            "to_remove": _saved_members(self.to_remove),
-            "staying": self.staying,
-            "kept": self.kept,
-            "duplicates": self.duplicates,
-            "rejected": self.rejected,
-            "ambiguities": dict(self.ambiguities),
-            "doubtful": dict(self.doubtful),
-            "held": _saved_members(self.held),
+            "held": saved_people(self.held),
             "held_because": self.held_because,
         }
 
     @classmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
-            audience=content["audience"],
-            audience_id=content["audience_id"],
+            **common_content(content, AudienceMember),
             removals=content["removals"],
             to_add=tuple(content["to_add"]),
-            to_remove=_restored_members(content["to_remove"]),
-            staying=tuple(content["staying"]),
-            kept=content["kept"],
-            duplicates=tuple(content["duplicates"]),
-            rejected=tuple((written, reason) for written, reason in content["rejected"]),
-            ambiguities={name: tuple(ids) for name, ids in content["ambiguities"].items()},
-            doubtful=content["doubtful"],
-            held=_restored_members(content["held"]),
+            held=restored_people(content["held"], AudienceMember),
             held_because=content["held_because"],
             **common,
         )
-
-
-def _saved_members(members: Iterable[AudienceMember]) -> list[list[str | None]]:
-    return [[member.user_id, member.reference, member.email] for member in members]
-
-
-def _restored_members(saved: Iterable[tuple[str, str | None, str | None]]) -> tuple[AudienceMember, ...]:
-    return tuple(
-        AudienceMember(user_id=user_id, reference=reference, email=email) for user_id, reference, email in saved
-    )
