@@ -1,6 +1,7 @@
 """VirtualClock: waits take no time, last exactly as long as asked, and never outrun real work."""
 
 import asyncio
+import math
 import threading
 
 import pytest
@@ -76,8 +77,16 @@ async def test_advance_makes_timers_due_and_refuses_to_go_back():
         await asyncio.sleep(0)
         await sleeper
         assert clock.elapsed == 60.0
-        with pytest.raises(ValueError, match="backwards"):
-            clock.advance(-1)
+        for nonsense in (-1, math.nan, math.inf, "1", True):
+            with pytest.raises(ValueError, match="backwards"):
+                clock.advance(nonsense)
+        assert clock.elapsed == 60.0
+
+
+@pytest.mark.parametrize("arguments", [{"grace": -1}, {"patience": math.nan}, {"grace": None}])
+def test_grace_and_patience_are_seconds(arguments):
+    with pytest.raises(ValueError, match="grace and patience are numbers of seconds"):
+        VirtualClock(**arguments)
 
 
 async def test_the_loop_is_itself_again_afterwards():

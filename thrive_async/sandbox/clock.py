@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
+from thrive_async.sandbox.checks import is_number
+
 __all__ = ["VirtualClock"]
 
 _FAR: Final = 1.0
@@ -29,6 +31,9 @@ class VirtualClock:
         patience: Real seconds granted, instead of `grace`, while a job of `loop.run_in_executor` or
             `asyncio.to_thread` is under way.
 
+    Raises:
+        ValueError: One of them is negative, or no finite number.
+
     Example:
         ```python
         with VirtualClock().installed() as clock:
@@ -38,6 +43,8 @@ class VirtualClock:
     """
 
     def __init__(self, *, grace: float = 0.002, patience: float = 1.0) -> None:
+        if not is_number(grace) or not is_number(patience):
+            raise ValueError(f"grace and patience are numbers of seconds, zero or more, not {grace!r}, {patience!r}")
         self._grace = grace
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,10 +70,10 @@ class VirtualClock:
             seconds: How far, zero or more.
 
         Raises:
-            ValueError: `seconds` is negative: this clock does not run backwards.
+            ValueError: `seconds` is negative, for this clock does not run backwards, or no finite number.
         """
-        if seconds < 0:
-            raise ValueError(f"a clock does not run backwards: {seconds}")
+        if not is_number(seconds):
+            raise ValueError(f"a clock does not run backwards, but by a number of seconds forwards: {seconds!r}")
         self._now += seconds
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
