@@ -30,7 +30,9 @@ class Call:
         attempts: How many requests were made.
         sent: Whether the request under way has left this machine, as far as can be known.
         maybe_applied: Whether an answer was lost after a request had left.
-        last_words: How the last attempt ended.
+        ended: How many of them have ended, as far as they did not succeed.
+        last_words: How the last of those ended.
+        awaits_token: Whether it waits for a token.
     """
 
     request: Request
@@ -41,7 +43,9 @@ class Call:
     attempts: int = 0
     sent: bool = False
     maybe_applied: bool = False
+    ended: int = 0
     last_words: str = ""
+    awaits_token: bool = False
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""
@@ -49,6 +53,10 @@ class Call:
         if attempt is None:
             return self.deadline
         return now + attempt if self.deadline is None else min(now + attempt, self.deadline)
+
+    def note(self, words: str) -> None:
+        """Keep how an attempt ended."""
+        self.ended, self.last_words = self.attempts, words
 
 
 @attrs.define(eq=False)
@@ -132,7 +140,7 @@ def _read(call: Call, reply: Reply) -> Outcome:
     except orjson.JSONDecodeError:
         # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
-        call.last_words = f"status {reply.status} with a body that is no JSON"
+        call.note(f"status {reply.status} with a body that is no JSON")
         return Outcome(
             call, make_error=lambda _note: _request.unreadable(request, reply), repeatable=request.operation.safe
         )
@@ -148,7 +156,7 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
     asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
     if reply.status >= 500 and reply.status != 503:
         call.maybe_applied = True
-    call.last_words = f"status {reply.status}"
+    call.note(f"status {reply.status}")
 
     def make_error(note: str) -> ThriveError:
         if 300 <= reply.status < 400:
@@ -173,7 +181,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
     never_sent = not call.sent
     call.sent = False
     call.maybe_applied = call.maybe_applied or not never_sent
-    call.last_words = broken.words
+    call.note(broken.words)
     if broken.too_large:
         done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
         text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
@@ -194,11 +202,33 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
     return Outcome(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
 
 
-def total_timeout(call: Call) -> RequestTimeout:
-    """Make the error of a call whose total time is over."""
-    last = f", the last one: {call.last_words}" if call.last_words else ""
-    made = counted(call.attempts) if call.attempts else "not sent: it waited for a slot, its turn or a token"
-    return _too_late(call, f"no answer within Timeouts.total = {call.timeouts.total:g} s ({made}{last})")
+def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
+    """Make the error of a call whose total time is over.
+
+    Args:
+        call: The call.
+        token_call: The call for a token that it waited for, if that is what it waited for.
+    """
+    waited = "it waited for a slot or its turn"
+    if token_call is not None:
+        waited = f"it waited for a token from {token_call.request.summary}: {_progress(token_call)}"
+    made = _progress(call) if call.attempts else f"not sent: {waited}"
+    if call.attempts and token_call is not None:
+        made = f"{made}; then {waited}"
+    return _too_late(call, f"no answer within Timeouts.total = {call.timeouts.total:g} s ({made})")
+
+
+def _progress(call: Call) -> str:
+    """Tell how far a call is, in the middle of an attempt or between two."""
+    words = call.last_words
+    if call.ended < call.attempts:
+        before = f", the one before: {words}" if words else ""
+        words = ("no answer yet" if call.sent else "no connection yet") + before
+    return (
+        f"{counted(call.attempts)}, the last one: {words}"
+        if call.attempts
+        else "not sent, for want of a slot or a turn"
+    )
 
 
 def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
@@ -208,10 +238,11 @@ def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
         call,
         f"Thrive answered 429 and asked for a pause that lasts {seconds:.3g} s more, "
         f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
+        retry_after=seconds,
     )
 
 
-def _too_late(call: Call, words: str) -> RequestTimeout:
+def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> RequestTimeout:
     # The attempt that time cut short may have arrived.
     maybe_applied = call.maybe_applied or call.sent
     hint = "; it may have taken effect" if maybe_applied and not call.request.operation.safe else ""
@@ -220,6 +251,7 @@ def _too_late(call: Call, words: str) -> RequestTimeout:
         operation=call.request.operation.id,
         attempts=call.attempts,
         maybe_applied=maybe_applied,
+        retry_after=retry_after,
     )
 
 

@@ -14,7 +14,7 @@ from yarl import URL
 from thrive_async import _request
 from thrive_async._deadlines import Deadlines
 from thrive_async._frames import stripped
-from thrive_async._generated.operations import Operation
+from thrive_async._generated.operations import CREATE_ACCESS_TOKEN, Operation
 from thrive_async._headers import request_id, retry_after
 from thrive_async._limits import Gate, TurnTooLate
 from thrive_async._outcome import Broken, Call, Outcome, described, of_broken, of_reply, total_timeout, turn_too_late
@@ -114,6 +114,8 @@ class Transport:
         self._base_url = base_url
         self._token_base_url = token_base_url
         self._deadlines = Deadlines()
+        self._token_call: Call | None = None
+        self._closings_told = 0
         self._gate = Gate(limits, retry)
         self._repeated: Callable[[Call], Awaitable[Outcome]] = repeating(self._attempt, retry)
         self._session = Session(
@@ -171,6 +173,8 @@ class Transport:
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
         call = Call(request, timeouts, deadline, authorizer, base_url)
+        if request.operation is CREATE_ACCESS_TOKEN:
+            self._token_call = call
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
         result = (await self._repeated(call)).result()
         # Raised out here so that no error drags along what it came from.
@@ -193,7 +197,7 @@ class Transport:
             call.attempts += 1
             started = time.perf_counter()
             result = await self._exchange(session, call, header)
-            pause = self._told_gate(ticket, result)
+            pause = self._told_gate(call, ticket, result)
         finally:
             self._gate.leave()
         _log_attempt(call, result, started)
@@ -201,6 +205,7 @@ class Transport:
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
             call.sent = False
+            call.note("status 401")
             return await self._attempt(call, may_renew=False)
         return of_reply(call, result, pause)
 
@@ -218,14 +223,16 @@ class Transport:
         except TimeoutError:
             if not scope.expired():
                 raise
-            return total_timeout(call)
+            return total_timeout(call, self._token_call if call.awaits_token else None)
 
     async def _entered(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int]:
         authorizer = call.authorizer
         looked_again = False
         while True:
             # Before a slot is taken: the token request needs one of its own.
+            call.awaits_token = True
             header = await authorizer.header()
+            call.awaits_token = False
             session = await self._session.opened()
             ticket = await self._gate.enter(call.deadline)
             current = authorizer.current()
@@ -237,12 +244,17 @@ class Transport:
             # The token ended, or was refused to others, while this call waited for its slot.
             looked_again = True
 
-    def _told_gate(self, ticket: int, result: Reply | Broken) -> float | None:
+    def _told_gate(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
         """Tell the gate how Thrive took a request; return the seconds for which a 429 has closed it."""
         if isinstance(result, Broken):
             return None
         if result.status == 429:
-            return self._gate.refused(ticket, retry_after(result.headers, now=time.time()))
+            pause = self._gate.refused(ticket, retry_after(result.headers, now=time.time()))
+            if ticket >= self._closings_told:
+                # Once for all requests that were under way together.
+                self._closings_told = ticket + 1
+                _log.info("%s: 429, all calls of the client wait for %.1f s", call.request.operation.id, pause)
+            return pause
         if result.status < 500:
             self._gate.passed()
         return None

@@ -74,13 +74,18 @@ class RequestTimeout(ThriveError, TimeoutError):  # noqa: N818 - the public name
         operation: The operationId of the call.
         attempts: How many times it was tried.
         maybe_applied: True if a request had left before time was up, so that a write may have taken effect.
+        retry_after: The seconds until Thrive takes requests again, for a call that could not wait for the end of a
+            pause that Thrive had asked for; else None.
     """
 
-    def __init__(self, text: str, *, operation: str, attempts: int, maybe_applied: bool) -> None:
+    def __init__(
+        self, text: str, *, operation: str, attempts: int, maybe_applied: bool, retry_after: float | None = None
+    ) -> None:
         super().__init__(text)
         self.operation = operation
         self.attempts = attempts
         self.maybe_applied = maybe_applied
+        self.retry_after = retry_after
 
 
 class DecodeError(ThriveError, ValueError):

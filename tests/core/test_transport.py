@@ -262,10 +262,15 @@ async def test_a_pause_that_ends_after_the_deadline_fails_at_once(clock: Virtual
             await thrive.users.get("u1")
         assert clock.elapsed < 0.01
         assert raised.value.retry_after == 121
-        # Nor does anyone else wait for what cannot come in time.
-        with pytest.raises(RequestTimeout, match=r"asked for a pause that lasts 121 s more.*, so it was not sent"):
+        # Nor does anyone else wait for what cannot come in time; when it makes sense again is on the error.
+        with pytest.raises(RequestTimeout, match=r"pause that lasts 121 s more.*, so it was not sent") as refused:
             await thrive.users.get("u2")
         assert clock.elapsed < 0.01
+        assert refused.value.retry_after == pytest.approx(121, abs=0.01)
+        await asyncio.sleep(0.5)
+        with pytest.raises(RequestTimeout) as refused:
+            await thrive.users.get("u2")
+        assert refused.value.retry_after == pytest.approx(120.5, abs=0.01)
     assert len(server.requests) == 1
 
 
@@ -286,7 +291,50 @@ async def test_the_total_bounds_attempts_and_pauses(clock: VirtualClock) -> None
             await thrive.users.get("u1", timeouts=Timeouts(attempt=4, total=10))
         assert clock.elapsed == pytest.approx(10, abs=0.01)
     assert raised.value.attempts == len(server.requests) == 3
+    assert raised.value.retry_after is None
     assert isinstance(raised.value, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ([hang], r"1 attempt, the last one: no answer yet\)"),
+        ([reply(503), hang], r"2 attempts, the last one: no answer yet, the one before: status 503\)"),
+        ([reply(503, Retry_After="1"), close, hang], r"3 attempts, .* yet, the one before: the server closed the"),
+    ],
+)
+async def test_a_total_that_is_over_tells_how_far_the_call_was(
+    clock: VirtualClock, script: list[Any], words: str
+) -> None:
+    async with RawServer(script) as server, server.client() as thrive:
+        with pytest.raises(RequestTimeout, match=rf"no answer within Timeouts\.total = 10 s \({words}"):
+            await thrive.users.get("u1", timeouts=Timeouts(total=10))
+
+
+@pytest.mark.parametrize(
+    ("script", "progress"),
+    [
+        ([hang], "1 attempt, the last one: no answer yet"),
+        ([reply(503), hang], "2 attempts, the last one: no answer yet, the one before: status 503"),
+        ([reply(503, Retry_After="90")], "1 attempt, the last one: status 503"),
+        ([close, reply(503, Retry_After="90")], "2 attempts, the last one: status 503"),
+    ],
+)
+async def test_a_total_that_is_over_while_a_token_is_fetched_tells_of_the_token_endpoint(
+    clock: VirtualClock, script: list[Any], progress: str
+) -> None:
+    """Also to those that only wait for the token that another call fetches, and when it is a new one."""
+    words = f"it waited for a token from POST /oauth2/token/{{tenantId}}: {progress})"
+    token = reply(200, {"access_token": "t1"})
+    credentials = ClientCredentials("id", KEY, client_auth="basic")
+    for before, made in (([], "not sent: "), ([token, reply(401)], "1 attempt, the last one: status 401; then ")):
+        async with RawServer([*before, *script]) as server, server.client(credentials=credentials) as thrive:
+            limits = [Timeouts(total=total) for total in ((10,) if before else (12, 10))]
+            calls = [thrive.users.get("u1", timeouts=timeouts) for timeouts in limits]
+            for error in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(error, RequestTimeout)
+                assert str(error).endswith(f"({made}{words}")
+                assert error.operation == "getUser"
 
 
 async def test_the_total_bounds_the_wait_for_a_slot(clock: VirtualClock) -> None:
@@ -534,6 +582,19 @@ async def test_nothing_is_logged_above_debug_when_all_is_well(caplog: pytest.Log
     async with RawServer([USER]) as server, server.client() as thrive:
         await thrive.users.get("u1")
     assert caplog.records == []
+
+
+async def test_a_cool_down_is_one_line_at_info(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    """One when the gate closes, whoever else was refused with it or has to wait for it."""
+    caplog.set_level(logging.INFO)
+    refused = [reply(429, Retry_After="20")] * 3
+    async with RawServer([*refused, USER]) as server, server.client() as thrive:
+        await asyncio.gather(*(thrive.users.get(f"anna{number}") for number in range(3)))
+        assert len(server.requests) == 6
+        await thrive.users.get("anna")
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("thrive_async", logging.INFO)
+    assert record.getMessage() == "getUser: 429, all calls of the client wait for 20.0 s"
 
 
 # The life of a client

@@ -208,7 +208,7 @@ async def test_a_total_that_ends_while_the_token_is_fetched_says_that_nothing_wa
         sandbox.faults.add("latency", operation="createAccessToken", seconds=10, times=2)
         thrive = sandbox.client(credentials=sandbox.oauth)
         patient = asyncio.ensure_future(thrive.skills.levels())
-        with pytest.raises(RequestTimeout, match="not sent: it waited for a slot, its turn or a token") as raised:
+        with pytest.raises(RequestTimeout, match="not sent: it waited for a token from POST /oauth2/token") as raised:
             await thrive.skills.levels(timeouts=Timeouts(total=2))
         assert raised.value.maybe_applied is False
         assert clock.elapsed == pytest.approx(2, abs=0.05)
