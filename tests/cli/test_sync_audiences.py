@@ -244,15 +244,55 @@ def test_a_file_that_does_not_say_who_goes_where_is_refused(text: str, words: st
 
 
 def test_columns_are_found_by_name_number_and_default() -> None:
+    def people(text: str, audience: str | None = None, member: str | None = None, header: bool | None = None) -> object:
+        return grouped(parse(text, "f"), audience, member, header=header)[0]
+
     expected = {"a": ["b", ""], "c": ["d"]}
-    assert grouped(parse("Audience;Member\na;b\nc;d\n;\na;\n", "f"), None, None, header=None) == expected
-    assert grouped(parse("audience,email\na,b\nc,d\na,\n", "f"), None, None, header=None) == expected
-    assert grouped(parse("x,y\na,b\nc,d\na,\n", "f"), "1", "y", header=None) == expected
-    assert grouped(parse("a,b\nc,d\na,\n", "f"), "1", "2", header=False) == expected
-    lines = '{"audience":"a","member":"b"}\n{"audience":"c","member":"d"}\n{"audience":"a","member":null}'
-    assert grouped(parse(lines, "f"), None, None, header=None) == expected
+    assert people("Audience;Member\na;b\nc;d\n;\na;\n") == expected
+    assert people("audience,email\na,b\nc,d\na,\n") == expected
+    assert people("x,y\na,b\nc,d\na,\n", "1", "y") == expected
+    assert people("a,b\nc,d\na,\n", "1", "2", header=False) == expected
+    assert (
+        people('{"audience":"a","member":"b"}\n{"audience":"c","member":"d"}\n{"audience":"a","member":null}')
+        == expected
+    )
     with pytest.raises(CliError, match="the same column"):
         grouped(parse("audience,email\na,b\n", "f"), None, "audience", header=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "nameless"),
+    [
+        # Nobody is meant to be in it.
+        ("audience,member\na,\na,\nb,x\n", {}),
+        # Somebody is.
+        ("audience,member\na,x\na,\n\nb,y\n", {"a": [(3, "column 'member' is blank")]}),
+        ("audience,member,name\na,,Ann\nb,,\n", {"a": [(2, "column 'member' is blank")]}),
+        ("audience,member,name\na,,\na,,Ann\n", {"a": [(at, "column 'member' is blank") for at in (2, 3)]}),
+        ("audience,member,email\na,,ann@example.com\n", {}),
+        ("audience,member\na,Smith, Ann\na,x\n", {"a": [(2, "it has 3 columns, the first line 2")]}),
+    ],
+)
+def test_lines_that_name_nobody(text: str, nameless: object) -> None:
+    """A line with nothing but an audience says that it is empty, where it has no other; else it is somebody's."""
+    assert grouped(parse(text, "f", delimiter=","), None, None, header=None)[1] == nameless
+
+
+def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
+) -> None:
+    """The others are as if nothing was."""
+    report = tmp_path / "r.csv"
+    file = write(*rows(berlin=[*two["berlin"][1:], ""], lyon=two["lyon"][1:]))
+    result = run(*SYNC, file, "--yes", "--max-removals", "1", "--report", str(report))
+    assert result.code == 1
+    assert emails(served, "berlin") == set(two["berlin"])
+    assert emails(served, "lyon") == set(two["lyon"][1:])
+    assert "  rejected  line 4  names nobody: column 'member' is blank" in result.lines
+    with report.open(encoding="utf-8", newline="") as stream:
+        fates = {(row["audience"], row["outcome"]): row["reason"] for row in csv.DictReader(stream)}
+    assert fates.keys() == {("berlin", "held back"), ("berlin", "rejected"), ("lyon", "removed")}
+    assert fates["berlin", "held back"] == "not removed: line 4 names nobody, and may mean them; correct the file"
 
 
 def test_interrupting_it_accounts_for_everybody(

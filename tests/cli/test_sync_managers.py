@@ -133,7 +133,7 @@ def test_a_plan_tells_of_everybody_what_they_may_do(
         (["ref,peopleManager.insight", "E00002,yes"], (), "column 'peopleManager.insight': no such permission"),
         (["ref,permissions.insights", "E00002,yes"], (), "no such permission"),
         ([f"ref,{INSIGHTS}", "E00002,maybe"], (), f"line 2: {INSIGHTS} must be yes or no, not 'maybe'"),
-        ([f"ref,{INSIGHTS}", "E00002"], (), "line 2 has 1 columns, the header 2"),
+        ([f"ref,{INSIGHTS}", "E00002"], (), "line 2 has 1 column, the first line 2"),
         ([f"ref,{INSIGHTS}", "E00003,no", ",yes"], (), "line 3 does not say who the manager is"),
         (["ref", "E00002"], ("--grant", "insights"), "--grant insights: no such permission"),
         (["ref", "E00002"], ("--grant", "audienceManager.manageMembers"), "no such permission"),

@@ -408,9 +408,7 @@ def test_what_members_list_prints_is_what_there_is(
     for command in (("audiences", "members", "list", AUDIENCE), ("users", "list")):
         path.write_text(run(*command, "--format", "csv").out, encoding="utf-8")
         result = run(*SYNC, str(path), "--dry-run")
-        assert f"=={len(inside)}" in result.out.replace(" =", " =="), result
-        assert " -0 " in result.out
-        assert "blank" not in result.out
+        assert f" -0 ={len(inside)}\n" in result.out, result
     jsonl = run("audiences", "members", "list", AUDIENCE, "--format", "jsonl").out
     path.write_text(jsonl, encoding="utf-8")
     assert f"{AUDIENCE}: +0 -0 ={len(inside)}" in run(*SYNC, str(path), "--dry-run", "--input-format", "jsonl").lines

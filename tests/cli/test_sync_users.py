@@ -184,11 +184,18 @@ def test_one_map_may_be_followed_by_several(run: Run, served: Sandbox, export: C
 
 
 def test_half_a_row_is_no_person_with_empty_fields() -> None:
-    with pytest.raises(CliError, match="line 3 has 1 columns, the header 2"):
+    with pytest.raises(CliError, match="line 3 has 1 column, the first line 2"):
         mapping((), parse("ref,email\nE1,a@x\nE2\n", "f").with_header())
-    columns, rows = mapping((), parse("ref,email\n\nE1,\n,\n", "f").with_header())
+    with pytest.raises(CliError, match="line 2 has 3 columns, the first line 2"):
+        mapping((), parse("ref,email\nE1,a@x,b@x\nE2,\n", "f").with_header())
+    columns, rows = mapping((), parse("ref,email\n\nE1,,\n,\n", "f").with_header())
     assert columns == {"ref": "ref", "email": "email"}
     assert rows == [{"ref": "E1", "email": ""}]
+
+
+def test_a_row_without_anything_that_is_mapped_is_still_somebodys() -> None:
+    rows = mapping(("ref=ref",), parse("ref,name\nE1,Ann\n,Bo\n,\n,Cy", "f").with_header())[1]
+    assert rows == [{"ref": "E1"}, {"ref": ""}, {"ref": ""}]
 
 
 def test_managers_plans_of_the_sdk_can_be_shown_and_applied(run: Run, served: Sandbox, tmp_path: Path) -> None:
@@ -268,7 +275,7 @@ def test_half_a_row_and_suspended_users_are_treated_as_the_page_says(
     file = Path(export())
     asked = len(served.requests)
     file.write_text(file.read_text(encoding="utf-8-sig") + "N1;Half\n")
-    assert "has 2 columns, the header 5" in run("sync", "users", str(file), *MAP, "--blank", "clear").one_line()
+    assert "has 2 columns, the first line 5" in run("sync", "users", str(file), *MAP, "--blank", "clear").one_line()
     assert run("sync", "users", str(file), *MAP).code == 2
     assert len(served.requests) == asked
     served.state.add_user(ref="gone", firstName="G", lastName="One", email="gone@example.com", status="inactive")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from thrive_async.cli._errors import CliError
-from thrive_async.cli._text import unguard_cell
+from thrive_async.cli._text import counted, unguard_cell
 
-__all__ = ["STDIN", "Sheet", "decode", "parse", "read_sheet"]
+__all__ = ["PERSON_COLUMNS", "STDIN", "Sheet", "decode", "fold", "holds", "parse", "read_sheet"]
 
 STDIN = "-"
 
@@ -34,11 +34,12 @@ _NOT_TEXT = (
     (b"\x1f\x8b", "is compressed: unpack it first, or pipe it through `zcat` into `-`"),
     (b"%PDF", "is a PDF, not a table"),
 )
-#: Column names that hold a person's name, best first; compared without case, spaces, dashes and underscores.
-PERSON_COLUMNS = ("id", "ref", "reference", "email")
+#: Column names that hold a person's name, best first; compared without case, spaces, dashes and underscores. Everybody
+#: has an id, and not everybody a ref or an address; but `userId` may also be another system's: see `Sheet.choose`.
+PERSON_COLUMNS = ("id", "userid", "ref", "reference", "email")
 _HEADERS = frozenset(
     {
-        *PERSON_COLUMNS, "userid", "userref", "mail", "emailaddress", "member", "members", "memberid", "user", "users",
+        *PERSON_COLUMNS, "userref", "mail", "emailaddress", "member", "members", "memberid", "user", "users",
         "username", "login", "person", "personid", "people", "employee", "employeeid", "employeenumber", "employeeno",
         "staffid", "audience", "audiences",
     }
@@ -53,6 +54,11 @@ Format = Literal["auto", "csv", "jsonl"]
 def fold(name: str) -> str:
     """Compare column names without case, spaces, dashes and underscores."""
     return re.sub(r"[\s_\-]", "", name).casefold()
+
+
+def holds(cells: Sequence[object]) -> bool:
+    """Whether anything is in some cells."""
+    return any(cell is not None and str(cell).strip() for cell in cells)
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ class Sheet:
         """Give the values of one column as text.
 
         Args:
-            wanted: a name or a number from 1; by default the only column, else the first named id, ref, reference
-                or email.
+            wanted: a name or a number from 1; by default the only column, else the first named id, userId (if it
+                holds ids of Thrive's), ref, reference or email.
             header: True if the first row holds names, False if it holds values, None to find out.
             what: the option that names the column, for messages.
 
@@ -108,16 +114,23 @@ class Sheet:
             for number, row in enumerate(self.rows, start=self.first_line)
         ]
 
+    def holds_ids(self, index: int) -> bool:
+        """Whether the column with this index (from 0) holds ids of Thrive's, and nothing else."""
+        cells = [str(row[index]).strip() for row in self.rows if index < len(row) and row[index] is not None]
+        return any(cells) and all(not cell or _MONGO_ID.fullmatch(cell) for cell in cells)
+
     def check_whole(self) -> None:
-        """Refuse rows that are shorter than the header, for half a row is nobody with empty cells; empty rows may be.
+        """Refuse rows of another width than the header's; empty rows, and empty cells behind the last, may be.
+
+        Half a row is nobody with empty cells, and a delimiter within a cell moves the others.
 
         Raises:
             CliError: There is one.
         """
-        width = len(self.names or ())
+        width = self.width()
         for line, row in enumerate(self.rows, start=self.first_line):
-            if len(row) < width and any(str(cell).strip() for cell in row):
-                raise CliError(f"{self.source}: line {line} has {len(row)} columns, the header {width}")
+            if holds(row[width:]) or (len(row) < width and holds(row)):
+                raise CliError(f"{self.source}: line {line} has {counted(len(row), 'columns')}, the first line {width}")
 
     def find(self, wanted: str, *, what: str = "--column") -> int:
         """Give the index (from 0) of a column by its name or number; the names must be known.
@@ -170,7 +183,9 @@ class Sheet:
         folded = [fold(name) for name in names]
         for known in PERSON_COLUMNS:
             if known in folded:
-                return sheet.find(known, what=what), sheet
+                index = sheet.find(known, what=what)
+                if known != "userid" or sheet.holds_ids(index):
+                    return index, sheet
         raise CliError(f"{self.source}: say which column holds the people: {what} can be {_listed(names)}")
 
     def _is_header(self, index: int) -> bool:

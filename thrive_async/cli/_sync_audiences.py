@@ -21,10 +21,12 @@ from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import out
+from thrive_async.cli._people import hold_back, people_in
 from thrive_async.cli._plans import Fate, MembersView, save
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
 from thrive_async.cli._session import Connection
+from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
@@ -57,7 +59,7 @@ def audiences(
     Args:
         file: Who should be in which audience.
         audience_column: The column that names the audience; "audience" by default.
-        member_column: The column that names the member; "member" by default, else id, ref, reference or email.
+        member_column: The column that names the member; "member" by default, else id, userId, ref, reference or email.
         create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: An audience may end up empty.
@@ -67,7 +69,7 @@ def audiences(
         connection: Whom to ask.
     """
     applying.check()
-    desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
+    desired, nameless = grouped(reading.read(file), audience_column, member_column, header=reading.header)
     described = _described(reading, create_missing)
     thrive = connection.client()
     report = applying.report_file()
@@ -76,10 +78,14 @@ def audiences(
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing {len(desired):,} audiences with {sum(map(len, desired.values())):,} entries of {file}")
+            entries = counted(sum(map(len, desired.values())), "entries")
+            say(f"comparing {counted(len(desired), 'audiences')} with {entries} of {file}")
             plan = await sync.plan_audiences(
                 thrive, desired, create_missing=described, removals=not keep_extra, allow_empty=allow_empty
             )
+            for name, lines in nameless.items():
+                if name in plan.plans:
+                    hold_back(plan.plans[name], lines)
             show_audiences(plan)
             if save_plan is not None:
                 save(plan, save_plan)
@@ -90,7 +96,7 @@ def audiences(
 
 def grouped(
     sheet: Sheet, audience_column: str | None, member_column: str | None, *, header: bool | None
-) -> dict[str, list[str]]:
+) -> tuple[dict[str, list[str]], dict[str, list[tuple[int, str]]]]:
     """Sort the rows of a file by audience.
 
     Args:
@@ -100,28 +106,39 @@ def grouped(
         header: False if the first row is data; the columns are numbers then.
 
     Returns:
-        Who should be a member, by audience; blank cells are blanks for the plan.
+        Who should be a member, by audience; and the lines that name nobody, with the reasons. A line of nothing but an
+        audience is such a line, unless the audience has no other: then nobody is meant to be in it.
 
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
     """
     sheet = Sheet(sheet.source, _numbers(sheet), sheet.rows) if header is False else sheet.with_header()
     at = sheet.find(audience_column or "audience", what="--audience-column")
-    if member_column is None and "member" in map(fold, sheet.names or ()):
-        member_column = "member"
-    member_at = sheet.choose(member_column, what="--member-column")[0]
+    usual = "member" if "member" in map(fold, sheet.names or ()) else None
+    member_at = sheet.choose(member_column or usual, what="--member-column")[0]
     if at == member_at:
         raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
+    people = people_in(sheet, member_at, chosen=member_column is not None, beside=at)
     desired: dict[str, list[str]] = {}
-    rows = zip(sheet.texts(at), sheet.texts(member_at), strict=True)
-    for line, (audience, member) in enumerate(rows, start=sheet.first_line):
-        if audience.strip():
-            desired.setdefault(audience.strip(), []).append(member)
-        elif member.strip():
+    nameless: dict[str, list[tuple[int, str]]] = {}
+    bare: dict[str, list[tuple[int, str]]] = {}
+    for place, (audience, member) in enumerate(zip(sheet.texts(at), people.names, strict=True)):
+        name = audience.strip()
+        if name:
+            desired.setdefault(name, []).append(member)
+            if place in people.nameless:
+                nameless.setdefault(name, []).append(people.nameless[place])
+            elif not member.strip():
+                bare.setdefault(name, []).append((sheet.first_line + place, f"{sheet.name(member_at)} is blank"))
+        elif member.strip() or place in people.nameless:
+            line = sheet.first_line + place
             raise CliError(f"{sheet.source}: line {line} names a member, but no audience; nothing was changed")
     if not desired:
         raise CliError(f"{sheet.source} names no audience: nothing was read, so nothing is changed")
-    return desired
+    for name, lines in bare.items():
+        if len(lines) < len(desired[name]):
+            nameless[name] = sorted((*nameless.get(name, ()), *lines))
+    return desired, nameless
 
 
 def _numbers(sheet: Sheet) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import flatten
 from thrive_async.cli._plans import ManagersView, save
 from thrive_async.cli._session import Connection
+from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.models import ManagerGrant
@@ -59,7 +60,8 @@ def managers(
     Args:
         audience: The audience's id or reference; a structure too.
         file: Who should be a manager.
-        column: The column that names people, or its number from 1; else the only one, id, ref, reference or email.
+        column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
+            email.
         grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
         keep_extra: Only add and change: whoever is a manager and not in the file stays.
         allow_empty: The file may name nobody: everybody is removed.
@@ -78,7 +80,8 @@ def managers(
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing managers of {audience} with {sheet.source}, {sheet.name(index)}: {len(desired):,} entries")
+            entries = counted(len(desired), "entries")
+            say(f"comparing managers of {audience} with {sheet.source}, by {sheet.name(index)}: {entries}")
             view = ManagersView(
                 await sync.plan_managers(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
             )

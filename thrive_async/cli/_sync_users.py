@@ -8,10 +8,11 @@ from cyclopts import Parameter
 
 from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import CliError, say
-from thrive_async.cli._files import Sheet
+from thrive_async.cli._files import Sheet, holds
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._plans import UsersView, save
 from thrive_async.cli._session import Connection
+from thrive_async.cli._text import counted
 
 __all__ = ["mapping", "users"]
 
@@ -58,7 +59,7 @@ def users(
         from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing users with {sheet.source}: {len(rows):,} rows, fields {', '.join(columns)}")
+            say(f"comparing users with {sheet.source}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
             view = UsersView(
                 await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
             )
@@ -97,4 +98,4 @@ def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[
     cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
     rows = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
     # A line without anything in it is nobody, and no reason to complain.
-    return columns, [row for row in rows if any(cell.strip() for cell in row.values())]
+    return columns, [row for row, line in zip(rows, sheet.rows, strict=True) if holds(line)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-__all__ = ["guard_cell", "inert", "one_line", "unguard_cell", "visible"]
+__all__ = ["counted", "guard_cell", "inert", "one_line", "unguard_cell", "visible"]
 
 T = TypeVar("T")
 
@@ -81,3 +81,15 @@ def unguard_cell(value: str) -> str:
         The cell as it was before it was guarded.
     """
     return value[1:] if value.startswith("'") and value[1:].startswith(_FORMULA) else value
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many there are, in words that fit one, too.
+
+    Args:
+        count: How many.
+        noun: What, in the plural, as in "entries".
+    """
+    if count == 1:
+        noun = f"{noun[:-3]}y" if noun.endswith("ies") else noun[:-1]
+    return f"{count:,} {noun}"

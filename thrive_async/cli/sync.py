@@ -9,11 +9,13 @@ from cyclopts import App, Parameter
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
 from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._people import hold_back, people_in
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
 from thrive_async.cli._sync_managers import managers
 from thrive_async.cli._sync_users import users
+from thrive_async.cli._text import counted
 
 __all__ = ["app"]
 
@@ -48,7 +50,8 @@ def members(
     Args:
         audience: The audience's id or reference.
         file: Who should be a member.
-        column: The column that names people, or its number from 1; else the only one, id, ref, reference or email.
+        column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
+            email, and where that is blank the next of these.
         keep_extra: Only add: whoever is a member and not in the file stays.
         allow_empty: The file may name nobody: everybody is removed.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
@@ -59,7 +62,7 @@ def members(
     # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
     applying.check()
     index, sheet = reading.read(file).choose(column, header=reading.header)
-    desired = sheet.texts(index)
+    people = people_in(sheet, index, chosen=column is not None)
     thrive = connection.client()
     report = applying.report_file()
 
@@ -67,10 +70,12 @@ def members(
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing {audience} with {sheet.source}, {sheet.name(index)}: {len(desired):,} entries")
-            view = MembersView(
-                await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
+            say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(people.names), 'entries')}")
+            plan = await sync.plan_members(
+                thrive, audience, people.names, removals=not keep_extra, allow_empty=allow_empty
             )
+            hold_back(plan, tuple(people.nameless.values()))
+            view = MembersView(plan)
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
