@@ -88,7 +88,18 @@ async def test_when_the_one_who_fetches_is_cancelled_another_takes_over(clock: V
 
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
-    [(60, 60.0), ("60", 60.0), (60.5, 60.5), (None, 3600.0), ("soon", 3600.0), (-1, 3600.0), (float("nan"), 3600.0)],
+    [
+        (60, 60.0),
+        ("60", 60.0),
+        (60.5, 60.5),
+        (None, 3600.0),
+        ("soon", 3600.0),
+        (-1, 3600.0),
+        (float("nan"), 3600.0),
+        (0, 3600.0),
+        ("0", 3600.0),
+        (1e12, 3600.0),
+    ],
 )
 def test_a_lifetime_may_be_a_number_a_string_or_missing(expires_in: object, seconds: float) -> None:
     assert lifetime_of(expires_in) == seconds

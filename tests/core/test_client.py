@@ -29,6 +29,7 @@ from thrive_async import (
     ServerError,
     ThriveClient,
 )
+from thrive_async._session import Proxy
 from thrive_async.models import UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
 
@@ -415,6 +416,36 @@ async def test_through_a_proxy_tls_goes_to_thrive_itself(clock: VirtualClock) ->
         assert proxy.requests[0].method == "CONNECT"
         assert proxy.requests[0].target == "public.api.learn.link:443"
         assert "authorization" not in proxy.requests[0].headers
+
+
+async def test_a_cookie_of_a_host_with_a_name_is_not_kept() -> None:
+    """Of an address none would be kept anyway."""
+    async with RawServer([reply(200, [], Set_Cookie="a=b; Path=/")]) as server:
+        thrive = server.client(base_url=f"http://localhost:{server.port}")
+        await thrive.skills.levels()
+        await thrive.skills.levels()
+        await thrive.aclose()
+    assert "cookie" not in server.requests[1].headers
+
+
+def test_a_proxy_is_shown_without_its_password() -> None:
+    assert "secret" not in repr(Proxy.parse("http://me:secret@proxy.example.com:3128"))
+
+
+async def test_the_proxies_of_the_environment_are_looked_up_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On some systems that reads a registry or asks a service."""
+    threads: list[int] = []
+
+    def getproxies() -> dict[str, str]:
+        threads.append(threading.get_ident())
+        return {}
+
+    monkeypatch.setattr("urllib.request.getproxies", getproxies)
+    async with RawServer([USER]) as server, server.client(trust_env=True) as thrive:
+        await thrive.users.get("u1")
+        await thrive.users.get("u1")
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 async def test_the_environment_names_a_proxy_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ class Listing:
         self.style = style
         self.past_end = past_end
         self.asked: list[int] = []
+        self.sizes: list[int | None] = []
         self.under_way = 0
         self.most_under_way = 0
         self.failing: set[int] = set()
@@ -30,6 +31,7 @@ class Listing:
 
     async def fetch(self, number: int, per_page: int | None) -> Reply:
         self.asked.append(number)
+        self.sizes.append(per_page)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -108,8 +110,9 @@ async def test_where_the_end_of_a_bare_list_is_in_doubt_one_page_tells() -> None
     assert listing.asked == [1, 2]
 
 
-async def test_a_bare_list_starts_slowly() -> None:
-    listing = Listing(1000, style="array")
+@pytest.mark.parametrize(("prefetch", "furthest"), [(4, [3, 6, 7, 8]), (8, [3, 6, 11, 12])])
+async def test_a_bare_list_starts_slowly(prefetch: int, furthest: list[int]) -> None:
+    listing = Listing(1000, style="array", prefetch=prefetch)
     pages = listing.paginator().pages()
     asked = []
     async for _page in pages:
@@ -118,7 +121,39 @@ async def test_a_bare_list_starts_slowly() -> None:
         if len(asked) == 4:
             break
     await pages.aclose()
-    assert asked == [3, 6, 7, 8]
+    assert asked == furthest
+
+
+async def test_where_the_first_page_tells_the_total_as_many_as_allowed_are_on_their_way_at_once() -> None:
+    listing = Listing(1000)
+    pages = listing.paginator().pages()
+    await anext(pages)
+    await asyncio.sleep(0)
+    assert listing.asked == [1, 2, 3, 4, 5]
+    await pages.aclose()
+
+
+@styles
+@pytest.mark.parametrize("count", [10, 30, 70])
+async def test_no_page_but_the_first_is_empty(count: int, style: str, past_end: str) -> None:
+    pages = [page async for page in Listing(count, style=style, past_end=past_end).paginator().pages()]
+    assert [len(page.items) for page in pages] == [10] * (count // 10)
+
+
+async def test_others_run_before_a_large_page_is_decoded() -> None:
+    seen: list[str] = []
+    body = orjson.dumps(["x" * 1000] * 300)
+
+    async def fetch(_number: int, _per_page: int | None) -> Reply:
+        asyncio.get_running_loop().call_soon(seen.append, "another")
+        return Reply(200, CIMultiDict(), body, orjson.loads(body))
+
+    def read(items: list[Any]) -> list[Any]:
+        seen.append("read")
+        return items
+
+    assert await Paginator(fetch, read, operation="listThings", per_page=1000, prefetch=4).first()
+    assert seen == ["another", "read"]
 
 
 @pytest.mark.parametrize("most", [10, 50, 100])
@@ -199,7 +234,9 @@ async def test_collect_asks_for_no_page_beyond_its_limit() -> None:
 
 @styles
 async def test_first_asks_for_one_item_or_gives_none(style: str, past_end: str) -> None:
-    assert await Listing(5, style=style, past_end=past_end).paginator().first() == 0
+    listing = Listing(5, style=style, past_end=past_end)
+    assert await listing.paginator().first() == 0
+    assert (listing.asked, listing.sizes) == ([1], [1])
     assert await Listing(0, style=style, past_end=past_end).paginator().first() is None
 
 
@@ -213,13 +250,18 @@ async def test_a_list_that_shrinks_while_it_is_walked_ends_and_one_that_does_not
     assert seen == list(range(20))
 
     class Lying(Listing):
+        lie = 3
+
         async def fetch(self, number: int, per_page: int | None) -> Reply:
-            if number == 3:
+            if number == self.lie:
                 raise not_found()
             return await super().fetch(number, per_page)
 
-    with pytest.raises(NotFoundError):
-        await Lying(50).paginator().collect()
+    for lie in (2, 3, 5):
+        listing = Lying(50)
+        listing.lie = lie
+        with pytest.raises(NotFoundError):
+            await listing.paginator().collect()
 
 
 async def test_a_page_tells_its_totals_and_keeps_the_raw_items() -> None:
