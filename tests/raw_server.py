@@ -97,7 +97,7 @@ class RawServer:
         return ThriveClient(**(arguments | overrides))
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self.tls)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self.tls, backlog=1000)
         return self
 
     async def __aexit__(
