@@ -72,6 +72,8 @@ def test_a_person_named_on_both_sides_is_unknown() -> None:
 
 def test_being_there_already_is_to_be_checked() -> None:
     """The second try of an addition whose first answer was lost may be refused like that."""
+    for words in ("User is already a member.", "ALREADY_MEMBER"):
+        assert 0 in attributed(["a"], answer([], [("a", words)])).unknown
     told = attributed(["a"], answer([], [("a", "User is already a member.")]))
     assert list(told.unknown) == [0]
 

@@ -86,7 +86,7 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Attributi
         reason = masked_words(entity.reason) or "Thrive gave no reason"
         if at in succeeded or at in failed:
             unknown[at] = f"the answer names this person twice, once with: {reason}"
-        elif "already" in reason.lower():
+        elif "already" in (entity.reason or "").lower():
             # Also what the second try of an addition may say whose first answer was lost.
             unknown[at] = reason
         else:
@@ -94,7 +94,8 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Attributi
     for place in unknown:
         succeeded.discard(place)
         failed.pop(place, None)
-    silent = [place for place in range(len(names)) if place not in succeeded | failed.keys() | unknown.keys()]
+    told = succeeded | failed.keys() | unknown.keys()
+    silent = [place for place in range(len(names)) if place not in told]
     failures = failed_entities or (result.failure and result.failure.count)
     if not failures and result.success and result.success.count == len(names):
         succeeded.update(silent)
