@@ -295,6 +295,18 @@ def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(
     assert fates["berlin", "held back"] == "not removed: line 4 names nobody, and may mean them; correct the file"
 
 
+def test_who_is_listed_under_an_audience_in_another_case_is_not_removed(
+    run: Run, served: Sandbox, two: dict[str, list[str]], write: Callable[..., str]
+) -> None:
+    """There is no such audience, and that is refused; the one that may be meant keeps everybody."""
+    file = write(*rows(berlin=two["berlin"][1:], Berlin=two["berlin"][:1]))
+    result = run(*SYNC, file, "--yes", "--max-removals", "none")
+    assert result.code == 3
+    assert emails(served, "berlin") == set(two["berlin"])
+    assert "berlin: +0 -0 =2 (1 removal held back)" in result.lines
+    assert "the lists also name Berlin" in result.out
+
+
 def test_interrupting_it_accounts_for_everybody(
     served: Sandbox, two: dict[str, list[str]], write: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -62,6 +62,32 @@ async def test_one_failure_leaves_the_others_alone(three: World) -> None:
     assert members(three, "a0") == set(three.ids[:100])
 
 
+@pytest.mark.parametrize("typo", ["A0", " a0", "a 0", "\uff410", "'a0", "a\u20600"])
+@pytest.mark.parametrize("made", [False, True])
+async def test_who_is_listed_under_a_misspelt_audience_is_not_removed(three: World, typo: str, made: bool) -> None:
+    """They seem to have left the one that is meant: nobody is removed from it, and that is said; others are synced."""
+    desired = {"a0": [*three.ids[5:100], three.ids[300]], typo: three.ids[:5], "a1": three.ids[101:200]}
+    described = [NewAudience(typo, parent=None)] if made else []
+    plan = await sync.plan_audiences(three.thrive, desired, create_missing=described)
+    assert str(plan.plans["a0"]) == "a0: +1 -0 =95 (5 removals held back)"
+    results = await AudiencesPlan.from_json(plan.to_json(), three.thrive).apply()
+    report = report_of(results, "a0")
+    assert (len(report.added), report.removed, report.ok) == (1, (), False)
+    assert {one.reference for one in report.held} == set(three.ids[:5])
+    assert all(typo in (one.reason or "") for one in report.held)
+    assert members(three, "a0") == {*three.ids[:100], three.ids[300]}
+    assert report_of(results, "a1").ok
+    assert members(three, "a1") == set(three.ids[101:200])
+
+
+async def test_audiences_that_are_there_may_be_called_almost_alike(three: World) -> None:
+    """Each has its list; and who is held back on the first night is removed on the next."""
+    three.sandbox.state.add_audience("A0", members=three.ids[:2])
+    results = await sync.sync_audiences(three.thrive, {"a0": three.ids[1:100], "A0": three.ids[:2]})
+    assert all(report_of(results, name).ok for name in ("a0", "A0"))
+    assert members(three, "a0") == set(three.ids[1:100])
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800", "x" * 5000])
 async def test_an_impossible_name_leaves_the_others_alone(three: World, name: str) -> None:
     """No audience can be called so: that is said of it, and the rest is synced."""

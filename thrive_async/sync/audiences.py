@@ -10,6 +10,7 @@ from thrive_async.sync.arguments import Strategy, check_applying, check_audience
 from thrive_async.sync.audiences_plan import AT_ONCE, AudiencesPlan, in_order
 from thrive_async.sync.crew import few_at_once
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS
+from thrive_async.sync.matching import folded
 from thrive_async.sync.members import matched, plan_members, planned
 from thrive_async.sync.new_audiences import NewAudience, parents_first
 from thrive_async.sync.plan import Desired, MemberPlan
@@ -39,7 +40,9 @@ async def plan_audiences(
         allow_empty: As for `plan_members`.
 
     Returns:
-        A plan of plans. An audience for which there is none has its error in `errors`.
+        A plan of plans. An audience for which there is none has its error in `errors`. From an audience whose name
+        differs from such a one's, or from one that is to be made, only in how it is written (`sales` and `Sales`),
+        nobody is removed: who would be is in its plan's `held`.
 
     Raises:
         ConfigurationError: `create_missing` contradicts itself.
@@ -80,6 +83,7 @@ async def plan_audiences(
     await few_at_once(described, look, AT_ONCE)
     await few_at_once([name for name in desired if name not in errors], plan_one, AT_ONCE)
     _refuse_twins(plans, errors)
+    _hold_namesakes(plans, [*errors, *missing])
     return AudiencesPlan(
         plans=in_order(plans, desired),
         errors=in_order(errors, desired),
@@ -100,6 +104,24 @@ def _refuse_twins(plans: dict[str, MemberPlan], errors: dict[str, ThriveError]) 
             for name in twins:
                 del plans[name]
                 errors[name] = ConfigurationError(f"{' and '.join(twins)} are one audience: give it one list")
+
+
+def _hold_namesakes(plans: dict[str, MemberPlan], unknown: Iterable[str]) -> None:
+    # Whoever is listed under "Sales", which there is not, seems to have left "sales".
+    alike: dict[str, str] = {}
+    for name in unknown:
+        alike.setdefault(_remains(name), name)
+    for name, plan in plans.items():
+        other = alike.get(_remains(name), name)
+        if other != name:
+            plan.hold_removals(
+                f"not removed: the lists also name {other}, which may be the same audience and is not synced with it; "
+                "correct its name"
+            )
+
+
+def _remains(audience: str) -> str:
+    return "".join(char for char in folded(audience) if char.isprintable() and char != " ")
 
 
 @framed
