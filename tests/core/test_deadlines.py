@@ -1,6 +1,7 @@
 """Time limits kept by one timer: each ends when it is due, and nobody else's cancel is taken for one."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator
 
@@ -59,6 +60,30 @@ async def test_a_cancel_from_outside_is_a_cancel_also_in_the_moment_of_the_end(c
     asyncio.get_running_loop().call_at(ends, task.cancel)
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_work_that_ends_in_another_way_in_that_moment_has_ended_so(clock: VirtualClock) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    failing, done = Deadlines().until(clock.time() + 1), Deadlines().until(clock.time() + 2)
+    with pytest.raises(LookupError), failing:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            raise LookupError from None
+    with done:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+    assert failing.expired
+    assert done.expired
+    assert task.cancelling() == 0
+
+
+async def test_a_timer_that_has_rung_is_set_anew(clock: VirtualClock) -> None:
+    deadlines, began = Deadlines(), clock.time()
+    for seconds in (5, 1, 3):
+        assert (await waited(deadlines, clock.time() + seconds, 100)).startswith("ended")
+    assert clock.time() - began == pytest.approx(9)
 
 
 async def test_a_timeout_of_the_work_itself_is_not_ours(clock: VirtualClock) -> None:
