@@ -11,7 +11,9 @@ import pytest
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._files import parse
+from thrive_async.cli._people import people_in
 from thrive_async.cli._sync_managers import granted
+from thrive_async.models import ManagerGrant
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync.grants import writable_permissions
 
@@ -155,9 +157,20 @@ def test_what_cannot_be_meant_changes_nothing(
     assert words in result.err
 
 
+def read(text: str) -> list[ManagerGrant]:
+    sheet = parse(text, "f").with_header()
+    return granted(sheet, people_in(sheet, 0, chosen=False), ())
+
+
+def test_who_is_blank_in_one_column_is_named_by_another() -> None:
+    """As for members: the ref, and where there is none the address."""
+    grants = read(f"ref,email,{INSIGHTS}\nE1,a@x.org,yes\n,b@x.org,no\n")
+    assert [one.reference for one in grants] == ["E1", "b@x.org"]
+
+
 def test_what_is_not_given_is_said_outright() -> None:
     """But for what only structures have."""
-    (one,) = granted(parse(f'{{"ref": "E1", "{INSIGHTS}": true, "permissions": null}}', "f"), 0, ())
+    (one,) = read(f'{{"ref": "E1", "{INSIGHTS}": true, "permissions": null}}')
     assert writable_permissions(one.permissions) == {"people_manager.insights"}
     from thrive_async._convert import dump
 
@@ -168,8 +181,7 @@ def test_what_is_not_given_is_said_outright() -> None:
             "peopleManager": {"canViewLearnPage": False, "insights": True, "manage": False},
         },
     }
-    sheet = parse("ref,administrator.canAddAudienceManagers\nE1,yes\n\n", "f").with_header()
-    (one,) = granted(sheet, 0, ())
+    (one,) = read("ref,administrator.canAddAudienceManagers\nE1,yes\n\n")
     assert writable_permissions(one.permissions) == {"administrator.can_add_audience_managers"}
     with pytest.raises(CliError, match="yes or no"):
-        granted(parse(f'{{"ref": "E1", "{INSIGHTS}": [1]}}', "f"), 0, ())
+        read(f'{{"ref": "E1", "{INSIGHTS}": [1]}}')

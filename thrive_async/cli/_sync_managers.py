@@ -13,6 +13,7 @@ from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import flatten
+from thrive_async.cli._people import People, people_in
 from thrive_async.cli._plans import ManagersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._text import counted
@@ -61,7 +62,7 @@ def managers(
         audience: The audience's id or reference; a structure too.
         file: Who should be a manager.
         column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
-            email.
+            email, and where that is blank the next of these.
         grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
         keep_extra: Only add and change: whoever is a manager and not in the file stays.
         allow_empty: The file may name nobody: everybody is removed.
@@ -72,7 +73,8 @@ def managers(
     """
     applying.check()
     index, sheet = reading.read(file).choose(column, header=reading.header)
-    desired = granted(sheet, index, grant)
+    people = people_in(sheet, index, chosen=column is not None)
+    desired = granted(sheet, people, grant)
     thrive = connection.client()
     report = applying.report_file()
 
@@ -81,7 +83,7 @@ def managers(
 
         async with thrive:
             entries = counted(len(desired), "entries")
-            say(f"comparing managers of {audience} with {sheet.source}, by {sheet.name(index)}: {entries}")
+            say(f"comparing managers of {audience} with {sheet.source}, {people.column}: {entries}")
             view = ManagersView(
                 await sync.plan_managers(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
             )
@@ -93,12 +95,12 @@ def managers(
     return finish(main, report)
 
 
-def granted(sheet: Sheet, index: int, given: tuple[str, ...]) -> list[ManagerGrant]:
+def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[ManagerGrant]:
     """Read who should be a manager, and with what permissions.
 
     Args:
         sheet: The file, its header known if it has one.
-        index: The column (from 0) that names people.
+        people: Whom its rows name.
         given: What everybody gets.
 
     Returns:
@@ -119,11 +121,11 @@ def granted(sheet: Sheet, index: int, given: tuple[str, ...]) -> list[ManagerGra
             "peopleManager.insights, or give one to all with --grant"
         )
     sheet.check_whole()
+    for line, reason in people.nameless.values():
+        # Somebody is meant; left out, they would be removed.
+        raise CliError(f"{sheet.source}: line {line} does not say who the manager is: {reason}; see --column")
     grants: list[ManagerGrant] = []
-    for line, (row, name) in enumerate(zip(sheet.rows, sheet.texts(index), strict=True), start=sheet.first_line):
-        if not name.strip() and any(str(cell).strip() for cell in row if cell is not None):
-            # Somebody is meant; left out, they would be removed.
-            raise CliError(f"{sheet.source}: line {line} does not say who the manager is; see --column")
+    for line, (row, name) in enumerate(zip(sheet.rows, people.names, strict=True), start=sheet.first_line):
         flags = dict.fromkeys(_WRITABLE, False)
         for at, permission in columns.items():
             flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
