@@ -103,6 +103,11 @@ def test_words_mask_addresses_and_what_was_sent() -> None:
         ("Too many requests, wait and back off.", [], "Too many requests, wait and back off."),
         ("At most 100 entities; managerRef isn't one", [], "At most 100 entities; managerRef isn't one"),
         ({"fields": ["firstName"], "limit": 100}, [], '{"fields": ["firstName"], "limit": 100}'),
+        (
+            {"limit": 9999, "user": 4420917, "at": -1.5e9, "is": True},
+            [],
+            '{"limit": 9999, "user": "***", "at": "***", "is": true}',
+        ),
         ({"required": ["api/write", "api/all"]}, [], '{"required": ["api/write", "api/all"]}'),
         ("insufficient scope: api/read; api/webhooks, api/anna", [], "insufficient scope: api/read; api/webhooks, ***"),
         # Lower-case words may be somebody's name or ref where one is likely to stand, unless they are known English.
