@@ -22,7 +22,7 @@ Example:
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import pytest
 
@@ -65,7 +65,10 @@ def _make(request: pytest.FixtureRequest) -> "Sandbox":
         if arguments["clock"] != "virtual":
             raise pytest.UsageError(f'{request.node.nodeid}: clock is "virtual" or a VirtualClock')
         arguments["clock"] = VirtualClock()
-    return Sandbox(**arguments)
+    try:
+        return Sandbox(**arguments)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{request.node.nodeid}: the marker thrive: {error}") from None
 
 
 def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, None]]":
@@ -107,6 +110,14 @@ def _loop_scope(item: Any) -> str:
     return chosen or item.config.getini("asyncio_default_test_loop_scope") or "function"
 
 
+def _runs_on_trio(item: Any, request: pytest.FixtureRequest) -> bool:
+    """Whether anyio or pytest-trio runs a test on trio."""
+    backend: object = request.getfixturevalue("anyio_backend") if "anyio_backend" in item.fixturenames else ""
+    # A name, or a tuple of the name and options.
+    name = cast("tuple[object, ...]", backend)[0] if isinstance(backend, tuple) else backend
+    return name == "trio" or item.get_closest_marker("trio") is not None
+
+
 @pytest.fixture
 def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
     """A running sandbox of the test's own, sized and seeded by the marker `thrive`.
@@ -117,6 +128,11 @@ def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
     item: Any = request.node
     function = getattr(item, "obj", None)
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    if _runs_on_trio(item, request):
+        raise pytest.UsageError(
+            f"{item.nodeid}: thrive_sandbox and thrive_client need asyncio, and this test runs on trio: have the "
+            'fixture anyio_backend return "asyncio"'
+        )
     if "anyio_backend" in item.fixturenames:
         if type(item).__module__.startswith("pytest_asyncio"):
             raise pytest.UsageError(

@@ -95,6 +95,21 @@ def test_two_plugins_that_fight_for_a_test_are_named(run):
     result.stdout.fnmatch_lines(["*both anyio and pytest-asyncio*"])
 
 
+@pytest.mark.parametrize("backend", ['"trio"', '("trio", {"restrict_keyboard_interrupt_to_checkpoints": True})'])
+def test_a_test_on_trio_is_told_that_asyncio_is_needed(run, backend):
+    body = BODY.format(mark="@pytest.mark.anyio") + ANYIO.replace('"asyncio"', backend)
+    result = run(body, "-p", "no:asyncio")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, and this test runs on trio*"])
+
+
+def test_a_test_of_pytest_trio_is_told_too(run):
+    mark = "@pytest.mark.trio"
+    result = run(BODY.format(mark=mark), "-o", "markers=trio")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, and this test runs on trio*"])
+
+
 def test_a_test_without_a_loop_gets_a_sandbox_in_a_thread(run):
     run(
         """
@@ -128,7 +143,13 @@ def test_the_nearer_marker_wins(run):
 
 @pytest.mark.parametrize(
     ("marker", "words"),
-    [("100", "keyword arguments only"), ('clock="sundial"', "clock is"), ("colour=1", "colour")],
+    [
+        ("100", "keyword arguments only"),
+        ('clock="sundial"', "clock is"),
+        ("clock=5", "the marker thrive: clock is a VirtualClock, or None, not 5"),
+        ("user=7", "the marker thrive: the sandbox knows no 'user': it takes users, *all_failed_batch, *"),
+        ("users=-1", "the marker thrive: users is a whole number"),
+    ],
 )
 def test_a_wrong_marker_is_an_error_that_says_so(run, marker, words):
     result = run(

@@ -60,7 +60,7 @@ class Sandbox:
 
     Raises:
         ModuleNotFoundError: jsonschema-rs is missing; the message says how to install it.
-        TypeError: A choice that does not exist.
+        TypeError: A choice that does not exist, or a clock or settings that are none.
         ValueError: A choice with a value that is not offered.
 
     Example:
@@ -87,6 +87,7 @@ class Sandbox:
             raise ValueError(f"users is a whole number, zero or more, not {users!r}")
         if not is_whole(port, 0, 65535):
             raise ValueError(f"port is a whole number from 0 to 65535, not {port!r}")
+        _check_kinds(clock, settings, choices)
         self.settings: Settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
         self.clock = clock
         self.host = host
@@ -274,6 +275,19 @@ async def _close(server: asyncio.Server) -> None:
     for _ in range(_TURNS_OF_AN_ACCEPT):
         await asyncio.sleep(0)
     server.close()
+
+
+def _check_kinds(clock: object, settings: object, choices: Mapping[str, object]) -> None:
+    for name, value, kind in (("clock", clock, VirtualClock), ("settings", settings, Settings)):
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is a {kind.__name__}, or None, not {value!r}")
+    known = [field.name for field in attrs.fields(Settings)]
+    for name in choices:
+        if name not in known:
+            raise TypeError(
+                f"the sandbox knows no {name!r}: it takes users, seed, clock, host, port, check_replies, settings, and "
+                f"the choices {', '.join(known)}"
+            )
 
 
 class _Thread:
