@@ -71,9 +71,8 @@ async def test_work_that_ends_in_another_way_in_that_moment_has_ended_so(clock: 
             await asyncio.sleep(10)
         except asyncio.CancelledError:
             raise LookupError from None
-    with done:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(10)
+    with done, contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(10)
     assert failing.expired
     assert done.expired
     assert task.cancelling() == 0
