@@ -26,7 +26,7 @@ _DISTINCTIVE: Final = 5
 _TOKEN: Final = re.compile(
     r"[^\s\"'`\u2018\u2019\u201c\u201d<>()\[\]{},;:=|]+(?:['\u2019](?!\s)[^\s\"'`<>()\[\]{},;:=|]+)*"
 )
-_WORD: Final = re.compile(r"[A-Za-z]+(?:['\u2019-][A-Za-z]+)*")
+_WORD: Final = r"[A-Za-z]+(?:['\u2019-][A-Za-z]+)*"
 _PLAIN: Final = re.compile(r"[a-z]+(?:['\u2019][a-z]{1,2})?|[0-9]{1,4}(?:\.[0-9]{1,3})?%?")
 _RUN: Final = re.compile(r"\*\*\*(?:[\s'\"\u2019-]*\*\*\*)+")
 # Words that begin sentences, abbreviations, and codes of errors; other capitals may be those of a name.
@@ -76,9 +76,10 @@ _NAMING: Final = (
 )
 _JOINING: Final = frozenset(("and", "nor", "or"))
 # Before these, at the beginning of a text, too.
-_VERB: Final = re.compile(r"\s+(?:already|belongs|cannot|could|does|exists|has|is|not|was)\b")
-_QUOTED: Final = re.compile(
-    r"""(?<!\w)(?:"[^"]{1,80}"|'[^'"]{1,80}'|`[^`]{1,80}`|\u201c[^\u201d]{1,80}\u201d|\u2018[^\u2019]{1,80}\u2019)(?!\w)"""
+_VERB: Final = r"\s+(?:already|belongs|cannot|could|does|exists|has|is|not|was)\b"
+_QUOTED: Final = (
+    r"""(?<!\w)(?:"[^"]{1,80}"|'[^'"]{1,80}'|`[^`]{1,80}`|"""
+    r"""\u201c[^\u201d]{1,80}\u201d|\u2018[^\u2019]{1,80}\u2019)(?!\w)"""
 )
 # Under these an object says something; under others it may hold somebody.
 _TELLING: Final = frozenset(
@@ -140,9 +141,9 @@ class _Mask:
     """
 
     def __init__(self, text: str, *, telling: bool) -> None:
-        self._quotations = _QUOTED.finditer(text)
+        self._quotations = re.finditer(_QUOTED, text)
         self._quotation = next(self._quotations, None)
-        self._is_value = not telling and not any(_is_known(word) for word in _WORD.findall(text))
+        self._is_value = not telling and not any(_is_known(word) for word in re.findall(_WORD, text))
         self._naming = False
 
     def __call__(self, token: re.Match[str]) -> str:
@@ -161,7 +162,7 @@ class _Mask:
             return False
         if self._is_value or self._naming or self._is_quoted(token.start()):
             return True
-        return token.start() == 0 and _VERB.match(token.string, token.end()) is not None
+        return token.start() == 0 and re.match(_VERB, token.string[token.end() :]) is not None
 
     def _is_quoted(self, place: int) -> bool:
         # Tokens come in order, and so do quotations.

@@ -25,7 +25,7 @@ DEFAULT_SCOPES: Final = ("api/all",)
 DEFAULT_LIFETIME: Final = 3600.0
 _RENEW_EARLY: Final = 60.0
 # RFC 6749, section 3.3, but for the comma, which is taken for a space too often.
-_SCOPE: Final = re.compile(r"[!#-+\--\[\]-~]+")
+_SCOPE: Final = r"[!#-+\--\[\]-~]+"
 
 ClientAuth = Literal["auto", "basic", "post"]
 
@@ -89,7 +89,7 @@ def _scopes(value: object) -> tuple[str, ...]:
 
 def _checked_scopes(_instance: object, _attribute: object, value: tuple[object, ...]) -> None:
     # Only their form: Thrive may have scopes that nobody has documented, and says itself what it does not know.
-    if not all(isinstance(scope, str) and _SCOPE.fullmatch(scope) for scope in value):
+    if not all(isinstance(scope, str) and re.fullmatch(_SCOPE, scope) for scope in value):
         raise ConfigurationError('scopes are strings such as "api/read", or one string with spaces between them')
 
 
