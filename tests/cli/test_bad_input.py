@@ -234,3 +234,39 @@ def test_no_secret_is_an_option(run: Run) -> None:
 )
 def test_every_kind_of_error_has_its_words_and_its_code(error: BaseException, line: str, code: int) -> None:
     assert describe(error) == (line, code)
+
+
+SYNCS = ("sync members team", "sync managers team", "sync users", "sync audiences", "sync audiences x --create-missing")
+OVERWRITING = (
+    ("--report", "{file}"),
+    ("--journal", "{file}"),
+    ("--report", "{folder}/../{name}/in.csv"),
+    ("--journal", "{folder}/linked.csv"),
+    ("--journal", "{folder}/run.json", "--report", "{folder}/run.json"),
+    ("--journal", "{folder}/old.json", "--report", "{folder}/linked.json"),
+    ("--save-plan", "{file}"),
+    ("--save-plan", "{folder}/run.json", "--report", "{folder}/run.json"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [(command, options) for command in SYNCS for options in OVERWRITING]
+    + [("plan apply", options) for options in OVERWRITING[:6]],
+)
+def test_nothing_is_written_over_what_is_read_or_written(
+    run: Run, served: Sandbox, tmp_path: Path, command: str, options: tuple[str, ...]
+) -> None:
+    """However the file is named: it is refused before anything is sent, and nothing is lost."""
+    file, old = tmp_path / "in.csv", tmp_path / "old.json"
+    for one in (file, old):
+        one.write_text("", encoding="utf-8")
+    (tmp_path / "linked.csv").symlink_to(file)
+    (tmp_path / "linked.json").hardlink_to(old)
+    named = [word.format(file=file, folder=tmp_path, name=tmp_path.name) for word in options]
+    result = run(*command.split(), str(file), *named)
+    assert result.code == 2
+    assert result.one_line().endswith(": name another file")
+    assert " would be written over " in result.err
+    assert list(served.requests) == []
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["in.csv", "linked.csv", "linked.json", "old.json"]

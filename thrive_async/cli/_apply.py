@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError, Exit, describe, say
+from thrive_async.cli._files import STDIN
 from thrive_async.cli._options import Flag, Strategy, max_removals
 from thrive_async.cli._output import is_terminal, out
 from thrive_async.cli._plans import Fate, PlanView, fate
@@ -60,15 +62,27 @@ class Applying:
         """
         return max_removals(self.max_removals)
 
-    def check(self) -> None:
+    def check(self, *inputs: str | None, save_plan: str | None = None) -> None:
         """Find out what cannot be meant, or not be done, before Thrive is asked.
 
+        Args:
+            inputs: The files that are read.
+            save_plan: The file that the plan goes to.
+
         Raises:
-            CliError: `--max-removals` cannot be read.
+            CliError: `--max-removals` cannot be read, or something would be written over what is read or written.
             ConfigurationError: The journal is no journal.
             OSError: The journal cannot be written.
         """
         self.limit()
+        taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
+        for option, file in (("--journal", self.journal), ("--report", self.report), ("--save-plan", save_plan)):
+            if file is None:
+                continue
+            for what, other in taken:
+                if _same_file(file, other):
+                    raise CliError(f"{option} {file} would be written over {what}: name another file")
+            taken.append((f"{option} {file}", file))
         if self.journal is not None:
             from thrive_async.sync.journal import check_journal  # noqa: PLC0415 - after the parsing
 
@@ -81,6 +95,14 @@ class Applying:
             CliError: it cannot be written.
         """
         return ReportFile(self.report) if self.report is not None else None
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        # Not there yet.
+        return Path(one).resolve() == Path(other).resolve()
 
 
 @Parameter(name="*", group=SAFETY)

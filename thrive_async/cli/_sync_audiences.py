@@ -68,7 +68,7 @@ def audiences(
         reading: How to read the files.
         connection: Whom to ask.
     """
-    applying.check()
+    applying.check(file, create_missing, save_plan=save_plan)
     desired, nameless = grouped(reading.read(file), audience_column, member_column, header=reading.header)
     described = _described(reading, create_missing)
     thrive = connection.client()

@@ -71,7 +71,7 @@ def managers(
         reading: How to read the file.
         connection: Whom to ask.
     """
-    applying.check()
+    applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
     people = people_in(sheet, index, chosen=column is not None)
     desired = granted(sheet, people, grant)

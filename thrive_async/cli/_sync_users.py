@@ -49,7 +49,7 @@ def users(
         reading: How to read the file.
         connection: Whom to ask.
     """
-    applying.check()
+    applying.check(file, save_plan=save_plan)
     sheet = reading.read(file).with_header()
     columns, rows = mapping((*map_, *more), sheet)
     thrive = connection.client()

@@ -69,7 +69,7 @@ def apply(
         applying: What may happen.
         connection: Whom to ask.
     """
-    applying.check()
+    applying.check(file)
     thrive = connection.client()
     loaded = load_plan(file, thrive)
     report = applying.report_file()

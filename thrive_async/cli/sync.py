@@ -60,7 +60,7 @@ def members(
         connection: Whom to ask.
     """
     # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
-    applying.check()
+    applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
     people = people_in(sheet, index, chosen=column is not None)
     thrive = connection.client()
