@@ -238,11 +238,11 @@ def test_a_list_that_cannot_be_had_writes_nothing(run: Run, served: Sandbox) -> 
 
 
 def test_the_tree_draws_children_below_their_parents(run: Run, served: Sandbox) -> None:
-    served.state.add_audience("apac", name="APAC", category="structure")
+    served.state.add_audience("anz", name="ANZ", category="structure")
     result = run("audiences", "tree", "--counts")
     assert result.code == 0
     lines = result.lines
-    assert lines[0] == "apac  APAC  (structure)"
+    assert lines[0] == "anz  ANZ  (structure)"
     emea = next(number for number, line in enumerate(lines) if line.startswith("emea"))
     child = next(line for line in lines[emea:] if AUDIENCE in line)
     assert child.startswith(("├── ", "└── "))
