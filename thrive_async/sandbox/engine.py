@@ -26,13 +26,12 @@ from thrive_async.sandbox.routing import allowed, match
 from thrive_async.sandbox.settings import Settings
 from thrive_async.sandbox.specification import Specification
 from thrive_async.sandbox.state import State
-from thrive_async.sandbox.tokens import Tokens
+from thrive_async.sandbox.tokens import TOKEN_OPERATION, Tokens
 
 __all__ = ["Engine", "RateLimit"]
 
 _LOG: Final = logging.getLogger("thrive_async.sandbox")
 _JSON: Final = "application/json; charset=utf-8"
-_TOKEN: Final = "createAccessToken"  # noqa: S105
 
 
 class RateLimit:
@@ -181,7 +180,7 @@ class Engine:
     ) -> Reply:
         now = self._time()
         authorization = request.headers.get("Authorization")
-        if operation.id == _TOKEN:
+        if operation.id == TOKEN_OPERATION:
             if query:
                 return self._tokens.refuse(400, "invalid_request", "The token endpoint takes no query.")
             headers = {**entry.headers, "authorization": authorization or ""}
@@ -231,7 +230,7 @@ class Engine:
     def _deviates(self, operation: Operation) -> bool:
         """Whether a setting makes the operation's replies other than the document has them."""
         settings = self._settings
-        if operation.id == _TOKEN:
+        if operation.id == TOKEN_OPERATION:
             return settings.token_expires_in == "string"  # noqa: S105
         return (operation.id == "listTags" and settings.tags_shape == "array") or (
             operation.path.startswith("/rest/v2/") and settings.v2_error_shape == "v2"

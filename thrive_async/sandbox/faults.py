@@ -14,12 +14,12 @@ from thrive_async._unset import UNSET, Unset
 from thrive_async.sandbox.checks import is_number, is_whole
 from thrive_async.sandbox.fault_kinds import Kind, checked_details, encoded
 from thrive_async.sandbox.replies import Reply, error_body
+from thrive_async.sandbox.tokens import TOKEN_OPERATION
 
 __all__ = ["Fault", "Faults", "Kind"]
 
 _BEFORE: Final = frozenset({"rate_limited", "status", "html", "close_before", "token_down"})
 _AFTER: Final = frozenset({"status", "html", "empty_body", "cut_body", "not_json", "wrong_shape", "close_after"})
-_TOKEN: Final = "createAccessToken"  # noqa: S105
 _HTML: Final = (
     "<!DOCTYPE html><html><head><title>{status} {phrase}</title></head>"
     "<body><center><h1>{status} {phrase}</h1></center><hr><center>cloudfront</center></body></html>"
@@ -59,9 +59,9 @@ class Fault:
 
     def strikes(self, operation: Operation) -> bool:
         """Whether the operation is one of those it strikes."""
-        if operation.id == _TOKEN:
+        if operation.id == TOKEN_OPERATION:
             # The token endpoint is struck only when it is meant: "*" is about the API.
-            return self.operation == _TOKEN
+            return self.operation == TOKEN_OPERATION
         return fnmatchcase(operation.id, self.operation) or self.operation == operation.resource
 
 
@@ -131,7 +131,7 @@ class Faults:
         if not is_number(probability, 0, 1):
             raise ValueError(f"probability is a number from 0 to 1, not {probability!r}")
         if kind == "token_down":
-            operation = _TOKEN
+            operation = TOKEN_OPERATION
         fault = Fault(kind, operation, times, probability, details)
         fault._home = self  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         known = isinstance(operation, str) and any(  # pyright: ignore[reportUnnecessaryIsInstance]

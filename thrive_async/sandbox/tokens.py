@@ -14,8 +14,9 @@ from thrive_async._generated.operations import Operation
 from thrive_async.sandbox.replies import Refusal, Reply, error_body
 from thrive_async.sandbox.settings import Settings
 
-__all__ = ["SCOPES", "Tokens"]
+__all__ = ["SCOPES", "TOKEN_OPERATION", "Tokens"]
 
+TOKEN_OPERATION: Final = "createAccessToken"  # noqa: S105
 SCOPES: Final = ("api/all", "api/read", "api/write", "api/webhooks")
 
 _FIELDS: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
