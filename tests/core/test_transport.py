@@ -571,6 +571,13 @@ async def test_each_attempt_is_one_debug_line_without_arguments(
     assert KEY not in caplog.text
 
 
+async def test_nobody_else_logs_that_a_call_is_repeated(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with RawServer([reply(503), reply(429), USER]) as server, server.client() as thrive:
+        await thrive.users.get("u1")
+    assert {record.name for record in caplog.records} == {"thrive_async"}
+
+
 async def test_nothing_is_logged_above_debug_when_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with RawServer([USER]) as server, server.client() as thrive:
