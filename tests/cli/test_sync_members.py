@@ -79,7 +79,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(
     assert writes(served) == 0
     rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
     assert [(row["action"], row["outcome"]) for row in rows] == [("add", "planned"), ("remove", "planned")]
-    assert members[0] in rows[1]["reason"]
+    gone = served.state.find_user(members[0])
+    assert (rows[1]["reference"], rows[1]["ref"] or None, rows[1]["email"]) == (gone["id"], gone["ref"], members[0])
 
 
 def test_a_dry_run_says_what_the_guard_will_say(run: Run, served: Sandbox, members: list[str], people: People) -> None:
@@ -200,6 +201,33 @@ def test_the_journal_and_the_report_tell_everybodys_fate(
     assert written["unchanged"] == len(members)
     assert {outcome["reference"] for outcome in written["outcomes"]} >= {"=HYPERLINK(1)@example.com", BROKEN}
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_who_was_removed_is_named_as_before(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, suffix: str
+) -> None:
+    """Nobody knows people by Thrive's id: the ref and the e-mail address are in the plan's report and in the last."""
+    gone = served.state.find_user(members[0])
+    report = tmp_path / f"r.{suffix}"
+    command = (*SYNC, people(members[1:]), "--yes", "--report", str(report))
+    for options, outcome in ((("--dry-run",), "planned"), ((), "removed")):
+        assert run(*command, *options).code == 0
+        text = report.read_text(encoding="utf-8")
+        (row,) = csv.DictReader(text.splitlines()) if suffix == "csv" else json.loads(text)["outcomes"]
+        assert (row["reference"], row["outcome"]) == (gone["id"], outcome)
+        assert (row["ref"], row["email"]) == (gone["ref"], members[0])
+
+
+def test_who_could_not_be_removed_is_named_on_the_screen(
+    run: Run, served: Sandbox, members: list[str], people: People
+) -> None:
+    served.faults.add("status", operation="removeMember", status=422, times=None)
+    gone = served.state.find_user(members[0])
+    result = run(*SYNC, people(members[1:]), "--yes")
+    assert any(
+        line.startswith(f"  failed  remove  {gone['id']}  {gone['ref']}, {members[0]}  422") for line in result.lines
+    )
 
 
 def test_entries_that_cannot_be_a_name_count_as_failed(

@@ -240,7 +240,7 @@ def test_a_managers_plan_names_everybody() -> None:
         duplicates=("E9",),
     )
     view = ManagersView(plan)
-    assert [(one["action"], one["reference"], one["reason"]) for one in view.planned()] == [("remove", "U1", "E1")]
+    assert [(one["action"], one["reference"], one["ref"]) for one in view.planned()] == [("remove", "U1", "E1")]
     assert [one["outcome"] for one in view.unplanned()] == ["duplicate", "ambiguous"]
     assert view.calls == "requests: 1"
 

@@ -141,17 +141,27 @@ _OUTCOMES = {
 }
 
 
-def fates_of(report: SyncReport) -> Iterator[Fate]:
-    """Say of every planned change what became of it."""
+def fates_of(report: SyncReport, view: PlanView) -> Iterator[Fate]:
+    """Say of every planned change what became of it.
+
+    Args:
+        report: What became of the plan.
+        view: The plan: it knows the people whom the report calls by Thrive's id.
+    """
     for name, word in _OUTCOMES.items():
-        for outcome in getattr(report, name) or ():
-            yield fate(report.subject, outcome.action, outcome.reference, word, outcome.reason)
+        outcomes = getattr(report, name) or ()
+        yield from view.named(fate(report.subject, one.action, one.reference, word, one.reason) for one in outcomes)
 
 
-def show_report(report: SyncReport) -> None:
-    """Print a report: its one line, and everybody who is not where they should be, with the reason."""
+def show_report(report: SyncReport, view: PlanView) -> None:
+    """Print a report: its one line, and everybody who is not where they should be, with the reason.
+
+    Args:
+        report: What became of the plan.
+        view: The plan.
+    """
     out(str(report))
-    fates = list(fates_of(report))
+    fates = list(fates_of(report, view))
     for word, shown in (("failed", 20), ("not attempted", 3), ("differs", 20)):
         print_fates(word, [one for one in fates if one["outcome"] == word], shown=shown)
 
@@ -244,10 +254,11 @@ def conclude(report: SyncReport, view: PlanView, file: ReportFile | None) -> Exi
     """Write a report's file, print it, and tell how the command ends."""
     try:
         if file is not None:
-            file.write({**summary_of(report), "unchanged": view.plan.unchanged}, [*fates_of(report), *view.unplanned()])
+            summary = {**summary_of(report), "unchanged": view.plan.unchanged}
+            file.write(summary, [*fates_of(report, view), *view.unplanned()])
     finally:
         # Each even if the other cannot be: a full disk, or nobody who reads on.
-        show_report(report)
+        show_report(report, view)
     if report.cause is not None:
         say(f"thrive: stopped: {describe(report.cause)[0]}")
     return exit_code(report)

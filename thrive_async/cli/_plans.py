@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thrive_async import ThriveClient
     from thrive_async.cli._options import Strategy
     from thrive_async.cli._progress import ProgressView
+    from thrive_async.models import AudienceManager, AudienceMember
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
     from thrive_async.sync.saved import SavedPlan
 
@@ -23,8 +24,9 @@ Fate = dict[str, Any]
 
 
 def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
-    """One row of a report: what is meant to happen to somebody, or what became of it."""
-    return {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
+    """One row of a report: what is meant to happen to somebody, or what became of it; see `PlanView.named`."""
+    row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
+    return {**row, "ref": None, "email": None}
 
 
 def counted_calls(calls: Mapping[str, int]) -> str:
@@ -75,8 +77,19 @@ class PlanView(ABC):
             yield fate(self.subject, "", written, "rejected", reason)
         for name in self.plan.duplicates:
             yield fate(self.subject, "", name, "duplicate", "this person was named before")
-        for outcome in self.plan.left_out.held:
-            yield fate(self.subject, outcome.action, outcome.reference, "held back", outcome.reason)
+        held = self.plan.left_out.held
+        yield from self.named(fate(self.subject, one.action, one.reference, "held back", one.reason) for one in held)
+
+    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Give those whom it removes, or would, and calls by Thrive's id."""
+        return ()
+
+    def named(self, fates: Iterable[Fate]) -> Iterator[Fate]:
+        """Add the ref and the e-mail address of those who are called by Thrive's id: nobody knows people by that."""
+        people = {one.user_id: one for one in self.taken_out()}
+        for row in fates:
+            person = people.get(row["reference"]) if row["action"] == "remove" else None
+            yield row if person is None else {**row, "ref": person.reference, "email": person.email}
 
     @property
     def calls(self) -> str:
@@ -110,9 +123,11 @@ class MembersView(PlanView):
         """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
         for name in self._plan.to_add:
             yield fate(self.subject, "add", name, "planned")
-        for member in self._plan.to_remove:
-            known = [text for text in (member.reference, member.email) if text]
-            yield fate(self.subject, "remove", member.user_id, "planned", ", ".join(known))
+        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in self._plan.to_remove)
+
+    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Give those whom it removes, or would."""
+        return (*self._plan.to_remove, *self._plan.held)
 
     def unplanned(self) -> Iterator[Fate]:
         """Say why nothing is done for an entry of the file."""
@@ -158,9 +173,11 @@ class ManagersView(PlanView):
             for grant in grants:
                 given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
                 yield fate(self.subject, action, grant.reference, "planned", given)
-        for manager in self._plan.to_remove:
-            known = [text for text in (manager.reference, manager.email) if text]
-            yield fate(self.subject, "remove", manager.user_id, "planned", ", ".join(known))
+        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in self._plan.to_remove)
+
+    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Give those whom it removes, or would."""
+        return self._plan.to_remove
 
     def unplanned(self) -> Iterator[Fate]:
         """Say why nothing is done for an entry."""

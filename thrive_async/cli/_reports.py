@@ -17,7 +17,7 @@ from thrive_async.cli._text import guard_cell, one_line, visible
 __all__ = ["FIELDS", "ReportFile", "print_fates"]
 
 #: The columns of a report as CSV, and the keys of an outcome as JSON.
-FIELDS = ("audience", "action", "reference", "outcome", "reason")
+FIELDS = ("audience", "action", "reference", "outcome", "reason", "ref", "email")
 _SHOWN = 20
 
 Fate = Mapping[str, Any]
@@ -87,7 +87,7 @@ def print_fates(
 
     Args:
         title: for example "failed"; nothing is printed if there is nobody.
-        fates: keys `action`, `reference` and `reason`.
+        fates: keys `action`, `reference`, `reason`, `ref` and `email`.
         shown: how many to print.
         hint: where to find the rest.
     """
@@ -97,6 +97,8 @@ def print_fates(
     for fate in fates[:shown]:
         reference = one_line(str(fate["reference"])) or "(blank)"
         action = f"{fate['action']:<6}  " if fate.get("action") else ""
-        out(f"  {title}  {action}{reference:<{width}}  {one_line(str(fate.get('reason') or ''))}".rstrip())
+        known = ", ".join(str(fate[name]) for name in ("ref", "email") if fate.get(name))
+        told = "  ".join(one_line(text) for text in (known, str(fate.get("reason") or "")) if text)
+        out(f"  {title}  {action}{reference:<{width}}  {told}".rstrip())
     if len(fates) > shown:
         out(f"  ... and {len(fates) - shown:,} more {title}: {hint}")

@@ -241,16 +241,17 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     reports = {name: result for name, result in results.items() if isinstance(result, SyncReport)}
     errors = {name: result for name, result in results.items() if not isinstance(result, SyncReport)}
     untouched = [name for name in plan.plans if name not in results]
+    views = {name: MembersView(one) for name, one in plan.plans.items()}
     try:
         if file is not None:
-            fates = [fate for report in reports.values() for fate in fates_of(report)]
-            fates += [fate for one in plan.plans.values() for fate in MembersView(one).unplanned()]
+            fates = [fate for name, report in reports.items() for fate in fates_of(report, views[name])]
+            fates += [fate for view in views.values() for fate in view.unplanned()]
             # Who was to be changed in an audience that nothing was done for is accounted for, too.
             fates += [
                 {**fate, "outcome": "not attempted"}
-                for name, one in plan.plans.items()
+                for name, view in views.items()
                 if name not in reports
-                for fate in MembersView(one).planned()
+                for fate in view.planned()
             ]
             figures = [
                 {**summary_of(report), "unchanged": plan.plans[name].unchanged} for name, report in reports.items()
@@ -259,7 +260,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
     finally:
         for name, result in results.items():
             if isinstance(result, SyncReport):
-                show_report(result)
+                show_report(result, views[name])
             else:
                 out(f"{name}: nothing was changed: {describe(result)[0]}")
         for name in untouched:

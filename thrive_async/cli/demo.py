@@ -87,7 +87,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
         out("\nApplying it:")
         with ProgressView(AUDIENCE) as progress:
             report = await plan.apply(on_progress=progress, journal=folder / "run.jsonl")
-        show_report(report)
+        show_report(report, MembersView(plan))
 
         out("\nPlanning again with the same file:")
         again = await sync.plan_members(thrive, AUDIENCE, desired)
@@ -102,7 +102,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
             out("This should not have happened: something else is left to do.")
         if kept:
             plan.save(folder / "plan.json")
-            ReportFile(str(folder / "report.csv")).write(summary_of(report), fates_of(report))
+            ReportFile(str(folder / "report.csv")).write(summary_of(report), fates_of(report, MembersView(plan)))
             out(f"\nKept in {folder}: people.csv, plan.json, run.jsonl, report.csv")
     return Exit.DONE if done else Exit.SOME_FAILED
 
