@@ -297,3 +297,15 @@ async def test_answers_that_nobody_can_read_are_not_asked_for_again(world: World
     assert (len(report.added), len(report.removed), len(report.failed)) == (300, 5, 1)
     assert world.arrived("addMembers") == 4
     assert world.members == set(world.ids[5:600])
+
+
+@pytest.mark.parametrize("change", [{"type": "smart"}, {"apiControlled": False}])
+async def test_an_audience_that_cannot_be_written_any_more_stops_the_run(world: World, change: dict[str, Any]) -> None:
+    """It would refuse everybody, one by one."""
+    plan = await sync.plan_members(world.thrive, "team", world.ids[100:600])
+    world.sandbox.state.audiences["team"].update(change)
+    report = await plan.apply(max_removals=None)
+    assert isinstance(report.cause, SyncError)
+    assert "no longer" in str(report.cause)
+    assert len(report.failed) + len(report.not_attempted) == 400
+    assert len(world.writes()) < 60

@@ -279,8 +279,8 @@ def not_going_on(runs: list[Interrupted], subject: str) -> list[Interrupted]:
         if run.is_going_on():
             raise GuardRefused(
                 f"{subject}: run {run.run} of the same journal is going on (process {run.process}), and two at once "
-                "may undo each other's work; nothing was changed. No option lifts this: wait until it has ended, or has "
-                "written nothing for an hour"
+                "may undo each other's work; nothing was changed. No option lifts this: wait until it has ended, or "
+                "has written nothing for an hour"
             )
     return runs
 

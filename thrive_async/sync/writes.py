@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import APIError, NotFoundError, ThriveError
+from thrive_async.errors import APIError, GuardRefused, NotFoundError, SyncError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync.batches import Answer, attributed, batches, halving
 from thrive_async.sync.execution import Execution
+from thrive_async.sync.guards import check_audience
 from thrive_async.sync.reading import Present
 from thrive_async.sync.report import Change, OnProgress, described
 from thrive_async.sync.run import Job, Settled, Stopped
@@ -211,12 +212,17 @@ class AudienceRun(Execution):
         """Ask after the audience itself.
 
         Raises:
-            Stopped: It is gone, which stops everything.
+            Stopped: It is gone, or nobody can write to it any more, which stops everything.
         """
         try:
-            await self.send((), lambda: self.thrive.audiences.get(self.audience_id))
+            audience = await self.send((), lambda: self.thrive.audiences.get(self.audience_id))
         except NotFoundError as error:
             self.stop(error)
+            raise Stopped from error
+        try:
+            check_audience(self.subject, audience)
+        except GuardRefused as error:
+            self.stop(SyncError(f"{self.subject} is smart or no longer API-controlled: it refuses everybody"))
             raise Stopped from error
 
 
