@@ -66,6 +66,10 @@ class PeoplePlan(SavedPlan, Generic[P]):
         """What it is about, for the journal."""
         return Scope(self.kind, self.tenant, self.audience_id)
 
+    def _remove_nobody(self) -> None:
+        self.kept += len(self.to_remove)
+        self.to_remove, self.doubtful = (), {}
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
 

@@ -76,8 +76,7 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         """
         if self.to_remove:
             self.held, self.held_because = self.to_remove, because
-            self.kept += len(self.to_remove)
-            self.to_remove, self.doubtful = (), {}
+            self._remove_nobody()
 
     @property
     def is_empty(self) -> bool:
