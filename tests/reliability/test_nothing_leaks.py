@@ -282,6 +282,7 @@ async def test_the_token_endpoint_may_say_what_it_likes(
     for style in ("basic", "post", "auto"):
         credentials = ClientCredentials(CLIENT_ID, SECRET, client_auth=style)  # type: ignore[arg-type]
         await _fail(answer, CALLS["path"], objects=True, credentials=credentials)
+        await _fail(answer, CALLS["walk"], credentials=credentials)
 
 
 async def test_a_token_in_a_reply_that_cannot_be_read_is_not_kept_on_the_error(clock: VirtualClock) -> None:

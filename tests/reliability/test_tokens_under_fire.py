@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from raw_server import RawRequest, RawServer, reply
 
 from thrive_async import (
     AuthenticationError,
+    ClientCredentials,
     ConnectionFailed,
     Limits,
     RequestTimeout,
@@ -121,3 +123,23 @@ async def test_a_very_short_token_is_renewed_and_does_not_go_round_in_circles(cl
         results = await many(thrive, 5)
         assert all(isinstance(one, list | AuthenticationError) for one in results)
         assert len(sandbox.requests) <= 4 * 5 + 1
+
+
+async def test_a_late_refusal_of_the_old_token_does_not_cost_the_new_one(clock: VirtualClock) -> None:
+    """Two calls go out with one token; by the time the second is refused, the first has got a new one for both."""
+    issued = iter(("old", "new", "newer"))
+    seen: list[str] = []
+
+    async def answer(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        if request.method == "POST":
+            writer.write(reply(200, {"access_token": next(issued)}))
+            return
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        seen.append(token)
+        await asyncio.sleep(0.1 * len(seen))
+        writer.write(reply(401) if token == "old" else reply(200, []))
+
+    credentials = ClientCredentials("me", "secret", client_auth="basic")
+    async with RawServer([answer]) as server, server.client(credentials=credentials) as thrive:
+        assert await many(thrive, 2) == [[], []]
+        assert seen == ["old", "old", "new", "new"]
