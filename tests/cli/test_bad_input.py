@@ -270,3 +270,26 @@ def test_nothing_is_written_over_what_is_read_or_written(
     assert " would be written over " in result.err
     assert list(served.requests) == []
     assert sorted(one.name for one in tmp_path.iterdir()) == ["in.csv", "linked.csv", "linked.json", "old.json"]
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--concurrency", "--rate", "--attempts"])
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_a_limit_that_cannot_be_meant_is_called_by_its_option(
+    run: Run, served: Sandbox, option: str, value: str
+) -> None:
+    """Not by the argument of the SDK that it becomes, and without a value that no option takes."""
+    result = run("users", "list", option, value)
+    assert result.code == 2
+    assert result.one_line().startswith(f"thrive: {option} must be ")
+    assert "None" not in result.err
+    assert list(served.requests) == []
+
+
+def test_who_asks_for_a_user_by_reference_is_told_how(run: Run, served: Sandbox) -> None:
+    """An id that nobody has gets no such hint."""
+    result = run("users", "get", "E00001")
+    assert result.code == 4
+    assert "404" in result.err
+    assert result.one_line().endswith("(E00001 does not look like an id; if it is a reference, say --ref)")
+    assert "--ref" not in run("users", "get", "0" * 24).one_line()
+    assert run("users", "get", "E00001", "--ref").code == 0

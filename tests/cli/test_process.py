@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from .conftest import AUDIENCE, Run
 
 ROOT = Path(__file__).parents[2]
 MAIN = "import sys; from thrive_async.cli import main; sys.exit(main())"
+OWNS_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 HEAVY = {
     "aiohttp",
     "asyncio",
@@ -184,7 +186,7 @@ def test_the_sandbox_warns_who_can_reach_it(capsys: pytest.CaptureFixture[str]) 
     assert "It listens on 0.0.0.0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupting_a_sync_prints_the_true_report_so_far(
     served: Sandbox, people: Callable[..., str], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -208,6 +210,55 @@ def test_interrupting_a_sync_prints_the_true_report_so_far(
     assert len(served.state.audiences[AUDIENCE].members) - before == written["added"]
     assert f"{AUDIENCE}: {written['added']} added, 0 removed, 0 failed, {written['not_attempted']} not attempted" in out
     assert "Traceback" not in err
+
+
+def test_a_terminal_that_is_closed_costs_neither_report_nor_journal(
+    served: Sandbox, people: Callable[..., str], tmp_path: Path
+) -> None:
+    """Nothing can be written to it any more; what was done is in the files."""
+    new = [served.state.add_user(email=f"new{number}@example.com")["email"] for number in range(350)]
+    served.faults.add("latency", operation="addMembers", seconds=0.2, times=None)
+    report, journal = tmp_path / "r.json", tmp_path / "run.jsonl"
+    command = ("sync", "members", AUDIENCE, people(new), "--keep-extra", "--concurrency", "1")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNS_TERMINAL + MAIN, *command, "--report", str(report), "--journal", str(journal)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm"),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        while not journal.exists() or '"added"' not in journal.read_text():
+            assert process.poll() is None
+        os.close(ours)
+        assert process.wait(timeout=30) == 129
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    written = json.loads(report.read_text())
+    assert written["added"] + written["not_attempted"] == 350
+    assert 100 <= written["added"] < 350
+    assert len(journal.read_text().splitlines()) == 351
+
+
+def test_under_nohup_a_hangup_is_nothing(served: Sandbox, people: Callable[..., str]) -> None:
+    new = [served.state.add_user(email=f"new{number}@example.com")["email"] for number in range(150)]
+    served.faults.add("latency", operation="addMembers", seconds=0.3, times=None)
+    command = ("sync", "members", AUDIENCE, people(new), "--keep-extra", "--concurrency", "1")
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with started(*command) as process:
+            while not any(entry.operation == "addMembers" for entry in served.requests):
+                assert process.poll() is None
+            process.send_signal(signal.SIGHUP)
+            _, err = process.communicate(timeout=30)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert process.returncode == 0, err
 
 
 def test_output_that_nobody_reads_on_ends_quietly(served: Sandbox) -> None:

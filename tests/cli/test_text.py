@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrive_async.cli._text import guard_cell, one_line, unguard_cell, visible
+from thrive_async.cli._text import counted, guard_cell, one_line, unguard_cell, visible
 
 
 @given(st.text())
@@ -38,3 +38,11 @@ def test_everything_else_is_left_alone(value: object) -> None:
     assert guard_cell(value) == value
     if isinstance(value, str):
         assert unguard_cell(value) == value
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [(1, "entries", "1 entry"), (1, "users", "1 user"), (0, "entries", "0 entries"), (1234, "rows", "1,234 rows")],
+)
+def test_one_is_said_of_one(count: int, noun: str, words: str) -> None:
+    assert counted(count, noun) == words

@@ -21,6 +21,7 @@ class Exit(enum.IntEnum):
     REFUSED = 4
     #: A bug of ours, not the user's mistake nor Thrive's answer (`EX_SOFTWARE` of sysexits).
     BUG = 70
+    HANGUP = 129
     INTERRUPTED = 130
     #: The reader of our output went away, as with `| head`; what a shell shows for SIGPIPE.
     PIPE = 141
@@ -65,7 +66,7 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     from thrive_async import errors  # noqa: PLC0415
 
     if isinstance(error, errors.ConfigurationError):
-        return f"{error}", Exit.USAGE
+        return _as_options(str(error)), Exit.USAGE
     if isinstance(error, errors.GuardRefused):
         return f"refused: {_as_options(str(error))}", Exit.GUARD
     if isinstance(error, errors.SyncError):
@@ -89,11 +90,18 @@ _OPTIONS = (
     ("max_removals allows", "--max-removals allows"),
     ("pass allow_empty=True", "pass --allow-empty"),
     ("create_missing= of sync_audiences", "--create-missing of thrive sync audiences"),
+    ("create_missing ", "--create-missing "),
+    ("Timeouts.total ", "--timeout "),
+    ("Timeouts.attempt ", "--timeout "),
+    ("Limits.concurrency ", "--concurrency "),
+    ("Limits.rate ", "--rate "),
+    ("Retry.max_attempts ", "--attempts "),
+    (", or None for no limit", ""),
 )
 
 
 def _as_options(text: str) -> str:
-    """Name the options of the command line where a guard's words name arguments of the SDK."""
+    """Name the options of the command line where an error's words name arguments of the SDK."""
     for argument, option in _OPTIONS:
         text = text.replace(argument, option)
     return text

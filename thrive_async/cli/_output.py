@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import IO, Any, Literal, TextIO, cast
 
 from thrive_async.cli._errors import CliError, say
-from thrive_async.cli._text import guard_cell, inert, one_line, visible
+from thrive_async.cli._text import counted, guard_cell, inert, one_line, visible
 
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
 
@@ -202,7 +202,7 @@ def unknown_columns(columns: Sequence[str], known: Sequence[str]) -> None:
 def note_count(count: int, noun: str) -> None:
     """Say on a terminal how many items a table holds."""
     if is_terminal(sys.stderr) and is_terminal():
-        say(f"{count:,} {noun}")
+        say(counted(count, noun))
 
 
 def print_record(record: Mapping[str, Any], *, stream: TextIO | None = None) -> None:

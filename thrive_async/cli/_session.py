@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from cyclopts import Group, Parameter
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "credentials", "run_async"]
 
 T = TypeVar("T")
+# Windows has none.
+_HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
+_EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED} | (
+    {_HANGUP: Exit.HANGUP} if _HANGUP is not None else {}
+)
 
 CONNECTION = Group(
     "Connection",
@@ -143,7 +149,9 @@ class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
 
 
 def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None = None) -> T:
-    """Run a command's coroutine; Ctrl-C and SIGTERM cancel it, so that it can report before it ends.
+    """Run a command's coroutine; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can report before it ends.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored.
 
     Args:
         main: Makes the coroutine. When cancelled it prints what it has done so far and lets the cancellation pass.
@@ -157,21 +165,27 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
     """
     import asyncio  # noqa: PLC0415 - `--help` does without
 
-    stopped: list[int] = []
+    stopped: list[signal.Signals] = []
 
     async def watched() -> T:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(main())
 
-        def stop(number: int) -> None:
-            if notice is not None and not stopped:
-                say(notice)
+        def stop(number: signal.Signals) -> None:
+            first = not stopped
             stopped.append(number)
             task.cancel()
+            if notice is not None and first:
+                try:
+                    say(notice)
+                except OSError:
+                    _mute()
 
         installed: list[signal.Signals] = []
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _EXITS:
+                if number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 loop.add_signal_handler(number, stop, number)
                 installed.append(number)
         except (NotImplementedError, ValueError, RuntimeError):
@@ -186,7 +200,16 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
     try:
         return asyncio.run(watched())
     except (asyncio.CancelledError, KeyboardInterrupt):
-        raise Interrupted(Exit.TERMINATED if signal.SIGTERM in stopped else Exit.INTERRUPTED) from None
+        raise Interrupted(max((_EXITS[number] for number in stopped), default=Exit.INTERRUPTED)) from None
+
+
+def _mute() -> None:
+    """Let nothing go to a terminal that is gone: to write there fails, and there is a report to be written yet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def ask(question: str) -> bool:

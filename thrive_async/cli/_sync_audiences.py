@@ -217,9 +217,9 @@ async def apply_audiences(plan: AudiencesPlan, applying: MemberApplying, file: R
         say("dry run: nothing was changed")
         return Exit.DONE
     removals = sum(len(one.to_remove) for one in ready)
-    agree(f"{sum(bool(one.to_remove) for one in ready):,} audiences", removals, yes=applying.yes)
+    agree(counted(sum(bool(one.to_remove) for one in ready), "audiences"), removals, yes=applying.yes)
     try:
-        with ProgressView(f"{len(ready):,} audiences") as progress:
+        with ProgressView(counted(len(ready), "audiences")) as progress:
             await plan.apply(
                 max_removals=limit,
                 on_progress=progress,

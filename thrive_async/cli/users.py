@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._listing import Kind, Listing, Single, show_list, show_one
 from thrive_async.cli._options import When, texts
 from thrive_async.cli._session import Connection
+
+if TYPE_CHECKING:
+    from thrive_async import ThriveClient
+    from thrive_async.models import User
 
 __all__ = ["app"]
 
@@ -78,5 +83,18 @@ def get(
         connection: Whom to ask.
     """
     return show_one(
-        USERS, lambda thrive: thrive.users.get_by_ref(user) if ref else thrive.users.get(user), output, connection
+        USERS, lambda thrive: thrive.users.get_by_ref(user) if ref else _by_id(thrive, user), output, connection
     )
+
+
+async def _by_id(thrive: ThriveClient, user: str) -> User:
+    from thrive_async.errors import BadRequestError, NotFoundError  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync.matching import is_object_id  # noqa: PLC0415
+
+    try:
+        return await thrive.users.get(user)
+    except (BadRequestError, NotFoundError) as error:
+        if is_object_id(user):
+            raise
+        hint = f"{user} does not look like an id; if it is a reference, say --ref"
+        raise CliError(f"{error} ({hint})", Exit.REFUSED) from error
