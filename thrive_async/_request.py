@@ -202,7 +202,7 @@ def _query_text(name: str, value: object, encoding: str) -> str:
         value = value.value
     if not isinstance(value, str):
         raise TypeError(f"{name} takes a string, not {type(value).__name__}")
-    if not value:
+    if not value.strip():
         raise ValueError(f"{name} is empty")
     if encoding == "list" and "," in value:
         raise ValueError(f"an item of {name} holds a comma, which would split it in two")

@@ -98,6 +98,7 @@ def test_booleans_numbers_and_absent_values() -> None:
     ("operation", "arguments", "words"),
     [
         (ops.GET_USER, {"path": {"id": ""}}, "user_id is empty"),
+        (ops.LIST_COMPLETIONS, {"query": {"contentId": " "}}, "content_id is empty"),
         (ops.REMOVE_MEMBER, {"path": {"audienceId": "a", "userRef": ".."}}, "user must not be"),
         (ops.LIST_COMPLETIONS, {"query": {"completedDateRangeEnd": NAIVE}}, "completed_to is a datetime"),
         (ops.LIST_ACTIVITIES, {"query": {"contentIds": ["a,b"]}}, "an item of content_ids holds a comma"),
