@@ -16,7 +16,7 @@ from yarl import URL
 from thrive_async.config import is_loopback
 from thrive_async.errors import ConfigurationError
 
-CLOSED: Final = "this ThriveClient is closed: build a new one"
+_CLOSED: Final = "this ThriveClient is closed: build a new one"
 
 
 @attrs.frozen
@@ -84,7 +84,7 @@ class Session:
         """
         loop = asyncio.get_running_loop()
         if self.closed:
-            raise ConfigurationError(CLOSED)
+            raise ConfigurationError(_CLOSED)
         if self._loop is None:
             # A session of the user's lives on a loop already; aiohttp would only fail in riddles.
             self._loop = getattr(self._session, "_loop", loop)
@@ -113,7 +113,7 @@ class Session:
                 if self._session is None and not self.closed:
                     await self._open()
         if self.closed or self._session is None:
-            raise ConfigurationError(CLOSED)
+            raise ConfigurationError(_CLOSED)
         if self._session.closed:
             raise ConfigurationError("the aiohttp session given to this ThriveClient is closed")
         return self._session

@@ -20,7 +20,7 @@ from thrive_async._limits import Gate, TurnTooLate
 from thrive_async._outcome import Broken, Call, Outcome, described, of_broken, of_reply, total_timeout, turn_too_late
 from thrive_async._request import Reply, Request
 from thrive_async._retry import repeating
-from thrive_async._session import CLOSED, Proxy, Session
+from thrive_async._session import Proxy, Session
 from thrive_async._token import TokenEndpoint
 from thrive_async._unset import UNSET
 from thrive_async.auth import (
@@ -33,7 +33,7 @@ from thrive_async.auth import (
     TokenAuthorizer,
 )
 from thrive_async.config import Limits, Retry, Timeouts
-from thrive_async.errors import ConfigurationError, ThriveError
+from thrive_async.errors import ThriveError
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
@@ -239,9 +239,8 @@ class Transport:
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
             self._gate.leave()
-            if self._session.closed:
-                raise ConfigurationError(CLOSED)
-            # The token ended, or was refused to others, while this call waited for its slot.
+            # The client was closed, as it will be told above; or the token ended, or was refused to others, while this
+            # call waited for its slot.
             looked_again = True
 
     def _told_gate(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
@@ -328,7 +327,7 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes |
         chunk = await content.readany()
         size += len(chunk)
         if size > limit:
-            response.close()
+            # Its connection cannot be used again, and aiohttp closes it.
             return None
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
