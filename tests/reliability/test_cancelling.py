@@ -226,12 +226,17 @@ async def drip(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("answer", [hang, drip, reply(503), reply(429)])
-async def test_nothing_outlives_its_total_by_more_than_a_moment(answer: bytes | Handler, clock: VirtualClock) -> None:
-    """Waiting for a slot, for the row, for a token, for a pause, for an answer: for all it is the same."""
+@pytest.mark.parametrize(
+    ("scheme", "answer"), [("http", hang), ("http", drip), ("http", reply(503)), ("http", reply(429)), ("https", hang)]
+)
+async def test_nothing_outlives_its_total_by_more_than_a_moment(
+    scheme: str, answer: bytes | Handler, clock: VirtualClock
+) -> None:
+    """Waiting for a slot, for the row, for a token, for a pause, for TLS, for an answer: for all it is the same."""
     async with RawServer([answer]) as server:
+        url = f"{scheme}://127.0.0.1:{server.port}"
         for limits in (Limits(), Limits(concurrency=1), Limits(rate=0.2), Limits(concurrency=1, rate=0.2)):
-            async with server.client(limits=limits) as thrive:
+            async with server.client(limits=limits, base_url=url) as thrive:
                 began = clock.elapsed
 
                 async def one(total: float, thrive: ThriveClient = thrive, began: float = began) -> float:

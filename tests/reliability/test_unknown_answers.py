@@ -1,5 +1,6 @@
 """What nobody can know without a tenant: the SDK works with every plausible answer; one test for each."""
 
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -336,3 +337,52 @@ async def test_a_refusal_of_the_token_endpoint_is_read_in_every_shape(body: obje
         with pytest.raises(AuthenticationError, match=words):
             await thrive.skills.levels()
     assert len(server.requests) == 2
+
+
+# All at once
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "all_failed_batch": (207, 422),
+    "past_last_page": ("empty", "not_found"),
+    "create_status": (200, 201),
+    "delete_reply": ("object", "empty", "no_content"),
+    "moved_keys": (("removed", "added"), ("für", "x y")),
+    "not_found_body": (True, False),
+    "v2_error_shape": ("v1", "v2"),
+    "tags_shape": ("envelope", "array"),
+    "per_page_clamp": (None, 10, 50),
+    "bare_audience_ids": (True, False),
+    "rate_limit_headers": ("retry-after", "x-ratelimit", "none"),
+    "token_auth": ("both", "basic", "post"),
+    "token_expires_in": ("number", "string", "absent"),
+    "token_error": ("oauth", "thrive"),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_the_answers_may_be_mixed_in_any_way(seed: int, clock: VirtualClock) -> None:
+    """Whatever the server's choices are, its user sees the same."""
+    chance = random.Random(seed)
+    chosen = {name: chance.choice(values) for name, values in CHOICES.items()}
+    async with Sandbox(35, 1, clock=clock, check_replies=True, rate_limit=20, **chosen) as sandbox:
+        async with sandbox.client(credentials=sandbox.oauth) as thrive:
+            users = await thrive.users.list().collect()
+            assert [user.id for user in users] == list(sandbox.state.users)
+            assert all(audience.id for user in users for audience in user.audiences or [])
+            tags = await thrive.tags.list().collect()
+            assert tags == await thrive.tags.list(per_page=3).collect()
+            assert await thrive.completions.list(per_page=7).collect() == await thrive.completions.list().collect()
+            await thrive.audiences.create(
+                m.AudienceCreate(name="N", reference="n", parent_id="emea", category="audience")
+            )
+            report = await sync.sync_members(thrive, "n", [users[0].id, users[1].id, "x@example.org"])
+            assert (len(report.added), [one.reference for one in report.failed]) == (2, ["x@example.org"])
+            moved = await thrive.audiences.update("n", m.AudienceUpdate(parent_id="apac"))
+            assert set(moved.member_operations or ()) <= set(chosen["moved_keys"])
+            for call in (thrive.contents.get, thrive.users.get):
+                with pytest.raises(NotFoundError):
+                    await call("0" * 24)
+            await thrive.audiences.delete("n")
+            assert "n" not in sandbox.state.audiences
+        assert sandbox.violations == []
