@@ -1,6 +1,6 @@
 """The token endpoint: how it is asked, and what its answer means.
 
-Nothing here raises from a frame that holds a secret or a token, and no error keeps the answer's body.
+Nothing here raises from a frame that holds a secret or a token, and no error keeps an answer that may hold a token.
 """
 
 from collections.abc import Awaitable, Callable

@@ -63,3 +63,13 @@ async def test_what_is_no_refusal_of_the_header_is_no_reason_to_try_the_form(
         with pytest.raises(kind):
             await thrive.skills.levels()
     assert set(styles(server)) == {"basic"}
+
+
+async def test_words_that_repeat_the_secret_are_hidden_however_harmless_they_look() -> None:
+    """A secret may be an ordinary word."""
+    credentials = ClientCredentials("kitchen", "sesame", client_auth="post")
+    refusal = reply(401, {"error": "invalid_client", "error_description": "no sesame for kitchen, nor Sesame"})
+    async with RawServer([refusal]) as server, server.client(credentials=credentials) as thrive:
+        with pytest.raises(AuthenticationError) as raised:
+            await thrive.skills.levels()
+    assert "invalid_client: no *** for ***, nor ***" in str(raised.value)
