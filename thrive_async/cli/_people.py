@@ -73,10 +73,11 @@ def hold_back(plan: MemberPlan, nameless: Sequence[tuple[int, str]]) -> None:
     """
     if not nameless:
         return
-    rejected = list(plan.rejected)
-    for _ in nameless:
-        rejected.remove(("", "blank"))
-    plan.rejected = (*rejected, *((f"line {line}", f"names nobody: {reason}") for line, reason in nameless))
+    blank = ("", "blank")
+    others = [one for one in plan.rejected if one != blank]
+    blanks = [blank] * (len(plan.rejected) - len(others) - len(nameless))
+    told = [(f"line {line}", f"names nobody: {reason}") for line, reason in nameless]
+    plan.rejected = (*others, *blanks, *told)
     lines = ", ".join(str(line) for line, _ in nameless[:_LISTED])
     more = f" and {len(nameless) - _LISTED:,} more" if len(nameless) > _LISTED else ""
     which = f"line {lines} names" if len(nameless) == 1 else f"lines {lines}{more} name"
