@@ -29,6 +29,7 @@ NOBODY = [
     "#DIV/0!",
     "NULL",
     "n/a",
+    "TRUE",
     "-",
     "a\nb",
 ]

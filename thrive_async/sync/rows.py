@@ -29,7 +29,7 @@ _PREFIXES: Final = ("additional_fields.", "additionalFields.")
 # 4711;, #N/A, NULL.
 _REWRITTEN: Final = re.compile(
     r"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
-    | null | nil | none | nan | n/?a | unknown | undefined | \(blank\) | tb[acd]""",
+    | null | nil | none | nan | n/?a | unknown | undefined | true | false | \(blank\) | tb[acd]""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 ).fullmatch
 
