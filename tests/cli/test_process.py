@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import errno
+import io
 import json
 import os
 import pty
@@ -18,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from thrive_async.cli._session import Interrupted, run_async
 from thrive_async.sandbox import Sandbox
 
 from .conftest import AUDIENCE, Run
@@ -243,6 +247,40 @@ def test_a_terminal_that_is_closed_costs_neither_report_nor_journal(
     assert written["added"] + written["not_attempted"] == 350
     assert 100 <= written["added"] < 350
     assert len(journal.read_text().splitlines()) == 351
+
+
+class _Gone(io.TextIOWrapper):
+    """A stream on a terminal that is gone."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_what_cannot_be_told_at_a_hangup_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The terminal gets nothing more, a file still does, and the run ends as it should."""
+    ours, theirs = pty.openpty()
+    log = tmp_path / "log"
+
+    async def work() -> None:
+        signal.raise_signal(signal.SIGHUP)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            os.write(theirs, b"nobody reads this")
+            sys.stdout.write("the report\n")
+            sys.stdout.flush()
+
+    with log.open("w") as file, _Gone(os.fdopen(theirs, "wb", closefd=False)) as terminal:
+        monkeypatch.setattr(sys, "stdout", file)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with pytest.raises(Interrupted) as caught:
+            run_async(work, notice="stopping")
+    assert caught.value.code == 129
+    assert log.read_text() == "the report\n"
+    os.close(theirs)
+    with pytest.raises(OSError, match="Input/output"):
+        os.read(ours, 100)
+    os.close(ours)
 
 
 def test_under_nohup_a_hangup_is_nothing(served: Sandbox, people: Callable[..., str]) -> None:
