@@ -30,6 +30,11 @@ NOBODY = [
     "NULL",
     "n/a",
     "TRUE",
+    "03-Apr",
+    "Apr-03",
+    "2026-04-03 00:00:00",
+    "3/4/2026",
+    "03.04.2026",
     "-",
     "a\nb",
 ]
@@ -78,6 +83,9 @@ async def test_whose_row_it_is_an_email_address_tells(staff: World, ref: object)
         ("4711", "4711;"),
         ("123456789012", "1.23457E+11"),
         ("123456789012", "1,23457E+11"),
+        ("4711", "4,711"),
+        ("1234711", "1.234.711"),
+        ("0004711", "4\u00a0711"),
         ("N-7", "="),
     ],
 )
@@ -130,7 +138,9 @@ async def test_without_leavers_nothing_is_held_back(staff: World) -> None:  # no
     assert (plan.held, plan.held_because, len(plan.rejected)) == ((), None, 1)
 
 
-@pytest.mark.parametrize("ref", ["E-1", "00123", "1E05", "12.5", "3.10", "YWJj=", "O'Neil", "12-3", "none-1", "#1"])
+@pytest.mark.parametrize(
+    "ref", ["E-1", "00123", "1E05", "12.5", "3.10", "YWJj=", "O'Neil", "12-3", "none-1", "#1", "MAR-01", "1.2.3"]
+)
 def test_an_ordinary_ref_is_not_taken_for_a_rewritten_one(ref: str) -> None:
     """A newcomer may be called so."""
     assert not rewritten(ref)

@@ -26,9 +26,12 @@ _CLEARABLE: Final = frozenset({"email", "job_title", "manager_ref", "start_date"
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
 # What spreadsheets and exports make of a ref, or write where there is none: 4711.0, 1.23457E+11, '4711, ="4711",
-# 4711;, #N/A, NULL.
+# 4711;, #N/A, NULL, 03-Apr, 2026-04-03.
+_MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _REWRITTEN: Final = re.compile(
-    r"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
+    rf"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
+    | \d{{1,2}}-{_MONTH} | {_MONTH}-\d\d | \d{{4}}-\d\d-\d\d([ T]00:00:00)?
+    | \d{{1,2}}/\d{{1,2}}/(\d\d){{1,2}} | \d{{1,2}}\.\d{{1,2}}\.(19|20)\d\d
     | null | nil | none | nan | n/?a | unknown | undefined | true | false | \(blank\) | tb[acd]""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 ).fullmatch
