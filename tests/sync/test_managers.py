@@ -226,3 +226,19 @@ async def test_a_manager_who_may_be_a_newcomer_is_not_removed(managed: World) ->
     assert {(one.action, one.reference) for one in report.failed} == {("add", "p-00003"), ("remove", managed.ids[3])}
     assert managed.ids[3] in managers(managed)
     assert other["id"] in managers(managed)
+
+
+async def test_new_permissions_go_out_under_a_name_that_thrive_knows(managed: World) -> None:
+    """White space around a name and an id in another case are no names of Thrive's."""
+    desired = [grant(managed.ref(at)) for at in range(3, 10)]
+    desired += [
+        grant(f" {managed.ref(0)}\n", CONTENT),
+        grant(managed.ids[1].upper(), CONTENT),
+        grant(f"\ufeff{managed.email(2)}", CONTENT),
+        grant(f"{managed.ref(20)} "),
+    ]
+    report = await (await sync.plan_managers(managed.thrive, "team", desired)).apply()
+    assert report.ok
+    assert {one.reference for one in report.changed} == {managed.ref(0), managed.ids[1], managed.email(2)}
+    assert [one.reference for one in report.added] == [managed.ref(20)]
+    assert (await sync.plan_managers(managed.thrive, "team", desired)).is_empty

@@ -278,7 +278,7 @@ async def plan_managers(
         key = matcher.identify(name)
         if key is None:
             continue
-        first = wanted.setdefault(key, grant)
+        first = wanted.setdefault(key, attrs.evolve(grant, reference=_sendable(name, by_id.get(key))))
         if writable_permissions(first.permissions) != writable_permissions(grant.permissions):
             contradicted.add(key)
     # Who is named twice with different permissions is left as they are: neither is guessed.
@@ -313,3 +313,10 @@ async def plan_managers(
         tenant=thrive.tenant_id,
         thrive=thrive,
     )
+
+
+def _sendable(name: str, manager: AudienceManager | None) -> str:
+    """Return a name that Thrive knows: of an id in another case the id as it is, of anything else the name."""
+    if manager is None or name == manager.reference or name.lower() != manager.user_id:
+        return name
+    return manager.user_id
