@@ -163,7 +163,7 @@ class Session:
 def _trusting(ca_file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         why = error.strerror or type(error).__name__
         raise ConfigurationError(f"ca_file cannot be read as PEM certificates: {why}") from None
 

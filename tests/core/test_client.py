@@ -448,11 +448,16 @@ async def test_the_proxies_of_the_environment_are_looked_up_off_the_loop(monkeyp
     assert threads[0] != threading.get_ident()
 
 
-async def test_the_environment_names_a_proxy_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variables", [("HTTP_PROXY", "HTTPS_PROXY"), ("ALL_PROXY",)])
+async def test_the_environment_names_a_proxy_but_not_for_loopback(
+    variables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with RawServer([reply(407)]) as proxy, RawServer([USER]) as server:
-        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, f"127.0.0.1:{proxy.port}")
-            monkeypatch.setenv(name.lower(), f"127.0.0.1:{proxy.port}")
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            for written in (name, name.lower()):
+                monkeypatch.delenv(written, raising=False)
+                if name in variables:
+                    monkeypatch.setenv(written, f"127.0.0.1:{proxy.port}")
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
         async with server.client(trust_env=True) as thrive:

@@ -25,6 +25,7 @@ def test_a_time_limit_may_be_absent() -> None:
     ("build", "words"),
     [
         (lambda: Retry(max_attempts=0), r"Retry\.max_attempts must be a whole number of at least 1"),
+        (lambda: Retry(max_attempts=True), r"Retry\.max_attempts must be a whole number of at least 1"),
         (lambda: Retry(base_delay=0), r"Retry\.base_delay"),
         (lambda: Retry(max_delay=-1), r"Retry\.max_delay"),
         (lambda: Limits(concurrency=0), r"Limits\.concurrency"),
@@ -86,6 +87,7 @@ def test_webhook_tokens_come_from_the_user_host() -> None:
         ("public.api.learn.link", "begin with https"),
         ("https://host/rest/v1", "the SDK adds /rest/v1 itself"),
         ("https://user:pass@host", "must not hold a user or password"),
+        ("https://user@host", "must not hold a user or password"),
         ("https://host?x=1", "host alone"),
     ],
 )

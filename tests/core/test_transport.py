@@ -9,7 +9,7 @@ import gzip
 import logging
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -34,8 +34,9 @@ from thrive_async import (
     ServerError,
     ThriveClient,
     Timeouts,
+    UnprocessableError,
 )
-from thrive_async.models import AudienceCreate, UserCreate
+from thrive_async.models import AudienceCreate, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 
@@ -569,6 +570,25 @@ async def test_each_attempt_is_one_debug_line_without_arguments(
     assert second.endswith(" ms")
     assert "anna" not in caplog.text
     assert KEY not in caplog.text
+
+
+async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_request() -> None:
+    """Also if it looks like a word: as a segment, a query value, a leaf of the body, by hand or not."""
+    words = reply(422, {"message": "no autumn here, nor Autumn"})
+    calls: list[Callable[[ThriveClient], Awaitable[Any]]] = [
+        lambda t: t.users.get_by_ref("autumn"),
+        lambda t: t.audiences.members.remove("a", "autumn"),
+        lambda t: t.completions.list(user_id="autumn").first(),
+        lambda t: t.users.update("E1", UserUpdate(first_name="autumn")),
+        lambda t: t.audiences.members.add("a", ["E1", "autumn"]),
+        lambda t: t.request("GET", "/rest/v1/users/ref/autumn"),
+        lambda t: t.request("GET", "/rest/v1/users", params={"q": ["E1", "autumn"]}),
+        lambda t: t.request("POST", "/rest/v1/users", json={"x": [{"y": "autumn"}]}),
+    ]
+    async with RawServer([words]) as server, server.client() as thrive:
+        for call in calls:
+            with pytest.raises(UnprocessableError, match=r"no \*\*\* here, nor \*\*\*"):
+                await call(thrive)
 
 
 async def test_nobody_else_logs_that_a_call_is_repeated(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
