@@ -2,8 +2,8 @@
 
     python -m benchmarks.sync_oracle [cases] [first seed]
 
-A case is one audience, several audiences, or an HR export: see `tests.sync.oracle_cases` and `oracle_users`. Prints the
-figures, and the seed of every case that is not as it should be.
+A case is one audience, several audiences, the managers of one, or an HR export: see `tests.sync.oracle_cases`,
+`oracle_managers` and `oracle_users`. Prints the figures, and the seed of every case that is not as it should be.
 """
 
 import asyncio

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.sync.oracle import UNCERTAIN, Found, User
 from tests.sync.oracle_cases import many_audiences, one_audience
+from tests.sync.oracle_managers import managers
 from thrive_async import Retry, sync
 from thrive_async.sandbox import Sandbox, VirtualClock
 from thrive_async.sync import SyncReport, UserPlan
@@ -144,5 +145,5 @@ async def users(seed: int, directory: Path) -> Found:
 
 
 def case_of(seed: int) -> Callable[[int, Path], Awaitable[Found]]:
-    """Return what a seed is a case of: one audience mostly, several, or an export."""
-    return (many_audiences, one_audience, one_audience, users, one_audience)[seed % 5]
+    """Return what a seed is a case of: one audience mostly, several, its managers, or an export."""
+    return (many_audiences, one_audience, one_audience, users, one_audience, managers)[seed % 6]

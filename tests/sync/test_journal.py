@@ -126,6 +126,36 @@ async def test_a_run_of_another_process_goes_on_while_that_is_there(
         assert unfinished(path) == {}
 
 
+async def test_a_process_of_somebody_else_is_there_too(
+    world: World, tmp_path: Path, neighbour: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not be asked, and that is an answer."""
+
+    def ask(_process: int, _signal: int) -> None:
+        raise PermissionError
+
+    path = tmp_path / "run.jsonl"
+    crashed(path, world.scope, [world.ids[3]])
+    rewrite(path, process=neighbour)
+    monkeypatch.setattr(journals.os, "kill", ask)
+    with pytest.raises(GuardRefused, match="is going on"):
+        await sync.sync_members(world.thrive, "team", world.ids[:310], journal=path)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_journal_that_may_not_be_written_is_told_of_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """The file, or the folder that it would be in."""
+    path = tmp_path / "run.jsonl"
+    if there:
+        path.touch()
+    monkeypatch.setattr(journals.os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"run\.jsonl"):
+        journals.check_journal(path)
+
+
 async def test_half_a_line_on_a_full_disk_is_not_glued_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Space may be there again when the next answer comes."""
     path = tmp_path / "run.jsonl"
