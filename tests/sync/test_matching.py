@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thrive_async.models import AudienceMember
-from thrive_async.sync.matching import Match, Matcher, clean, folded, newcomer_key
+from thrive_async.sync.matching import Match, Matcher
+from thrive_async.sync.names import clean, folded, newcomer_key
 
 ID_A = "5f0000000000000000000aaa"
 ID_B = "5f0000000000000000000bbb"
@@ -145,6 +146,9 @@ def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None
         ("4711.0", "4711"),
         ("4711,00", "4711"),
         ("4711", "04711.0"),
+        ("4,711", "4711"),
+        ("4.711", "04711"),
+        ("1\u202f234\u202f711", "1234711"),
         ("1.23457E+11", "123456789012"),
         ("1,23E+11", "123456789012"),
         ("1E+11", "100000000000"),

@@ -10,8 +10,8 @@ from thrive_async.sync.arguments import Strategy, check_applying, check_audience
 from thrive_async.sync.audiences_plan import AT_ONCE, AudiencesPlan, in_order
 from thrive_async.sync.crew import few_at_once
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS
-from thrive_async.sync.matching import folded
 from thrive_async.sync.members import matched, plan_members, planned
+from thrive_async.sync.names import folded
 from thrive_async.sync.new_audiences import NewAudience, parents_first
 from thrive_async.sync.plan import Desired, MemberPlan
 from thrive_async.sync.reading import get_audience

@@ -4,7 +4,6 @@ Thrive's API cannot undo a suspension. So nobody is suspended whom a row of the 
 and while a row may mean anybody, nobody is.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -12,14 +11,13 @@ import attrs
 
 from thrive_async.models import AudienceMember
 from thrive_async.sync.accounts import Known
-from thrive_async.sync.matching import doubtful, folded
+from thrive_async.sync.names import doubtful, folded
 from thrive_async.sync.rows import Nameless, Rows
 
 __all__ = ["NAMELESS", "Suspects", "nameless_rows", "suspects", "told"]
 
 NAMELESS: Final = "ref: as a spreadsheet or an export rewrites it, and no user has it: correct it"
 _NAMED: Final = 3
-_IN_GROUPS: Final = re.compile(r"\d{1,3}([.,'\u2019 \u00a0\u2009\u202f]\d{3})+").fullmatch
 
 
 @attrs.frozen(repr=False)
@@ -47,10 +45,8 @@ def suspects(rows: Rows, by_ref: Mapping[str, Known]) -> Suspects:
         for ref, user in by_ref.items()
         if ref not in rows.mentioned_refs
     ]
-    # As a spreadsheet writes 4711 for people: 4,711 or 4.711.
-    grouped = {re.sub(r"\D", "", ref): ref for ref in rows.mentioned_refs if _IN_GROUPS(ref)}
-    found = doubtful([*sorted(rows.mentioned_refs), *grouped], unmentioned)
-    names = {grouped.get(name, name) for name in found.values()}
+    found = doubtful(sorted(rows.mentioned_refs), unmentioned)
+    names = set(found.values())
     remains = set(map(folded, names))
     refs = {ref for ref in rows.mentioned_refs if ref not in by_ref and (ref in names or folded(ref) in remains)}
     return Suspects(refs, found.keys())

@@ -15,7 +15,8 @@ from thrive_async.sync.execution import DoneNow, carry_out
 from thrive_async.sync.grants import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
 from thrive_async.sync.journal import left_open
-from thrive_async.sync.matching import Matcher, clean, newcomer_key
+from thrive_async.sync.matching import Matcher
+from thrive_async.sync.names import clean, newcomer_key
 from thrive_async.sync.newcomers import compared
 from thrive_async.sync.people_plan import PeoplePlan, common_content
 from thrive_async.sync.reading import Present, audience_or_refusal, read_managers

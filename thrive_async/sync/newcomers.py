@@ -14,7 +14,8 @@ from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
 from thrive_async.models import AudienceMember, BasicUser, User
 from thrive_async.sync.crew import few_at_once
-from thrive_async.sync.matching import Match, Matcher, is_object_id
+from thrive_async.sync.matching import Match, Matcher
+from thrive_async.sync.names import is_object_id
 
 __all__ = ["compared"]
 

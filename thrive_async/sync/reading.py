@@ -10,7 +10,7 @@ from thrive_async.errors import ConfigurationError, NotFoundError, SyncError, Th
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync.guards import missing_audience
-from thrive_async.sync.matching import is_object_id
+from thrive_async.sync.names import is_object_id
 
 __all__ = ["Present", "audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
 

@@ -9,7 +9,7 @@ import attrs
 
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync.matching import clean
+from thrive_async.sync.names import clean
 
 __all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "rewritten", "update"]
 
