@@ -329,3 +329,14 @@ def test_the_demo_says_so_if_something_else_is_left_to_do(run: Run, monkeypatch:
     result = run("demo")
     assert result.code == 1
     assert "This should not have happened: something else is left to do." in result.lines
+
+
+def test_ctrl_c_before_anything_has_begun_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from thrive_async.cli import app
+
+    def interrupted(_tokens: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "run", interrupted)
+    result = run("users", "list")
+    assert (result.code, result.out, result.err) == (130, "", "")

@@ -34,6 +34,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
         from thrive_async.cli.app import run  # noqa: PLC0415 - without the extra there is nothing to import
 
         return run(sys.argv[1:] if tokens is None else list(tokens))
+    except KeyboardInterrupt:
+        # While the modules load: nothing has begun. `run` answers for all that follows.
+        return 130
     except ModuleNotFoundError as error:
         if not is_of_the_extra(error):
             raise
