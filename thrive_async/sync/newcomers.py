@@ -35,18 +35,19 @@ async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
     """
     ambiguous = await _recognise(thrive, matcher)
     match = matcher.result(ambiguous)
-    names = _Names(match.to_add)
-    half_shown = [member.user_id for member in match.to_remove if names.may_mean(member)]
+    half_shown = [member for member in match.to_remove if not (member.email and member.reference)]
     if not half_shown:
         return match
+    names = _Names(match.to_add)
+    leavers = [member.user_id for member in half_shown if names.may_mean(member)]
     found: dict[str, dict[str, None]] = {}
-    if len(half_shown) <= _LOOKED_UP_SINGLY:
-        names.note(await _by_id(thrive, half_shown), found)
+    if len(leavers) <= _LOOKED_UP_SINGLY:
+        names.note(await _by_id(thrive, leavers), found)
     else:
-        leavers = set(half_shown)
+        ids = set(leavers)
         async with aclosing(thrive.users.list().pages()) as pages:
             async for page in pages:
-                names.note((user for user in page.items if user.id in leavers), found)
+                names.note((user for user in page.items if user.id in ids), found)
     return matcher.result({**ambiguous, **_tell(matcher, found)}) if found else match
 
 
