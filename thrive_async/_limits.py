@@ -11,9 +11,6 @@ from thrive_async._pace import Pace
 from thrive_async._slots import Slots
 from thrive_async.config import Limits, Retry
 
-# Above so many seconds between two requests, the growth of the pace meanwhile matters, and it is added up in steps.
-_LONG_SPACING: Final = 0.1
-_STEP: Final = 0.05
 # Rounding of the loop's clock.
 _HAIR: Final = 1e-9
 
@@ -58,7 +55,6 @@ class Gate:
             # There is nothing to keep to, as most often.
             if self._turn.locked() or now < self._closed_until or not self._slots.take_at_once():
                 return None
-            self._pace.started(now)
             return self._closings
         if self._turn.locked() or self._next_start(now) > now + _HAIR or not self._slots.take_at_once():
             return None
@@ -121,23 +117,7 @@ class Gate:
             # woken: else a row at 100 a second would lose a tenth of its rate. Half a place and no more, so that no
             # second holds one request too many.
             rang_late = waited and now - 0.5 / pace < self._row_end < now
-            self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + self._spacing(now, pace)
-        self._pace.started(now)
-
-    def _spacing(self, now: float, pace: float) -> float:
-        """Return the seconds that one place in the row takes from now on."""
-        spacing = 1.0 / pace
-        if spacing < _LONG_SPACING or pace == self._rate:
-            return spacing
-        # A learned pace may double in half a second: to wait as long as it said at first would waste seconds.
-        places = after = 0.0
-        while after < spacing:
-            pace = self._current_pace(now + after)[0] or pace
-            if places + pace * _STEP >= 1.0:
-                return after + (1.0 - places) / pace
-            places += pace * _STEP
-            after += _STEP
-        return spacing
+            self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + 1.0 / pace
 
     def _current_pace(self, now: float) -> tuple[float | None, int]:
         pace = self._pace.at(now)
@@ -149,7 +129,7 @@ class Gate:
         """Close the gate after a 429.
 
         Args:
-            ticket: What `slot` yielded to the refused request: of many requests that were under way together and are
+            ticket: What `enter` returned for the refused request: of many requests that were under way together and are
                 refused together, only the first slows the pace.
             pause: The seconds that Thrive asked for; None if it did not say.
 
@@ -157,8 +137,8 @@ class Gate:
             The seconds until the gate opens again.
         """
         now = asyncio.get_running_loop().time()
-        if pause is None:
-            pause = self._unannounced_pause
+        # A pause of nothing, or a date that is past, says as little: with it five attempts are gone in a second.
+        pause = pause or self._unannounced_pause
         if ticket == self._closings:
             self._pace.refused(now, pause)
             self._unannounced_pause = min(self._unannounced_pause * 2, self._longest_pause)
@@ -168,7 +148,11 @@ class Gate:
             self._row_end = self._closed_until
         return max(0.0, self._closed_until - now)
 
-    def passed(self) -> None:
-        """Note that Thrive took a request: the next unannounced pause starts small again."""
+    def passed(self, ticket: int) -> None:
+        """Note that Thrive took a request: the next unannounced pause starts small again.
+
+        Args:
+            ticket: What `enter` returned for it.
+        """
         self._unannounced_pause = self._first_pause
-        self._pace.taken(asyncio.get_running_loop().time())
+        self._pace.taken(asyncio.get_running_loop().time(), since_opened=ticket == self._closings)

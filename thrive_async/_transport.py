@@ -255,7 +255,7 @@ class Transport:
                 _log.info("%s: 429, all calls of the client wait for %.1f s", call.request.operation.id, pause)
             return pause
         if result.status < 500:
-            self._gate.passed()
+            self._gate.passed(ticket)
         return None
 
     def _or_closed(self, broken: Broken) -> Broken:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -92,7 +93,7 @@ async def test_refusals_of_requests_that_were_under_way_together_slow_the_pace_o
     gate = Gate(Limits(concurrency=50))
     await starts(gate, clock, 40)
     for _ in range(40):
-        gate.passed()
+        gate.passed(0)
     tickets = [0] * 10
     gate.refused(tickets[0], 1.0)
     once = gate._pace.at(clock.time())
@@ -108,7 +109,7 @@ async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualCloc
         async with slot(gate) as ticket:
             pauses.append(gate.refused(ticket, None))
     assert pauses == [0.5, 1.0, 2.0, 4.0]
-    gate.passed()
+    gate.passed(4)
     async with slot(gate) as ticket:
         assert gate.refused(ticket, None) == 0.5
 
@@ -123,15 +124,48 @@ async def test_unannounced_pauses_are_those_of_retry(clock: VirtualClock) -> Non
     assert Gate(Limits(), Retry(base_delay=5, max_delay=1)).refused(0, None) == 1
 
 
-async def test_a_pace_that_grows_is_not_waited_for_as_it_was_at_first(clock: VirtualClock) -> None:
-    """Nothing was taken before the refusal, so the pace begins at one in five seconds; it doubles in half a second."""
+async def test_after_a_first_refusal_without_anything_taken_it_starts_slowly_and_grows(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=20))
     async with slot(gate) as ticket:
         gate.refused(ticket, 10.0)
     times = await starts(gate, clock, 20)
-    assert times[0] == 10.0
-    assert times[1] < 12
-    assert times[-1] < 14
+    assert times[:2] == [10.0, 10.5]
+    assert times[-1] < 13
+
+
+@pytest.mark.parametrize("said", [0, 0.0, None])
+async def test_a_pause_of_nothing_is_no_pause_that_was_announced(said: float | None, clock: VirtualClock) -> None:
+    gate = Gate(Limits())
+    assert [gate.refused(closing, said) for closing in range(3)] == [0.5, 1.0, 2.0]
+
+
+async def test_the_row_holds_its_rate_whoever_is_cancelled_in_it(clock: VirtualClock) -> None:
+    """Callers come and go at random, with a slot, before it, and in the row: never too many, and no place is lost."""
+    chance = random.Random(5)
+    gate = Gate(Limits(concurrency=20, rate=50, burst=3))
+    started: list[float] = []
+
+    async def one() -> None:
+        async with slot(gate):
+            started.append(clock.elapsed)
+            await asyncio.sleep(chance.uniform(0, 0.2))
+
+    waiting: set[asyncio.Task[None]] = set()
+    while clock.elapsed < 20:
+        waiting = {task for task in waiting if not task.done()}
+        while len(waiting) < 100:
+            waiting.add(asyncio.create_task(one()))
+        await asyncio.sleep(chance.uniform(0, 0.05))
+        for task in chance.sample(sorted(waiting, key=id), 3):
+            task.cancel()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for first, start in enumerate(started):
+        for last in range(first, min(first + 120, len(started))):
+            assert last - first + 1 <= 3 + (started[last] - start) * 50 + 1e-6
+    assert len(started) >= 0.97 * 20 * 50
+    assert gate._slots._free == 20
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:

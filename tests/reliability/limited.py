@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -34,42 +36,91 @@ class Bucket:
 
 
 class Window:
-    """So many requests in each second of the server's clock."""
+    """So many requests in each second of the server's clock, or as many as that in each of its minutes."""
 
-    def __init__(self, rate: float, how: Announced = "whole seconds") -> None:
-        self.rate, self.how = rate, how
-        self.second, self.used = 0, 0
+    def __init__(self, rate: float, how: Announced = "whole seconds", size: float = 1.0) -> None:
+        self.most, self.how, self.size = rate * size, how, size
+        self.window, self.used = 0, 0
 
     def take(self, now: float) -> tuple[bool, float | None]:
-        if int(now) != self.second:
-            self.second, self.used = int(now), 0
+        window = int(now // self.size)
+        if window != self.window:
+            self.window, self.used = window, 0
         self.used += 1
-        if self.used <= self.rate:
+        if self.used <= self.most:
             return True, None
-        return False, announced(self.second + 1 - now, self.how)
+        return False, announced((window + 1) * self.size - now, self.how)
 
 
-Server = Bucket | Window
+class Sliding:
+    """So many requests in whatever second one looks at."""
+
+    def __init__(self, rate: int, how: Announced = "whole seconds") -> None:
+        self.how = how
+        self.last: deque[float] = deque([-1.0] * rate, maxlen=rate)
+
+    def take(self, now: float) -> tuple[bool, float | None]:
+        wait = self.last[0] + 1.0 - now
+        if wait <= 1e-9:
+            self.last.append(now)
+            return True, None
+        return False, announced(wait, self.how)
+
+
+class Outage:
+    """No limit, but all is refused for a while."""
+
+    def __init__(self, start: float, end: float, how: Announced = "whole seconds") -> None:
+        self.start, self.end, self.how = start, end, how
+
+    def take(self, now: float) -> tuple[bool, float | None]:
+        refused = self.start <= now < self.end
+        return not refused, announced(1.0, self.how) if refused else None
+
+
+Server = Bucket | Window | Sliding | Outage
 
 
 @dataclass
 class Run:
-    """What became of many calls."""
+    """What became of many calls.
+
+    Attributes:
+        refused: All refusals.
+        refused_first: Those among them that were sent before the client could know of a limit.
+    """
 
     seconds: float
     sent: int
     refused: int
+    refused_first: int
     given_up: int
 
     @property
     def refused_share(self) -> float:
         return self.refused / self.sent
 
+    @property
+    def refused_later_share(self) -> float:
+        return (self.refused - self.refused_first) / self.sent
 
-def run(server: Server, calls: int, *, latency: float = 0.05, limits: Limits | None = None) -> Run:
-    """Make the calls through a gate, as the transport does, from twice as many workers as slots."""
+
+def run(server: Server, calls: int, *, latency: float = 0.05, jitter: float = 0.0, limits: Limits | None = None) -> Run:
+    """Make the calls through a gate, as the transport does, from twice as many workers as slots.
+
+    Args:
+        server: Takes them, or does not.
+        calls: How many.
+        latency: Seconds to the server and back.
+        jitter: By what part of it at most the way there, or back, is longer or shorter, at random.
+        limits: The client's.
+    """
     limits = limits or Limits()
-    done = Run(0, 0, 0, 0)
+    done = Run(0, 0, 0, 0, 0)
+    chance = random.Random(1)
+
+    def way() -> float:
+        return latency / 2 * (1 + jitter * chance.uniform(-1, 1))
 
     async def main() -> None:
         with VirtualClock(grace=0).installed() as clock:
@@ -80,14 +131,15 @@ def run(server: Server, calls: int, *, latency: float = 0.05, limits: Limits | N
                 for _attempt in range(5):
                     ticket = await gate.enter()
                     done.sent += 1
-                    await asyncio.sleep(latency / 2)
+                    await asyncio.sleep(way())
                     taken, wait = server.take(clock.elapsed)
-                    await asyncio.sleep(latency / 2)
+                    await asyncio.sleep(way())
                     gate.leave()
                     if taken:
-                        gate.passed()
+                        gate.passed(ticket)
                         return
                     done.refused += 1
+                    done.refused_first += ticket == 0
                     pause = gate.refused(ticket, wait)
                     await asyncio.sleep(pause + 0.04)
                 done.given_up += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limited import Announced, Bucket, Server, Window, by_hand, by_hand_at_once, run
+from limited import Announced, Bucket, Outage, Server, Sliding, Window, by_hand, by_hand_at_once, run
 
 from thrive_async import Limits, RateLimitError, RequestTimeout, Timeouts
 from thrive_async._pace import Pace
@@ -68,6 +68,31 @@ async def test_a_pause_beyond_the_deadline_fails_all_at_once(clock: VirtualClock
         assert {type(result) for result in results} == {RateLimitError, RequestTimeout}
         assert len(sandbox.requests) <= 10
         assert clock.elapsed < 0.1
+
+
+@pytest.mark.parametrize("said", ["-5", "nan", "inf", "9" * 400, "soon", "", "0", "date:-60"])
+async def test_a_pause_that_means_nothing_is_one_that_was_not_announced(said: str, clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock) as sandbox, sandbox.client() as thrive:
+        sandbox.faults.add("rate_limited", retry_after=said, times=2)
+        started = clock.elapsed
+        await thrive.skills.levels()
+        assert 0.5 + 1.0 <= clock.elapsed - started < 2.0
+        assert len(sandbox.requests) == 3
+
+
+async def test_a_pause_of_ten_days_is_kept_and_told_to_whoever_cannot_wait(clock: VirtualClock) -> None:
+    days = 10 * 24 * 3600
+    async with Sandbox(users=1, clock=clock) as sandbox, sandbox.client() as thrive:
+        sandbox.faults.add("rate_limited", retry_after=days)
+        started = clock.elapsed
+        with pytest.raises(RateLimitError, match=r"8\.64e\+05 s"):
+            await thrive.skills.levels()
+        with pytest.raises(RequestTimeout, match=r"8\.64e\+05 s more"):
+            await thrive.tags.list().first()
+        assert clock.elapsed == started
+        assert len(sandbox.requests) == 1
+        await thrive.skills.levels(timeouts=Timeouts(total=None))
+        assert clock.elapsed - started >= days
 
 
 # A rate that is set
@@ -165,6 +190,16 @@ def test_finding_the_limit_costs_at_most_three_tenths_of_the_time(calls: int, ra
     assert run(Bucket(rate, rate, how), calls).seconds <= 1.3 * calls / rate
 
 
+async def test_a_client_finds_the_limit_of_a_server_and_nobody_is_missing(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, rate_limit=20, rate_burst=20, latency=0.05) as sandbox:
+        async with sandbox.client(timeouts=Timeouts(total=300)) as thrive:
+            await asyncio.gather(*(thrive.skills.levels() for _ in range(600)))
+            assert clock.elapsed <= 1.1 * 600 / 20
+        refused = sum(1 for entry in sandbox.requests if entry.status == 429)
+        assert len(sandbox.requests) == 600 + refused
+        assert refused <= 10 + 0.02 * 600
+
+
 def test_a_limit_that_rises_is_found_within_a_minute() -> None:
     server = Bucket(20, 20)
     before = run(server, 20 * 60)
@@ -193,49 +228,141 @@ def test_a_limit_that_falls_is_found_within_seconds() -> None:
     assert done.refused_share < 0.02
 
 
+def test_all_that_is_refused_for_ten_seconds_says_nothing_of_the_pace() -> None:
+    """Ten seconds of 429s from a server without a limit: seconds later all is as fast as before."""
+    for how in HOWS:
+        done = run(Outage(5, 15, how), 200 * 60)
+        assert done.given_up == 0
+        assert done.seconds < 60 + 10 + 10
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", ["bucket", "long bucket", "window", "sliding"])
+@pytest.mark.parametrize("rate", [2, 5])
+def test_a_low_limit_is_not_asked_for_all_the_time(rate: int, kind: str, how: Announced) -> None:
+    """Where one in fifty requests is one in 25 seconds; those that were sent at once at first come on top."""
+    servers: dict[str, Server] = {
+        "bucket": Bucket(rate, rate, how),
+        "long bucket": Bucket(rate, 10 * rate, how),
+        "window": Window(rate, how),
+        "sliding": Sliding(rate, how),
+    }
+    done = run(servers[kind], rate * 300, jitter=0.2)
+    assert done.given_up == 0
+    assert rate * 300 / done.seconds >= 0.8 * rate
+    assert done.refused_first <= 10
+    assert done.refused_later_share < (0.03 if kind == "long bucket" else 0.02)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("latency", [0.005, 0.05, 0.2])
+@pytest.mark.parametrize("kind", ["bucket", "window", "sliding"])
+def test_the_first_minute_is_used_as_well(kind: str, latency: float, how: Announced) -> None:
+    servers: dict[str, Server] = {"bucket": Bucket(50, 50, how), "window": Window(50, how), "sliding": Sliding(50, how)}
+    done = run(servers[kind], 50 * 60, latency=latency, jitter=0.2)
+    assert done.seconds <= 60 / 0.8
+    assert done.refused_share < 0.02
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("rate", [2, 10])
+def test_a_limit_by_the_minute_is_used_up(rate: int, how: Announced) -> None:
+    done = run(Window(rate, how, size=60), rate * 240, jitter=0.2)
+    assert done.given_up == 0
+    assert done.seconds <= 240 / 0.8
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(("rate", "burst"), [(50, 1), (50, 5), (100, 10)])
+def test_a_limit_with_hardly_any_burst_costs_three_pauses_to_find(rate: int, burst: int, how: Announced) -> None:
+    """The pauses of a second are asked for, and each is lost; so the first ten seconds do no more than half."""
+    assert run(Bucket(rate, burst, how), rate * 10, latency=0.02).seconds <= 19
+    assert run(Bucket(rate, burst, how), rate * 60, latency=0.02).seconds <= 60 / 0.8
+
+
 # The pace itself
 
 
 def test_without_a_refusal_there_is_no_pace() -> None:
     pace = Pace()
     for tick in range(1000):
-        pace.started(tick / 100)
         pace.taken(tick / 100)
     assert pace.at(10) is None
+    assert not pace.known
 
 
 def test_the_first_refusal_tells_what_was_taken_and_then_the_pace_grows() -> None:
     pace = Pace()
     for _ in range(50):
-        pace.started(0)
         pace.taken(0)
     pace.refused(0.02, 1.0)
+    assert pace.known
     assert pace.at(1.02) == pytest.approx(50 / 1.02)
     assert pace.at(3.02) == pytest.approx(2.18 * 50 / 1.02, rel=0.01)
 
 
-def test_later_ones_bring_it_to_the_middle_then_back_to_just_below_and_slowly_beyond() -> None:
+def test_from_a_few_requests_it_begins_low_and_grows_fast() -> None:
     pace = Pace()
-    pace.refused(0, 1.0)
-    pace._floor, pace._ceiling = 100.0, 100.0
-    for tick in range(500):
-        pace.started(tick / 100)
-        pace.taken(tick / 100)
-    pace.refused(5.0, 1.0)
-    refused_at = 100 * 1.0001
-    now = pace.at(6.0)
-    assert now is not None
-    assert 0.9 * refused_at < now <= 0.95 * refused_at + 0.01
-    assert pace.at(10.0) == pytest.approx(0.95 * refused_at, rel=0.01)
-    assert pace.at(15.0) == pytest.approx(0.962 * refused_at, rel=0.01)
-    creeping = [pace.at(10.0 + second) or 0 for second in range(60)]
-    assert creeping == sorted(creeping)
-    assert creeping[-1] > 10 * refused_at
+    pace.taken(0)
+    pace.refused(0.02, 1.0)
+    assert pace.at(1.02) == 2.0
+    assert pace.at(2.02) == pytest.approx(2 * 2**1.5)
+    assert pace.at(3.02) == pytest.approx(2 * 2**4)
+
+
+def steady(until: float, rate: float) -> Pace:
+    """A pace that was refused at once, then took so much a second, and was refused again after 10 s."""
+    pace = Pace()
+    pace.refused(0, 0.0)
+    for tick in range(int(until * rate)):
+        pace.taken((tick + 1) / rate)
+    return pace
+
+
+def test_a_second_one_brings_it_to_the_middle_then_back_to_just_below_and_slowly_beyond() -> None:
+    pace = steady(2.0, 100)
+    refused_at = pace.at(2.0)
+    assert refused_at == 32.0
+    pace.refused(2.0, 1.0)
+    # It took more than the pace said, so that counts for both bounds.
+    assert pace.at(3.0) == pytest.approx(96)
+    assert pace.at(11.0) == pytest.approx(96)
+
+    pace = steady(2.5, 10)
+    refused_at = pace.at(2.5)
+    assert refused_at == pytest.approx(2 * 2**5.625)
+    pace.refused(2.5, 1.0)
+    # Far more than was sent in the last second: what was sent counts, three times.
+    upper = 0.96 * 33
+    assert pace.at(3.5) == pytest.approx((10 * 33) ** 0.5)
+    slower = 30 / (10 * 33) ** 0.5
+    assert pace.at(3.5 + 8 * slower) == pytest.approx(upper)
+    assert pace.at(3.5 + 16 * slower) == pytest.approx(1.06 * upper, rel=0.01)
+    assert pace.at(3.5 + 22 * slower) == pytest.approx(2 * upper, rel=0.05)
+
+
+def test_a_pause_that_was_too_short_leaves_the_pace_as_it_was_and_is_probed() -> None:
+    pace = steady(2.0, 100)
+    pace.refused(2.0, 1.0)
+    before = pace.at(3.0)
+    pace.refused(3.1, 1.0)
+    assert pace.at(4.1) == 2.0
+    assert pace.at(5.1) == 4.0
+    pace.taken(4.2)
+    assert pace.at(4.2) == pytest.approx(before)
+
+
+def test_after_an_idle_hour_nothing_is_held_back() -> None:
+    for rate in (0.3, 5, 100):
+        pace = steady(10.0, rate)
+        pace.refused(10.0, 1.0)
+        assert (pace.at(10.0 + 3600) or 0) > 1000
 
 
 @given(
     events=st.lists(
-        st.tuples(st.floats(0.001, 100), st.integers(0, 50), st.sampled_from([0.0, 0.01, 1.0, 30.0])), max_size=30
+        st.tuples(st.floats(0.001, 100), st.integers(0, 50), st.sampled_from([0.0, 0.01, 1.0, 30.0, 1e300])),
+        max_size=30,
     )
 )
 def test_a_pace_is_always_a_positive_number_and_never_falls_while_all_is_well(
@@ -245,11 +372,11 @@ def test_a_pace_is_always_a_positive_number_and_never_falls_while_all_is_well(
     now = 0.0
     for gap, count, pause in events:
         for part in range(count):
-            pace.started(now + gap * part / count)
             pace.taken(now + gap * part / count)
         now += gap
         pace.refused(now, pause)
-        paces = [pace.at(now + pause + ahead) or 0 for ahead in (0, 0.1, 1, 4, 5, 60, 3600)]
-        assert paces[0] >= 0.2
+        paces = [pace.at(now + pause + ahead) or 0 for ahead in (0, 0.1, 1, 4, 5, 60, 3600, 1e9)]
+        assert paces[0] >= 0.19
+        assert paces[-1] < float("inf")
         assert paces == sorted(paces)
-        now += pause
+        now += min(pause, 30.0)
