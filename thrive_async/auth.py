@@ -232,7 +232,8 @@ class TokenAuthorizer:
             if fresh is not None:
                 return fresh
             if self._failures != failures and self._failure is not None:
-                raise _copy(self._failure)
+                # A copy: its many receivers do not share one traceback.
+                raise copy.copy(self._failure)
             try:
                 token = await self._fetch()
             except Exception as error:
@@ -256,13 +257,6 @@ class TokenAuthorizer:
         if self._header is not None and asyncio.get_running_loop().time() < self._renew_at:
             return self._header
         return None
-
-
-def _copy(error: Exception) -> Exception:
-    """Copy an error, so that its many receivers do not share one traceback."""
-    copied = copy.copy(error)
-    copied.__traceback__ = copied.__context__ = copied.__cause__ = None
-    return copied
 
 
 def lifetime_of(expires_in: object) -> float:

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
-from thrive_async import ClientCredentials, ConnectionFailed
+from thrive_async import ApiKey, ClientCredentials, ConfigurationError, ConnectionFailed
 from thrive_async.auth import Secret, Token, TokenAuthorizer, lifetime_of
 from thrive_async.sandbox import VirtualClock
 
@@ -143,3 +144,15 @@ def test_a_secret_hides_in_every_form_of_itself() -> None:
     assert "hush" not in f"{secret} {secret!r} {[secret]}"
     assert secret == Secret("hush") != Secret("other")
     assert len({secret, Secret("hush")}) == 1
+
+
+def test_without_scopes_none_are_asked_for() -> None:
+    form, _header = ClientCredentials("id", "secret", scopes=()).token_request("basic")
+    assert parse_qs(form.decode()) == {"grant_type": ["client_credentials"]}
+
+
+@pytest.mark.parametrize("value", [None, 5, b"secret", "", " "])
+def test_a_secret_or_an_id_that_is_no_text_is_a_configuration_error(value: Any) -> None:
+    for made in (lambda: ApiKey(value), lambda: ClientCredentials("id", value), lambda: ClientCredentials(value, "s")):
+        with pytest.raises(ConfigurationError):
+            made()

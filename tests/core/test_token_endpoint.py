@@ -1,6 +1,7 @@
 """How the token endpoint is asked when nobody has said how it wants to be told who asks."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 from raw_server import RawServer, reply
@@ -73,3 +74,16 @@ async def test_words_that_repeat_the_secret_are_hidden_however_harmless_they_loo
         with pytest.raises(AuthenticationError) as raised:
             await thrive.skills.levels()
     assert "invalid_client: no *** for ***, nor ***" in str(raised.value)
+
+
+@pytest.mark.parametrize("style", ["basic", "post"])
+async def test_a_way_that_was_named_is_the_only_one(style: Literal["basic", "post"], clock: VirtualClock) -> None:
+    credentials = ClientCredentials("me", "secret", client_auth=style)
+    async with RawServer([TOKEN, LEVELS, reply(401, REFUSED)]) as server:
+        thrive = server.client(credentials=credentials)
+        await thrive.skills.levels()
+        clock.advance(100)
+        with pytest.raises(AuthenticationError):
+            await thrive.skills.levels()
+        await thrive.aclose()
+    assert styles(server) == [style, style]

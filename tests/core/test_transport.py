@@ -269,6 +269,21 @@ async def test_a_pause_that_ends_after_the_deadline_fails_at_once(clock: Virtual
     assert len(server.requests) == 1
 
 
+async def test_a_pause_that_is_too_long_is_told_at_once_also_where_all_slots_are_taken(clock: VirtualClock) -> None:
+    limits, patient = Limits(concurrency=2), Timeouts(attempt=None, total=None)
+    async with RawServer([hang, reply(429, Retry_After="100")]) as server, server.client(limits=limits) as thrive:
+        calls = [asyncio.ensure_future(thrive.users.get("u1", timeouts=patient))]
+        await asyncio.sleep(1)
+        calls += [asyncio.ensure_future(thrive.users.get("u2", timeouts=patient)) for _ in range(2)]
+        await asyncio.sleep(1)
+        with pytest.raises(RequestTimeout, match="so it was not sent"):
+            await thrive.users.get("u3", timeouts=Timeouts(total=50))
+        assert clock.elapsed == pytest.approx(2, abs=0.01)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
 # Time
 
 
