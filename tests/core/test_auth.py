@@ -148,7 +148,7 @@ def test_a_secret_hides_in_every_form_of_itself() -> None:
 
 def test_without_scopes_none_are_asked_for() -> None:
     form, _header = ClientCredentials("id", "secret", scopes=()).token_request("basic")
-    assert parse_qs(form.decode()) == {"grant_type": ["client_credentials"]}
+    assert form == b"grant_type=client_credentials"
 
 
 @pytest.mark.parametrize("value", [None, 5, b"secret", "", " "])
