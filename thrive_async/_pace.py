@@ -93,14 +93,20 @@ class Pace:
             self._opened = now + pause
             return
         if pace is None:
-            since = [moment for moment in self._taken if moment > now - _SPAN]
-            self._lower = max(_FIRST, len(since) / max(1.0, now + pause - since[0]) if since else 0.0)
+            self._lower = self._first_bound(now, pause)
             self.known = True
         else:
             self._lower, self._upper = self._bounds(now, pace)
         self._works = False
         self._refused = now
         self._opened = now + pause
+
+    def _first_bound(self, now: float, pause: float) -> float:
+        since = [moment for moment in self._taken if moment > now - _SPAN]
+        if not since:
+            return _FIRST
+        # Many at once are a bucket that was full, and count as a second's worth. A few say nothing of that kind.
+        return max(_FIRST, len(since) / max(1.0 if len(since) >= _FEW else 0.1, now + pause - since[0]))
 
     def _bounds(self, now: float, refused: float) -> tuple[float, float]:
         # Both times Thrive had just had enough: what it took between them is what it takes.
