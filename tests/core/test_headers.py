@@ -30,6 +30,7 @@ def test_the_first_of_the_three_names_it_in_printable_characters(headers: dict[s
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
+        ({"Retry-After": "Thu, 01 Jan 2026 14:00:07 +0200"}, 7.0),
         ({"RateLimit-Reset": "7"}, 7.0),
         ({"X-RateLimit-Reset": "7", "RateLimit-Reset": "9"}, 7.0),
         ({"X-RateLimit-Reset": str(int(NOW) + 7)}, 7.0),
