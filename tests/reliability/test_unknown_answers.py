@@ -54,7 +54,7 @@ async def test_a_create_is_answered_by_200_or_201(status: int) -> None:
         assert {entry.status for entry in sandbox.requests if entry.method == "POST"} == {status}
 
 
-@pytest.mark.parametrize("style", ["object", "empty", "no_content"])
+@pytest.mark.parametrize("style", ["object", "string", "null", "empty", "no_content"])
 async def test_a_delete_is_answered_by_json_by_nothing_or_by_204(style: str) -> None:
     async with thrive_with(delete_reply=style) as (sandbox, thrive):
         await thrive.audiences.create(m.AudienceCreate(name="N", reference="n", parent_id="emea", category="audience"))
@@ -203,6 +203,13 @@ async def test_an_audience_that_did_not_move_has_no_operations(extra: dict[str, 
     assert not moved.member_operations
 
 
+@pytest.mark.parametrize("style", ["null", "absent"])
+async def test_an_audience_of_the_sandbox_that_did_not_move_has_none_either(style: str) -> None:
+    async with thrive_with(unmoved_operations=style) as (_sandbox, thrive):
+        renamed = await thrive.audiences.update("sales-emea", m.AudienceUpdate(name="n"))
+    assert (renamed.name, renamed.member_operations) == ("n", None)
+
+
 RESULT = {"success": {"count": 0, "entities": []}, "failure": {"count": 1, "entities": [{"reference": "a"}]}}
 SHAPES: dict[str, dict[str, Any]] = {
     "operations": {"status": 422, "error": "x", "message": "y", "memberOperations": {"removed": RESULT}},
@@ -346,7 +353,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "all_failed_batch": (207, 422),
     "past_last_page": ("empty", "not_found"),
     "create_status": (200, 201),
-    "delete_reply": ("object", "empty", "no_content"),
+    "delete_reply": ("object", "string", "null", "empty", "no_content"),
+    "unmoved_operations": ("null", "absent"),
     "moved_keys": (("removed", "added"), ("für", "x y")),
     "not_found_body": (True, False),
     "v2_error_shape": ("v1", "v2"),

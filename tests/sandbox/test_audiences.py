@@ -215,6 +215,13 @@ async def test_moving_to_where_it_is_moves_nothing(api):
     assert answer.body["memberOperations"] is None
 
 
+async def test_an_audience_that_is_not_moved_may_have_no_operations_at_all(open_api):
+    api = await open_api(unmoved_operations="absent")
+    answer = await api("PATCH", "/rest/v1/audiences/sales-emea", {"name": "New"})
+    assert answer.body["name"] == "New"
+    assert "memberOperations" not in answer.body
+
+
 @pytest.mark.parametrize(
     ("audience", "parent", "status"),
     [("emea", "apac", 422), ("sales-emea", "sales-apac", 422), ("sales-emea", "nowhere", 404)],

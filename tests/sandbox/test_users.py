@@ -186,7 +186,10 @@ async def test_deleting_obfuscates_and_keeps_completions(api):
     assert after.body == before.body
 
 
-@pytest.mark.parametrize(("reply", "status", "body"), [("empty", 200, None), ("no_content", 204, None)])
+@pytest.mark.parametrize(
+    ("reply", "status", "body"),
+    [("string", 200, "done"), ("null", 200, None), ("empty", 200, None), ("no_content", 204, None)],
+)
 async def test_the_reply_to_a_delete_is_as_set(open_api, reply, status, body):
     answer = await (await open_api(delete_reply=reply))("DELETE", "/rest/v2/users/ref/E00001")
     assert (answer.status, answer.body) == (status, body)

@@ -28,8 +28,9 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 | a body that is no JSON / that breaks the schema | 400 / 422, or whichever of them is documented | |
 | an id in a body that is unknown | 404 where documented, else 422 | |
 | status of a create | 201 | `create_status=200` |
-| reply to a delete or remove | 200 `{"success": true}` | `delete_reply="empty"`, `"no_content"` |
+| reply to a delete or remove | 200 `{"success": true}` | `delete_reply="string"`, `"null"`, `"empty"`, `"no_content"` |
 | names inside `memberOperations` | `removed`, `added` | `moved_keys=(..., ...)` |
+| `memberOperations` of an audience that was not moved | null | `unmoved_operations="absent"` |
 | shape of a refused move | the error, with `memberOperations` | `refused_move_shape="bare"`, `"message"` |
 | who cannot leave the old parent | who is in another audience of it; a move is refused if that is everyone | |
 | members of a structure | those of its audiences, and its own; who leaves it leaves its audiences | |

@@ -110,6 +110,10 @@ def deleted(call: Call) -> Reply:
     match call.settings.delete_reply:
         case "object":
             return Reply(200, b'{"success":true}')
+        case "string":
+            return Reply(200, b'"done"')
+        case "null":
+            return Reply(200, b"null")
         case "empty":
             return Reply(200)
         case _:

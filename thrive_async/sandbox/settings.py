@@ -58,8 +58,9 @@ class Settings:
         all_failed_batch: Status of a member or manager write of which every entity failed.
         past_last_page: What a page behind the last one is: an empty list, or a 404.
         create_status: Status of a created user, audience or assignment.
-        delete_reply: Reply to a delete or remove: 200 with an object, 200 with nothing, or 204.
+        delete_reply: Reply to a delete or remove: 200 with an object, a string, null or nothing, or 204.
         moved_keys: Names inside `memberOperations`: for leaving the old parent, and for joining the new one.
+        unmoved_operations: What `memberOperations` is of an audience that was changed and not moved.
         refused_move_shape: Where a refused move carries its figures: under `memberOperations` of the error, as the
             whole body, or as the error's `message`.
         not_found_body: Whether the 404 of a single content, activity or CPD record has a body.
@@ -89,10 +90,11 @@ class Settings:
         default="empty", validator=_one_of("empty", "not_found")
     )
     create_status: Literal[200, 201] = attrs.field(default=201, validator=_one_of(200, 201))
-    delete_reply: Literal["object", "empty", "no_content"] = attrs.field(
-        default="object", validator=_one_of("object", "empty", "no_content")
+    delete_reply: Literal["object", "string", "null", "empty", "no_content"] = attrs.field(
+        default="object", validator=_one_of("object", "string", "null", "empty", "no_content")
     )
     moved_keys: tuple[str, str] = attrs.field(default=("removed", "added"), validator=_two_names)
+    unmoved_operations: Literal["null", "absent"] = attrs.field(default="null", validator=_one_of("null", "absent"))
     refused_move_shape: Literal["operations", "bare", "message"] = attrs.field(
         default="operations", validator=_one_of("operations", "bare", "message")
     )

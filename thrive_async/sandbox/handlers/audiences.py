@@ -79,6 +79,8 @@ def update_audience(call: Call) -> Reply:
     audience.update({name: body[name] for name in ("name", "reference") if name in body})
     audience["updatedAt"] = call.state.stamp()
     status = 207 if moved is not None and any("failure" in one for one in moved.values()) else 200
+    if moved is None and call.settings.unmoved_operations == "absent":
+        return json(audience.view(""), status)
     return json({**audience.view(""), "memberOperations": moved}, status)
 
 
