@@ -25,7 +25,6 @@ from thrive_async._words import masked_words
 from thrive_async.errors import (
     APIError,
     DecodeError,
-    UnprocessableError,
     error_class,
     status_phrase,
 )
@@ -298,7 +297,7 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     text = f"{request.summary}: {reply.status} {masked_words(error, sent)}{f': {said}' if said else ''} ({tries}){note}"
     cls = error_class(reply.status)
-    made = cls(
+    return cls(
         text,
         status=reply.status,
         error=error,
@@ -310,9 +309,6 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
         attempts=attempts,
         retry_after=retry_after,
     )
-    if isinstance(made, UnprocessableError):
-        made.member_operations = None
-    return made
 
 
 def _error_body(reply: Reply) -> Any:
