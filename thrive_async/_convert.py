@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MISMATCH = (TypeError, ValueError, KeyError, AttributeError)
+_MISMATCH = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 def read(cls: type[T], value: object, *, root: str = "$") -> T:
@@ -142,7 +142,7 @@ def _read_carefully(cls: type[T], value: object, root: str) -> T | DecodeError:
 
     try:
         return _careful().structure(value, cls)
-    except (BaseValidationError, TypeError, ValueError) as error:
+    except (BaseValidationError, TypeError, ValueError, RecursionError) as error:
         path, text = _complaint(error)
         return DecodeError(text, path=root + path)
 
@@ -157,6 +157,8 @@ def _complaint(error: BaseException) -> tuple[str, str]:
         note: Any = inner.__notes__[-1]  # cattrs notes the attribute, the index or the key
         key = _wire_names(error.cl)[note.name] if isinstance(error, ClassValidationError) else note.index
         path, error = path + _step(key), inner
+    if isinstance(error, RecursionError):
+        return "", "nested too deeply"
     return path, "missing" if isinstance(error, KeyError) else str(error)
 
 
