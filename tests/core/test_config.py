@@ -80,6 +80,8 @@ def test_webhook_tokens_come_from_the_user_host() -> None:
         ("http://public.api.learn.link", "would send credentials unencrypted"),
         ("http://127.0.0.1.evil.example", "would send credentials unencrypted"),
         ("http://127.1", "would send credentials unencrypted"),
+        ("http://notlocalhost", "would send credentials unencrypted"),
+        ("http://localhost.evil.example", "would send credentials unencrypted"),
         ("http://0.0.0.0", "would send credentials unencrypted"),
         ("ftp://host", "begin with https"),
         ("public.api.learn.link", "begin with https"),

@@ -166,8 +166,8 @@ class SyncReport:
     def ok(self) -> bool:
         """Whether everything was done that was asked for and, if it was verified, found so.
 
-        False also if all that was planned is done, but somebody could not be told who they are: see `rejected`,
-        `ambiguous` and `held`.
+        False also if all that was planned is done, but somebody could not be told who they are (see `rejected`,
+        `ambiguous` and `held`), or Thrive's errors had stopped the run and only reading back showed it (see `cause`).
         """
         return not (self.failed or self.not_attempted or self.differences or self._left_out or self.cause)
 
