@@ -52,10 +52,8 @@ class Gate:
             now: The loop's time.
         """
         if self._rate is None and not self._pace.known:
-            # There is nothing to keep to, as most often.
-            if self._turn.locked() or now < self._closed_until or not self._slots.take_at_once():
-                return None
-            return self._closings
+            # Nothing to keep to and, without a refusal so far, nobody in the row: as most often.
+            return self._closings if self._slots.take_at_once() else None
         if self._turn.locked() or self._next_start(now) > now + _HAIR or not self._slots.take_at_once():
             return None
         self._take_turn(now, waited=False)
