@@ -44,7 +44,6 @@ async def test_one_429_among_200_calls_stops_all_and_they_return_staggered(
         least = 5 if retry_after is not None else 0.5
         after = [at for at in times if at > told + 1e-9]
         assert min(after) >= told + least - 1e-6
-        assert max(min(later - earlier for earlier, later in pairwise(after)), 1e-3) > 0
         # The first ten are no herd: they come one after the other, at the learned pace and not in one moment.
         assert after[9] - after[0] > 0.02
         assert all(later > earlier for earlier, later in pairwise(after[:10]))
