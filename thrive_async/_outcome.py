@@ -33,6 +33,7 @@ class Call:
         ended: How many of them have ended, as far as they did not succeed.
         last_words: How the last of those ended.
         awaits_token: Whether it waits for a token.
+        wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
     """
 
     request: Request
@@ -46,6 +47,7 @@ class Call:
     ended: int = 0
     last_words: str = ""
     awaits_token: bool = False
+    wanted: asyncio.Event | None = None
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""

@@ -162,17 +162,32 @@ class Transport:
         request = _request.build(operation, path=path, query=query, body=body)
         return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url)
 
-    async def send(self, request: Request, timeouts: Timeouts | None = None) -> Reply:
-        """Send a request that is already built; see `call`."""
-        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url)
+    async def send(
+        self, request: Request, timeouts: Timeouts | None = None, wanted: asyncio.Event | None = None
+    ) -> Reply:
+        """Send a request that is already built; see `call`.
+
+        Args:
+            request: What to send.
+            timeouts: Its limits; None for the client's.
+            wanted: Set when the answer is about to be read: it is decoded then. None for at once.
+        """
+        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url, wanted)
 
     async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
         return await self._run(request, self.timeouts, FixedHeader(header), self._token_base_url)
 
-    async def _run(self, request: Request, timeouts: Timeouts, authorizer: Authorizer, base_url: str) -> Reply:
+    async def _run(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        authorizer: Authorizer,
+        base_url: str,
+        wanted: asyncio.Event | None = None,
+    ) -> Reply:
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
-        call = Call(request, timeouts, deadline, authorizer, base_url)
+        call = Call(request, timeouts, deadline, authorizer, base_url, wanted=wanted)
         if request.operation is CREATE_ACCESS_TOKEN:
             self._token_call = call
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
@@ -207,6 +222,8 @@ class Transport:
             call.sent = False
             call.note("status 401")
             return await self._attempt(call, may_renew=False)
+        if call.wanted is not None and result.status < 300:
+            await _until_wanted(call, call.wanted)
         return of_reply(call, result, pause)
 
     async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
@@ -308,6 +325,15 @@ class Transport:
     async def aclose(self) -> None:
         """Close what this transport opened; harmless to repeat."""
         await self._session.aclose()
+
+
+async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await wanted.wait()
+    if call.deadline is not None:
+        # The reader's time, not Thrive's: all that may follow is another attempt, if the answer is no JSON.
+        call.deadline += loop.time() - began
 
 
 def _is_permanent(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """Paging, over a list in memory: which pages are asked for, when, and what comes of failures."""
 
 import asyncio
+import weakref
 from typing import Any
 
 import orjson
@@ -24,14 +25,16 @@ class Listing:
         self.past_end = past_end
         self.asked: list[int] = []
         self.sizes: list[int | None] = []
+        self.wanted: dict[int, asyncio.Event | None] = {}
         self.under_way = 0
         self.most_under_way = 0
         self.failing: set[int] = set()
         self.prefetch = prefetch
 
-    async def fetch(self, number: int, per_page: int | None) -> Reply:
+    async def fetch(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Reply:
         self.asked.append(number)
         self.sizes.append(per_page)
+        self.wanted[number] = wanted
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -41,6 +44,8 @@ class Listing:
             self.under_way -= 1
         if number in self.failing:
             raise RuntimeError(f"page {number} failed")
+        if wanted is not None:
+            await wanted.wait()
         assert per_page is not None
         part = self.items[(number - 1) * per_page : number * per_page]
         pages = -(-len(self.items) // per_page)
@@ -134,6 +139,41 @@ async def test_where_the_first_page_tells_the_total_as_many_as_allowed_are_on_th
 
 
 @styles
+async def test_a_page_ahead_is_wanted_only_when_its_turn_comes(style: str, past_end: str) -> None:
+    listing = Listing(1000, style=style, past_end=past_end)
+    pages = listing.paginator().pages()
+    for number in range(1, 6):
+        assert (await anext(pages)).number == number
+        await asyncio.sleep(0)
+        assert listing.wanted[1] is None  # the first is read at once
+        is_wanted = {ahead: event.is_set() for ahead, event in listing.wanted.items() if event is not None}
+        assert is_wanted == {ahead: ahead <= number for ahead in range(2, max(listing.asked) + 1)}
+        assert max(listing.asked) > number
+    await pages.aclose()
+
+
+async def test_each_page_is_let_go_before_the_next_is_read() -> None:
+    class Thing:
+        pass
+
+    alive: weakref.WeakSet[Thing] = weakref.WeakSet()
+    alive_before: list[int] = []
+
+    def read(items: list[Any]) -> list[Thing]:
+        alive_before.append(len(alive))
+        things = [Thing() for _ in items]
+        alive.update(things)
+        return things
+
+    listing = Listing(50)
+    seen = 0
+    async for _thing in Paginator(listing.fetch, read, operation="listThings", per_page=10, prefetch=4):
+        seen += 1
+    assert seen == 50
+    assert alive_before == [0, 1, 1, 1, 1], "all but the item that the loop holds"
+
+
+@styles
 @pytest.mark.parametrize("count", [10, 30, 70])
 async def test_no_page_but_the_first_is_empty(count: int, style: str, past_end: str) -> None:
     pages = [page async for page in Listing(count, style=style, past_end=past_end).paginator().pages()]
@@ -144,7 +184,7 @@ async def test_others_run_before_a_large_page_is_decoded() -> None:
     seen: list[str] = []
     body = orjson.dumps(["x" * 1000] * 300)
 
-    async def fetch(_number: int, _per_page: int | None) -> Reply:
+    async def fetch(_number: int, _per_page: int | None, _wanted: asyncio.Event | None) -> Reply:
         asyncio.get_running_loop().call_soon(seen.append, "another")
         return Reply(200, CIMultiDict(), body, orjson.loads(body))
 
@@ -163,7 +203,7 @@ async def test_a_bare_list_of_a_server_that_gives_fewer_at_once_is_not_cut_short
     listing = Listing(count, style="array")
     fetch = listing.fetch
 
-    async def clamped(number: int, per_page: int | None) -> Reply:
+    async def clamped(number: int, per_page: int | None, _wanted: asyncio.Event | None = None) -> Reply:
         assert per_page == 1000
         return await fetch(number, most)
 
@@ -252,7 +292,7 @@ async def test_a_list_that_shrinks_while_it_is_walked_ends_and_one_that_does_not
     class Lying(Listing):
         lie = 3
 
-        async def fetch(self, number: int, per_page: int | None) -> Reply:
+        async def fetch(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Reply:
             if number == self.lie:
                 raise not_found()
             return await super().fetch(number, per_page)
@@ -285,7 +325,7 @@ async def test_a_page_tells_its_totals_and_keeps_the_raw_items() -> None:
 def paged(body: object, per_page: int | None = 10) -> Paginator[Any]:
     encoded = orjson.dumps(body)
 
-    async def fetch(_number: int, _per_page: int | None) -> Reply:
+    async def fetch(_number: int, _per_page: int | None, _wanted: asyncio.Event | None) -> Reply:
         return Reply(200, CIMultiDict(), encoded, orjson.loads(encoded))
 
     return Paginator(fetch, list, operation="listThings", per_page=per_page, prefetch=4)

@@ -4,6 +4,7 @@ The resources' own methods run, over a transport that brings the given reply in 
 takes part, so that thousands of replies a second can be tried.
 """
 
+import asyncio
 import math
 import pickle
 from collections.abc import Coroutine, Iterable, Mapping
@@ -46,7 +47,14 @@ class Network:
     def reply(self) -> Reply:
         return Reply(self.status, CIMultiDict(self.headers), self.body)
 
-    async def run(self, request: Request, timeouts: Timeouts, authorizer: Authorizer, base_url: str) -> Reply:
+    async def run(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        authorizer: Authorizer,
+        base_url: str,
+        _wanted: asyncio.Event | None = None,
+    ) -> Reply:
         """Judge the reply as `Transport._run` does after one attempt."""
         call = Call(request, timeouts, None, authorizer, base_url, attempts=1)
         result = of_reply(call, self.reply(), None).result()

@@ -1,5 +1,6 @@
 """What every resource does the same way: send, read into models, list."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from inspect import iscoroutinefunction
@@ -104,8 +105,8 @@ class Resource:
         timeouts = self._transport.time_limits(timeouts)
         send = self._transport.send
 
-        async def fetch(number: int, size: int | None) -> Reply:
-            return await send(request if size is None else request.page(number, size), timeouts)
+        async def fetch(number: int, size: int | None, wanted: asyncio.Event | None) -> Reply:
+            return await send(request if size is None else request.page(number, size), timeouts, wanted)
 
         return Paginator(
             fetch,
