@@ -47,10 +47,13 @@ def status_is_repeatable(status: int, *, safe: bool) -> bool:
     return status in (_PASSING if safe else _REFUSED_UNTOUCHED)
 
 
-def repeating(attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry) -> Callable[[_Call], Awaitable[_Outcome]]:
-    """Wrap one attempt into a call that repeats it as its outcomes and `retry` allow.
+def repeating(
+    attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry
+) -> Callable[[_Call, _Outcome], Awaitable[_Outcome]]:
+    """Make what follows a first attempt that may be repeated: further ones, as their outcomes and `retry` allow.
 
-    Decorated once per client: 3.6 us a call instead of 12 when done per call.
+    Most calls succeed at once and need nothing of what backoff keeps about a call, a tenth of what they cost; so the
+    first attempt is made outside. Decorated once per client: 3.6 us a call instead of 12 when done per call.
     """
 
     async def another(call: _Call, made: list[_Outcome]) -> _Outcome:
@@ -68,13 +71,7 @@ def repeating(attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry) -> 
         base=retry.base_delay,
         cap=retry.max_delay,
     )(another)
-
-    async def run(call: _Call) -> _Outcome:
-        outcome = await attempt(call)
-        # Most calls succeed at once and need nothing of what backoff keeps about a call: a tenth of what they cost.
-        return await repeated(call, [outcome]) if outcome.repeatable else outcome
-
-    return run
+    return lambda call, first: repeated(call, [first])
 
 
 def _pauses(base: float, cap: float) -> Generator[float, Any, None]:

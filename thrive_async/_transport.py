@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
 
-from thrive_async import _request
 from thrive_async._deadlines import Deadlines
 from thrive_async._frames import stripped
-from thrive_async._generated.operations import CREATE_ACCESS_TOKEN, Operation
+from thrive_async._generated.operations import CREATE_ACCESS_TOKEN
 from thrive_async._headers import request_id, retry_after
 from thrive_async._limits import Gate, TurnTooLate
 from thrive_async._outcome import Broken, Call, Outcome, described, of_broken, of_reply, total_timeout, turn_too_late
@@ -22,7 +21,6 @@ from thrive_async._request import Reply, Request
 from thrive_async._retry import repeating
 from thrive_async._session import Proxy, Session
 from thrive_async._token import TokenEndpoint
-from thrive_async._unset import UNSET
 from thrive_async.auth import (
     ApiKey,
     Authorizer,
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
 
 _log: Final = logging.getLogger("thrive_async")
-_NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 _USER_AGENT: Final = "thrive-async (python)"
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
@@ -117,7 +114,7 @@ class Transport:
         self._token_call: Call | None = None
         self._closings_told = 0
         self._gate = Gate(limits, retry)
-        self._repeated: Callable[[Call], Awaitable[Outcome]] = repeating(self._attempt, retry)
+        self._repeated: Callable[[Call, Outcome], Awaitable[Outcome]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
             base_urls=(base_url, token_base_url),
@@ -144,58 +141,47 @@ class Transport:
             raise TypeError(f"timeouts must be Timeouts(attempt=..., total=...), not {type(timeouts).__name__}")
         return timeouts
 
-    async def call(
-        self,
-        operation: Operation,
-        *,
-        path: Mapping[str, str] = _NO_ARGUMENTS,
-        query: Mapping[str, object] = _NO_ARGUMENTS,
-        body: object = UNSET,
-        timeouts: Timeouts | None = None,
-    ) -> Reply:
-        """Make one call of an operation and return its whole 2xx reply.
-
-        Raises:
-            TypeError, ValueError: The arguments cannot be meant; nothing was sent.
-            ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
-        """
-        request = _request.build(operation, path=path, query=query, body=body)
-        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url)
-
     async def send(
-        self, request: Request, timeouts: Timeouts | None = None, wanted: asyncio.Event | None = None
+        self,
+        request: Request,
+        timeouts: Timeouts | None = None,
+        *,
+        wanted: asyncio.Event | None = None,
+        authorizer: Authorizer | None = None,
+        base_url: str | None = None,
     ) -> Reply:
-        """Send a request that is already built; see `call`.
+        """Send a request and return its whole 2xx reply.
 
         Args:
             request: What to send.
             timeouts: Its limits; None for the client's.
-            wanted: Set when the answer is about to be read: it is decoded then. None for at once.
+            wanted: Set when the reply is about to be read: it is decoded then. None for at once.
+            authorizer: Who knows its Authorization header; None for the client's credentials.
+            base_url: The host it goes to; None for the API's.
+
+        Raises:
+            ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
-        return await self._run(request, self.time_limits(timeouts), self._authorizer, self._base_url, wanted)
-
-    async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
-        return await self._run(request, self.timeouts, FixedHeader(header), self._token_base_url)
-
-    async def _run(
-        self,
-        request: Request,
-        timeouts: Timeouts,
-        authorizer: Authorizer,
-        base_url: str,
-        wanted: asyncio.Event | None = None,
-    ) -> Reply:
+        timeouts = self.time_limits(timeouts)
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
-        call = Call(request, timeouts, deadline, authorizer, base_url, wanted=wanted)
+        call = Call(
+            request, timeouts, deadline, authorizer or self._authorizer, base_url or self._base_url, wanted=wanted
+        )
         if request.operation is CREATE_ACCESS_TOKEN:
             self._token_call = call
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
-        result = (await self._repeated(call)).result()
+        outcome = await self._attempt(call)
+        if outcome.repeatable:
+            outcome = await self._repeated(call, outcome)
+        result = outcome.result()
         # Raised out here so that no error drags along what it came from.
         if isinstance(result, Reply):
             return result
         raise stripped(result)
+
+    async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
+        return await self.send(request, authorizer=FixedHeader(header), base_url=self._token_base_url)
 
     async def _attempt(self, call: Call, *, may_renew: bool = True) -> Outcome:
         session, header = self._session.current, call.authorizer.current()

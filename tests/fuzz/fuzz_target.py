@@ -47,23 +47,24 @@ class Network:
     def reply(self) -> Reply:
         return Reply(self.status, CIMultiDict(self.headers), self.body)
 
-    async def run(
+    async def send(
         self,
         request: Request,
-        timeouts: Timeouts,
-        authorizer: Authorizer,
-        base_url: str,
-        _wanted: asyncio.Event | None = None,
+        timeouts: Timeouts | None = None,
+        *,
+        wanted: asyncio.Event | None = None,
+        authorizer: Authorizer | None = None,
+        base_url: str = "http://127.0.0.1:9",
     ) -> Reply:
-        """Judge the reply as `Transport._run` does after one attempt."""
-        call = Call(request, timeouts, None, authorizer, base_url, attempts=1)
+        """Judge the reply as `Transport.send` does after one attempt."""
+        call = Call(request, timeouts or Timeouts(), None, authorizer or FixedHeader(None), base_url, attempts=1)
         result = of_reply(call, self.reply(), None).result()
         if isinstance(result, Reply):
             return result
         raise stripped(result)
 
     async def send_for_token(self, request: Request, header: Secret | None) -> Reply:
-        return await self.run(request, Timeouts(), FixedHeader(header), "http://127.0.0.1:9")
+        return await self.send(request, authorizer=FixedHeader(header))
 
 
 NETWORK: Final = Network()
@@ -72,7 +73,7 @@ NETWORK: Final = Network()
 def _client() -> ThriveClient:
     """Make a client over `NETWORK`; it opens nothing, so there is nothing to close."""
     made = ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9")
-    made._transport._run = NETWORK.run  # type: ignore[method-assign]
+    made._transport.send = NETWORK.send  # type: ignore[method-assign]
     return made
 
 

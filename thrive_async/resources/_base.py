@@ -47,7 +47,7 @@ class Resource:
         """Make a call whose reply is looked at by the caller, or not at all."""
         if body is not UNSET:
             _check_body(operation, body)
-        return await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
+        return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
 
     async def _read(
         self,
@@ -62,7 +62,7 @@ class Resource:
         """Make a call whose reply is one model."""
         if body is not UNSET:
             _check_body(operation, body)
-        reply = await self._transport.call(operation, path=path, query=query, body=body, timeouts=timeouts)
+        reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
         return read_reply(operation, cls, reply)
 
     async def _read_list(
@@ -106,7 +106,7 @@ class Resource:
         send = self._transport.send
 
         async def fetch(number: int, size: int | None, wanted: asyncio.Event | None) -> Reply:
-            return await send(request if size is None else request.page(number, size), timeouts, wanted)
+            return await send(request if size is None else request.page(number, size), timeouts, wanted=wanted)
 
         return Paginator(
             fetch,
