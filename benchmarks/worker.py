@@ -65,7 +65,9 @@ async def work(name: str, url: str) -> None:
     """The worker's side: jobs come by standard input until it ends."""
     from benchmarks.contenders import CONTENDERS
     from benchmarks.data import users_page
+    from benchmarks.server import keep_to_own_cores
 
+    keep_to_own_cores(server=False)
     contender = CONTENDERS[name](url)
     loop = asyncio.get_running_loop()
     pages: dict[int, bytes] = {}
