@@ -16,7 +16,7 @@ def envelope(node: Json) -> bool:
 def select(spec: Json) -> dict[str, Kind]:
     """Choose the schemas to generate.
 
-    Not chosen are the envelopes of pages, and what only they, errors, webhooks or the token endpoint need.
+    Not chosen are the envelopes of pages, and what only they, errors or the token endpoint need.
 
     Args:
         spec: The whole specification.
@@ -64,7 +64,6 @@ def _internal(spec: Json) -> Iterator[str]:
         if envelope(node):
             yield name
             yield from map(schema_name, references(node["properties"]["pagination"]))
-    yield from map(schema_name, references(spec.get("webhooks", {})))
     for response in spec.get("components", {}).get("responses", {}).values():
         yield from (schema_name(reference) for node in _content(spec, response) for reference in references(node))
     for _, _, _, operation in operations(spec):

@@ -134,6 +134,7 @@ FIELDS = {
     "AssignmentEvent": "eventType | tenantId createdAt dispatchedAt reason assignment content users",
     "NotificationEvent": "eventType | tenantId createdAt dispatchedAt user notification",
     "UserEvent": "eventType | tenantId createdAt dispatchedAt user",
+    "WebhookEvent": "eventType | tenantId createdAt dispatchedAt",
     "WebhookUser": "id | reference email firstName lastName status role",
     "WebhookContent": "id | title type urls",
     "WebhookAssignment": "| id audienceId primaryContentId completionPeriod recurring recurrence",

@@ -9,7 +9,7 @@ import pytest
 import thrive_async
 from thrive_async import resources, sandbox, sync
 
-MODULES = ["auth", "client", "config", "errors", "models", "pagination", "resources", "sandbox", "sync"]
+MODULES = ["auth", "client", "config", "errors", "models", "pagination", "resources", "sandbox", "sync", "webhooks"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thrive_async import resources as resources
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
+    from thrive_async import webhooks as webhooks
     from thrive_async._unset import UNSET, Unset
     from thrive_async.auth import ApiKey, ClientCredentials
     from thrive_async.client import ThriveClient
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RateLimitError,
         RequestTimeout,
         ServerError,
+        SignatureError,
         SyncError,
         ThriveError,
         UnprocessableError,
@@ -65,6 +67,7 @@ __all__ = [
     "RequestTimeout",
     "Retry",
     "ServerError",
+    "SignatureError",
     "SyncError",
     "ThriveClient",
     "ThriveError",
@@ -84,7 +87,18 @@ _MODULES = {
     "pagination": ("Page", "Paginator"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-_PUBLIC_MODULES = ("auth", "client", "config", "errors", "models", "pagination", "resources", "sandbox", "sync")
+_PUBLIC_MODULES = (
+    "auth",
+    "client",
+    "config",
+    "errors",
+    "models",
+    "pagination",
+    "resources",
+    "sandbox",
+    "sync",
+    "webhooks",
+)
 
 
 if not TYPE_CHECKING:  # or a checker would take any name, however misspelt, for one of these

@@ -27,6 +27,7 @@ __all__ = [
     "RateLimitError",
     "RequestTimeout",
     "ServerError",
+    "SignatureError",
     "SyncError",
     "ThriveError",
     "UnprocessableError",
@@ -89,12 +90,13 @@ class RequestTimeout(ThriveError, TimeoutError):  # noqa: N818 - the public name
 
 
 class DecodeError(ThriveError, ValueError):
-    """Thrive's reply is not what its documentation says, so no object was made of it.
+    """What Thrive sent is not what its documentation says, so no object was made of it.
 
     Attributes:
         path: Where, as a JSON path such as `$.results[3].id`.
         operation: The operationId of the call, if one was made.
-        body: The reply's bytes as they came, if there was one.
+        body: The bytes of the reply, or of the webhook's delivery, as they came, if there was one.
+        subject: What cannot be read: "the reply", or "the delivery" of a webhook.
     """
 
     def __init__(self, text: str, *, path: str = "$", operation: str | None = None, body: bytes | None = None) -> None:
@@ -103,10 +105,15 @@ class DecodeError(ThriveError, ValueError):
         self.path = path
         self.operation = operation
         self.body = body
+        self.subject = "the reply"
 
     def __str__(self) -> str:
         where = f"{self.operation}: " if self.operation else ""
-        return f"{where}the reply cannot be read at {self.path}: {self.reason}"
+        return f"{where}{self.subject} cannot be read at {self.path}: {self.reason}"
+
+
+class SignatureError(ThriveError, ValueError):
+    """A webhook's delivery was not signed with the secret agreed on; nothing of it can be trusted."""
 
 
 class APIError(ThriveError):

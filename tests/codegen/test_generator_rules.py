@@ -102,13 +102,14 @@ def shapes(schemas: str) -> Any:
 
 class TestSelection:
     def test_classes_are_made_of_what_users_meet(self) -> None:
-        """Not of envelopes, errors, webhooks and the token endpoint; but of what a reply and an error share."""
+        """Not of envelopes, errors and the token endpoint; but of webhooks, and of what a reply and an error share."""
         classes = shapes_of(parse(SMALL)).classes
         assert {name: shape.kind for name, shape in classes.items()} == {
             "Part": "read",
             "PartGrant": "write",
             "Detail": "write",
             "Outcome": "read",
+            "PartEvent": "read",
             "Unused": "read",
         }
 

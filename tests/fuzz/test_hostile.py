@@ -1,7 +1,7 @@
 """Replies that are no JSON or hardly any, poor ones and rich ones: each to every operation."""
 
 import gzip
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import fuzz_rule as rule
@@ -12,7 +12,7 @@ from fuzz_inputs import HEADER_SETS
 from fuzz_models import LISTS, READ, of
 from fuzz_target import CALLS, check
 
-from thrive_async import models
+from thrive_async import models, webhooks
 from thrive_async._generated.readers import READERS
 
 OK = HEADER_SETS[0]
@@ -164,6 +164,8 @@ def test_every_model_that_thrive_sends_is_met_there() -> None:
         pointer = rule.reply_schema(operation)
         assert pointer is not None
         walk(pointer)
+    for kind in get_args(webhooks.Event):  # met in tests/test_webhooks.py
+        walk(f"/components/schemas/{kind.__name__}")
     assert {cls.__name__ for cls in READERS} <= {pointer.rpartition("/")[2] for pointer in reached}
 
 

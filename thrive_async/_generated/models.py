@@ -109,6 +109,29 @@ class ActivityType(OpenStrEnum):
     LOGGEDOUT = "loggedout"
 
 
+class WebhookEventType(OpenStrEnum):
+    """What a webhook tells. An open set; names that begin with `page.`, `post.`, `comment.`, `moderation.` and
+    `enrolment.` exist too.
+    """
+
+    CONTENT_COMPLETED = "content.completed"
+    CONTENT_PASSED = "content.passed"
+    CONTENT_CREATED = "content.created"
+    CONTENT_UPDATED = "content.updated"
+    CONTENT_PUBLISHED = "content.published"
+    CONTENT_DELETED = "content.deleted"
+    CONTENT_ARCHIVED = "content.archived"
+    CONTENT_RESTORED = "content.restored"
+    ASSIGNMENT_ASSIGNED = "assignment.assigned"
+    ASSIGNMENT_UPDATED = "assignment.updated"
+    ASSIGNMENT_REMOVED = "assignment.removed"
+    NOTIFICATION_DISPATCHED = "notification.dispatched"
+    USER_ACTIVATED = "user.activated"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_UPDATED = "user.updated"
+    USER_CREATED = "user.created"
+
+
 @attrs.define(kw_only=True, eq=False, repr=False)
 class Acknowledgement(Model):
     """Confirms a change of tags or skills."""
@@ -954,6 +977,145 @@ class SkillLevel(Model):
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookUser(Model):
+    """A user, as webhooks tell them."""
+
+    id: str
+    """The id of the user."""
+
+    reference: str | None = None
+    """Your organisation's own identifier of the user. The API calls it `ref`."""
+
+    email: str | None = None
+    """The e-mail address."""
+
+    first_name: str | None = attrs.field(default=None, metadata={"json": "firstName"})
+    """The given name."""
+
+    last_name: str | None = attrs.field(default=None, metadata={"json": "lastName"})
+    """The family name."""
+
+    status: UserStatus | None = None
+    """Whether the user can use Thrive. In events of accounts only."""
+
+    role: UserRole | None = None
+    """What the user may do in Thrive. In events of accounts only."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookContent(Model):
+    """Content, as webhooks tell it."""
+
+    id: str
+    """The id of the content."""
+
+    title: str | None = None
+    """What the content is called."""
+
+    type: ContentType | None = None
+    """What kind of thing the content is."""
+
+    urls: list[str] | None = None
+    """Where the content can be opened."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ContentChangeEvent(Model):
+    """Content, or something around it, was made, changed, published, deleted, archived or restored."""
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it happened."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+    content: WebhookContent | None = None
+    """The content."""
+
+    user: WebhookUser | None = None
+    """Who did it. Absent where nobody did."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookAssignment(Model):
+    """An assignment, as webhooks tell it."""
+
+    id: str | None = None
+    """The id of the assignment."""
+
+    audience_id: str | None = attrs.field(default=None, metadata={"json": "audienceId"})
+    """The id of the audience."""
+
+    primary_content_id: str | None = attrs.field(default=None, metadata={"json": "primaryContentId"})
+    """The id of the content to complete."""
+
+    completion_period: int | str | None = attrs.field(default=None, metadata={"json": "completionPeriod"})
+    """How long there is to complete it. Days in the API; its type here is not documented."""
+
+    recurring: bool | None = None
+    """Whether it has to be completed again and again."""
+
+    recurrence: str | int | None = None
+    """How often. A string here, days as a number in the API."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookNotificationAction(Model):
+    """Something a user can do about a notification."""
+
+    label: str | None = None
+    """What the action is called."""
+
+    links: list[str] | None = None
+    """Where it leads."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class UserEvent(Model):
+    """An account was made, changed, activated or suspended."""
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it happened."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+    user: WebhookUser | None = None
+    """The user. May be null."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookEvent(Model):
+    """An event of a type that belongs to none of the documented subscriptions; it has at least what all of them
+    have.
+    """
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it happened."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Position(Model):
     """A job that a user has or had in the organisation."""
 
@@ -1217,6 +1379,80 @@ class CpdEntry(Model):
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
+class CompletionEvent(Model):
+    """A learner completed or passed content (`content.completed`, `content.passed`)."""
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it happened."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+    user: WebhookUser | None = None
+    """The learner."""
+
+    content: WebhookContent | None = None
+    """The content."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class AssignmentEvent(Model):
+    """An assignment was made, changed or removed, or its enrolments changed."""
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it happened."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+    reason: str | None = None
+    """Why it happened, where that is told."""
+
+    assignment: WebhookAssignment | None = None
+    """The assignment."""
+
+    content: WebhookContent | None = None
+    """The content that is assigned."""
+
+    users: list[WebhookUser] | None = None
+    """The people it concerns."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class WebhookNotification(Model):
+    """A notification that Thrive gave a user."""
+
+    message_type: str | None = attrs.field(default=None, metadata={"json": "messageType"})
+    """What it is about, such as assignment_created or post_liked."""
+
+    message_title: str | None = attrs.field(default=None, metadata={"json": "messageTitle"})
+    """Its title."""
+
+    message_actions: list[WebhookNotificationAction] | None = attrs.field(
+        default=None, metadata={"json": "messageActions"}
+    )
+    """What the user can do about it."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When it was sent."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When it was made."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
 class User(Model):
     """A person in Thrive, as the reads of version 1 tell them."""
 
@@ -1389,6 +1625,29 @@ class Content(Model):
 
     Evidence: third-party.
     """
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class NotificationEvent(Model):
+    """Thrive notified a user (`notification.dispatched`)."""
+
+    event_type: WebhookEventType = attrs.field(metadata={"json": "eventType"})
+    """What happened."""
+
+    tenant_id: str | None = attrs.field(default=None, metadata={"json": "tenantId"})
+    """The tenant it happened in. Samples show a name here, not the tenant id of the API."""
+
+    created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
+    """When the notification was made; the same as in `notification`."""
+
+    dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
+    """When this delivery was sent. May differ between deliveries of one event."""
+
+    user: WebhookUser | None = None
+    """Who was notified."""
+
+    notification: WebhookNotification | None = None
+    """The notification."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)

@@ -15,6 +15,7 @@ from thrive_async._generated.models import (
     ActivityType,
     AdministratorPermissions,
     Assignment,
+    AssignmentEvent,
     Audience,
     AudienceCategory,
     AudienceManager,
@@ -24,9 +25,11 @@ from thrive_async._generated.models import (
     AudienceType,
     BasicUser,
     Completion,
+    CompletionEvent,
     CompletionReceipt,
     Content,
     ContentActor,
+    ContentChangeEvent,
     ContentDuration,
     ContentEvent,
     ContentType,
@@ -45,6 +48,7 @@ from thrive_async._generated.models import (
     ManagerRef,
     MemberOperationResult,
     MovedAudience,
+    NotificationEvent,
     PeopleManagerPermissions,
     Position,
     ProcessedEntities,
@@ -54,10 +58,18 @@ from thrive_async._generated.models import (
     User,
     UserAccount,
     UserAudience,
+    UserEvent,
     UserRank,
     UserRole,
     UserStatus,
     UserTags,
+    WebhookAssignment,
+    WebhookContent,
+    WebhookEvent,
+    WebhookEventType,
+    WebhookNotification,
+    WebhookNotificationAction,
+    WebhookUser,
 )
 
 _new = object.__new__
@@ -74,6 +86,7 @@ _AUDIENCE_TYPE = v.Members(AudienceType)
 _ENROLMENT_STATUS = v.Members(EnrolmentStatus)
 _CONTENT_TYPE = v.Members(ContentType)
 _ACTIVITY_TYPE = v.Members(ActivityType)
+_WEBHOOK_EVENT_TYPE = v.Members(WebhookEventType)
 
 
 def read_acknowledgement(data: Any) -> Acknowledgement:
@@ -737,6 +750,204 @@ def read_skill_level(data: Any) -> SkillLevel:
     return self
 
 
+def read_webhook_user(data: Any) -> WebhookUser:
+    """Read a WebhookUser."""
+    get = data.get
+    self = _new(WebhookUser)
+    value = data["id"]
+    if type(value) is not str:
+        v.text(value)
+    self.id = value
+    value = get("reference")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.reference = value
+    value = get("email")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.email = value
+    value = get("firstName")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.first_name = value
+    value = get("lastName")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.last_name = value
+    value = get("status")
+    if value is not None:
+        value = _USER_STATUS[value]
+    self.status = value
+    value = get("role")
+    if value is not None:
+        value = _USER_ROLE[value]
+    self.role = value
+    return self
+
+
+def read_webhook_content(data: Any) -> WebhookContent:
+    """Read a WebhookContent."""
+    get = data.get
+    self = _new(WebhookContent)
+    value = data["id"]
+    if type(value) is not str:
+        v.text(value)
+    self.id = value
+    value = get("title")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.title = value
+    value = get("type")
+    if value is not None:
+        value = _CONTENT_TYPE[value]
+    self.type = value
+    value = get("urls")
+    if value is not None:
+        if type(value) is not _list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
+    self.urls = value
+    return self
+
+
+def read_content_change_event(data: Any) -> ContentChangeEvent:
+    """Read a ContentChangeEvent."""
+    get = data.get
+    self = _new(ContentChangeEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("content")
+    if value is not None:
+        value = read_webhook_content(value)
+    self.content = value
+    value = get("user")
+    if value is not None:
+        value = read_webhook_user(value)
+    self.user = value
+    return self
+
+
+def read_webhook_assignment(data: Any) -> WebhookAssignment:
+    """Read a WebhookAssignment."""
+    get = data.get
+    self = _new(WebhookAssignment)
+    value = get("id")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.id = value
+    value = get("audienceId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.audience_id = value
+    value = get("primaryContentId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.primary_content_id = value
+    value = get("completionPeriod")
+    if type(value) is not int and value is not None:
+        v.one_of(value, int, str)
+    self.completion_period = value
+    value = get("recurring")
+    if type(value) is not bool and value is not None:
+        v.boolean(value)
+    self.recurring = value
+    value = get("recurrence")
+    if type(value) is not str and value is not None:
+        v.one_of(value, str, int)
+    self.recurrence = value
+    return self
+
+
+def read_webhook_notification_action(data: Any) -> WebhookNotificationAction:
+    """Read a WebhookNotificationAction."""
+    get = data.get
+    self = _new(WebhookNotificationAction)
+    value = get("label")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.label = value
+    value = get("links")
+    if value is not None:
+        if type(value) is not _list:
+            v.sequence(value)
+        "".join(value)  # a TypeError where an item is no string
+    self.links = value
+    return self
+
+
+def read_user_event(data: Any) -> UserEvent:
+    """Read a UserEvent."""
+    get = data.get
+    self = _new(UserEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("user")
+    if value is not None:
+        value = read_webhook_user(value)
+    self.user = value
+    return self
+
+
+def read_webhook_event(data: Any) -> WebhookEvent:
+    """Read a WebhookEvent."""
+    get = data.get
+    self = _new(WebhookEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    return self
+
+
 def read_position(data: Any) -> Position:
     """Read a Position."""
     get = data.get
@@ -1060,6 +1271,117 @@ def read_cpd_entry(data: Any) -> CpdEntry:
     return self
 
 
+def read_completion_event(data: Any) -> CompletionEvent:
+    """Read a CompletionEvent."""
+    get = data.get
+    self = _new(CompletionEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("user")
+    if value is not None:
+        value = read_webhook_user(value)
+    self.user = value
+    value = get("content")
+    if value is not None:
+        value = read_webhook_content(value)
+    self.content = value
+    return self
+
+
+def read_assignment_event(data: Any) -> AssignmentEvent:
+    """Read a AssignmentEvent."""
+    get = data.get
+    self = _new(AssignmentEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("reason")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.reason = value
+    value = get("assignment")
+    if value is not None:
+        value = read_webhook_assignment(value)
+    self.assignment = value
+    value = get("content")
+    if value is not None:
+        value = read_webhook_content(value)
+    self.content = value
+    value = get("users")
+    if value is not None:
+        if type(value) is not _list:
+            v.sequence(value)
+        value = [read_webhook_user(item) for item in value]
+    self.users = value
+    return self
+
+
+def read_webhook_notification(data: Any) -> WebhookNotification:
+    """Read a WebhookNotification."""
+    get = data.get
+    self = _new(WebhookNotification)
+    value = get("messageType")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.message_type = value
+    value = get("messageTitle")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.message_title = value
+    value = get("messageActions")
+    if value is not None:
+        if type(value) is not _list:
+            v.sequence(value)
+        value = [read_webhook_notification_action(item) for item in value]
+    self.message_actions = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    return self
+
+
 def read_user(data: Any) -> User:
     """Read a User."""
     get = data.get
@@ -1294,6 +1616,40 @@ def read_content(data: Any) -> Content:
     return self
 
 
+def read_notification_event(data: Any) -> NotificationEvent:
+    """Read a NotificationEvent."""
+    get = data.get
+    self = _new(NotificationEvent)
+    value = data["eventType"]
+    value = _WEBHOOK_EVENT_TYPE[value]
+    self.event_type = value
+    value = get("tenantId")
+    if type(value) is not str and value is not None:
+        v.text(value)
+    self.tenant_id = value
+    value = get("createdAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.created_at = value
+    value = get("dispatchedAt")
+    if value is not None:
+        value = _moment(value)
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    self.dispatched_at = value
+    value = get("user")
+    if value is not None:
+        value = read_webhook_user(value)
+    self.user = value
+    value = get("notification")
+    if value is not None:
+        value = read_webhook_notification(value)
+    self.notification = value
+    return self
+
+
 def read_moved_audience(data: Any) -> MovedAudience:
     """Read a MovedAudience."""
     get = data.get
@@ -1374,6 +1730,13 @@ READERS: dict[type, Callable[[Any], Any]] = {
     CpdUserSummary: read_cpd_user_summary,
     Tag: read_tag,
     SkillLevel: read_skill_level,
+    WebhookUser: read_webhook_user,
+    WebhookContent: read_webhook_content,
+    ContentChangeEvent: read_content_change_event,
+    WebhookAssignment: read_webhook_assignment,
+    WebhookNotificationAction: read_webhook_notification_action,
+    UserEvent: read_user_event,
+    WebhookEvent: read_webhook_event,
     Position: read_position,
     BasicUser: read_basic_user,
     Audience: read_audience,
@@ -1383,10 +1746,14 @@ READERS: dict[type, Callable[[Any], Any]] = {
     Enrolment: read_enrolment,
     ContentEvent: read_content_event,
     CpdEntry: read_cpd_entry,
+    CompletionEvent: read_completion_event,
+    AssignmentEvent: read_assignment_event,
+    WebhookNotification: read_webhook_notification,
     User: read_user,
     MemberOperationResult: read_member_operation_result,
     AudienceManager: read_audience_manager,
     Content: read_content,
+    NotificationEvent: read_notification_event,
     MovedAudience: read_moved_audience,
 }
 """Model -> its reader."""
