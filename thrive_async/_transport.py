@@ -160,6 +160,7 @@ class Transport:
             base_url: The host it goes to; None for the API's.
 
         Raises:
+            TypeError: `timeouts` is something else, such as a number of seconds.
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
         timeouts = self.time_limits(timeouts)
