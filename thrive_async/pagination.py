@@ -61,14 +61,16 @@ class _Items(Generic[T]):
     """The items of pages, one by one.
 
     Not a second generator around that of the pages: at its end a loop closes all generators that are left at once, and
-    complains of one that another is closing.
+    complains of one that another is closing. And a generator that was broken off, by a timeout around one item, looks
+    like one at its end: here the next item is an error.
     """
 
-    __slots__ = ("_items", "_pages")
+    __slots__ = ("_broken_off", "_items", "_pages")
 
     def __init__(self, pages: AsyncGenerator[Page[T]]) -> None:
         self._pages = pages
         self._items: Iterator[T] = iter(())
+        self._broken_off = False
 
     def __aiter__(self) -> "_Items[T]":
         return self
@@ -76,10 +78,16 @@ class _Items(Generic[T]):
     async def __anext__(self) -> T:
         for item in self._items:
             return item
-        async for page in self._pages:
-            self._items = iter(page.items)
-            for item in self._items:
-                return item
+        if self._broken_off:
+            raise RuntimeError("this walk was broken off by an error, a timeout or a cancel: begin another one")
+        try:
+            async for page in self._pages:
+                self._items = iter(page.items)
+                for item in self._items:
+                    return item
+        except BaseException:
+            self._broken_off = True
+            raise
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -157,6 +165,8 @@ class Paginator(Generic[T]):
     def pages(self) -> AsyncGenerator[Page[T]]:
         """Walk the list page by page.
 
+        An async generator: after an error, or a timeout around one page, it is at its end, and asking on gives no page.
+
         Raises:
             ThriveError: While iterating: a page could not be had.
         """
@@ -182,8 +192,8 @@ class Paginator(Generic[T]):
         if per_page > max(_CERTAIN, len(page.items)) and len(page.items) in _LIKELY_MOST:
             full, window = len(page.items), 1
         # By what came and not by what was asked for: Thrive may give fewer at once.
-        last = None if limit is None else ceil(limit / max(1, len(page.items)))
-        asked = 1
+        size = max(1, len(page.items))
+        asked, seen = 1, 0
         try:
             while True:
                 counted = page.total_pages is not None
@@ -193,12 +203,16 @@ class Paginator(Generic[T]):
                 else:
                     # A short page is the last one.
                     end = page.number if len(page.items) < full else page.number + window
-                if last is not None:
-                    end = min(end, last)
+                seen += len(page.items)
+                if limit is not None:
+                    end = min(end, page.number + max(0, ceil((limit - seen) / size)))
                 while asked < end and len(in_flight) < window:
                     asked += 1
                     wanted = asyncio.Event()
-                    in_flight.append((wanted, asyncio.create_task(self._page(asked, per_page, wanted))))
+                    task = asyncio.create_task(self._page(asked, per_page, wanted))
+                    _waiting.add(task)
+                    task.add_done_callback(_waiting.discard)
+                    in_flight.append((wanted, task))
                 number = page.number
                 yield page
                 if number >= end:
@@ -209,7 +223,7 @@ class Paginator(Generic[T]):
                 try:
                     page = await task
                 except NotFoundError:
-                    if counted and await self._still_has(number + 1, per_page):
+                    if await self._still_has(number + 1, per_page) and counted:
                         raise
                     return
                 in_flight.popleft()
@@ -225,7 +239,7 @@ class Paginator(Generic[T]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _still_has(self, number: int, per_page: int) -> bool:
-        """Tell whether a counted list should have a page that was answered by 404, or has shrunk meanwhile.
+        """Tell whether a list should have a page that was answered by 404; where none is counted, nobody knows.
 
         Raises:
             NotFoundError: The list itself is gone.
@@ -259,6 +273,9 @@ class Paginator(Generic[T]):
         return Page(items, reply, number, total_pages, total_results)
 
 
+# A page that waits for its reader is held by nothing but the reader's iterator. Should that be found as garbage, its
+# tasks live on until it has ended them.
+_waiting: Final[set[asyncio.Task[Any]]] = set()
 _LARGE_BODY: Final = 250_000
 # The documents agree on pages of that size: a shorter one is the last.
 _CERTAIN: Final = 100

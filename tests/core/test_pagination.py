@@ -1,6 +1,7 @@
 """Paging, over a list in memory: which pages are asked for, when, and what comes of failures."""
 
 import asyncio
+import gc
 import weakref
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_every_item_comes_once_in_order(count: int, per_page: int, prefetch: int
         # The page that shows the end: the last one that holds anything or, of a bare list of full pages, the next.
         last = max(1, -(-count // per_page)) if style == "envelope" else count // per_page + 1
         assert max(listing.asked) <= last + (0 if style == "envelope" else prefetch - 1)
-        assert len(listing.asked) == len(set(listing.asked))
+        # After a 404 the first page tells whether the list itself is still there.
+        again = (style, past_end) == ("array", "not_found") and count > 0 and count % per_page == 0
+        assert sorted(listing.asked) == sorted([*set(listing.asked), *([1] if again else [])])
 
     asyncio.run(walk())
 
@@ -260,6 +263,89 @@ async def test_a_cancelled_walk_leaves_no_task_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("after", ["a timeout", "an error"])
+async def test_a_walk_that_was_broken_off_does_not_look_like_one_at_its_end(after: str) -> None:
+    """Whoever puts a timeout around each item and goes on would take what came so far for everything."""
+    listing = Listing(60)
+    items = aiter(listing.paginator())
+    assert [await anext(items) for _ in range(10)] == list(range(10))
+    if after == "an error":
+        listing.failing = {2, 3}
+        await items.aclose()  # type: ignore[attr-defined]
+        items = aiter(listing.paginator())
+        assert [await anext(items) for _ in range(10)] == list(range(10))
+        with pytest.raises(RuntimeError, match="page 2 failed"):
+            await anext(items)
+    else:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(items)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="begin another one"):
+            await anext(items)
+
+
+async def test_a_bare_list_that_is_gone_while_it_is_walked_is_an_error() -> None:
+    """Its pages answer 404 as the page after the last one does; only the first page tells them apart."""
+    listing = Listing(100, style="array", past_end="not_found")
+
+    async def vanishing(number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Reply:
+        if len(listing.asked) >= 3:
+            raise not_found()
+        return await Listing.fetch(listing, number, per_page, wanted)
+
+    listing.fetch = vanishing  # type: ignore[method-assign]
+    seen = []
+    with pytest.raises(NotFoundError):
+        async for item in listing.paginator():
+            seen.append(item)
+    assert seen == list(range(30))
+
+
+@pytest.mark.parametrize("sizes", [[3, 1, 3, 3, 3], [3, 3, 1, 1, 5], [1, 3, 3, 3, 3], [3, 3]])
+@pytest.mark.parametrize("limit", [1, 3, 4, 6, 7, 10, 100])
+async def test_collect_gives_as_many_as_there_are_however_uneven_the_pages(sizes: list[int], limit: int) -> None:
+    asked = []
+
+    async def fetch(number: int, _per_page: int | None, _wanted: asyncio.Event | None = None) -> Reply:
+        asked.append(number)
+        body = orjson.dumps({"results": [number] * sizes[number - 1], "pagination": {"totalPages": len(sizes)}})
+        return Reply(200, CIMultiDict(), body, orjson.loads(body))
+
+    everything = [number for number, size in enumerate(sizes, 1) for _ in range(size)]
+    paginator = Paginator(fetch, list, operation="listThings", per_page=3, prefetch=1)
+    assert await paginator.collect(limit=limit) == everything[:limit]
+    assert sorted(asked) == sorted(set(asked))
+
+
+async def test_an_iterator_that_is_found_as_garbage_leaves_no_word_and_no_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Holder:
+        """Part of a cycle, as an iterator is that an exception's traceback leads to."""
+
+        def __init__(self) -> None:
+            self.items = aiter(Listing(60).paginator())
+            self.itself = self
+
+    before = asyncio.all_tasks()
+    gc.disable()
+    try:
+        holder = Holder()
+        await anext(holder.items)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks() - before) == 4, "the pages ahead wait"
+        del holder
+        gc.collect()
+    finally:
+        gc.enable()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+    assert not caplog.records
 
 
 async def test_collect_asks_for_no_page_beyond_its_limit() -> None:
