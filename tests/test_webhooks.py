@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import json
 import pickle
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +97,39 @@ def test_every_documented_type_has_a_kind_of_its_own_and_is_known() -> None:
 def test_what_thrive_leaves_out_or_adds_does_no_harm() -> None:
     event = webhooks.parse(body_of(eventType="user.updated", user=None, createdAt=None, campaign={"id": 1}))
     assert event == m.UserEvent(event_type=m.WebhookEventType.USER_UPDATED)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"eventType": "user.merged", "user": {"reference": "E-1"}},
+        {"eventType": "content.rated", "content": "c1"},
+        {"eventType": "comment.created", "content": {"title": "no id"}},
+        {"eventType": "enrolment.moved", "users": {"id": "u"}},
+    ],
+)
+def test_an_undocumented_type_that_looks_like_no_other_is_read_for_what_all_have(fields: dict[str, object]) -> None:
+    event = webhooks.parse(body_of(**fields, tenantId="acme-corp"))
+    assert type(event) is m.WebhookEvent
+    assert (event.event_type, event.tenant_id) == (fields["eventType"], "acme-corp")
+    assert not event.event_type.is_known
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"eventType": "user.created", "x": "\\ud83d"}'])
+def test_what_is_no_json_is_told_from_what_is_no_event(body: bytes) -> None:
+    with pytest.raises(DecodeError, match="it is no JSON that can be read"):
+        webhooks.parse(body)
+
+
+def test_the_first_event_imports_nothing() -> None:
+    """It would read files on the loop."""
+    program = (
+        "import sys; from thrive_async import webhooks; before = set(sys.modules); "
+        'webhooks.parse(b\'{"eventType": "user.created", "user": {"id": "u"}}\'); '
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -242,10 +277,17 @@ def test_a_forged_body_is_not_even_read() -> None:
         lambda: webhooks.receive(b"[1]", webhooks.sign(b"[1]", secret=SECRET), secret=SECRET),
         lambda: webhooks.parse(b'{"eventType": "user.created", "user": {"email": "user123@example.com"}}'),
         lambda: webhooks.fingerprint(b'["user123"]'),
+        lambda: webhooks.receive({"reference": "user123"}, "sha256=0", secret=SECRET),  # type: ignore[arg-type]
+        lambda: webhooks.verify(COMPLETED.decode(), "sha256=0", secret=SECRET),  # type: ignore[arg-type]
+        lambda: webhooks.verify(COMPLETED, b"sha256=0", secret=SECRET),  # type: ignore[arg-type]
+        lambda: webhooks.sign(COMPLETED, secret=SECRET.encode()),  # type: ignore[arg-type]
+        lambda: webhooks.sign(COMPLETED, secret=SECRET + "\ud83d"),
+        lambda: webhooks.parse('"user123"'),  # type: ignore[arg-type]
+        lambda: webhooks.fingerprint('"user123"'),  # type: ignore[arg-type]
     ],
 )
 def test_no_frame_of_an_error_holds_the_secret_or_what_came(call: Callable[[], object]) -> None:
-    with pytest.raises(ThriveError) as raised:
+    with pytest.raises((ThriveError, TypeError, ValueError)) as raised:
         call()
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
@@ -264,6 +306,11 @@ def test_mistakes_of_the_caller_say_so() -> None:
         webhooks.parse("{}")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="raw bytes"):
         webhooks.fingerprint("{}")  # type: ignore[arg-type]
+    for header in (b"sha256=0", ["sha256=0"]):
+        with pytest.raises(TypeError, match="signature must be the header's text, or None, not"):
+            webhooks.receive(COMPLETED, header, secret=SECRET)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="secret holds characters that are no Unicode text"):
+        webhooks.sign(COMPLETED, secret="\ud83d")
     with pytest.raises(ValueError, match="secret is empty"):
         webhooks.verify(COMPLETED, "sha256=0", secret=" ")
     with pytest.raises(TypeError, match="secret must be a string, not NoneType"):
@@ -274,9 +321,12 @@ def test_mistakes_of_the_caller_say_so() -> None:
 
 
 def test_deliveries_of_one_event_have_one_fingerprint() -> None:
-    first = {"eventType": "notification.dispatched", "dispatchedAt": "2026-01-01T00:00:00Z", "user": {"id": "u"},
-             "notification": {"messageTitle": "t", "dispatchedAt": "2026-01-01T00:00:00Z"}}  # fmt: skip
-    again = {**first, "dispatchedAt": "2026-01-01T00:01:00Z", "notification": {"messageTitle": "t"}}
+    notification = {"messageTitle": "t", "createdAt": "2026-01-01T00:00:00Z"}
+    event = {"eventType": "notification.dispatched", "createdAt": "2026-01-01T00:00:00Z", "user": {"id": "u"}}
+    first, again = (
+        {**event, "dispatchedAt": moment, "notification": {**notification, "dispatchedAt": moment}}
+        for moment in ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z")
+    )
     swapped = dict(reversed(again.items()))
     fingerprints = {webhooks.fingerprint(orjson.dumps(one)) for one in (first, again, swapped)}
     assert len(fingerprints) == 1
@@ -295,10 +345,19 @@ def test_another_event_has_another_fingerprint() -> None:
     assert len({webhooks.fingerprint(orjson.dumps(one)) for one in others}) == len(others)
 
 
-def test_a_body_nested_too_deeply_has_no_fingerprint_but_an_error() -> None:
-    body = b'{"eventType":' + b"[" * 900 + b"]" * 900 + b"}"
-    with pytest.raises(DecodeError, match="nested too deeply"):
-        webhooks.fingerprint(body)
+def test_whatever_is_read_has_a_fingerprint() -> None:
+    """Also what is nested more deeply than it can be written again."""
+    deep = b'{"eventType": "new", "x": ' + b"[" * 900 + b"]" * 900 + b"}"
+    assert isinstance(webhooks.parse(deep), m.WebhookEvent)
+    assert webhooks.fingerprint(deep) == webhooks.fingerprint(deep) != webhooks.fingerprint(deep + b" ")
+
+
+def test_an_event_that_does_not_say_when_it_happened_may_be_told_twice_but_not_be_lost() -> None:
+    """The same person activated twice within a year, by events that differ in `dispatchedAt` alone."""
+    event = {"eventType": "user.activated", "user": {"id": "u"}}
+    for undated in ({}, {"createdAt": None}):
+        one, other = ({**event, **undated, "dispatchedAt": f"2026-0{month}-01T00:00:00Z"} for month in (1, 2))
+        assert webhooks.fingerprint(orjson.dumps(one)) != webhooks.fingerprint(orjson.dumps(other))
 
 
 # In a web backend

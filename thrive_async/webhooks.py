@@ -35,6 +35,7 @@ from thrive_async.models import (
     NotificationEvent,
     UserEvent,
     WebhookEvent,
+    WebhookEventType,
 )
 
 __all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "receive", "sign", "verify"]
@@ -47,6 +48,7 @@ Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | Noti
 
 _SUBJECT: Final = "the delivery"
 _SCHEME: Final = "sha256="
+_BYTES: Final = (bytes, bytearray)
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -77,10 +79,10 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
         SignatureError: The signature is missing, or not of this body and secret: answer with 401 and do nothing.
         DecodeError: Thrive signed it, and it is no event: `path` says where, `body` holds it. To answer with 400 has
             Thrive send the same again, to answer with 2xx loses it; so keep it.
-        TypeError, ValueError: `body` is no bytes, or `secret` is empty.
+        TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
     outcome = _mismatch(body, signature, secret) or _read(body)
-    if isinstance(outcome, DecodeError | SignatureError):
+    if isinstance(outcome, Exception):
         # Neither the secret nor anybody's data in a traceback that shows local variables.
         del body, signature, secret
         raise stripped(outcome)
@@ -100,7 +102,7 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
 
     Raises:
         SignatureError: The signature is missing, or not of this body and secret.
-        TypeError, ValueError: `body` is no bytes, or `secret` is empty.
+        TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
     mismatch = _mismatch(body, signature, secret)
     if mismatch is not None:
@@ -116,14 +118,15 @@ def parse(body: bytes) -> Event:
 
     Returns:
         The event. Its kind follows from the whole of its type, for `content.completed` belongs to another subscription
-        than `content.created`; a type that nobody has documented gives a `WebhookEvent`.
+        than `content.created`. What comes with a type that is not documented (`event_type.is_known` is False) is read
+        as its neighbours are, and as a `WebhookEvent` where it does not look like them.
 
     Raises:
         DecodeError: It is no event; `path` says where.
         TypeError: `body` is no bytes.
     """
     outcome = _read(body)
-    if isinstance(outcome, DecodeError):
+    if isinstance(outcome, Exception):
         del body
         raise stripped(outcome)
     return outcome
@@ -143,19 +146,19 @@ def sign(body: bytes, *, secret: str) -> str:
         >>> sign(b'{"eventType": "user.created"}', secret="hush")
         'sha256=8397f6570ede5d53495252236cfc01838f58ac8e4ba5e32b7cd35a7ff023c940'
     """
-    _check_bytes(body)
-    if not isinstance(secret, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"secret must be a string, not {type(secret).__name__}")
-    if not secret.strip():
-        raise ValueError("secret is empty: whoever guesses that could sign")
-    return _SCHEME + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    outcome = _signature(body, secret)
+    if isinstance(outcome, Exception):
+        del body, secret
+        raise stripped(outcome)
+    return outcome
 
 
 def fingerprint(body: bytes) -> str:
     """Return what all deliveries of one event have in common, and no other event.
 
-    Deliveries carry no id, and a repeated one may tell another `dispatchedAt`: this is a hash of all the rest. Keep
-    those of the last days, and pass over an event whose fingerprint is among them.
+    Deliveries carry no id, and a repeated one may tell another `dispatchedAt`: this is a hash of all the rest. (Where
+    an event does not say when it happened, `dispatchedAt` counts too: better an event twice than another one lost.)
+    Keep those of the last days, and pass over an event whose fingerprint is among them.
 
     Args:
         body: The request's body.
@@ -167,22 +170,22 @@ def fingerprint(body: bytes) -> str:
         DecodeError: The body is no JSON object.
         TypeError: `body` is no bytes.
     """
-    document = _object(body)
-    if not isinstance(document, DecodeError):
-        for holder in (document, document.get("notification")):
-            if isinstance(holder, dict):
-                cast("dict[str, Any]", holder).pop("dispatchedAt", None)
-        try:
-            return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        except orjson.JSONEncodeError:
-            document = _failure("nested too deeply", body)
-    failure = document
-    del body, document
-    raise stripped(failure)
+    outcome = _fingerprint(body)
+    if isinstance(outcome, Exception):
+        del body
+        raise stripped(outcome)
+    return outcome
 
 
-def _mismatch(body: bytes, signature: str | None, secret: str) -> SignatureError | None:
-    expected = sign(body, secret=secret)
+# What follows returns what is wrong, so that the one frame that raises it holds nothing.
+
+
+def _mismatch(body: object, signature: object, secret: object) -> Exception | None:
+    expected = _signature(body, secret)
+    if isinstance(expected, Exception):
+        return expected
+    if not isinstance(signature, str | None):
+        return TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
     if not signature:
         return SignatureError(
             f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
@@ -200,13 +203,34 @@ def _mismatch(body: bytes, signature: str | None, secret: str) -> SignatureError
     return None
 
 
-def _read(body: bytes) -> Event | DecodeError:
-    document = _object(body)
-    if isinstance(document, DecodeError):
-        return document
-    event_type = document.get("eventType")
+def _signature(body: object, secret: object) -> str | TypeError | ValueError:
+    if not isinstance(body, _BYTES):
+        return _no_bytes(body)
+    if not isinstance(secret, str):
+        return TypeError(f"secret must be a string, not {type(secret).__name__}")
+    if not secret.strip():
+        return ValueError("secret is empty: whoever guesses that could sign")
     try:
-        return _convert.read(_kind_of(event_type) if isinstance(event_type, str) else WebhookEvent, document)
+        key = secret.encode()
+    except UnicodeEncodeError:
+        return ValueError("secret holds characters that are no Unicode text (a lone surrogate)")
+    return _SCHEME + hmac.new(key, body, hashlib.sha256).hexdigest()
+
+
+def _read(body: bytes) -> Event | DecodeError | TypeError:
+    document = _object(body)
+    if isinstance(document, Exception):
+        return document
+    written = document.get("eventType")
+    event_type = WebhookEventType(written) if isinstance(written, str) else None
+    kind: type[Event] = WebhookEvent if event_type is None else _kind_of(event_type)
+    try:
+        try:
+            return _convert.read(kind, document)
+        except DecodeError:
+            if event_type is None or event_type.is_known:
+                raise
+            return _convert.read(WebhookEvent, document)
     except DecodeError as error:
         error.subject, error.body = _SUBJECT, bytes(body)
         return error
@@ -218,21 +242,39 @@ def _kind_of(event_type: str) -> type[Event]:
     return _KINDS.get(event_type.partition(".")[0], WebhookEvent)
 
 
-def _object(body: bytes) -> dict[str, Any] | DecodeError:
-    _check_bytes(body)
+def _fingerprint(body: bytes) -> str | DecodeError | TypeError:
+    document = _object(body)
+    if isinstance(document, Exception):
+        return document
+    if document.get("createdAt") is not None:
+        for holder in (document, document.get("notification")):
+            if isinstance(holder, dict):
+                cast("dict[str, Any]", holder).pop("dispatchedAt", None)
+    try:
+        common = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        common = body  # nested more deeply than can be written
+    return hashlib.sha256(common).hexdigest()
+
+
+def _object(body: object) -> dict[str, Any] | DecodeError | TypeError:
+    if not isinstance(body, _BYTES):
+        return _no_bytes(body)
+    text = "expected a JSON object"
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        document = None
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else _failure("expected a JSON object", body)
-
-
-def _check_bytes(body: object) -> None:
-    if not isinstance(body, bytes | bytearray | memoryview):
-        raise TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
-
-
-def _failure(text: str, body: bytes) -> DecodeError:
+        document, text = None, "it is no JSON that can be read"
+    if isinstance(document, dict):
+        return cast("dict[str, Any]", document)
     failure = DecodeError(text, body=bytes(body))
     failure.subject = _SUBJECT
     return failure
+
+
+def _no_bytes(body: object) -> TypeError:
+    return TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
+
+
+# Now, and not when the first event comes: 20 ms, and files that the loop need not read.
+_convert.prepare()
