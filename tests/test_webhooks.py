@@ -115,6 +115,16 @@ def test_an_undocumented_type_that_looks_like_no_other_is_read_for_what_all_have
     assert not event.event_type.is_known
 
 
+@pytest.mark.parametrize("period", [30, 30.0, 0.5, "P1M", None])
+def test_a_period_may_be_a_number_or_a_text(period: object) -> None:
+    """Its type is not documented; 30.0 is a whole number to JSON Schema."""
+    assignment = {"completionPeriod": period, "recurrence": period}
+    event = webhooks.parse(body_of(eventType="assignment.updated", assignment=assignment))
+    assert isinstance(event, m.AssignmentEvent)
+    assert event.assignment is not None
+    assert (event.assignment.completion_period, event.assignment.recurrence) == (period, period)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"eventType": "user.created", "x": "\\ud83d"}'])
 def test_what_is_no_json_is_told_from_what_is_no_event(body: bytes) -> None:
     with pytest.raises(DecodeError, match="it is no JSON that can be read"):

@@ -1055,13 +1055,13 @@ class WebhookAssignment(Model):
     primary_content_id: str | None = attrs.field(default=None, metadata={"json": "primaryContentId"})
     """The id of the content to complete."""
 
-    completion_period: int | str | None = attrs.field(default=None, metadata={"json": "completionPeriod"})
+    completion_period: float | str | None = attrs.field(default=None, metadata={"json": "completionPeriod"})
     """How long there is to complete it. Days in the API; its type here is not documented."""
 
     recurring: bool | None = None
     """Whether it has to be completed again and again."""
 
-    recurrence: str | int | None = None
+    recurrence: str | float | None = None
     """How often. A string here, days as a number in the API."""
 
 

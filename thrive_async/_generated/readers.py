@@ -861,8 +861,8 @@ def read_webhook_assignment(data: Any) -> WebhookAssignment:
         v.text(value)
     self.primary_content_id = value
     value = get("completionPeriod")
-    if type(value) is not int and value is not None:
-        v.one_of(value, int, str)
+    if value is not None:
+        value = v.one_of(value, float, int, str)
     self.completion_period = value
     value = get("recurring")
     if type(value) is not bool and value is not None:
@@ -870,7 +870,7 @@ def read_webhook_assignment(data: Any) -> WebhookAssignment:
     self.recurring = value
     value = get("recurrence")
     if type(value) is not str and value is not None:
-        v.one_of(value, str, int)
+        v.one_of(value, str, float, int)
     self.recurrence = value
     return self
 
