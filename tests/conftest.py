@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from thrive_async import ThriveClient
-from thrive_async.sandbox import Sandbox
+from thrive_async.sandbox import Sandbox, VirtualClock
 
 # For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -25,3 +25,10 @@ async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
     """A client on `sandbox`."""
     async with sandbox.client() as client:
         yield client
+
+
+@pytest.fixture
+async def clock() -> AsyncIterator[VirtualClock]:
+    """The loop's time as a test wants it: waiting costs none."""
+    with VirtualClock().installed() as installed:
+        yield installed

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,12 +10,6 @@ import pytest
 from thrive_async import ApiKey, ClientCredentials, ConfigurationError, ConnectionFailed
 from thrive_async.auth import Secret, Token, TokenAuthorizer, lifetime_of
 from thrive_async.sandbox import VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 class Endpoint:

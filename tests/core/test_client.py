@@ -5,7 +5,7 @@ import gc
 import ssl
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,6 @@ from thrive_async.models import UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 @pytest.fixture

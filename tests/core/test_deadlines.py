@@ -3,18 +3,11 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator
 
 import pytest
 
 from thrive_async._deadlines import Deadlines
 from thrive_async.sandbox import VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 async def waited(deadlines: Deadlines, ends: float | None, seconds: float) -> str:

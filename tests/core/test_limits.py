@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,12 +11,6 @@ import pytest
 from thrive_async import Limits, Retry
 from thrive_async._limits import Gate, TurnTooLate
 from thrive_async.sandbox import VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 @asynccontextmanager

@@ -1,19 +1,12 @@
 """Pages that are fetched before they are read: bytes until their turn, and then judged as any other answer."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from raw_server import RawRequest, RawServer, reply
 
 from thrive_async import DecodeError, Limits, Retry, Timeouts
 from thrive_async.sandbox import VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 class Pages:

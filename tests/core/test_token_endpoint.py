@@ -1,6 +1,5 @@
 """How the token endpoint is asked when nobody has said how it wants to be told who asks."""
 
-from collections.abc import AsyncIterator
 from typing import Literal
 
 import pytest
@@ -13,12 +12,6 @@ TOKEN = reply(200, {"access_token": "t", "expires_in": 100})
 LEVELS = reply(200, [])
 CREDENTIALS = ClientCredentials("me", "secret")
 REFUSED = {"error": "invalid_client"}
-
-
-@pytest.fixture
-async def clock() -> AsyncIterator[VirtualClock]:
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 def styles(server: RawServer) -> list[str]:

@@ -9,7 +9,7 @@ import gzip
 import logging
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -38,13 +38,6 @@ from thrive_async import (
 )
 from thrive_async.models import AudienceCreate, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
-
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
 NEW_USER = UserCreate(ref="E1", first_name="A", last_name="B", email="a@example.org")

@@ -5,7 +5,7 @@ import gzip
 import random
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 import orjson
@@ -21,12 +21,6 @@ LIMITS = Limits(max_reply_bytes=LIMIT)
 HUGE = 100_000_000
 # What client, server and the system between them may hold of a body that nobody reads any more.
 IN_FLIGHT = 16_000_000
-
-
-@pytest.fixture
-async def clock() -> AsyncIterator[VirtualClock]:
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 class Peak:

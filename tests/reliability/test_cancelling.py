@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ WHEN: list[When] = ["while it waits", "as it is woken"]
 
 
 @pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
+async def clock() -> AsyncIterator[VirtualClock]:
     with VirtualClock(grace=0.001).installed() as installed:
         yield installed
 

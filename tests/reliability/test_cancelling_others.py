@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ WHEN: list[When] = ["while it waits", "as it is woken"]
 
 
 @pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
+async def clock() -> AsyncIterator[VirtualClock]:
     with VirtualClock(grace=0.001).installed() as installed:
         yield installed
 

@@ -1,7 +1,7 @@
 """Every operation x every failure: repeated or not, how often, after how long; counted at the server."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -34,12 +34,6 @@ UNSAFE = {"createUser", "createAudience", "createAssignment"}
 # An answer that nobody repeats, and that no operation takes for a success: it ends each case.
 END = reply(418, {"status": 418, "error": "I'm a teapot", "message": "the end"})
 TIMEOUTS = Timeouts(attempt=2, total=60)
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 def dated(seconds: float) -> bytes:

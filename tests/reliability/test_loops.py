@@ -6,7 +6,7 @@ import gc
 import logging
 import sys
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,6 @@ from stepping import left_tasks, settle
 from thrive_async import ApiKey, ConnectionFailed, Limits, NotFoundError, ThriveClient
 from thrive_async.models import AudienceCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 async def a_bit_of_everything(sandbox: Sandbox, thrive: ThriveClient) -> None:

@@ -56,12 +56,6 @@ PLANTED = {
 }
 
 
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
-
-
 def look(text: str, where: str) -> None:
     found = [planted for planted in PLANTED if planted in text]
     assert not found, f"{found[0]!r} shows in {where}: {text[:2000]}"

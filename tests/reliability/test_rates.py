@@ -1,7 +1,6 @@
 """Rates: one that is set holds exactly, one that is unknown is learned; a 429 stops all, and nobody comes as a herd."""
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,13 +12,6 @@ from limited import Announced, Bucket, Outage, Server, Sliding, Window, by_hand,
 from thrive_async import Limits, RateLimitError, RequestTimeout, Timeouts
 from thrive_async._pace import Pace
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
-
 
 HOWS: list[Announced] = ["whole seconds", "exactly", "not at all"]
 

@@ -1,7 +1,6 @@
 """Tokens under fire: hundreds of calls at once, and one token for all of them."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from raw_server import RawRequest, RawServer, reply
@@ -17,12 +16,6 @@ from thrive_async import (
     Timeouts,
 )
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 async def many(thrive: ThriveClient, count: int = 500) -> list[object]:

@@ -1,7 +1,7 @@
 """What nobody can know without a tenant: the SDK works with every plausible answer; one test for each."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -20,12 +20,6 @@ from thrive_async import (
 )
 from thrive_async import models as m
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """`maybe_applied`: an error says that a write may have taken effect where that is so, and only there."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from raw_server import RawServer, close, hang, reply
@@ -11,12 +10,6 @@ from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sandbox import VirtualClock
 
 NEW_USER = UserCreate(ref="E1", first_name="A", last_name="B", email="a@example.org")
-
-
-@pytest.fixture
-async def clock() -> "Iterator[VirtualClock]":  # type: ignore[misc]
-    with VirtualClock().installed() as installed:
-        yield installed
 
 
 async def test_who_was_refused_and_then_never_had_its_turn_has_done_nothing(clock: VirtualClock) -> None:
