@@ -302,7 +302,7 @@ def test_no_frame_of_an_error_holds_the_secret_or_what_came(call: Callable[[], o
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     told = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
-    frames = [frame for frame in told.stack if frame.filename == webhooks.__file__]
+    frames = [frame for frame in told.stack if Path(frame.filename).is_relative_to(Path(webhooks.__file__).parent)]
     assert len(frames) == 1
     for value in (frames[0].locals or {}).values():
         assert SECRET not in value

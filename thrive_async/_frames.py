@@ -40,3 +40,19 @@ def framed(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine
         raise stripped(failure)
 
     return call
+
+
+def secretive(function: Callable[P, T]) -> Callable[P, T]:
+    """Let whatever a function that is given secrets raises leave it without its frames, mistakes of the caller too."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (ThriveError, TypeError, ValueError) as error:
+            failure = error
+        # This frame is the one that remains in the traceback.
+        del args, kwargs
+        raise stripped(failure)
+
+    return call

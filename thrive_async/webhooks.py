@@ -14,6 +14,8 @@ Example:
             event = webhooks.receive(await request.read(), signature, secret=SECRET)
         except SignatureError:
             return web.Response(status=401)
+        except DecodeError as error:
+            ...  # keep error.body: to have it sent again does not help
         if isinstance(event, CompletionEvent):
             ...
         return web.Response(status=204)
@@ -21,12 +23,13 @@ Example:
 
 import hashlib
 import hmac
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
 from thrive_async import _convert
-from thrive_async._frames import stripped
+from thrive_async._frames import secretive
 from thrive_async.errors import DecodeError, SignatureError
 from thrive_async.models import (
     AssignmentEvent,
@@ -46,9 +49,7 @@ SIGNATURE_HEADER: Final = "x-hmac-signature"
 Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | NotificationEvent | UserEvent | WebhookEvent
 """What comes: one of the documented kinds, or a `WebhookEvent` of a type nobody has documented yet."""
 
-_SUBJECT: Final = "the delivery"
 _SCHEME: Final = "sha256="
-_BYTES: Final = (bytes, bytearray)
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -64,6 +65,7 @@ _KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
+@secretive
 def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
     """Make an event of a delivery that Thrive has signed.
 
@@ -81,14 +83,11 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
             Thrive send the same again, to answer with 2xx loses it; so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    outcome = _mismatch(body, signature, secret) or _read(body)
-    if isinstance(outcome, Exception):
-        # Neither the secret nor anybody's data in a traceback that shows local variables.
-        del body, signature, secret
-        raise stripped(outcome)
-    return outcome
+    verify(body, signature, secret=secret)
+    return parse(body)
 
 
+@secretive
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     """Make sure that whoever sent a body knows the secret.
 
@@ -104,12 +103,26 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
         SignatureError: The signature is missing, or not of this body and secret.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    mismatch = _mismatch(body, signature, secret)
-    if mismatch is not None:
-        del body, signature, secret
-        raise stripped(mismatch)
+    expected = sign(body, secret=secret)
+    if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
+    if not signature:
+        raise SignatureError(
+            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
+            "or no secret is set up for this subscription on Thrive's side"
+        )
+    written = signature.strip().lower()
+    if not written.startswith(_SCHEME):
+        raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
+    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
+    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
+        raise SignatureError(
+            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
+            "somebody else sent it, the secret is another one, or the body is not the raw one"
+        )
 
 
+@secretive
 def parse(body: bytes) -> Event:
     """Make an event of a body, whoever sent it; for what comes over a network take `receive`.
 
@@ -125,13 +138,18 @@ def parse(body: bytes) -> Event:
         DecodeError: It is no event; `path` says where.
         TypeError: `body` is no bytes.
     """
-    outcome = _read(body)
-    if isinstance(outcome, Exception):
-        del body
-        raise stripped(outcome)
-    return outcome
+    document = _object(body)
+    *guesses, at_least = _kinds_of(document.get("eventType"))
+    for kind in guesses:
+        with suppress(DecodeError):
+            return _convert.read(kind, document)
+    try:
+        return _convert.read(at_least, document)
+    except DecodeError as error:
+        raise _of_delivery(error, body) from None
 
 
+@secretive
 def sign(body: bytes, *, secret: str) -> str:
     """Return the header that Thrive would send with a body, for tests of your own handler.
 
@@ -146,13 +164,19 @@ def sign(body: bytes, *, secret: str) -> str:
         >>> sign(b'{"eventType": "user.created"}', secret="hush")
         'sha256=8397f6570ede5d53495252236cfc01838f58ac8e4ba5e32b7cd35a7ff023c940'
     """
-    outcome = _signature(body, secret)
-    if isinstance(outcome, Exception):
-        del body, secret
-        raise stripped(outcome)
-    return outcome
+    _check_bytes(body)
+    if not isinstance(secret, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"secret must be a string, not {type(secret).__name__}")
+    if not secret.strip():
+        raise ValueError("secret is empty: whoever guesses that could sign")
+    try:
+        key = secret.encode()
+    except UnicodeEncodeError:
+        raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)") from None
+    return _SCHEME + hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
+@secretive
 def fingerprint(body: bytes) -> str:
     """Return what all deliveries of one event have in common, and no other event.
 
@@ -170,82 +194,7 @@ def fingerprint(body: bytes) -> str:
         DecodeError: The body is no JSON object.
         TypeError: `body` is no bytes.
     """
-    outcome = _fingerprint(body)
-    if isinstance(outcome, Exception):
-        del body
-        raise stripped(outcome)
-    return outcome
-
-
-# What follows returns what is wrong, so that the one frame that raises it holds nothing.
-
-
-def _mismatch(body: object, signature: object, secret: object) -> Exception | None:
-    expected = _signature(body, secret)
-    if isinstance(expected, Exception):
-        return expected
-    if not isinstance(signature, str | None):
-        return TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
-    if not signature:
-        return SignatureError(
-            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
-            "or no secret is set up for this subscription on Thrive's side"
-        )
-    written = signature.strip().lower()
-    if not written.startswith(_SCHEME):
-        return SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
-    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
-    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
-        return SignatureError(
-            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
-            "somebody else sent it, the secret is another one, or the body is not the raw one"
-        )
-    return None
-
-
-def _signature(body: object, secret: object) -> str | TypeError | ValueError:
-    if not isinstance(body, _BYTES):
-        return _no_bytes(body)
-    if not isinstance(secret, str):
-        return TypeError(f"secret must be a string, not {type(secret).__name__}")
-    if not secret.strip():
-        return ValueError("secret is empty: whoever guesses that could sign")
-    try:
-        key = secret.encode()
-    except UnicodeEncodeError:
-        return ValueError("secret holds characters that are no Unicode text (a lone surrogate)")
-    return _SCHEME + hmac.new(key, body, hashlib.sha256).hexdigest()
-
-
-def _read(body: bytes) -> Event | DecodeError | TypeError:
     document = _object(body)
-    if isinstance(document, Exception):
-        return document
-    written = document.get("eventType")
-    event_type = WebhookEventType(written) if isinstance(written, str) else None
-    kind: type[Event] = WebhookEvent if event_type is None else _kind_of(event_type)
-    try:
-        try:
-            return _convert.read(kind, document)
-        except DecodeError:
-            if event_type is None or event_type.is_known:
-                raise
-            return _convert.read(WebhookEvent, document)
-    except DecodeError as error:
-        error.subject, error.body = _SUBJECT, bytes(body)
-        return error
-
-
-def _kind_of(event_type: str) -> type[Event]:
-    if event_type in _COMPLETIONS:
-        return CompletionEvent
-    return _KINDS.get(event_type.partition(".")[0], WebhookEvent)
-
-
-def _fingerprint(body: bytes) -> str | DecodeError | TypeError:
-    document = _object(body)
-    if isinstance(document, Exception):
-        return document
     if document.get("createdAt") is not None:
         for holder in (document, document.get("notification")):
             if isinstance(holder, dict):
@@ -257,23 +206,36 @@ def _fingerprint(body: bytes) -> str | DecodeError | TypeError:
     return hashlib.sha256(common).hexdigest()
 
 
-def _object(body: object) -> dict[str, Any] | DecodeError | TypeError:
-    if not isinstance(body, _BYTES):
-        return _no_bytes(body)
+def _kinds_of(event_type: object) -> tuple[type[Event], ...]:
+    """What an event of a type may be, the likeliest first."""
+    if not isinstance(event_type, str):
+        return (WebhookEvent,)
+    if event_type in _COMPLETIONS:
+        return (CompletionEvent,)
+    kind = _KINDS.get(event_type.partition(".")[0], WebhookEvent)
+    return (kind,) if WebhookEventType(event_type).is_known else (kind, WebhookEvent)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    _check_bytes(body)
     text = "expected a JSON object"
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         document, text = None, "it is no JSON that can be read"
-    if isinstance(document, dict):
-        return cast("dict[str, Any]", document)
-    failure = DecodeError(text, body=bytes(body))
-    failure.subject = _SUBJECT
-    return failure
+    if not isinstance(document, dict):
+        raise _of_delivery(DecodeError(text), body)
+    return cast("dict[str, Any]", document)
 
 
-def _no_bytes(body: object) -> TypeError:
-    return TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
+def _of_delivery(error: DecodeError, body: bytes) -> DecodeError:
+    error.subject, error.body = "the delivery", bytes(body)
+    return error
+
+
+def _check_bytes(body: object) -> None:
+    if not isinstance(body, bytes | bytearray):
+        raise TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
 
 
 # Now, and not when the first event comes: 20 ms, and files that the loop need not read.
