@@ -101,7 +101,8 @@ class Paginator(Generic[T]):
 
     `async for item in paginator` walks every item, in Thrive's order; iterating again walks again. While a page is
     being used, up to `prefetch` further ones are on their way. Leaving early leaves nothing behind. A page that fails
-    after its retries raises; nothing is ever silently cut short.
+    after its retries raises; nothing is ever silently cut short: a walk that was broken off, also by a timeout around
+    one item, raises a RuntimeError when it is asked on.
 
     Example:
         async for user in thrive.users.list():
