@@ -205,8 +205,11 @@ def fuzz(session: nox.Session) -> None:
         session.error(f"findings, to be looked at with `python {fuzzer} --replay FILE`: {' '.join(findings)}")
     data = f"--data-file={folder}/.coverage"
     session.run("coverage", "run", data, "--branch", "--include=*/thrive_async/*", fuzzer, "--replay", corpus)
-    readers = ("convert", "frames", "headers", "mixins", "outcome", "request", "token", "words", "generated/readers")
-    reached = [*(f"_{name}" for name in readers), "_generated/values", "pagination", "resources/_moves", "sync/batches"]
+    reached = (
+        *(f"_http/{name}" for name in ("attempt", "headers", "request", "token", "tracebacks", "words")),
+        *("_base/mixins", "_base/values", "_generated/readers", "_wire/convert"),
+        *("pagination", "resources/_moves", "sync/_apply/batches"),
+    )
     session.run("coverage", "report", data, "--include", ",".join(f"*/thrive_async/{name}.py" for name in reached))
 
 

@@ -86,7 +86,7 @@ class Ours(Contender):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         from thrive_async import ApiKey, Limits, ThriveClient
-        from thrive_async._convert import read_list
+        from thrive_async._wire.convert import read_list
         from thrive_async.models import User
 
         self._read = lambda body: read_list(User, orjson.loads(body)["results"])
@@ -178,7 +178,7 @@ class HandOurModels(Hand):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        from thrive_async._convert import read, read_list
+        from thrive_async._wire.convert import read, read_list
         from thrive_async.models import Audience, Enrolment, User
 
         self._read_small = lambda value: read(Audience, value)

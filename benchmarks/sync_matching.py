@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from thrive_async.models import AudienceMember
-from thrive_async.sync.matching import Matcher
+from thrive_async.sync._match.matching import Matcher
 
 SHAPES = ("emails", "emails in another case", "refs", "ids", "mixed", "nobody known")
 

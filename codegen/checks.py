@@ -11,7 +11,7 @@ MODULE = "_check"
 
 @dataclass(frozen=True)
 class Check:
-    """A call of one of the checks in the generated `checks.py`."""
+    """A call of one of the checks in `thrive_async/_base/checks.py`."""
 
     name: str
     positional: tuple[str, ...] = ()

@@ -35,16 +35,16 @@ def print_models(shapes: Shapes) -> str:
     body = _run_generator(shapes)
     imports = ["import attrs"]
     if f"{MODULE}." in body:
-        imports.append(f"from thrive_async._generated import checks as {MODULE}")
+        imports.append(f"from thrive_async._base import checks as {MODULE}")
     base = [name for name in ("Model", "OpenStrEnum") if re.search(rf"\b{name}\):", body)]
     if base:
-        imports.append(f"from thrive_async._generated.base import {', '.join(base)}")
+        imports.append(f"from thrive_async._base.model import {', '.join(base)}")
     mixins = sorted({shape.mixin for shape in shapes.classes.values() if shape.mixin})
     if mixins:
-        imports.append(f"from thrive_async._mixins import {', '.join(mixins)}")
+        imports.append(f"from thrive_async._base.mixins import {', '.join(mixins)}")
     unset = [name for name in ("UNSET", "Unset") if re.search(rf"\b{name}\b", body)]
     if unset:
-        imports.append(f"from thrive_async._unset import {', '.join(unset)}")
+        imports.append(f"from thrive_async._base.unset import {', '.join(unset)}")
     return _HEADER + "\n".join(imports) + "\n" + body
 
 

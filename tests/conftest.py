@@ -1,7 +1,7 @@
 """What every test can have: a sandbox of its own, and a client on it."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,16 @@ async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
     """A client on `sandbox`."""
     async with sandbox.client() as client:
         yield client
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that the environment points to."""
+    with Sandbox(users=60, seed=1, check_replies=True) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+        assert sandbox.violations == []
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
-    from thrive_async._unset import UNSET, Unset
+    from thrive_async._base.unset import UNSET, Unset
     from thrive_async.auth import ApiKey, ClientCredentials
     from thrive_async.client import ThriveClient
     from thrive_async.config import Limits, Region, Retry, Timeouts
@@ -80,7 +80,7 @@ __all__ = [
 # The pytest plugin lives in this package, and every pytest run of its users imports the package to load it: nothing
 # heavier than this may happen before a name is used.
 _MODULES = {
-    "_unset": ("UNSET", "Unset"),
+    "_base.unset": ("UNSET", "Unset"),
     "auth": ("ApiKey", "ClientCredentials"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),

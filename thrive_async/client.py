@@ -13,12 +13,13 @@ from urllib.parse import quote, unquote
 import aiohttp
 from attrs import evolve
 
-from thrive_async import _convert, _request
-from thrive_async._frames import framed
+from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
-from thrive_async._session import Proxy
-from thrive_async._transport import Transport
-from thrive_async._unset import UNSET
+from thrive_async._http.request import Request, build, written_datetime
+from thrive_async._http.session import Proxy
+from thrive_async._http.tracebacks import framed
+from thrive_async._http.transport import Transport
+from thrive_async._wire import convert
 from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError
@@ -131,7 +132,7 @@ class ThriveClient:
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
-        _convert.prepare()
+        convert.prepare()
         import_module(_IMPORTED_BY_ASYNCIO)
         self._transport = Transport(
             base_url=url,
@@ -303,7 +304,7 @@ def _checked_tenant(tenant_id: object) -> str:
     return tenant_id
 
 
-def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: object) -> _request.Request:
+def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: object) -> Request:
     if method not in _METHODS:
         raise ValueError(f"unknown HTTP method {method[:20]!r}")
     if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
@@ -332,7 +333,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         statuses=(),
         scopes=(),
     )
-    built = _request.build(operation, query=written, body=UNSET if json is None else json)
+    built = build(operation, query=written, body=UNSET if json is None else json)
     target = quote(path, safe=_LEFT_IN_PATHS)
     query = built.target.partition("?")[2]
     return evolve(
@@ -358,7 +359,7 @@ def _written(name: str, value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return _request.written_datetime(value, "date-iso", name=name)
+        return written_datetime(value, "date-iso", name=name)
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, int | float) else value

@@ -11,7 +11,8 @@ Example:
     UserUpdate(job_title=...)
 """
 
-from thrive_async._generated.base import Model, OpenStrEnum
+from thrive_async._base.model import Model, OpenStrEnum
+from thrive_async._base.unset import UNSET, Unset
 from thrive_async._generated.models import (
     Acknowledgement,
     Activity,
@@ -92,7 +93,6 @@ from thrive_async._generated.models import (
     WebhookNotificationAction,
     WebhookUser,
 )
-from thrive_async._unset import UNSET, Unset
 
 __all__ = [
     "UNSET",

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, TypeVar, cast
 
-from thrive_async._frames import stripped
-from thrive_async._request import Reply
+from thrive_async._http.request import Reply
+from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import DecodeError, NotFoundError
 
 __all__ = ["Page", "Paginator"]

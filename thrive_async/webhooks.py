@@ -28,8 +28,8 @@ from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
-from thrive_async import _convert
-from thrive_async._frames import secretive
+from thrive_async._http.tracebacks import secretive
+from thrive_async._wire import convert
 from thrive_async.errors import DecodeError, SignatureError
 from thrive_async.models import (
     AssignmentEvent,
@@ -142,9 +142,9 @@ def parse(body: bytes) -> Event:
     *guesses, at_least = _kinds_of(document.get("eventType"))
     for kind in guesses:
         with suppress(DecodeError):
-            return _convert.read(kind, document)
+            return convert.read(kind, document)
     try:
-        return _convert.read(at_least, document)
+        return convert.read(at_least, document)
     except DecodeError as error:
         raise _of_delivery(error, body) from None
 
@@ -239,4 +239,4 @@ def _check_bytes(body: object) -> None:
 
 
 # Now, and not when the first event comes: 20 ms, and files that the loop need not read.
-_convert.prepare()
+convert.prepare()

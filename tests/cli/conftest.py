@@ -64,16 +64,6 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that the environment points to."""
-    with Sandbox(users=60, seed=1, check_replies=True) as sandbox:
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
-        yield sandbox
-        assert sandbox.violations == []
-
-
-@pytest.fixture
 def members(served: Sandbox) -> list[str]:
     """The e-mail addresses of the members of `sales-emea`, who all have one."""
     audience = served.state.audiences[AUDIENCE]

@@ -15,7 +15,7 @@ from thrive_async.cli._people import people_in
 from thrive_async.cli._sync_managers import granted
 from thrive_async.models import ManagerGrant
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync.grants import writable_permissions
+from thrive_async.sync.permissions import writable_permissions
 
 from .conftest import AUDIENCE, Run
 
@@ -172,7 +172,7 @@ def test_what_is_not_given_is_said_outright() -> None:
     """But for what only structures have."""
     (one,) = read(f'{{"ref": "E1", "{INSIGHTS}": true, "permissions": null}}')
     assert writable_permissions(one.permissions) == {"people_manager.insights"}
-    from thrive_async._convert import dump
+    from thrive_async._wire.convert import dump
 
     assert json.loads(dump(one)) == {
         "reference": "E1",

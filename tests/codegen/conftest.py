@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # for `codegen`; at the end, so that an installed thrive_async goes before the checkout
 
-from thrive_async import _convert  # noqa: E402
 from thrive_async._generated import readers as real_readers  # noqa: E402
+from thrive_async._wire import convert  # noqa: E402
 
 _numbers = itertools.count()
 
@@ -37,13 +37,13 @@ class Built:
 
     def read(self, name: str, value: object) -> Any:
         """Read as the SDK does."""
-        return _convert.read(getattr(self.models, name), value)
+        return convert.read(getattr(self.models, name), value)
 
     def refuses(self, name: str, value: object) -> tuple[str, str]:
         """The path and the reason with which both readers refuse a value."""
         with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
             self.fast(name, value)
-        with pytest.raises(_convert.DecodeError) as caught:
+        with pytest.raises(convert.DecodeError) as caught:
             self.read(name, value)
         return caught.value.path, caught.value.reason
 
@@ -70,9 +70,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.syspath_prepend(str(folder))
         modules = [importlib.import_module(f"{package}.{name}") for name in ("models", "readers", "operations")]
         built = Built(files, *modules)
-        _convert.prepare()
+        convert.prepare()
         for cls, reader in built.readers.READERS.items():
-            patch.setitem(_convert._readers, cls, reader)
+            patch.setitem(convert._readers, cls, reader)
         for cls, wire in built.readers.BARE.items():
             patch.setitem(real_readers.BARE, cls, wire)
         return built

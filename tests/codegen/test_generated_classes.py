@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from thrive_async._convert import DecodeError, dump, read
-from thrive_async._unset import UNSET
+from thrive_async._base.unset import UNSET
+from thrive_async._wire.convert import DecodeError, dump, read
 
 pytest.importorskip("datamodel_code_generator")
 

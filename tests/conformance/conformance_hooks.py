@@ -16,11 +16,11 @@ from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData
 
 from thrive_async._generated.operations import OPERATIONS, Operation
-from thrive_async.sandbox.records import instant
-from thrive_async.sandbox.replies import Refusal
-from thrive_async.sandbox.routing import match
-from thrive_async.sandbox.specification import specification
-from thrive_async.sandbox.tokens import SCOPES
+from thrive_async.sandbox.server.replies import Refusal
+from thrive_async.sandbox.server.routing import match
+from thrive_async.sandbox.server.specification import specification
+from thrive_async.sandbox.server.tokens import SCOPES
+from thrive_async.sandbox.state.records import instant
 
 
 @schemathesis.hook

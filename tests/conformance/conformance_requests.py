@@ -13,7 +13,7 @@ from yarl import URL
 
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
-from thrive_async.sandbox.specification import specification
+from thrive_async.sandbox.server.specification import specification
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from thrive_async._generated.operations import OPERATIONS
-from thrive_async.sandbox.state import State
+from thrive_async.sandbox.state.state import State
 
 NOBODY: Final = "0" * 24
 

@@ -8,7 +8,7 @@ from conformance_table import CASES, ONLY_BY_FAULT, Ask, Case, good
 
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
-from thrive_async.sandbox.specification import specification
+from thrive_async.sandbox.server.specification import specification
 
 DOCUMENT = specification().document
 DOCUMENTED = {

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import jsonschema_rs
 from fuzz_json import same
 
-from thrive_async.sandbox.specification import specification
+from thrive_async.sandbox.server.specification import specification
 
 DOCUMENT: Final = specification().document
 _DATE_TIME: Final = re.compile(

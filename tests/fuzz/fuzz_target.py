@@ -15,21 +15,21 @@ import fuzz_json
 import fuzz_rule as rule
 from fuzz_parts import NAMES, Broken, check_attribution, check_headers, names_of
 from multidict import CIMultiDict
-from test_resources_completeness import CALLS
+from resources.test_completeness import CALLS
 
 from thrive_async import APIError, ApiKey, ClientCredentials, DecodeError, ThriveClient, ThriveError, UnprocessableError
 from thrive_async import models as m
-from thrive_async._frames import stripped
 from thrive_async._generated.operations import OPERATIONS
-from thrive_async._outcome import Call, of_reply
-from thrive_async._request import Reply, Request
-from thrive_async._token import TokenEndpoint
+from thrive_async._http.attempt import Call, of_reply
+from thrive_async._http.request import Reply, Request
+from thrive_async._http.token import TokenEndpoint
+from thrive_async._http.tracebacks import stripped
 from thrive_async.auth import Authorizer, FixedHeader, Secret, Token
 from thrive_async.config import Timeouts
 from thrive_async.errors import error_class
 from thrive_async.pagination import Page, Paginator
 from thrive_async.resources._moves import member_operations
-from thrive_async.sync.writes import _told_by_refusal
+from thrive_async.sync._apply.audience_run import _told_by_refusal
 
 TARGETS: Final = (*CALLS, "createAccessToken", "request by hand")
 _SCHEMAS: Final = {name: rule.reply_schema(name) for name in CALLS}

@@ -11,12 +11,13 @@ from fuzz_parts import NOW
 from fuzz_target import check, driven
 from multidict import CIMultiDict
 
-from thrive_async import _words, models
-from thrive_async._convert import read
+from thrive_async import models
 from thrive_async._generated import operations as ops
-from thrive_async._headers import retry_after
-from thrive_async._request import Reply, build, refusal
-from thrive_async._words import masked_words
+from thrive_async._http import words as words_module
+from thrive_async._http.headers import retry_after
+from thrive_async._http.request import Reply, build, refusal
+from thrive_async._http.words import masked_words
+from thrive_async._wire.convert import read
 from thrive_async.errors import APIError, DecodeError
 from thrive_async.resources._moves import member_operations
 
@@ -90,7 +91,7 @@ def test_of_thrives_words_no_more_is_worked_through_than_may_be_shown(
 ) -> None:
     """Was: 0.2 s of the loop's time for every 10,000 characters of a message, however long."""
     seen = 0
-    pattern = _words._TOKEN
+    pattern = words_module._TOKEN
 
     class Counting:
         def sub(self, made: Any, text: str) -> str:
@@ -98,7 +99,7 @@ def test_of_thrives_words_no_more_is_worked_through_than_may_be_shown(
             seen += len(text) + 1
             return pattern.sub(made, text)
 
-    monkeypatch.setattr(_words, "_TOKEN", Counting())
+    monkeypatch.setattr(words_module, "_TOKEN", Counting())
     assert len(masked_words(words)) <= 300
     assert seen <= 10_001
 

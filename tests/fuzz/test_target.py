@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from _wire.test_convert import anything, damaged, json_of_model, texts
 from fuzz_inputs import HEADER_SETS, STATUSES, check_bytes, packed
 from fuzz_models import LISTS, READ, of
 from fuzz_mutator import mutated
@@ -15,7 +16,6 @@ from fuzz_seeds import BODIES, HEADERS, sound_replies
 from fuzz_target import CALLS, TARGETS, check
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_convert import anything, damaged, json_of_model, texts
 
 from thrive_async import models
 from thrive_async._generated.operations import OPERATIONS
@@ -88,21 +88,21 @@ def _too_strict(data: Any) -> Any:
 def test_the_rule_notices_a_reader_that_is_wrong(
     reader: Any, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from thrive_async import _convert
+    from thrive_async._wire import convert
 
     body = orjson.dumps(document)
     check("getTag", 200, OK, body)
-    monkeypatch.setitem(_convert._readers, models.Tag, reader)
+    monkeypatch.setitem(convert._readers, models.Tag, reader)
     with pytest.raises(Broken):
         check("getTag", 200, OK, body)
 
 
 def test_the_rule_notices_a_sound_reply_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from thrive_async import _convert
+    from thrive_async._wire import convert
     from thrive_async.errors import DecodeError
 
-    monkeypatch.setitem(_convert._readers, models.Tag, _too_strict)
-    monkeypatch.setattr(_convert, "_read_carefully", lambda *_: DecodeError("no"))
+    monkeypatch.setitem(convert._readers, models.Tag, _too_strict)
+    monkeypatch.setattr(convert, "_read_carefully", lambda *_: DecodeError("no"))
     with pytest.raises(Broken, match="as the specification says, and was refused"):
         check("getTag", 200, OK, b'{"id": "a"}')
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thrive_async import Limits
-from thrive_async._limits import Gate
+from thrive_async._gate.gate import Gate
 from thrive_async.sandbox import VirtualClock
 
 Announced = Literal["whole seconds", "exactly", "not at all"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from raw_server import Handler, RawRequest, RawServer, close, hang, refused_port, reply, reset, then_close
-from test_resources_completeness import CALLS
+from resources.test_completeness import CALLS
 
 from thrive_async import (
     APIError,

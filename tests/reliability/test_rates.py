@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from limited import Announced, Bucket, Outage, Server, Sliding, Window, by_hand, by_hand_at_once, run
 
 from thrive_async import Limits, RateLimitError, RequestTimeout, Timeouts
-from thrive_async._pace import Pace
+from thrive_async._gate.pace import Pace
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 HOWS: list[Announced] = ["whole seconds", "exactly", "not at all"]
@@ -118,7 +118,7 @@ async def test_with_the_servers_limit_set_nothing_is_refused_and_no_time_is_lost
 )
 @settings(max_examples=40, deadline=None)
 def test_no_pattern_of_calls_exceeds_a_rate(rate: float, burst: int, pauses: list[float]) -> None:
-    from thrive_async._limits import Gate
+    from thrive_async._gate.gate import Gate
 
     async def main() -> None:
         with VirtualClock(grace=0).installed() as clock:

@@ -5,8 +5,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from raw_api import Api, connect
 
+from sandbox.raw_api import Api, connect
 from thrive_async.sandbox import Sandbox
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
-from thrive_async.sandbox.engine import RateLimit
 from thrive_async.sandbox.handlers import HANDLERS
-from thrive_async.sandbox.routing import allowed, match
+from thrive_async.sandbox.server.engine import RateLimit
+from thrive_async.sandbox.server.routing import allowed, match
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 

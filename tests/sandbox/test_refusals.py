@@ -6,12 +6,12 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from raw_api import Api, connect
 
+from sandbox.raw_api import Api, connect
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
-from thrive_async.sandbox.records import instant, later, timestamp
-from thrive_async.sandbox.specification import specification
+from thrive_async.sandbox.server.specification import specification
+from thrive_async.sandbox.state.records import instant, later, timestamp
 
 
 def message(answer):

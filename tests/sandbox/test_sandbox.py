@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 import uvloop
-from raw_api import Api, connect
 
+from sandbox.raw_api import Api, connect
 from thrive_async import sandbox as package
 from thrive_async.sandbox import Sandbox, Settings, VirtualClock
 

@@ -7,7 +7,7 @@ import pytest
 
 from thrive_async import Retry, ThriveClient
 from thrive_async.sandbox import Sandbox, VirtualClock
-from thrive_async.sync.journal import Scope
+from thrive_async.sync._apply.journal import Scope
 
 
 @attrs.define

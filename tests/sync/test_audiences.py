@@ -18,7 +18,7 @@ from thrive_async import (
     sync,
 )
 from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
-from thrive_async.sync.journal import Journal, Scope
+from thrive_async.sync._apply.journal import Journal, Scope
 
 
 def report_of(results: dict[str, SyncReport | ThriveError], name: str) -> SyncReport:

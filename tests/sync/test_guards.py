@@ -10,7 +10,7 @@ from tests.sync.conftest import World
 from thrive_async import sync
 from thrive_async.errors import ConfigurationError, GuardRefused, SyncError
 from thrive_async.models import Audience, ManagerGrant, ManagerGrantPermissions
-from thrive_async.sync.guards import check_audience, check_desired, check_removals, removal_limit
+from thrive_async.sync._guards import check_audience, check_desired, check_removals, removal_limit
 
 
 @pytest.mark.parametrize(

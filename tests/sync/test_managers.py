@@ -18,7 +18,7 @@ from thrive_async.models import (
     PeopleManagerGrant,
 )
 from thrive_async.sync import ManagerPlan
-from thrive_async.sync.grants import writable_permissions
+from thrive_async.sync.permissions import writable_permissions
 
 INSIGHTS = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=True))
 CONTENT = ManagerGrantPermissions(audience_manager=AudienceManagerGrant(manage_content=True))
@@ -37,7 +37,7 @@ async def managed(world: World) -> World:
 
 
 def managers(world: World) -> dict[str, frozenset[str]]:
-    from thrive_async._convert import read
+    from thrive_async._wire.convert import read
 
     found = world.sandbox.state.audiences["team"].managers
     return {user_id: writable_permissions(read(ManagerPermissions, granted)) for user_id, granted in found.items()}
@@ -194,7 +194,7 @@ async def test_names_that_cannot_be_used_are_listed(managed: World) -> None:
 async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: Path) -> None:
     """As with members; permissions of which this run knows nothing other are as they should be."""
     from tests.sync.test_stopping import lines
-    from thrive_async.sync.journal import Journal
+    from thrive_async.sync._apply.journal import Journal
 
     path = tmp_path / "run.jsonl"
     planned = {"update": [managed.ref(1), managed.ref(2)], "add": [managed.ref(40)], "remove": [managed.ids[50]]}

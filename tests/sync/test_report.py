@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from thrive_async import ConfigurationError, SyncError
 from thrive_async.sync import MemberPlan, Outcome, SyncReport
-from thrive_async.sync.journal import Journal, Scope, unfinished
+from thrive_async.sync._apply.journal import Journal, Scope, unfinished
 from thrive_async.sync.report import Change, Ledger, described
 
 ADDED = Outcome("add", "ann@example.org")
@@ -129,7 +129,7 @@ def test_a_plan_of_another_version_or_shape_is_refused() -> None:
     saved = json.loads(plan.to_json())
     with pytest.raises(ConfigurationError, match="version 4"):
         MemberPlan.from_json(json.dumps({**saved, "version": 4}))
-    from thrive_async.sync.saved import _fingerprint
+    from thrive_async.sync._plans import _fingerprint
 
     content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
     del content["to_add"]

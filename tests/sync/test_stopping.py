@@ -17,7 +17,7 @@ from tests.sync.conftest import World, people
 from tests.sync.test_faults import check
 from thrive_async import sync
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync.journal import Journal, Scope, unfinished
+from thrive_async.sync._apply.journal import Journal, Scope, unfinished
 
 ROOT = Path(__file__).parents[2]
 SCOPE = Scope("members", "tenant", "1")

@@ -12,11 +12,12 @@ from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, GuardRefused, Retry, SyncError, sync
 from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
-from thrive_async.sandbox.records import UserRecord
-from thrive_async.sync import UserPlan, users_apply
-from thrive_async.sync.journal import Journal, Scope
-from thrive_async.sync.rows import Reader
-from thrive_async.sync.users_apply import _managers_first
+from thrive_async.sandbox.state.records import UserRecord
+from thrive_async.sync import UserPlan
+from thrive_async.sync._apply import users as users_apply
+from thrive_async.sync._apply.journal import Journal, Scope
+from thrive_async.sync._apply.users import _managers_first
+from thrive_async.sync._match.export_rows import Reader
 
 COLUMNS = {
     "ref": "EmployeeID",

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import attrs
 
-from thrive_async._generated import checks as _check
-from thrive_async._generated.base import Model, OpenStrEnum
-from thrive_async._mixins import MemberOperations
-from thrive_async._unset import UNSET, Unset
+from thrive_async._base import checks as _check
+from thrive_async._base.mixins import MemberOperations
+from thrive_async._base.model import Model, OpenStrEnum
+from thrive_async._base.unset import UNSET, Unset
 
 
 class UserRole(OpenStrEnum):

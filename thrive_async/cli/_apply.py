@@ -84,7 +84,7 @@ class Applying:
                     raise CliError(f"{option} {file} would be written over {what}: name another file")
             taken.append((f"{option} {file}", file))
         if self.journal is not None:
-            from thrive_async.sync.journal import check_journal  # noqa: PLC0415 - after the parsing
+            from thrive_async.sync._apply.journal import check_journal  # noqa: PLC0415 - after the parsing
 
             check_journal(self.journal)
 

@@ -155,7 +155,7 @@ def as_json(model: object) -> dict[str, Any]:
     """Turn a model back into the JSON object it was read from, by Thrive's names."""
     import json  # noqa: PLC0415
 
-    from thrive_async._convert import dump  # noqa: PLC0415 - after the parsing
+    from thrive_async._wire.convert import dump  # noqa: PLC0415 - after the parsing
 
     decoded: dict[str, Any] = json.loads(dump(model))
     return decoded

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from thrive_async.cli._progress import ProgressView
     from thrive_async.models import AudienceManager, AudienceMember
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
-    from thrive_async.sync.saved import SavedPlan
+    from thrive_async.sync._plans import SavedPlan
 
 __all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
 
@@ -167,7 +167,7 @@ class ManagersView(PlanView):
 
     def planned(self) -> Iterator[Fate]:
         """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
-        from thrive_async.sync.grants import writable_permissions  # noqa: PLC0415 - after the parsing
+        from thrive_async.sync.permissions import writable_permissions  # noqa: PLC0415 - after the parsing
 
         for action, grants in (("add", self._plan.to_add), ("update", self._plan.to_change)):
             for grant in grants:

@@ -110,7 +110,7 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
         CliError: A permission that does not exist, a cell that is neither yes nor no, a row that is not whole or names
             nobody, or nothing that says what anybody may do.
     """
-    from thrive_async.sync.grants import PERMISSIONS, restored_grant  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync.permissions import PERMISSIONS, restored_grant  # noqa: PLC0415 - after the parsing
 
     by_fold = {fold(permission): permission for permission in PERMISSIONS}
     everybody = {_permission(name, f"--grant {name}"): True for name in given}

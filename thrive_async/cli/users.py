@@ -89,7 +89,7 @@ def get(
 
 async def _by_id(thrive: ThriveClient, user: str) -> User:
     from thrive_async.errors import BadRequestError, NotFoundError  # noqa: PLC0415 - after the parsing
-    from thrive_async.sync.names import is_object_id  # noqa: PLC0415
+    from thrive_async.sync._match.names import is_object_id  # noqa: PLC0415
 
     try:
         return await thrive.users.get(user)

@@ -6,12 +6,12 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
-from thrive_async import _convert
-from thrive_async._frames import framed
+from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
-from thrive_async._request import Reply, build
-from thrive_async._transport import Transport
-from thrive_async._unset import UNSET
+from thrive_async._http.request import Reply, build
+from thrive_async._http.tracebacks import framed
+from thrive_async._http.transport import Transport
+from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
 from thrive_async.pagination import Paginator
@@ -110,7 +110,7 @@ class Resource:
 
         return Paginator(
             fetch,
-            partial(_convert.read_list, cls),
+            partial(convert.read_list, cls),
             operation=operation.id,
             per_page=per_page,
             prefetch=prefetch,
@@ -138,7 +138,7 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:
         DecodeError: The reply is not what the specification says.
     """
     try:
-        return _convert.read(cls, reply.value)
+        return convert.read(cls, reply.value)
     except DecodeError as error:
         error.operation = operation.id
         error.body = reply.body

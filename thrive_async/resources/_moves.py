@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from thrive_async._convert import read
+from thrive_async._wire.convert import read
 from thrive_async.errors import DecodeError
 from thrive_async.resources._models import models
 

@@ -13,7 +13,7 @@ from thrive_async.resources._models import models
 from thrive_async.resources.enrolments import Enrolments
 
 if TYPE_CHECKING:
-    from thrive_async._transport import Transport
+    from thrive_async._http.transport import Transport
 
 __all__ = ["Assignments"]
 

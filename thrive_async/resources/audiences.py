@@ -16,7 +16,7 @@ from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
 
 if TYPE_CHECKING:
-    from thrive_async._transport import Transport
+    from thrive_async._http.transport import Transport
 
 __all__ = ["Audiences"]
 

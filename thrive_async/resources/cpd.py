@@ -14,7 +14,7 @@ from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 if TYPE_CHECKING:
-    from thrive_async._transport import Transport
+    from thrive_async._http.transport import Transport
 
 __all__ = ["Cpd", "CpdCategories", "CpdEntries", "CpdRequirements", "CpdUserSummaries"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from thrive_async._base.unset import UNSET
 from thrive_async._generated import operations as ops
-from thrive_async._unset import UNSET
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource

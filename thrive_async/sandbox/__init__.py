@@ -69,13 +69,13 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 | a body above 16 MB | 413 | |
 """
 
-from thrive_async.sandbox.clock import VirtualClock
-from thrive_async.sandbox.faults import Fault, Faults
-from thrive_async.sandbox.journal import Journal, RequestEntry
-from thrive_async.sandbox.records import AudienceRecord, Members, Record, UserRecord
 from thrive_async.sandbox.sandbox import Sandbox
+from thrive_async.sandbox.server.clock import VirtualClock
+from thrive_async.sandbox.server.faults import Fault, Faults
+from thrive_async.sandbox.server.journal import Journal, RequestEntry
 from thrive_async.sandbox.settings import Settings
-from thrive_async.sandbox.state import State
+from thrive_async.sandbox.state.records import AudienceRecord, Members, Record, UserRecord
+from thrive_async.sandbox.state.state import State
 
 __all__ = [
     "AudienceRecord",

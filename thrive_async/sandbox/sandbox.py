@@ -12,16 +12,16 @@ import attrs
 from aiohttp import web
 
 from thrive_async.sandbox.checks import is_whole
-from thrive_async.sandbox.clock import VirtualClock
-from thrive_async.sandbox.engine import Engine
-from thrive_async.sandbox.faults import Faults
-from thrive_async.sandbox.index_page import mount as mount_index_page
-from thrive_async.sandbox.journal import Journal
-from thrive_async.sandbox.seed import EPOCH, seed_state
+from thrive_async.sandbox.server.clock import VirtualClock
+from thrive_async.sandbox.server.engine import Engine
+from thrive_async.sandbox.server.faults import Faults
+from thrive_async.sandbox.server.journal import Journal
+from thrive_async.sandbox.server.page import mount as mount_index_page
+from thrive_async.sandbox.server.specification import specification
+from thrive_async.sandbox.server.tokens import Tokens
 from thrive_async.sandbox.settings import Settings
-from thrive_async.sandbox.specification import specification
-from thrive_async.sandbox.state import State
-from thrive_async.sandbox.tokens import Tokens
+from thrive_async.sandbox.state.seed import EPOCH, seed_state
+from thrive_async.sandbox.state.state import State
 
 if TYPE_CHECKING:
     from thrive_async.auth import ApiKey, ClientCredentials

@@ -3,18 +3,18 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from thrive_async._frames import framed, stripped
+from thrive_async._http.tracebacks import framed, stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
-from thrive_async.sync.arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
-from thrive_async.sync.audiences_plan import AT_ONCE, AudiencesPlan, in_order
-from thrive_async.sync.crew import few_at_once
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS
+from thrive_async.sync._apply.workers import few_at_once
+from thrive_async.sync._arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
+from thrive_async.sync._audiences_plan import AT_ONCE, AudiencesPlan, in_order
+from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS
+from thrive_async.sync._match.names import folded
+from thrive_async.sync._member_plan import Desired, MemberPlan
+from thrive_async.sync._reading import get_audience
 from thrive_async.sync.members import matched, plan_members, planned
-from thrive_async.sync.names import folded
 from thrive_async.sync.new_audiences import NewAudience, parents_first
-from thrive_async.sync.plan import Desired, MemberPlan
-from thrive_async.sync.reading import get_audience
 from thrive_async.sync.report import OnProgress, SyncReport
 
 __all__ = ["plan_audiences", "sync_audiences"]

@@ -6,23 +6,23 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from thrive_async._frames import framed
+from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant, MemberOperationResult
-from thrive_async.sync.arguments import check_applying, check_audience_name, check_flags
-from thrive_async.sync.batches import BATCH
-from thrive_async.sync.execution import DoneNow, carry_out
-from thrive_async.sync.grants import restored_grant, saved_grant, writable_permissions
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
-from thrive_async.sync.journal import left_open
-from thrive_async.sync.matching import Matcher
-from thrive_async.sync.names import clean, newcomer_key
-from thrive_async.sync.newcomers import compared
-from thrive_async.sync.people_plan import PeoplePlan, common_content
-from thrive_async.sync.reading import Present, audience_or_refusal, read_managers
+from thrive_async.sync._apply.audience_run import AudienceRun
+from thrive_async.sync._apply.batches import BATCH
+from thrive_async.sync._apply.execution import DoneNow, carry_out
+from thrive_async.sync._apply.journal import left_open
+from thrive_async.sync._arguments import check_applying, check_audience_name, check_flags
+from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired, check_removals
+from thrive_async.sync._match.lookups import compared
+from thrive_async.sync._match.matching import Matcher
+from thrive_async.sync._match.names import clean, newcomer_key
+from thrive_async.sync._people_plan import PeoplePlan, common_content
+from thrive_async.sync._plans import summed_up
+from thrive_async.sync._reading import Present, audience_or_refusal, read_managers
+from thrive_async.sync.permissions import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.report import Change, OnProgress, SyncReport
-from thrive_async.sync.saved import summed_up
-from thrive_async.sync.writes import AudienceRun
 
 __all__ = ["ManagerPlan", "plan_managers"]
 

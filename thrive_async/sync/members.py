@@ -6,15 +6,15 @@ from collections.abc import AsyncIterable
 from itertools import islice
 from typing import Final
 
-from thrive_async._frames import framed
+from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
-from thrive_async.sync.arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired
-from thrive_async.sync.matching import Match, Matcher
-from thrive_async.sync.newcomers import compared
-from thrive_async.sync.plan import Desired, MemberPlan
-from thrive_async.sync.reading import audience_or_refusal, read_members
+from thrive_async.sync._arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
+from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired
+from thrive_async.sync._match.lookups import compared
+from thrive_async.sync._match.matching import Match, Matcher
+from thrive_async.sync._member_plan import Desired, MemberPlan
+from thrive_async.sync._reading import audience_or_refusal, read_members
 from thrive_async.sync.report import OnProgress, SyncReport
 
 __all__ = ["matched", "plan_members", "planned", "sync_members"]

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import attrs
 
-from thrive_async._words import masked_words
+from thrive_async._http.words import masked_words
 from thrive_async.errors import APIError, SyncError, ThriveError
 
 __all__ = [

@@ -9,20 +9,20 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import attrs
 
-from thrive_async._frames import framed
+from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync.accounts import Known, Staff, difference, known, set_fields
-from thrive_async.sync.arguments import check_applying, check_flags, check_iterable
-from thrive_async.sync.guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
-from thrive_async.sync.journal import Scope, left_open
-from thrive_async.sync.leavers import NAMELESS, nameless_rows, suspects, told
-from thrive_async.sync.reading import read_whole
+from thrive_async.sync._apply.journal import Scope, left_open
+from thrive_async.sync._apply.users import apply_users
+from thrive_async.sync._arguments import check_applying, check_flags, check_iterable
+from thrive_async.sync._doubts import NAMELESS, nameless_rows, suspects, told
+from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
+from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation, rewritten
+from thrive_async.sync._match.user_diff import Known, Staff, difference, known, set_fields
+from thrive_async.sync._plans import SavedPlan, summed_up
+from thrive_async.sync._reading import read_whole
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
-from thrive_async.sync.rows import Blank, Reader, Rows, addressable, creation, rewritten
-from thrive_async.sync.saved import SavedPlan, summed_up
-from thrive_async.sync.users_apply import apply_users
 
 __all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users"]
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.records import AudienceRecord
-from thrive_async.sandbox.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.state.records import AudienceRecord
 
 __all__ = ["HANDLERS", "find", "writable"]
 

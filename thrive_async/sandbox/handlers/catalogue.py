@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from thrive_async.sandbox.records import Record
-from thrive_async.sandbox.replies import Call, Refusal, Reply, array, json, page, since, within
-from thrive_async.sandbox.state import State
+from thrive_async.sandbox.server.replies import Call, Refusal, Reply, array, json, page, since, within
+from thrive_async.sandbox.state.records import Record
+from thrive_async.sandbox.state.state import State
 
 __all__ = ["HANDLERS"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from thrive_async.sandbox.handlers.audiences import find, writable
-from thrive_async.sandbox.records import AudienceRecord, UserRecord
-from thrive_async.sandbox.replies import Call, Refusal, Reply, deleted, json, page
+from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, json, page
+from thrive_async.sandbox.state.records import AudienceRecord, UserRecord
 
 __all__ = ["HANDLERS"]
 

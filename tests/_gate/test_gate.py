@@ -1,0 +1,217 @@
+"""The gate: concurrency, rate, and the shared cool-down, on a clock that the test owns."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from thrive_async import Limits, Retry
+from thrive_async._gate.gate import Gate, TurnTooLate
+from thrive_async.sandbox import VirtualClock
+
+
+@asynccontextmanager
+async def slot(gate: Gate, deadline: float | None = None) -> AsyncIterator[int]:
+    ticket = await gate.enter(deadline)
+    try:
+        yield ticket
+    finally:
+        gate.leave()
+
+
+async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
+    """Send `count` requests at once; return when each of them started."""
+    started: list[float] = []
+
+    async def one() -> None:
+        async with slot(gate):
+            started.append(clock.elapsed)
+            await asyncio.sleep(lasting)
+
+    await asyncio.gather(*(one() for _ in range(count)))
+    return sorted(started)
+
+
+async def test_no_more_than_the_limit_are_under_way(clock: VirtualClock) -> None:
+    assert await starts(Gate(Limits(concurrency=2)), clock, 6, lasting=1.0) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(5.0, None), (5.0, 3), (0.5, 1), (100.0, 20)])
+async def test_a_rate_holds_over_any_second(clock: VirtualClock, rate: float, burst: int | None) -> None:
+    times = await starts(Gate(Limits(concurrency=50, rate=rate, burst=burst)), clock, 60)
+    for start in times:
+        within = sum(1 for other in times if start <= other < start + 1 - 1e-9)
+        assert within <= rate + (burst or 1)
+    assert times[-1] == pytest.approx((60 - (burst or 1)) / rate, rel=0.01)
+
+
+async def test_timers_that_ring_late_take_nothing_off_the_rate(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: sleep(seconds and seconds + 0.001))
+    times = await starts(Gate(Limits(concurrency=50, rate=100)), clock, 101)
+    assert times[-1] == pytest.approx(1.0, rel=0.005)
+    assert min(later - time for time, later in itertools.pairwise(times)) >= 0.005
+
+
+async def test_a_quiet_time_earns_one_burst_and_no_more(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=50, rate=10, burst=4))
+    await starts(gate, clock, 1)
+    await asyncio.sleep(60)
+    times = [time - 60 for time in await starts(gate, clock, 10)]
+    assert times == pytest.approx([0, 0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+async def test_after_a_refusal_nobody_passes_before_its_time_and_then_not_in_a_herd(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20))
+    async with slot(gate) as ticket:
+        assert gate.refused(ticket, 5.0) == 5.0
+    times = await starts(gate, clock, 10)
+    assert times[0] == 5.0
+    assert len(set(times)) == 10
+
+
+async def test_a_place_in_the_row_is_void_once_the_gate_closes(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20, rate=1))
+    waiting = asyncio.ensure_future(starts(gate, clock, 3))
+    await asyncio.sleep(0.5)
+    gate.refused(0, 10.0)
+    assert (await waiting)[1] == 10.5
+
+
+async def test_refusals_of_requests_that_were_under_way_together_slow_the_pace_once(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=50))
+    await starts(gate, clock, 40)
+    for _ in range(40):
+        gate.passed(0)
+    tickets = [0] * 10
+    gate.refused(tickets[0], 1.0)
+    once = gate._pace.at(clock.time())
+    for ticket in tickets[1:]:
+        gate.refused(ticket, 1.0)
+    assert once == gate._pace.at(clock.time()) == 40.0
+
+
+async def test_unannounced_pauses_grow_until_something_passes(clock: VirtualClock) -> None:
+    gate = Gate(Limits())
+    pauses = []
+    for _ in range(4):
+        async with slot(gate) as ticket:
+            pauses.append(gate.refused(ticket, None))
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+    gate.passed(4)
+    async with slot(gate) as ticket:
+        assert gate.refused(ticket, None) == 0.5
+
+
+async def test_unannounced_pauses_are_those_of_retry(clock: VirtualClock) -> None:
+    gate = Gate(Limits(), Retry(base_delay=0.01, max_delay=0.03))
+    pauses = []
+    for _ in range(4):
+        async with slot(gate) as ticket:
+            pauses.append(gate.refused(ticket, None))
+    assert pauses == pytest.approx([0.01, 0.02, 0.03, 0.03])
+    assert Gate(Limits(), Retry(base_delay=5, max_delay=1)).refused(0, None) == 1
+
+
+async def test_after_a_first_refusal_without_anything_taken_it_starts_slowly_and_grows(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20))
+    async with slot(gate) as ticket:
+        gate.refused(ticket, 10.0)
+    times = await starts(gate, clock, 20)
+    assert times[:2] == [10.0, 10.5]
+    assert times[-1] < 13
+
+
+@pytest.mark.parametrize("said", [0, 0.0, None])
+async def test_a_pause_of_nothing_is_no_pause_that_was_announced(said: float | None, clock: VirtualClock) -> None:
+    gate = Gate(Limits())
+    assert [gate.refused(closing, said) for closing in range(3)] == [0.5, 1.0, 2.0]
+
+
+async def test_the_row_holds_its_rate_whoever_is_cancelled_in_it(clock: VirtualClock) -> None:
+    """Callers come and go at random, with a slot, before it, and in the row: never too many, and no place is lost."""
+    chance = random.Random(5)
+    gate = Gate(Limits(concurrency=20, rate=50, burst=3))
+    started: list[float] = []
+
+    async def one() -> None:
+        async with slot(gate):
+            started.append(clock.elapsed)
+            await asyncio.sleep(chance.uniform(0, 0.2))
+
+    waiting: set[asyncio.Task[None]] = set()
+    while clock.elapsed < 20:
+        waiting = {task for task in waiting if not task.done()}
+        while len(waiting) < 100:
+            waiting.add(asyncio.create_task(one()))
+        await asyncio.sleep(chance.uniform(0, 0.05))
+        for task in chance.sample(sorted(waiting, key=id), 3):
+            task.cancel()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for first, start in enumerate(started):
+        for last in range(first, min(first + 120, len(started))):
+            assert last - first + 1 <= 3 + (started[last] - start) * 50 + 1e-6
+    assert len(started) >= 0.97 * 20 * 50
+    assert gate._slots._free == 20
+
+
+async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1, rate=1))
+    await starts(gate, clock, 1)
+    waiting = asyncio.ensure_future(starts(gate, clock, 1))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert len(await starts(gate, clock, 2)) == 2
+
+
+async def test_those_who_are_cancelled_in_the_row_leave_no_gap(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=5, rate=1))
+    await starts(gate, clock, 1)
+    for _ in range(200):
+        waiting = asyncio.ensure_future(starts(gate, clock, 5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await starts(gate, clock, 2) == pytest.approx([1, 2])
+
+
+async def test_who_cannot_wait_for_the_end_of_a_pause_is_told_at_once(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2))
+    gate.refused(0, 60.0)
+
+    async def one(patience: float) -> tuple[float | None, float]:
+        told = None
+        try:
+            async with slot(gate, clock.time() + patience):
+                pass
+        except TurnTooLate as error:
+            told = error.seconds
+        return told, clock.elapsed
+
+    results = await asyncio.gather(one(59), one(61), *(one(59) for _ in range(20)))
+    assert results == [(60, 0), (None, 60), *[(60, 0)] * 20]
+
+
+async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2, rate=1))
+    await starts(gate, clock, 1)
+
+    async def one() -> float:
+        with pytest.raises(TurnTooLate):
+            async with slot(gate, clock.time() + 30):
+                pass
+        return clock.elapsed
+
+    waiting = [asyncio.ensure_future(one()) for _ in range(6)]
+    await asyncio.sleep(0.5)
+    gate.refused(0, 60.0)
+    assert max(await asyncio.gather(*waiting)) <= 1.0

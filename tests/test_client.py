@@ -1,0 +1,642 @@
+"""The client: how it is built, on which loop it lives, whose session it uses, and what `request` reaches."""
+
+import asyncio
+import gc
+import ssl
+import threading
+import warnings
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import aiohttp
+import pytest
+import trustme
+from raw_server import KEY, TENANT, RawRequest, RawServer, hang, reply
+
+from thrive_async import (
+    ApiKey,
+    ClientCredentials,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    NotFoundError,
+    PermissionDeniedError,
+    Region,
+    Retry,
+    ServerError,
+    ThriveClient,
+)
+from thrive_async._http.session import Proxy
+from thrive_async.models import UserStatus
+from thrive_async.sandbox import Sandbox, VirtualClock
+
+USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    async with RawServer([USER]) as running:
+        yield running
+
+
+# How it is built
+
+
+def test_a_client_can_be_built_without_a_loop_and_dropped_unused() -> None:
+    ThriveClient(TENANT, ApiKey(KEY))
+    gc.collect()
+
+
+@pytest.mark.parametrize("region", list(Region))
+def test_each_region_has_its_host(region: Region) -> None:
+    assert ThriveClient(TENANT, ApiKey(KEY), region=region).base_url == region.api_url
+    assert ThriveClient(TENANT, ApiKey(KEY), region=region.value).base_url == region.api_url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"tenant_id": ""}, "tenant id is empty"),
+        ({"tenant_id": None}, "tenant id is empty"),
+        ({"tenant_id": "a/b"}, "tenant id holds characters"),
+        ({"tenant_id": 5}, "tenant id is a string such as eu-west-2_AbcdEfghI, not int"),
+        ({"tenant_id": ApiKey(KEY), "credentials": TENANT}, "the tenant id comes before the credentials"),
+        ({"tenant_id": ClientCredentials("a", KEY), "credentials": TENANT}, "comes before the credentials"),
+        ({"credentials": "key"}, "credentials must be ApiKey"),
+        ({"trust_env": "no"}, "trust_env must be bool, not str"),
+        ({"ca_file": 5}, "ca_file must be str or Path, not int"),
+        ({"region": "mars"}, "unknown Thrive region"),
+        ({"base_url": "http://thrive.example.com"}, "would send credentials unencrypted"),
+        ({"base_url": "https://thrive.example.com/rest/v1"}, "must be a host alone"),
+        ({"base_url": "https://user:pass@thrive.example.com"}, "must not hold a user"),
+        ({"base_url": "ftp://thrive.example.com"}, "must begin with https"),
+        ({"base_url": "https://[::1"}, "is not a URL"),
+        ({"proxy": "socks5://proxy:1080"}, "a proxy must be a URL"),
+        ({"proxy": "http://[::1"}, "a proxy must be a URL"),
+        ({"proxy": "proxy:3128"}, "a proxy must be a URL"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_built(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ThriveClient(**({"tenant_id": TENANT, "credentials": ApiKey(KEY)} | arguments))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080"])
+def test_plain_http_is_for_loopback(host: str) -> None:
+    assert ThriveClient(TENANT, ApiKey(KEY), base_url=f"http://{host}/").base_url == f"http://{host}"
+
+
+def test_a_client_is_made_from_the_environment() -> None:
+    env = {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": KEY, "THRIVE_REGION": "staging_mea"}
+    assert ThriveClient.from_env(env).base_url == Region.STAGING_MEA.api_url
+    env = {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a", "THRIVE_CLIENT_SECRET": "b"}
+    env["THRIVE_BASE_URL"] = "http://localhost:1"
+    client = ThriveClient.from_env(env)
+    assert client.base_url == "http://localhost:1"
+    assert ThriveClient.from_env(env, base_url="http://localhost:2").base_url == "http://localhost:2"
+
+
+@pytest.mark.parametrize(("scopes", "may_write"), [("api/read api/write", True), ("api/read", False), (" ", True)])
+async def test_scopes_come_from_the_environment(scopes: str, may_write: bool) -> None:
+    async with Sandbox(users=1) as sandbox:
+        env = {
+            "THRIVE_BASE_URL": sandbox.base_url,
+            "THRIVE_TENANT_ID": sandbox.tenant_id,
+            "THRIVE_CLIENT_ID": sandbox.tokens.client_id,
+            "THRIVE_CLIENT_SECRET": sandbox.tokens.client_secret,
+            "THRIVE_SCOPES": scopes,
+        }
+        async with ThriveClient.from_env(env) as thrive:
+            await thrive.skills.levels()
+            # A 404 is for those alone who may.
+            with pytest.raises(NotFoundError if may_write else PermissionDeniedError):
+                await thrive.users.delete("nobody")
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({}, "THRIVE_TENANT_ID is not set"),
+        ({"THRIVE_TENANT_ID": TENANT}, "set THRIVE_API_KEY, or"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": " "}, "set THRIVE_API_KEY, or"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a"}, "set THRIVE_API_KEY, or"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "a"}, "keep one"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_REGION": "x"}, "unknown Thrive region 'x'"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_BASE_URL": "x"}, "base_url must begin"),
+    ],
+)
+def test_an_environment_that_cannot_work_is_named(env: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ThriveClient.from_env(env)
+
+
+def test_the_webhooks_scope_has_its_own_token_host() -> None:
+    for scopes, url in (
+        (("api/webhooks",), Region.STAGING.webhooks_url),
+        (("api/webhooks", "api/all"), Region.STAGING.api_url),
+        (("api/read",), Region.STAGING.api_url),
+    ):
+        credentials = ClientCredentials("a", "b", scopes=scopes)
+        client = ThriveClient(TENANT, credentials, region="staging")
+        assert client._transport._token_base_url == url
+        assert client.base_url == Region.STAGING.api_url
+
+
+def test_a_client_shows_its_host_and_nothing_else() -> None:
+    client = ThriveClient(TENANT, ApiKey(KEY), base_url="http://localhost:1")
+    assert repr(client) == "<ThriveClient http://localhost:1>"
+
+
+# The loop it lives on
+
+
+def test_use_on_another_loop_is_an_error_that_says_what_to_do() -> None:
+    client = ThriveClient(TENANT, ApiKey(KEY), base_url="http://127.0.0.1:1", retry=Retry(max_attempts=1))
+
+    async def use() -> None:
+        with pytest.raises(ConnectionFailed):
+            await client.users.get("u1")
+
+    async def close() -> None:
+        await client.aclose()
+
+    with asyncio.Runner() as first:
+        first.run(use())
+        with asyncio.Runner() as second, pytest.raises(ConfigurationError, match="build one client per loop"):
+            second.run(use())
+        with asyncio.Runner() as second, pytest.raises(ConfigurationError, match="build one client per loop"):
+            second.run(close())
+        first.run(use())
+        first.run(close())
+
+
+def test_asyncio_run_several_times_in_a_row_with_a_client_each() -> None:
+    async def main() -> int:
+        async with Sandbox(users=3) as sandbox, sandbox.client() as thrive:
+            return len(await thrive.users.list().collect())
+
+    assert [asyncio.run(main()) for _ in range(3)] == [3, 3, 3]
+
+
+def test_a_client_may_be_made_in_one_thread_and_used_in_another() -> None:
+    client = ThriveClient(TENANT, ApiKey(KEY), base_url="http://127.0.0.1:1", retry=Retry(max_attempts=1))
+    errors: list[BaseException] = []
+
+    async def use() -> None:
+        async with client:
+            with pytest.raises(ConnectionFailed):
+                await client.users.get("u1")
+
+    def run() -> None:
+        try:
+            asyncio.run(use())
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert errors == []
+
+
+# Whose session
+
+
+async def test_a_client_that_is_never_closed_warns(server: RawServer) -> None:
+    client = server.client()
+    await client.users.get("u1")
+    session = client._transport._session._session
+    assert session is not None
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del client
+        gc.collect()
+    (warning,) = [one for one in told if one.category is ResourceWarning]
+    assert str(warning.message).startswith("a ThriveClient was never closed: use `async with")
+    # Nothing but the warning happened: its connections still stand.
+    assert not session.closed
+    await session.close()
+
+
+async def test_a_session_of_the_users_is_used_and_never_closed(server: RawServer) -> None:
+    async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
+        async with server.client(session=session) as thrive:
+            await thrive.users.get("u1")
+        assert not session.closed
+        assert server.requests[0].headers["x-mine"] == "yes"
+        with pytest.raises(ConfigurationError, match="is closed"):
+            await thrive.users.get("u1")
+    del thrive
+    gc.collect()
+
+
+async def test_the_middlewares_of_a_users_session_still_run(server: RawServer) -> None:
+    seen: list[tuple[str, int]] = []
+
+    async def watch(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        response: aiohttp.ClientResponse = await handler(request)
+        seen.append((request.method, response.status))
+        return response
+
+    async with aiohttp.ClientSession(middlewares=[watch]) as session, server.client(session=session) as thrive:
+        await thrive.users.get("u1")
+    assert seen == [("GET", 200)]
+
+
+async def test_what_a_users_session_is_set_to_does_not_break_the_sdk(
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own credentials, time limits, status checks, compression: this client's calls follow the client."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login other password other")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    settings: dict[str, Any] = {
+        "raise_for_status": True,
+        "auto_decompress": False,
+        "timeout": aiohttp.ClientTimeout(total=0.001),
+        "base_url": "http://127.0.0.1:9",
+        "trust_env": True,
+    }
+    import gzip
+
+    packed = reply(200, gzip.compress(b'{"id": "1"}'), Content_Encoding="gzip")
+    async with RawServer([packed, reply(404)]) as server, aiohttp.ClientSession(**settings) as session:
+        thrive = server.client(session=session)
+        assert (await thrive.users.get("u1")).id == "1"
+        with pytest.raises(NotFoundError):
+            await thrive.users.get("u1")
+    assert server.requests[0].headers["authorization"] == aiohttp.encode_basic_auth(TENANT, KEY)
+
+
+async def test_a_users_session_that_is_closed_says_so(server: RawServer) -> None:
+    session = aiohttp.ClientSession()
+    await session.close()
+    async with server.client(session=session) as thrive:
+        with pytest.raises(ConfigurationError, match="the aiohttp session given to this ThriveClient is closed"):
+            await thrive.users.get("u1")
+
+
+def test_a_users_session_of_another_loop_says_so() -> None:
+    async def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    async def use() -> None:
+        async with ThriveClient(TENANT, ApiKey(KEY), base_url="http://127.0.0.1:1", session=session) as thrive:
+            with pytest.raises(ConfigurationError, match="build one client per loop"):
+                await thrive.users.get("u1")
+
+    with asyncio.Runner() as first:
+        session = first.run(make())
+        asyncio.run(use())
+        first.run(session.close())
+
+
+async def test_settings_of_an_own_session_do_not_go_with_a_given_one() -> None:
+    async with aiohttp.ClientSession() as session:
+        for setting in ({"trust_env": True}, {"ca_file": "ca.pem"}):
+            with pytest.raises(ConfigurationError, match="set them up on yours"):
+                ThriveClient(TENANT, ApiKey(KEY), session=session, **setting)  # type: ignore[arg-type]
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+async def tls_server(authority: trustme.CA) -> AsyncIterator[RawServer]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with RawServer([USER], tls=context) as running:
+        yield running
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused_at_once(tls_server: RawServer) -> None:
+    async with tls_server.client() as thrive:
+        with pytest.raises(ConnectionFailed, match="TLS certificate is not trusted") as raised:
+            await thrive.users.get("u1")
+    assert raised.value.attempts == 1
+    assert tls_server.requests == []
+
+
+async def test_ones_own_authority_is_trusted_and_read_off_the_loop(
+    tls_server: RawServer, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    threads: list[str] = []
+    create = ssl.create_default_context
+
+    def watched(**arguments: Any) -> ssl.SSLContext:
+        threads.append(threading.current_thread().name)
+        return create(**arguments)
+
+    monkeypatch.setattr(ssl, "create_default_context", watched)
+    async with tls_server.client(ca_file=ca_file) as thrive:
+        await asyncio.gather(*(thrive.users.get("u1") for _ in range(5)))
+    assert len(threads) == 1
+    assert threads[0] != threading.main_thread().name
+
+
+async def test_a_certificate_of_another_host_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("thrive.example.com").configure_cert(context)
+    async with RawServer([USER], tls=context) as server, server.client(ca_file=str(ca_file)) as thrive:
+        with pytest.raises(ConnectionFailed, match="TLS certificate is not trusted"):
+            await thrive.users.get("u1")
+    assert server.requests == []
+
+
+async def test_a_ca_file_that_cannot_be_read_is_a_configuration_error(server: RawServer, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    for path in (tmp_path / "missing.pem", broken):
+        async with server.client(ca_file=path) as thrive:
+            with pytest.raises(ConfigurationError, match="ca_file cannot be read as PEM certificates"):
+                await thrive.users.get("u1")
+
+
+async def test_a_client_closed_while_it_opens_leaves_nothing_open(
+    tls_server: RawServer, authority: trustme.CA, tmp_path: Path
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    thrive = tls_server.client(ca_file=ca_file)
+    call = asyncio.ensure_future(thrive.users.get("u1"))
+    await asyncio.sleep(0)
+    await thrive.aclose()
+    with pytest.raises(ConfigurationError, match="is closed"):
+        await call
+    assert thrive._transport._session._session is None
+
+
+# Proxies
+
+
+async def as_proxy(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+    writer.write(USER)
+
+
+async def test_a_proxy_is_used_with_its_password(server: RawServer) -> None:
+    async with RawServer([as_proxy]) as proxy:
+        url = f"http://me:pass%40word@127.0.0.1:{proxy.port}"
+        async with server.client(proxy=url) as thrive:
+            await thrive.users.get("u1")
+    assert server.requests == []
+    (request,) = proxy.requests
+    assert request.target == server.base_url + "/rest/v1/user/u1"
+    assert request.headers["proxy-authorization"] == aiohttp.encode_basic_auth("me", "pass@word")
+
+
+async def test_through_a_proxy_tls_goes_to_thrive_itself(clock: VirtualClock) -> None:
+    """The proxy sees the host, no credentials, and a refusal of its own is neither Thrive's nor for ever repeated."""
+    for status, requests in ((407, 1), (502, 5)):
+        async with RawServer([reply(status)]) as proxy:
+            url = f"http://127.0.0.1:{proxy.port}"
+            async with ThriveClient(TENANT, ApiKey(KEY), proxy=url) as thrive:
+                with pytest.raises(ConnectionFailed, match=rf"proxy refused to connect \(status {status}\)") as raised:
+                    await thrive.users.get("u1")
+                assert raised.value.maybe_applied is False
+        assert len(proxy.requests) == requests
+        assert proxy.requests[0].method == "CONNECT"
+        assert proxy.requests[0].target == "public.api.learn.link:443"
+        assert "authorization" not in proxy.requests[0].headers
+
+
+async def test_a_cookie_of_a_host_with_a_name_is_not_kept() -> None:
+    """Of an address none would be kept anyway."""
+    async with RawServer([reply(200, [], Set_Cookie="a=b; Path=/")]) as server:
+        thrive = server.client(base_url=f"http://localhost:{server.port}")
+        await thrive.skills.levels()
+        await thrive.skills.levels()
+        await thrive.aclose()
+    assert "cookie" not in server.requests[1].headers
+
+
+def test_a_proxy_is_shown_without_its_password() -> None:
+    assert "secret" not in repr(Proxy.parse("http://me:secret@proxy.example.com:3128"))
+
+
+async def test_the_proxies_of_the_environment_are_looked_up_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On some systems that reads a registry or asks a service."""
+    threads: list[int] = []
+
+    def getproxies() -> dict[str, str]:
+        threads.append(threading.get_ident())
+        return {}
+
+    monkeypatch.setattr("urllib.request.getproxies", getproxies)
+    async with RawServer([USER]) as server, server.client(trust_env=True) as thrive:
+        await thrive.users.get("u1")
+        await thrive.users.get("u1")
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+@pytest.mark.parametrize("variables", [("HTTP_PROXY", "HTTPS_PROXY"), ("ALL_PROXY",)])
+async def test_the_environment_names_a_proxy_but_not_for_loopback(
+    variables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RawServer([reply(407)]) as proxy, RawServer([USER]) as server:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            for written in (name, name.lower()):
+                monkeypatch.delenv(written, raising=False)
+                if name in variables:
+                    monkeypatch.setenv(written, f"127.0.0.1:{proxy.port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        async with server.client(trust_env=True) as thrive:
+            await thrive.users.get("u1")
+        assert proxy.requests == []
+        async with ThriveClient(TENANT, ApiKey(KEY), trust_env=True) as thrive:
+            with pytest.raises(ConnectionFailed, match="the proxy refused"):
+                await thrive.users.get("u1")
+        assert len(proxy.requests) == 1
+        monkeypatch.setenv("NO_PROXY", "learn.link")
+        monkeypatch.setenv("no_proxy", "learn.link")
+        async with ThriveClient(TENANT, ApiKey(KEY), trust_env=True) as thrive:
+            await thrive._transport._session.opened()
+            assert thrive._transport._session.proxy_for(thrive.base_url).url is None
+
+
+async def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    async with ThriveClient(TENANT, ApiKey(KEY), trust_env=True) as thrive:
+        with pytest.raises(ConfigurationError, match="a proxy must be a URL"):
+            await thrive.users.get("u1")
+
+
+# `request`
+
+
+async def test_request_reaches_what_the_sdk_does_not_know() -> None:
+    async with RawServer([reply(200, {"a": [1]})]) as server, server.client() as thrive:
+        answer = await thrive.request(
+            "post",
+            "/rest/v1/campaigns/é b/x%2Fy",
+            params={
+                "text": "a&b",
+                "number": 5,
+                "flag": True,
+                "nothing": None,
+                "since": datetime(2026, 1, 2, tzinfo=UTC),
+                "many": ["a", "b"],
+            },
+            json={"name": "x", "nothing": None},
+        )
+    assert answer == {"a": [1]}
+    (request,) = server.requests
+    path, _, query = request.target.partition("?")
+    assert request.method == "POST"
+    assert path == "/rest/v1/campaigns/%C3%A9%20b/x%2Fy"
+    assert unquote(query) == "text=a&b&number=5&flag=true&since=2026-01-02T00:00:00.000Z&many=a,b"
+    assert "text=a%26b" in query
+    assert request.body == b'{"name":"x","nothing":null}'
+    assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "body", "answer"),
+    [
+        ("POST", 204, b"", None),
+        ("POST", 200, b"", None),
+        ("GET", 200, b"", None),
+        ("HEAD", 200, b"", None),
+        ("DELETE", 200, b"<html>", None),
+        ("DELETE", 200, b"", None),
+        ("DELETE", 200, b'{"a": 1}', {"a": 1}),
+        ("GET", 200, b"null", None),
+        ("GET", 207, b"[1]", [1]),
+    ],
+)
+async def test_request_gives_back_the_json_or_none(method: str, status: int, body: bytes, answer: object) -> None:
+    async with RawServer([reply(status, body)]) as server, server.client() as thrive:
+        assert await thrive.request(method, "/rest/v1/things") == answer
+
+
+async def test_request_writes_every_kind_of_parameter_alone_and_in_lists() -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    values = {"n": 5, "x": 1.5, "yes": True, "t": moment, "d": moment.date(), "e": UserStatus.NEW, "s": "a"}
+    async with RawServer([reply(200, {})]) as server, server.client() as thrive:
+        await thrive.request("GET", "/rest/v1/things", params={**values, "all": list(values.values())})
+    (request,) = server.requests
+    written = ["5", "1.5", "true", "2026-01-02T00:00:00.000Z", "2026-01-02", "new", "a"]
+    pairs = [f"{name}={text}" for name, text in zip(values, written, strict=True)]
+    assert unquote(request.target.partition("?")[2]) == "&".join([*pairs, f"all={','.join(written)}"])
+
+
+async def test_request_sends_no_body_where_there_is_none() -> None:
+    async with RawServer([reply(200, {})]) as server, server.client() as thrive:
+        await thrive.request("GET", "/rest/v1/things", params=None, json=None)
+    assert server.requests[0].body == b""
+    assert "content-type" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, b"x", [None], object()])
+async def test_request_refuses_parameters_that_are_none(value: object) -> None:
+    async with RawServer([]) as server, server.client() as thrive:
+        with pytest.raises(TypeError, match="q takes a string"):
+            await thrive.request("GET", "/rest/v1/things", params={"q": value})
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": 5}, 'method must be a string such as "GET", not int'),
+        ({"path": None}, 'path must be a string such as "/rest/v1/users", not NoneType'),
+        ({"params": [("a", 1)]}, "params must be a mapping of names to values, not list"),
+        ({"params": "a=1"}, "params must be a mapping of names to values, not str"),
+        ({"params": {1: "a"}}, "the names of params must be strings"),
+    ],
+)
+async def test_request_says_what_its_arguments_are(arguments: dict[str, Any], words: str) -> None:
+    async with RawServer([]) as server, server.client() as thrive:
+        with pytest.raises(TypeError, match=words):
+            await thrive.request(**({"method": "GET", "path": "/rest/v1/things"} | arguments))
+    assert not server.requests
+
+
+async def test_request_refuses_what_it_cannot_read(clock: VirtualClock) -> None:
+    async with RawServer([reply(200, b"<html>")]) as server, server.client() as thrive:
+        with pytest.raises(DecodeError, match="GET by hand"):
+            await thrive.request("GET", "/rest/v1/things")
+
+
+@pytest.mark.parametrize(
+    ("method", "sent"), [("GET", 2), ("HEAD", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)]
+)
+async def test_request_repeats_what_the_verb_allows(method: str, sent: int, clock: VirtualClock) -> None:
+    retry = Retry(max_attempts=2)
+    async with RawServer([reply(502, b"")]) as server, server.client(retry=retry) as thrive:
+        with pytest.raises(ServerError, match="502"):
+            await thrive.request(method, "/rest/v1/things")
+    assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("BREW", "/rest/v1/pots"),
+        ("GET /x HTTP/1.1\r\nX: y", "/rest/v1/pots"),
+        ("GET", "rest/v1/pots"),
+        ("GET", "//evil.example.com/x"),
+        ("GET", "https://evil.example.com/x"),
+        ("GET", "/rest/v1/pots?x=1"),
+        ("GET", "/rest/v1/pots#x"),
+        ("GET", "/rest/v1/../v2/pots"),
+        ("GET", "/rest/v1/%2E%2e/v2/pots"),
+        ("GET", "/rest/v1/\ud800"),
+    ],
+)
+async def test_request_refuses_what_cannot_be_meant(server: RawServer, method: str, path: str) -> None:
+    async with server.client() as thrive:
+        with pytest.raises(ValueError):  # noqa: PT011
+            await thrive.request(method, path)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/rest/v1/users/ref/anna", "/rest/v1/users/..."),
+        ("/rest/v1/users", "/rest/v1/users"),
+        ("/users/anna", "/users/..."),
+        ("/anna@example.org", "/..."),
+        ("/rest/v1/", "/rest/..."),
+    ],
+)
+async def test_what_request_shows_of_a_path_names_nobody(path: str, shown: str) -> None:
+    refusal = reply(404, {"message": "no anna@example.org"})
+    async with RawServer([refusal]) as server, server.client() as thrive:
+        with pytest.raises(NotFoundError) as raised:
+            await thrive.request("GET", path)
+    assert str(raised.value).startswith(f"GET {shown}: 404 ")
+    assert "anna@" not in str(raised.value)
+
+
+async def test_a_call_that_is_under_way_when_the_loop_ends_leaves_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        def run() -> None:
+            async def main() -> None:
+                async with RawServer([hang]) as server, server.client() as thrive:
+                    asyncio.ensure_future(thrive.users.get("u1"))  # noqa: RUF006
+                    await asyncio.sleep(0.01)
+
+            asyncio.run(main())
+
+        await asyncio.to_thread(run)
+        gc.collect()

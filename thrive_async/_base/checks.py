@@ -1,0 +1,192 @@
+"""The checks of request models.
+
+A check looks at a value and says what is wrong with it: which exception, where inside the value (such as "[3]"), and
+the complaint, in which the value itself never appears.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from math import isfinite
+from typing import Any
+
+from attrs import Attribute
+
+from thrive_async._base.model import Model, OpenStrEnum
+from thrive_async._base.unset import UNSET
+
+Complaint = tuple[type[Exception], str, str]
+Check = Callable[[Any], Complaint | None]
+
+
+def valid(check: Check, *, null: bool = False, unset: bool = False) -> Callable[[Any, Any, Any], None]:
+    """The attrs validator that raises what a check complains of; None and UNSET pass where the field takes them."""
+
+    def validate(instance: object, attribute: "Attribute[Any]", value: object) -> None:
+        if (value is None and null) or (value is UNSET and unset):
+            return
+        complaint = check(value)
+        if complaint is not None:
+            kind, where, what = complaint
+            raise kind(f"{type(instance).__name__}.{attribute.name}{where} {what}")
+
+    return validate
+
+
+def _wrong_type(expected: str, value: object) -> Complaint:
+    found = repr(value) if value is None or value is UNSET else type(value).__name__
+    return TypeError, "", f"must be {expected}, not {found}"
+
+
+def _outside(size: float, minimum: float | None, maximum: float | None, unit: str, *, shown: bool) -> Complaint | None:
+    if (minimum is None or size >= minimum) and (maximum is None or size <= maximum):
+        return None
+    if minimum is not None and maximum is not None:
+        limits = f"{minimum} to {maximum}" if minimum != maximum else f"{minimum}"
+    else:
+        limits = f"at least {minimum}" if maximum is None else f"at most {maximum}"
+    return ValueError, "", f"must {unit.format(limits)}" + (f", not {size}" if shown else "")
+
+
+def text(*, min_length: int | None = None, max_length: int | None = None) -> Check:
+    """A string of so many characters."""
+
+    def check(value: Any) -> Complaint | None:
+        if not isinstance(value, str):
+            return _wrong_type("a string", value)
+        return _outside(len(value), min_length, max_length, "have {} character(s)", shown=True)
+
+    return check
+
+
+def whole(*, minimum: int | None = None, maximum: int | None = None) -> Check:
+    """An integer between limits."""
+
+    def check(value: Any) -> Complaint | None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return _wrong_type("an integer", value)
+        return _outside(value, minimum, maximum, "be {}", shown=False)
+
+    return check
+
+
+def number(*, minimum: float | None = None, maximum: float | None = None) -> Check:
+    """A finite number between limits."""
+
+    def check(value: Any) -> Complaint | None:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return _wrong_type("a number", value)
+        if isinstance(value, float) and not isfinite(value):
+            return ValueError, "", "must be a finite number"
+        return _outside(value, minimum, maximum, "be {}", shown=False)
+
+    return check
+
+
+def flag() -> Check:
+    """True or False."""
+    return lambda value: None if isinstance(value, bool) else _wrong_type("True or False", value)
+
+
+def moment() -> Check:
+    """A datetime that knows its time zone."""
+
+    def check(value: Any) -> Complaint | None:
+        if not isinstance(value, datetime):
+            return _wrong_type("a datetime", value)
+        if value.utcoffset() is None:
+            return ValueError, "", "must have a time zone: a naive datetime does not say which moment it means"
+        return None
+
+    return check
+
+
+def day() -> Check:
+    """A date without a time."""
+    return lambda value: None if type(value) is date else _wrong_type("a date", value)
+
+
+def choice(enum: type[OpenStrEnum]) -> Check:
+    """A documented member of an enum, or its string."""
+
+    def check(value: Any) -> Complaint | None:
+        if not isinstance(value, str):
+            return _wrong_type(f"a {enum.__name__} or its string", value)
+        if enum(str(value)).is_known:
+            return None
+        return ValueError, "", f"must be one of {', '.join(repr(member.value) for member in enum)}"
+
+    return check
+
+
+def exactly(expected: object) -> Check:
+    """One fixed value."""
+    return lambda value: (
+        None if value == expected and type(value) is type(expected) else (ValueError, "", f"must be {expected!r}")
+    )
+
+
+def nested(model: type[Model]) -> Check:
+    """Another request model."""
+    return lambda value: None if isinstance(value, model) else _wrong_type(f"a {model.__name__}", value)
+
+
+def items(each: Check, *, min_items: int | None = None, max_items: int | None = None) -> Check:
+    """A list (or tuple) of so many items, each of which passes a check."""
+
+    def check(value: Any) -> Complaint | None:
+        if not issubclass(type(value), (list, tuple)):
+            return _wrong_type("a list", value)
+        complaint = _outside(len(value), min_items, max_items, "have {} item(s)", shown=True)
+        for index, item in enumerate(value):
+            if complaint is not None:
+                break
+            if (inner := each(item)) is not None:
+                complaint = inner[0], f"[{index}]{inner[1]}", inner[2]
+        return complaint
+
+    return check
+
+
+def mapping(each: Check) -> Check:
+    """A dict with strings for keys, each value of which passes a check."""
+
+    def check(value: Any) -> Complaint | None:
+        if not issubclass(type(value), dict):
+            return _wrong_type("a dict", value)
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return _wrong_type("a dict with strings for keys", value)
+            if (inner := each(item)) is not None:
+                return inner[0], f"[...]{inner[1]}", inner[2]
+        return None
+
+    return check
+
+
+def nullable(check: Check) -> Check:
+    """None, or what passes a check."""
+    return lambda value: None if value is None else check(value)
+
+
+def either(*checks: Check) -> Check:
+    """What passes any of several checks; the complaint is that of the check that came nearest."""
+
+    def check(value: Any) -> Complaint | None:
+        types: list[str] = []
+        nearest: Complaint | None = None
+        for each in checks:
+            complaint = each(value)
+            if complaint is None:
+                return None
+            if complaint[0] is TypeError and not complaint[1]:
+                types.append(complaint[2].removeprefix("must be ").rpartition(", not ")[0])
+            else:  # of the right type, but out of its limits
+                nearest = complaint
+        return nearest or _wrong_type(" or ".join(types), value)
+
+    return check
+
+
+def anything() -> Check:
+    """Whatever it is."""
+    return lambda _: None

@@ -1,0 +1,40 @@
+"""What some generated models can do beside holding their fields; the specification names these classes.
+
+A schema with ``x-thrive-mixin: Name`` becomes a class that also derives from ``Name`` in this module.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+__all__ = ["MemberOperations"]
+
+Entity_co = TypeVar("Entity_co", covariant=True)
+
+
+class _Failure(Protocol[Entity_co]):
+    @property
+    def count(self) -> int | None: ...
+
+    @property
+    def entities(self) -> Sequence[Entity_co] | None: ...
+
+
+class _Result(Protocol[Entity_co]):
+    @property
+    def failure(self) -> _Failure[Entity_co] | None: ...
+
+
+class MemberOperations:
+    """For results of adding, replacing and moving members or managers: what went wrong, without looking for None."""
+
+    __slots__ = ()
+
+    @property
+    def is_partial(self: _Result[object]) -> bool:
+        """Whether anyone was not processed, be it some or all."""
+        return self.failure is not None and bool(self.failure.entities or self.failure.count)
+
+    @property
+    def failures(self: _Result[Entity_co]) -> list[Entity_co]:
+        """Everyone who was not processed, with the reasons; empty if all went well."""
+        return list((self.failure.entities if self.failure is not None else None) or ())

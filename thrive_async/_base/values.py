@@ -1,0 +1,130 @@
+"""The values that a reply may hold.
+
+Each function gives back the value that a field of its type holds, or raises a TypeError or ValueError that says what
+was expected and what came, never the value itself. Nothing is coerced: a number is no string, true is no number.
+"""
+
+from datetime import UTC, date, datetime
+from math import isfinite
+from typing import Any, Generic, TypeVar
+
+from thrive_async._base.model import OpenStrEnum
+
+E = TypeVar("E", bound=OpenStrEnum)
+
+# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+_list: Any = list
+_dict: Any = dict
+
+_NAMES: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def mismatch(expected: str, value: object) -> TypeError:
+    """The exception for a value of another type than expected."""
+    return TypeError(f"expected {expected}, not {_NAMES.get(type(value), type(value).__name__)}")
+
+
+def text(value: Any) -> str:
+    """A string."""
+    if type(value) is not str:
+        raise mismatch("a string", value)
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """True or false."""
+    if type(value) is not bool:
+        raise mismatch("a boolean", value)
+    return value
+
+
+def integer(value: Any) -> int:
+    """A whole number, also one written as 3.0."""
+    if type(value) is int:
+        return value
+    if type(value) is float:
+        # Beyond 2**53 digits may be lost already: an integer of more than 64 bits is decoded as a float.
+        if value.is_integer() and abs(value) <= 2**53:
+            return int(value)
+        raise ValueError("expected a whole number")
+    raise mismatch("a whole number", value)
+
+
+def number(value: Any) -> float:
+    """A finite number; one without a fraction stays an int, so that none of its digits is lost."""
+    if type(value) is int:
+        return value
+    if type(value) is float:
+        if isfinite(value):
+            return value
+        raise ValueError("expected a finite number")
+    raise mismatch("a number", value)
+
+
+def moment(value: Any) -> datetime:
+    """A date and time in ISO 8601; one without a time zone is meant in UTC."""
+    if type(value) is not str:
+        raise mismatch("a date and time", value)
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a date and time in ISO 8601") from None
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+
+
+def day(value: Any) -> date:
+    """A date in ISO 8601."""
+    if type(value) is not str:
+        raise mismatch("a date", value)
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a date in ISO 8601") from None
+
+
+def sequence(value: Any) -> Any:
+    """A list, whatever is in it."""
+    if type(value) is not _list:
+        raise mismatch("a list", value)
+    return value
+
+
+def mapping(value: Any) -> Any:
+    """An object, whatever is in it."""
+    if type(value) is not _dict:
+        raise mismatch("an object", value)
+    return value
+
+
+def constant(value: Any, expected: tuple[Any, ...]) -> Any:
+    """One of some fixed values."""
+    for known in expected:
+        if type(value) is type(known) and value == known:
+            return value
+    raise ValueError(f"expected {' or '.join(map(repr, expected))}")
+
+
+def one_of(value: Any, *types: type) -> Any:
+    """A value of one of some JSON types."""
+    if type(value) in types and (type(value) is not float or isfinite(value)):
+        return value
+    raise mismatch(" or ".join(dict.fromkeys(_NAMES[known] for known in types)), value)
+
+
+class Members(dict[str, E], Generic[E]):
+    """String -> member of an open enum; an unknown string becomes an unknown member, and is not kept."""
+
+    def __init__(self, enum: type[E]) -> None:
+        super().__init__({member.value: member for member in enum})
+        self._enum = enum
+
+    def __missing__(self, key: object) -> E:
+        return self._enum(text(key))

@@ -1,0 +1,278 @@
+"""What one attempt came to: a reply, an error, another attempt. Pure: the transport sends, this module judges."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import aiohttp
+import attrs
+import orjson
+
+from thrive_async._http.headers import retry_after
+from thrive_async._http.request import Reply, Request, refusal, unreadable
+from thrive_async._http.retry import status_is_repeatable
+from thrive_async.auth import Authorizer
+from thrive_async.config import Timeouts
+from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
+
+
+@attrs.define(eq=False)
+class Call:
+    """One call over all its attempts.
+
+    Attributes:
+        request: What is sent.
+        timeouts: Its limits.
+        deadline: The loop's time at which the whole of it must be over.
+        authorizer: Who knows its Authorization header.
+        base_url: The host it goes to.
+        attempts: How many requests were made.
+        sent: Whether the request under way has left this machine, as far as can be known.
+        maybe_applied: Whether an answer was lost after a request had left.
+        ended: How many of them have ended, as far as they did not succeed.
+        last_words: How the last of those ended.
+        awaits_token: Whether it waits for a token.
+        wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
+    """
+
+    request: Request
+    timeouts: Timeouts
+    deadline: float | None
+    authorizer: Authorizer
+    base_url: str
+    attempts: int = 0
+    sent: bool = False
+    maybe_applied: bool = False
+    ended: int = 0
+    last_words: str = ""
+    awaits_token: bool = False
+    wanted: asyncio.Event | None = None
+
+    def ends(self, now: float) -> float | None:
+        """Return when an attempt that begins now must be over; None for never."""
+        attempt = self.timeouts.attempt
+        if attempt is None:
+            return self.deadline
+        return now + attempt if self.deadline is None else min(now + attempt, self.deadline)
+
+    def note(self, words: str) -> None:
+        """Keep how an attempt ended."""
+        self.ended, self.last_words = self.attempts, words
+
+
+@attrs.define(eq=False)
+class Broken:
+    """An attempt that brought no whole answer.
+
+    Attributes:
+        words: How it ended.
+        timed_out: Whether `Timeouts.attempt` ended it.
+        permanent: Whether another attempt would end in the same way.
+        too_large: Whether the answer was larger than `Limits.max_reply_bytes`.
+        out_of_time: Whether `Timeouts.total` ended it, and with it the call.
+    """
+
+    words: str
+    timed_out: bool = False
+    permanent: bool = False
+    too_large: bool = False
+    out_of_time: bool = False
+
+
+@attrs.define(eq=False)
+class Outcome:
+    """What one attempt came to; `_retry` reads it.
+
+    Attributes:
+        call: Whose attempt it was.
+        reply: The answer, if it is one to hand back.
+        error: What ends the call at once.
+        make_error: Makes the error if no other attempt follows; its argument goes behind the line.
+        repeatable: Whether another attempt may follow.
+        at_least: Seconds to wait before that.
+    """
+
+    call: Call
+    reply: Reply | None = None
+    error: ThriveError | None = None
+    make_error: Callable[[str], ThriveError] | None = None
+    repeatable: bool = False
+    at_least: float | None = None
+
+    def fits(self, pause: float) -> bool:
+        """Tell whether the call's total time leaves room for a pause; if not, its error will say so."""
+        deadline = self.call.deadline
+        if deadline is None or asyncio.get_running_loop().time() + pause < deadline:
+            return True
+        if self.make_error is not None:
+            self.error = self.make_error(
+                f"; repeating it after {pause:.3g} s would pass Timeouts.total = {self.call.timeouts.total:g} s"
+            )
+        return False
+
+    def result(self) -> Reply | ThriveError:
+        """Return what the call's caller gets, if this was the last attempt."""
+        if self.error is None and self.make_error is not None:
+            return self.make_error("")
+        answer = self.error or self.reply
+        assert answer is not None  # noqa: S101 - an outcome without error has a reply
+        return answer
+
+
+def of_reply(call: Call, reply: Reply, pause: float | None) -> Outcome:
+    """Judge a whole answer.
+
+    Args:
+        call: What was asked.
+        reply: What came.
+        pause: The seconds for which a 429 has closed the gate.
+    """
+    call.sent = False
+    return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
+
+
+def _read(call: Call, reply: Reply) -> Outcome:
+    request = call.request
+    if request.operation.method == "DELETE" or (not reply.body and request.may_be_empty):
+        # Whatever a delete answers, it is done; bodies differ and say nothing.
+        return Outcome(call, reply=reply)
+    try:
+        reply.decode()
+    except orjson.JSONDecodeError:
+        # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
+        call.maybe_applied = True
+        call.note(f"status {reply.status} with a body that is no JSON")
+        return Outcome(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
+    return Outcome(call, reply=reply)
+
+
+def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
+    request = call.request
+    operation = request.operation
+    if reply.status == 404 and operation.method == "DELETE" and call.maybe_applied:
+        # The answer of an earlier attempt was lost; that attempt did it.
+        return Outcome(call, reply=Reply(204, reply.headers, b""))
+    asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
+    if reply.status >= 500 and reply.status != 503:
+        call.maybe_applied = True
+    call.note(f"status {reply.status}")
+
+    def make_error(note: str) -> ThriveError:
+        if 300 <= reply.status < 400:
+            note += "; a redirect is never followed, since it would carry credentials elsewhere: check base_url"
+        error = refusal(request, reply, attempts=call.attempts, retry_after=asked, note=note)
+        error.maybe_applied = call.maybe_applied
+        return error
+
+    return Outcome(
+        call,
+        make_error=make_error,
+        repeatable=status_is_repeatable(reply.status, safe=operation.safe),
+        at_least=pause if pause is not None else asked,
+    )
+
+
+def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
+    """Judge an attempt that brought no whole answer."""
+    if broken.out_of_time:
+        return Outcome(call, error=total_timeout(call))
+    operation = call.request.operation
+    never_sent = not call.sent
+    call.sent = False
+    call.maybe_applied = call.maybe_applied or not never_sent
+    call.note(broken.words)
+    if broken.too_large:
+        done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
+        text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
+        return Outcome(call, error=DecodeError(text, operation=operation.id))
+
+    def make_error(note: str) -> ThriveError:
+        what = RequestTimeout if broken.timed_out else ConnectionFailed
+        hint = ""
+        if call.maybe_applied and not operation.safe:
+            hint = "; it may have taken effect, so it was not repeated: look before you try again"
+        return what(
+            f"{call.request.summary}: {broken.words} ({counted(call.attempts)}){hint}{note}",
+            operation=operation.id,
+            attempts=call.attempts,
+            maybe_applied=call.maybe_applied,
+        )
+
+    return Outcome(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
+
+
+def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
+    """Make the error of a call whose total time is over.
+
+    Args:
+        call: The call.
+        token_call: The call for a token that it waited for, if that is what it waited for.
+    """
+    waited = "it waited for a slot or its turn"
+    if token_call is not None:
+        waited = f"it waited for a token from {token_call.request.summary}: {_progress(token_call)}"
+    made = _progress(call) if call.attempts else f"not sent: {waited}"
+    if call.attempts and token_call is not None:
+        made = f"{made}; then {waited}"
+    return _too_late(call, f"no answer within Timeouts.total = {call.timeouts.total:g} s ({made})")
+
+
+def _progress(call: Call) -> str:
+    """Tell how far a call is, in the middle of an attempt or between two."""
+    words = call.last_words
+    if call.ended < call.attempts:
+        before = f", the one before: {words}" if words else ""
+        words = ("no answer yet" if call.sent else "no connection yet") + before
+    return (
+        f"{counted(call.attempts)}, the last one: {words}"
+        if call.attempts
+        else "not sent, for want of a slot or a turn"
+    )
+
+
+def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
+    """Make the error of a call that would have to wait for its turn until after its deadline."""
+    made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
+    return _too_late(
+        call,
+        f"Thrive answered 429 and asked for a pause that lasts {seconds:.3g} s more, "
+        f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
+        retry_after=seconds,
+    )
+
+
+def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> RequestTimeout:
+    # The attempt that time cut short may have arrived.
+    maybe_applied = call.maybe_applied or call.sent
+    hint = "; it may have taken effect" if maybe_applied and not call.request.operation.safe else ""
+    return RequestTimeout(
+        f"{call.request.summary}: {words}{hint}",
+        operation=call.request.operation.id,
+        attempts=call.attempts,
+        maybe_applied=maybe_applied,
+        retry_after=retry_after,
+    )
+
+
+def counted(attempts: int) -> str:
+    """Return "1 attempt", "2 attempts"."""
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+
+
+def described(error: BaseException) -> str:
+    """Name what broke without quoting the error: its text may hold the URL, and the URL a person."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the server's TLS certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = error.os_error.strerror or type(error.os_error).__name__
+        return f"cannot connect to {error.host}:{error.port} ({why})"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused to connect (status {error.status})"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection before it answered"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer was cut short"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer was no HTTP"
+    words = error.strerror if isinstance(error, OSError) and error.strerror else None
+    return f"the connection broke ({words or type(error).__name__})"

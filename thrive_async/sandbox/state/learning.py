@@ -1,0 +1,279 @@
+"""Assignments, enrolments and completions, and what each does to the others."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from thrive_async.sandbox.state.records import AudienceRecord, Record, UserRecord, instant, later, timestamp
+
+if TYPE_CHECKING:
+    from thrive_async.sandbox.state.state import State
+
+__all__ = ["Learning"]
+
+
+class Learning:
+    """Assignments, enrolments and completions of one sandbox.
+
+    Attributes:
+        assignments: By id, deleted ones too.
+        completions: By id.
+        statements: Statement id of each completion, by completion id.
+    """
+
+    def __init__(self, state: "State") -> None:
+        self._state = state
+        self.assignments: dict[str, Record] = {}
+        self.completions: dict[str, Record] = {}
+        self.statements: dict[str, str] = {}
+        self._by_audience: dict[str, list[Record]] = {}
+        # Per assignment and user the enrolment, or only since when: most are never looked at, and people come in
+        # hundreds.
+        self._by_assignment: dict[str, dict[str, Record | datetime]] = {}
+        self._enrolments: dict[str, Record] = {}
+        self._known: dict[tuple[str, str, Any], Record] = {}
+
+    # Assignments
+
+    def assign(
+        self,
+        audience: AudienceRecord,
+        content_id: str,
+        *,
+        alternatives: list[str] | None = None,
+        hide_alternatives: bool = False,
+        completion_period: int = 30,
+        recurrence: int | None = None,
+    ) -> Record:
+        """Create an assignment and enrol the audience's members.
+
+        Args:
+            audience: Who has to do it.
+            content_id: What has to be done.
+            alternatives: Contents that count as well.
+            hide_alternatives: Whether learners see those.
+            completion_period: Days a member has for it.
+            recurrence: Days after which it is due again.
+        """
+        stamp = self._state.stamp()
+        assignment = Record(
+            {
+                "id": self._state.new_id(),
+                "audienceId": audience["id"],
+                "primaryContentId": content_id,
+                "alternativeContentIds": list(alternatives or ()),
+                "hideAlternativeContent": hide_alternatives,
+                "completionPeriod": completion_period,
+                "recurrence": recurrence,
+                "isActive": True,
+                "isDeleted": False,
+                "createdAt": stamp,
+                "deletedAt": None,
+                "updatedAt": stamp,
+            }
+        )
+        self.assignments[assignment["id"]] = assignment
+        self._by_audience.setdefault(audience["id"], []).append(assignment)
+        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._state.now())
+        return assignment
+
+    def reassign(self, assignment: Record, **changes: Any) -> None:
+        """Change an assignment; its enrolments follow in content and due date."""
+        stamp = self._state.stamp()
+        assignment.update(changes, updatedAt=stamp)
+        for enrolment in self._all(assignment["id"]):
+            if enrolment["status"] in ("open", "overdue"):
+                if "primaryContentId" in changes:
+                    enrolment["primaryContentId"] = changes["primaryContentId"]
+                if "completionPeriod" in changes:
+                    begun = instant(enrolment["availableDate"])
+                    if begun is not None:
+                        enrolment["dueDate"] = timestamp(later(begun, assignment["completionPeriod"]))
+                enrolment["updatedAt"] = stamp
+
+    def unassign(self, assignment: Record) -> None:
+        """Delete an assignment: it stays listed as deleted, its open enrolments are archived."""
+        stamp = self._state.stamp()
+        assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
+        for enrolment in self._all(assignment["id"]):
+            self._archive(enrolment)
+
+    def drop_audience(self, audience: AudienceRecord) -> None:
+        """Delete the assignments of an audience that goes."""
+        for assignment in self._by_audience.get(audience["id"], ()):
+            if not assignment["isDeleted"]:
+                self.unassign(assignment)
+
+    # Enrolments
+
+    @property
+    def enrolments(self) -> dict[str, Record]:
+        """The enrolments of all assignments by id."""
+        for assignment_id in self._by_assignment:
+            for _ in self._all(assignment_id):
+                pass
+        return self._enrolments
+
+    def joined(self, audience: AudienceRecord, users: Iterable[UserRecord]) -> None:
+        """Users became members: enrol them in what the audience is assigned."""
+        for assignment in self._by_audience.get(audience["id"], ()):
+            if assignment["isActive"]:
+                enrolled = self._by_assignment[assignment["id"]]
+                now = self._state.now()
+                for user in users:
+                    known = enrolled.setdefault(user["id"], now)
+                    if isinstance(known, Record) and known["status"] == "archived":
+                        self._open(known, assignment, now, "enrolled")
+
+    def left(self, audience: AudienceRecord, user: UserRecord) -> None:
+        """A user is no member any more: what they have not completed is archived."""
+        for assignment in self._by_audience.get(audience["id"], ()):
+            enrolment = self._one(assignment["id"], user["id"])
+            if enrolment is not None:
+                self._archive(enrolment)
+
+    def enrolments_of(self, assignment_id: str) -> Iterator[Record]:
+        """The enrolments of an assignment, each with the status that it has now."""
+        for enrolment in self._all(assignment_id):
+            yield self.current(enrolment)
+
+    def enrolment(self, assignment_id: str, user: str) -> Record | None:
+        """The enrolment of a user (id, ref or e-mail) in an assignment."""
+        found = self._state.find_user(user)
+        enrolment = self._one(assignment_id, found["id"]) if found else None
+        return self.current(enrolment) if enrolment is not None else None
+
+    def current(self, enrolment: Record) -> Record:
+        """The enrolment, open again or overdue if its date has come."""
+        now = self._state.now()
+        assignment = self.assignments[enrolment["assignmentId"]]
+        if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
+            completed = instant(enrolment["lastCompletedAt"]) or now
+            begins = later(completed, assignment["recurrence"])
+            if begins <= now:
+                self._open(enrolment, assignment, begins, "recurred")
+        if enrolment["status"] == "open":
+            due = instant(enrolment["dueDate"])
+            if due is not None and due < now:
+                self._change(enrolment, "overdue", "overdue")
+        return enrolment
+
+    def _all(self, assignment_id: str) -> Iterator[Record]:
+        for user_id in self._by_assignment.get(assignment_id, ()):
+            enrolment = self._one(assignment_id, user_id)
+            if enrolment is not None:
+                yield enrolment
+
+    def _one(self, assignment_id: str, user_id: str) -> Record | None:
+        """The enrolment of a user, made from its date if nobody has looked at it before."""
+        enrolled = self._by_assignment.get(assignment_id, {})
+        since = enrolled.get(user_id)
+        if not isinstance(since, datetime):
+            return since
+        assignment = self.assignments[assignment_id]
+        enrolment = Record(
+            {
+                "id": self._state.new_id(),
+                "userId": user_id,
+                "assignmentId": assignment_id,
+                "audienceId": assignment["audienceId"],
+                "primaryContentId": assignment["primaryContentId"],
+                "status": "unassigned",
+                "availableDate": None,
+                "dueDate": None,
+                "lastCompletedAt": None,
+                "history": [],
+                "updatedAt": None,
+            }
+        )
+        # In place of its date: a dict may change its values, not its keys, while it is walked.
+        enrolled[user_id] = enrolment
+        self._enrolments[enrolment["id"]] = enrolment
+        self._open(enrolment, assignment, since, "enrolled", at=since)
+        return enrolment
+
+    def _open(
+        self, enrolment: Record, assignment: Record, begins: datetime, kind: str, *, at: datetime | None = None
+    ) -> None:
+        ends = later(begins, assignment["completionPeriod"])
+        enrolment.update(availableDate=timestamp(begins), dueDate=timestamp(ends))
+        self._change(enrolment, "open", kind, at=at)
+
+    def _archive(self, enrolment: Record) -> None:
+        if enrolment["status"] not in ("archived", "complete"):
+            self._change(enrolment, "archived", "archived")
+
+    def _change(
+        self,
+        enrolment: Record,
+        status: str,
+        kind: str,
+        completion_id: str | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        stamp = self._state.stamp() if at is None else timestamp(at)
+        event = {
+            "type": kind,
+            "completionId": completion_id,
+            "previousStatus": enrolment["status"],
+            "nextStatus": status,
+            "createdAt": stamp,
+            "updatedAt": stamp,
+        }
+        enrolment.update(status=status, updatedAt=stamp, history=[*enrolment["history"], event])
+
+    # Completions
+
+    def complete(
+        self, user: UserRecord, content_id: str, completed_at: str, *, is_rpl: bool = True
+    ) -> tuple[str, bool]:
+        """Record that a user completed a content, and complete what enrolments it counts for.
+
+        Args:
+            user: Who.
+            content_id: What.
+            completed_at: When, ISO 8601.
+            is_rpl: Whether it is recognition of prior learning, as what comes by the API is.
+
+        Returns:
+            The statement's id, and whether the completion is new.
+        """
+        key = (user["id"], content_id, instant(completed_at))
+        known = self._known.get(key)
+        if known is not None:
+            return self.statements[known["id"]], False
+        content = self._state.contents.get(content_id)
+        due = [
+            enrolment
+            for audience_id in user.audience_ids
+            for assignment in self._by_audience.get(audience_id, ())
+            if content_id in (assignment["primaryContentId"], *(assignment["alternativeContentIds"] or ()))
+            and (enrolment := self._one(assignment["id"], user["id"])) is not None
+            and self.current(enrolment)["status"] in ("open", "overdue")
+        ]
+        completion = Record(
+            {
+                "id": self._state.new_id(),
+                "userId": user["id"],
+                "contentId": content_id,
+                "contentVersion": 1,
+                "skills": list(content["tags"] or ())[:2] if content is not None else [],
+                "completionType": "completed",
+                "hadDueDate": bool(due),
+                "isRPL": is_rpl,
+                "completedAt": completed_at,
+                "activeUntil": None,
+            }
+        )
+        self.completions[completion["id"]] = completion
+        self._known[key] = completion
+        self.statements[completion["id"]] = statement = self._state.new_id()
+        for enrolment in due:
+            assignment = self.assignments[enrolment["assignmentId"]]
+            if assignment["recurrence"] is not None:
+                completed = instant(completed_at) or self._state.now()
+                completion["activeUntil"] = timestamp(later(completed, assignment["recurrence"]))
+            enrolment["lastCompletedAt"] = completed_at
+            self._change(enrolment, "complete", "completed", completion["id"])
+        return statement, True
