@@ -30,18 +30,18 @@ if TYPE_CHECKING:
         ConflictError,
         ConnectionFailed,
         DecodeError,
-        GuardRefused,
+        InvalidArgument,
         NotFoundError,
         PermissionDeniedError,
         RateLimitError,
         RequestTimeout,
         ServerError,
         SignatureError,
-        SyncError,
         ThriveError,
         UnprocessableError,
     )
     from thrive_async.pagination import Page, Paginator
+    from thrive_async.sync.errors import GuardRefused, SyncError
 
 __version__ = "0.1.0"
 
@@ -57,6 +57,7 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "InvalidArgument",
     "Limits",
     "NotFoundError",
     "Page",
@@ -85,6 +86,7 @@ _MODULES = {
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),
     "pagination": ("Page", "Paginator"),
+    "sync.errors": ("GuardRefused", "SyncError"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _PUBLIC_MODULES = (

@@ -5,13 +5,16 @@ with all that may name somebody masked (`_words`), and the number of attempts. W
 attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from importlib import import_module
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thrive_async.models import MemberOperationResult
-    from thrive_async.sync import SyncReport
+    from thrive_async.sync.errors import GuardRefused
+    from thrive_async.sync.errors import SyncError
 
 __all__ = [
     "APIError",
@@ -22,6 +25,7 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "InvalidArgument",
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitError",
@@ -50,6 +54,41 @@ def _rebuild(cls: type[ThriveError], args: tuple[Any, ...], attributes: dict[str
 
 class ConfigurationError(ThriveError, ValueError):
     """The client, its credentials or the environment cannot work as they are; nothing was sent."""
+
+
+class InvalidArgument(ThriveError, ValueError):  # noqa: N818 - the public name
+    """An argument of a call cannot be meant; nothing was sent.
+
+    Example:
+        >>> error = InvalidArgument("$updated_at_to needs $updated_at_from", "updated_at_to", "updated_at_from")
+        >>> str(error), error.told(lambda name: "--" + name.replace("_", "-"))
+        ('updated_at_to needs updated_at_from', '--updated-at-to needs --updated-at-from')
+
+    Attributes:
+        text: What is wrong; `$name` stands for an argument.
+        arguments: The arguments that the text speaks of, the one at fault first.
+    """
+
+    def __init__(self, text: str, *arguments: str) -> None:
+        self.text = text
+        self.arguments = arguments
+        super().__init__(self.told(lambda name: name))
+
+    def told(self, name_of: Callable[[str], str]) -> str:
+        """Say it in the words of a face of the SDK, such as a command line with options in place of arguments.
+
+        Args:
+            name_of: Returns what an argument is called there.
+
+        Returns:
+            One line.
+        """
+        return named(self.text, self.arguments, name_of)
+
+
+def named(text: str, arguments: Iterable[str], name_of: Callable[[str], str]) -> str:
+    """Put the names of arguments into a text in which `$name` stands for them."""
+    return Template(text).safe_substitute({name: name_of(name) for name in arguments})
 
 
 class ConnectionFailed(ThriveError, ConnectionError):  # noqa: N818 - the public name
@@ -200,22 +239,6 @@ class ServerError(APIError):
     """5xx: Thrive failed."""
 
 
-class SyncError(ThriveError):
-    """A sync did not do all it had planned.
-
-    Attributes:
-        report: What became of every planned change; None if nothing was attempted.
-    """
-
-    def __init__(self, text: str, *, report: "SyncReport | None" = None) -> None:
-        super().__init__(text)
-        self.report = report
-
-
-class GuardRefused(SyncError):  # noqa: N818 - the public name
-    """A guard stopped a sync before its first write; the text gives the figures and the option that lifts it."""
-
-
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -238,3 +261,12 @@ def status_phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "unknown status"
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # They live with the sync; this is where they were first found.
+        if name in ("SyncError", "GuardRefused"):
+            return getattr(import_module("thrive_async.sync.errors"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

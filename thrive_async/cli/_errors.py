@@ -67,8 +67,10 @@ def describe(error: BaseException) -> tuple[str, Exit]:
 
     if isinstance(error, errors.ConfigurationError):
         return _as_options(str(error)), Exit.USAGE
+    if isinstance(error, errors.InvalidArgument):
+        return error.told(_option), Exit.USAGE
     if isinstance(error, errors.GuardRefused):
-        return f"refused: {_as_options(str(error))}", Exit.GUARD
+        return f"refused: {_as_options(error.told(_option, _passed))}", Exit.GUARD
     if isinstance(error, errors.SyncError):
         return f"{error}", Exit.SOME_FAILED
     if isinstance(error, errors.AuthenticationError):
@@ -85,10 +87,6 @@ def describe(error: BaseException) -> tuple[str, Exit]:
 
 
 _OPTIONS = (
-    ("pass max_removals=", "pass --max-removals "),
-    ("(or None for no limit)", "(or none for no limit)"),
-    ("max_removals allows", "--max-removals allows"),
-    ("pass allow_empty=True", "pass --allow-empty"),
     ("create_missing= of sync_audiences", "--create-missing of thrive sync audiences"),
     ("create_missing ", "--create-missing "),
     ("Timeouts.total ", "--timeout "),
@@ -98,6 +96,14 @@ _OPTIONS = (
     ("Retry.max_attempts ", "--attempts "),
     (", or None for no limit", ""),
 )
+
+
+def _option(argument: str) -> str:
+    return f"--{argument.replace('_', '-')}"
+
+
+def _passed(argument: str, value: object) -> str:
+    return _option(argument) if value is True else f"{_option(argument)} {value}"
 
 
 def _as_options(text: str) -> str:

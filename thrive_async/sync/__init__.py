@@ -14,11 +14,11 @@ Example:
     ```
 """
 
-from thrive_async.errors import GuardRefused, SyncError
 from thrive_async.sync._arguments import Strategy
 from thrive_async.sync._audiences_plan import AudiencesPlan
 from thrive_async.sync._member_plan import Desired, MemberPlan
 from thrive_async.sync.audiences import plan_audiences, sync_audiences
+from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.managers import ManagerPlan, plan_managers
 from thrive_async.sync.members import plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 import attrs
 
 from thrive_async._http.tracebacks import framed
-from thrive_async.errors import ConfigurationError, GuardRefused, SyncError, ThriveError
+from thrive_async.errors import ConfigurationError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Scope, not_going_on, unfinished
 from thrive_async.sync._apply.workers import few_at_once
 from thrive_async.sync._arguments import Strategy, check_applying, check_strategy
 from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_audience, removal_limit
 from thrive_async.sync._member_plan import MemberPlan
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
+from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.new_audiences import NewAudience, created
 from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from thrive_async.errors import ConfigurationError, GuardRefused
+from thrive_async.errors import ConfigurationError
 from thrive_async.models import Audience
+from thrive_async.sync.errors import GuardRefused
 
 __all__ = ["DEFAULT_MAX_REMOVALS", "check_audience", "check_desired", "check_removals", "removal_limit"]
 
@@ -72,8 +73,11 @@ def check_removals(
     if isinstance(max_removals, float):
         allowed += f" ({max_removals * 100:g}% of them)"
     raise GuardRefused(
-        f"{subject}: the plan {verb} {removals:,} of {current:,} {what} ({share}), max_removals allows {allowed}; "
-        f"nothing was changed. If this is meant, pass max_removals={removals} (or None for no limit)"
+        f"{subject}: the plan {verb} {removals:,} of {current:,} {what} ({share}), $max_removals allows {allowed}; "
+        "nothing was changed",
+        argument="max_removals",
+        value=removals,
+        figures={"removals": removals, "current": current, "allowed": float(limit)},
     )
 
 
@@ -107,7 +111,7 @@ def check_desired(
         found += f" (the first: {rejected[0][1]})"
     consequence = f", so everybody would be {past}" if past else ""
     raise GuardRefused(
-        f"{subject}: the {what} is {found}{consequence}; nothing was changed. If this is meant, pass allow_empty=True"
+        f"{subject}: the {what} is {found}{consequence}; nothing was changed", argument="allow_empty", value=True
     )
 
 

@@ -13,7 +13,8 @@ import attrs
 
 from thrive_async._http.tracebacks import stripped
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, SyncError
+from thrive_async.errors import ConfigurationError
+from thrive_async.sync.errors import SyncError
 
 __all__ = ["SavedPlan", "restored_plan", "saved_content", "summed_up"]
 

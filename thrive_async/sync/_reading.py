@@ -6,11 +6,12 @@ from contextlib import aclosing
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, NotFoundError, SyncError, ThriveError
+from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync._guards import missing_audience
 from thrive_async.sync._match.names import is_object_id
+from thrive_async.sync.errors import SyncError
 
 __all__ = ["Present", "audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
 

@@ -7,7 +7,8 @@ from typing import Final, Literal
 import attrs
 
 from thrive_async._http.words import masked_words
-from thrive_async.errors import APIError, SyncError, ThriveError
+from thrive_async.errors import APIError, ThriveError
+from thrive_async.sync.errors import SyncError
 
 __all__ = [
     "ACTIONS",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import APIError, GuardRefused, NotFoundError, SyncError, ThriveError
+from thrive_async.errors import APIError, NotFoundError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync._apply.batches import Answer, attributed, batches, halving
@@ -15,6 +15,7 @@ from thrive_async.sync._apply.execution import Execution
 from thrive_async.sync._apply.run import Job, Settled, Stopped
 from thrive_async.sync._guards import check_audience
 from thrive_async.sync._reading import Present
+from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import Change, OnProgress, described
 
 __all__ = ["AudienceRun"]

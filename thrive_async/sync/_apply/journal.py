@@ -25,7 +25,8 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from thrive_async.errors import ConfigurationError, GuardRefused
+from thrive_async.errors import ConfigurationError
+from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 
 __all__ = ["Interrupted", "Journal", "Line", "Scope", "check_journal", "left_open", "unfinished"]
