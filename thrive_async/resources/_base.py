@@ -14,7 +14,7 @@ from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
-from thrive_async.pagination import Paginator
+from thrive_async.pagination import PageSizes, Paginator
 from thrive_async.resources._checks import whole
 from thrive_async.resources._models import models
 
@@ -34,6 +34,7 @@ class Resource:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._page_sizes: dict[str, PageSizes] = {}
 
     async def _send(
         self,
@@ -95,9 +96,7 @@ class Resource:
             ValueError: `per_page` or `prefetch` is no whole number of its range, a datetime is naive, a name in the
                 path empty.
         """
-        if per_page is None:
-            per_page = operation.per_page
-        else:
+        if per_page is not None:
             whole("per_page", per_page, 1, operation.per_page)
         whole("prefetch", prefetch, 1)
         # What cannot be meant shows where it was written, and not where the first page is asked for.
@@ -114,7 +113,16 @@ class Resource:
             operation=operation.id,
             per_page=per_page,
             prefetch=prefetch,
+            sizes=self._sizes_of(operation),
         )
+
+    def _sizes_of(self, operation: Operation) -> PageSizes:
+        sizes = self._page_sizes.get(operation.id)
+        if sizes is None:
+            most, wanted = operation.per_page, self._transport.limits.per_page
+            accepted = most if most is None or wanted is None else min(most, wanted)
+            sizes = self._page_sizes[operation.id] = PageSizes(accepted)
+        return sizes
 
 
 def _check_body(operation: Operation, body: object) -> None:
