@@ -10,7 +10,6 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 import orjson
 
 from thrive_async._http.request import Reply
-from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
 __all__ = ["Page", "Paginator"]
@@ -275,7 +274,7 @@ class Paginator(Generic[T]):
                     continue
                 self._sizes.accepted = smaller
                 return page, smaller
-        raise stripped(refusal)
+        raise refusal
 
     def _check_whole(self, course: "_Course", page: Page[T]) -> None:
         if course.promises_more(page, before=page.number):
@@ -295,10 +294,9 @@ class Paginator(Generic[T]):
         page = self._read_page(reply, number, per_page)
         if isinstance(page, Page):
             return page
-        # Raised out here: the frames it comes from hold what the reply says of people.
         page.operation = self._operation
         page.body = reply.body
-        raise stripped(page)
+        raise page
 
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
         decoded, reply.value = reply.value, None
