@@ -267,7 +267,7 @@ async def test_a_failed_page_raises_after_the_pages_before_it(style: str, past_e
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_an_error_past_a_short_page_is_nobodys_concern() -> None:
+async def test_an_error_past_a_short_page_does_not_matter() -> None:
     listing = Listing(35, style="array")
     listing.failing = {5, 6, 7}
     assert await listing.paginator().collect() == list(range(35))
@@ -286,7 +286,7 @@ async def test_a_cancelled_walk_leaves_no_task_behind() -> None:
 
 @pytest.mark.parametrize("after", ["a timeout", "an error"])
 async def test_a_walk_that_was_broken_off_does_not_look_like_one_at_its_end(after: str) -> None:
-    """Whoever puts a timeout around each item and goes on would take what came so far for everything."""
+    """A reader who puts a timeout around each item and goes on would take what came so far for everything."""
     listing = Listing(60)
     if after == "an error":
         listing.failing = {2}

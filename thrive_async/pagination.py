@@ -272,7 +272,7 @@ class Paginator(Generic[T]):
                     page = await self._page(1, smaller)
                 except APIError:
                     continue
-                self._sizes.accepted = smaller
+                self._sizes.accepted = min(self._sizes.accepted or smaller, smaller)
                 return page, smaller
         raise refusal
 
@@ -317,7 +317,7 @@ class Paginator(Generic[T]):
 class _Came(NamedTuple):
     """What came in one page: enough to tell it from other pages, and to know whether it was full."""
 
-    count: int
+    length: int
     first: object
     last: object
     size: int | None
@@ -327,7 +327,8 @@ class _Came(NamedTuple):
     def of(cls, items: list[Any], size: int | None) -> "_Came":
         if not items:
             return cls(0, None, None, size)
-        first, last = _id(items[0]), _id(items[-1])
+        first: object = _id(items[0])
+        last: object = _id(items[-1])
         if first is None or last is None:
             # Records without an id may look alike: both ends of pages of one length must, to make them the same page.
             try:
@@ -378,19 +379,19 @@ class _Course:
         came = page._came  # noqa: SLF001 - what only this module needs of a page
         if page.total_pages or page.total_results:
             self.totals = page.total_pages, page.total_results
-        if not came.count or came.repeats(self._first) or came.repeats(self._previous):
+        if not came.length or came.repeats(self._first) or came.repeats(self._previous):
             return False
         if self._first is None:
             self._first = came
             # By what came and not by what was asked for: Thrive may give fewer at once.
-            self._usual = came.count
+            self._usual = came.length
             if self.size is None and came.size is not None:
                 # Documented without pages, but it came in an envelope.
-                self.size = came.size or came.count
+                self.size = came.size or came.length
         self._previous = came
-        self.seen += came.count
-        self._sizes.longest = max(self._sizes.longest, came.count)
-        self.end = self._end_after(page, came.count)
+        self.seen += came.length
+        self._sizes.longest = max(self._sizes.longest, came.length)
+        self.end = self._end_after(page, came.length)
         if self._limit is not None:
             self.end = min(self.end, page.number + max(0, ceil((self._limit - self.seen) / self._usual)))
         return True

@@ -35,18 +35,19 @@ class Enrolments(Resource):
 
         Args:
             assignment_id: The assignment's id.
-            updated_at_from: Only enrolments changed from this time on. Must be aware (have a time zone).
-            updated_at_to: Only enrolments changed up to this time. Must be aware; needs `updated_at_from`.
+            updated_at_from: Only enrolments changed from this time on. Must have a time zone.
+            updated_at_to: Only enrolments changed up to this time. Must have a time zone; needs `updated_at_from`.
             status: Only enrolments with this status (archived, complete, open, overdue, scheduled).
-            per_page: Enrolments per request, 1 to 100. None for 100.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Enrolments per request, 1 to 100. None for 100, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of enrolments. Nothing is sent before it is read. Thrive tells no totals here.
+            A paginator of enrolments. Nothing is sent until you read it. Thrive gives no totals here.
 
         Raises:
-            ValueError: `updated_at_to` without `updated_at_from`, a naive time; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_at_to` without `updated_at_from`, a time without a time zone; `per_page` or
+                `prefetch` out of range.
 
         Example:
             ```python
@@ -70,7 +71,7 @@ class Enrolments(Resource):
         Args:
             assignment_id: The assignment's id.
             enrolment_id: The enrolment's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The enrolment with its history.

@@ -45,20 +45,20 @@ class Users(Resource):
         https://docs.thrivelearning.com/v1-api/apidocs/search-users-and-return-basic-user-information
 
         Args:
-            updated_since: Only users changed at this time or later. Must be aware (have a time zone).
+            updated_since: Only users changed at this time or later. Must have a time zone.
             statuses: Only users with one of these statuses (active, inactive, expired, new).
             omit_statuses: Leave out users with one of these statuses.
             status: Only users with this status.
-            per_page: Users per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Users per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of users. Nothing is sent before it is read.
+            A paginator of users. Nothing is sent until you read it.
 
         Raises:
-            TypeError: A lone string for `statuses` or `omit_statuses`.
-            ValueError: A naive `updated_since`, an empty `statuses` or `omit_statuses`;
+            TypeError: One string instead of several for `statuses` or `omit_statuses`.
+            InvalidArgument: `updated_since` without a time zone, an empty `statuses` or `omit_statuses`;
                 `per_page` or `prefetch` out of range.
 
         Example:
