@@ -376,7 +376,7 @@ class _Course:
 
     def takes(self, page: Page[Any]) -> bool:
         """Count a page in; False if it brings nothing new, for then the list ended before it."""
-        came = page._came  # noqa: SLF001 - what only this module needs of a page
+        came = page._came  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
         if page.total_pages or page.total_results:
             self.totals = page.total_pages, page.total_results
         if not came.length or came.repeats(self._first) or came.repeats(self._previous):
