@@ -252,7 +252,8 @@ def show_list(
         raise CliError(f"--limit {output.limit}: at least 1")
     to = writer(output, kind)
     paging: dict[str, int] = {}
-    if look.operation.paging != "none" and output.limit is not None and output.limit <= (look.operation.per_page or 0):
+    most = look.operation.per_page or 0
+    if output.limit is not None and output.limit <= min(most, connection.per_page or most):
         # A short list is one small page, so nothing is asked for that is not shown.
         paging = {"per_page": output.limit, "prefetch": 1}
 

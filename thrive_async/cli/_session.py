@@ -61,6 +61,8 @@ class Connection:
     """Requests per second; by default as many as Thrive allows."""
     concurrency: int | None = None
     """Requests at the same time (default 10)."""
+    per_page: int | None = None
+    """Items per page of every list; by default as many as Thrive documents: 1000, or 100."""
     timeout: float | None = None
     """Seconds for one call with all its attempts and pauses (default 120)."""
     attempts: int | None = None
@@ -81,7 +83,7 @@ class Connection:
             )
         if not self.tenant_id.strip():
             raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
-        limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency}
+        limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency, "per_page": self.per_page}
         timeouts: dict[str, Any] = {}
         if self.timeout is not None:
             # An attempt cannot take longer than its call.
