@@ -21,7 +21,6 @@ from thrive_async._generated.operations import Operation
 from thrive_async._http.headers import request_id
 from thrive_async._http.words import masked_words
 from thrive_async._wire.convert import dump
-from thrive_async._wire.gc_pause import uncollected
 from thrive_async.errors import (
     APIError,
     DecodeError,
@@ -30,7 +29,6 @@ from thrive_async.errors import (
 )
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}").fullmatch
 _LONGEST_ERROR_TEXT: Final = 100_000
@@ -88,8 +86,7 @@ class Reply:
         Raises:
             orjson.JSONDecodeError: The body is cut, empty, or no JSON at all.
         """
-        large = len(self.body) >= _LARGE_BODY
-        self.value = uncollected(orjson.loads, self.body) if large else orjson.loads(self.body)
+        self.value = orjson.loads(self.body)
         return self.value
 
     def json(self) -> Any:
