@@ -337,7 +337,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
     return evolve(
         built,
         target=f"{target}?{query}" if query else target,
-        arguments=(*built.arguments, *(unquote(segment) for segment in path.split("/")[4:])),
+        arguments=(*built.arguments, *(("path", unquote(segment)) for segment in path.split("/")[4:])),
         may_be_empty=True,
     )
 

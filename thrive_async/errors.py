@@ -1,8 +1,8 @@
 """Everything the SDK raises on purpose, under one root: `ThriveError`.
 
-The text of an error is one line for people and safe to log: the method, the path template, the status, Thrive's words
-with all that may name somebody masked (`_words`), and the number of attempts. What the reply really held is on the
-attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
+The text of an error is one line for people: the method, the path template, the status, Thrive's words, and the number of
+attempts. Values that the request carried stand there as the names of their parameters, e-mail addresses as `***`. What
+the reply really held is on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, cast
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import attrs
 import orjson
@@ -19,7 +19,7 @@ from thrive_async._base.arguments import argument
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.headers import request_id
-from thrive_async._http.words import masked_words
+from thrive_async._http.quoting import one_line, quoted
 from thrive_async._wire.convert import dump
 from thrive_async.errors import (
     APIError,
@@ -45,8 +45,8 @@ class Request:
     target: str = attrs.field(repr=False)
     """The encoded path and query, from the host on."""
     body: bytes | None = attrs.field(repr=False)
-    arguments: tuple[str, ...] = attrs.field(repr=False)
-    """The strings of the path and the query, to be masked where Thrive's words repeat them."""
+    arguments: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    """Names and values of the path and the query: an error shows the name where Thrive's words repeat the value."""
     content_type: str = "application/json"
     may_be_empty: bool = False
     """Whether a 2xx without a body is a whole answer."""
@@ -63,11 +63,13 @@ class Request:
         joint = "&" if "?" in self.target else "?"
         return attrs.evolve(self, target=f"{self.target}{joint}page={number}&perPage={size}")
 
-    def sent_strings(self) -> Iterator[str]:
-        """Yield every string that the request holds."""
+    def carried(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of everything that the request carries."""
         yield from self.arguments
-        if self.body is not None and self.content_type == "application/json":
-            yield from _leaves(orjson.loads(self.body))
+        if self.body is not None and self.content_type == _FORM:
+            yield from parse_qsl(self.body.decode())
+        elif self.body is not None:
+            yield from _leaves("body", orjson.loads(self.body))
 
 
 @attrs.define(eq=False)
@@ -117,12 +119,12 @@ def build(
             long or empty.
     """
     target = operation.path
-    arguments: list[str] = []
+    arguments: list[tuple[str, str]] = []
     if operation.path_parameters:
         for name in operation.path_parameters:
             # An encoded segment holds no brace.
             target = target.replace("{" + name + "}", _segment(operation, name, path.get(name)))
-        arguments.extend(path.values())
+        arguments.extend(path.items())
     if query:
         encoded = _encoded_query(operation, query, arguments)
         if encoded:
@@ -158,7 +160,7 @@ def _quoted(name: str, value: str) -> str:
         raise ValueError(f"{name} holds characters that are no Unicode text (a lone surrogate)") from None
 
 
-def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[str]) -> str:
+def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[tuple[str, str]]) -> str:
     pairs: list[str] = []
     for name, value in query.items():
         if value is None:
@@ -170,7 +172,7 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
             raise ValueError(f"{said} is an empty list: leave it out to ask for everything")
-        arguments.extend(items)
+        arguments.extend((name, item) for item in items)
         pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
 
@@ -289,10 +291,9 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
     """
     body = _error_body(reply)
     error, message = _words(body, reply)
-    sent = tuple(request.sent_strings())
-    said = masked_words(message, sent)
+    words = f"{error}: {one_line(message)}" if message else error
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    text = f"{request.summary}: {reply.status} {masked_words(error, sent)}{f': {said}' if said else ''} ({tries}){note}"
+    text = f"{request.summary}: {reply.status} {quoted(words, request.carried())} ({tries}){note}"
     cls = error_class(reply.status)
     return cls(
         text,
@@ -353,12 +354,15 @@ def _words(body: Any, reply: Reply) -> tuple[str, object]:
     return phrase, body if isinstance(body, str) and body else None
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a JSON document, and its numbers of five digits and more, which may be somebody's."""
     if isinstance(value, str):
-        yield value
+        yield name, value
     elif isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
-            yield from _leaves(item)
+        for key, item in cast("dict[str, Any]", value).items():
+            yield from _leaves(key, item)
     elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _leaves(item)
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from _leaves(f"{name}[{index}]", item)
+    elif isinstance(value, int) and abs(value) >= 10_000:
+        yield name, str(value)
