@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from thrive_async import errors
+from thrive_async import Timeouts, errors
 from thrive_async.errors import APIError, ThriveError, error_class
 
 
@@ -73,3 +73,16 @@ def test_every_public_error_is_a_thrive_error() -> None:
 def test_a_decode_error_says_where() -> None:
     error = errors.DecodeError("a string was expected", path="$.results[3].id", operation="searchUsers")
     assert str(error) == "searchUsers: the reply cannot be read at $.results[3].id: a string was expected"
+
+
+def test_a_setting_is_told_in_the_words_of_another_face() -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        Timeouts(total=0)
+    assert raised.value.arguments == ("Timeouts.total",)
+    assert raised.value.told(lambda _: "--timeout") == "--timeout must be a positive number of seconds, not 0"
+
+
+def test_a_longer_name_is_not_taken_for_a_shorter_one() -> None:
+    error = errors.InvalidArgument("$at_to needs $at and $user-id", "at", "at_to", "user-id")
+    assert str(error) == "at_to needs at and user-id"
+    assert str(errors.InvalidArgument("it costs $at", "nothing")) == "it costs $at"

@@ -24,6 +24,7 @@ from thrive_async._wire.convert import dump
 from thrive_async.errors import (
     APIError,
     DecodeError,
+    InvalidArgument,
     error_class,
     status_phrase,
 )
@@ -115,8 +116,8 @@ def build(
 
     Raises:
         TypeError: A parameter that the operation does not have, or a value of a type that it cannot take.
-        ValueError: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is too
-            long or empty.
+        InvalidArgument: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is
+            too long or empty.
     """
     target = operation.path
     arguments: list[tuple[str, str]] = []
@@ -131,7 +132,8 @@ def build(
             target = f"{target}?{encoded}"
     for name in operation.required_query:
         if query.get(name) is None:
-            raise ValueError(f"{operation.id} needs {argument(operation.resource, name)}")
+            needed = argument(operation.resource, name)
+            raise InvalidArgument(f"{operation.id} needs ${needed}", needed)
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
     return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
@@ -145,11 +147,13 @@ def _segment(operation: Operation, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if value in (".", ".."):
-        raise ValueError(f"{name} must not be {value!r}: it would name another path")
+        raise InvalidArgument(f"${name} must not be {value!r}: it would name another path", name)
     if len(value) > _LONGEST_SEGMENT:
-        raise ValueError(f"{name} has {len(value):,} characters; no id, reference or e-mail address is that long")
+        raise InvalidArgument(
+            f"${name} has {len(value):,} characters; no id, reference or e-mail address is that long", name
+        )
     return _quoted(name, value)
 
 
@@ -157,7 +161,7 @@ def _quoted(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds characters that are no Unicode text (a lone surrogate)") from None
+        raise InvalidArgument(f"${name} holds characters that are no Unicode text (a lone surrogate)", name) from None
 
 
 def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[tuple[str, str]]) -> str:
@@ -171,9 +175,9 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         said = argument(operation.resource, name)
         items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
-            raise ValueError(f"{said} is an empty list: leave it out to ask for everything")
+            raise InvalidArgument(f"${said} is an empty list: leave it out to ask for everything", said)
         arguments.extend((name, item) for item in items)
-        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
+        pairs.append(f"{_quoted(said, name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
 
 
@@ -201,9 +205,9 @@ def _query_text(name: str, value: object, encoding: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} takes a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if encoding == "list" and "," in value:
-        raise ValueError(f"an item of {name} holds a comma, which would split it in two")
+        raise InvalidArgument(f"an item of ${name} holds a comma, which would split it in two", name)
     return value
 
 
@@ -219,15 +223,16 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
 
     Raises:
         TypeError: Not a datetime.
-        ValueError: A naive datetime: it would mean another time on another machine.
+        InvalidArgument: A naive datetime: it would mean another time on another machine.
     """
     if not isinstance(value, datetime):
         what = "a date without a time" if isinstance(value, date) else type(value).__name__
         raise TypeError(f"{name} takes a datetime with a time zone, not {what}")
     if value.utcoffset() is None:
-        raise ValueError(
-            f"{name} is a datetime without a time zone, which would mean another time on another machine: "
-            "use datetime(..., tzinfo=UTC) or .astimezone()"
+        raise InvalidArgument(
+            f"${name} is a datetime without a time zone, which would mean another time on another machine: "
+            "use datetime(..., tzinfo=UTC) or .astimezone()",
+            name,
         )
     moment = value.astimezone(UTC)
     if encoding == "date-iso":
@@ -251,7 +256,7 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
         count = len(cast("list[Any]", body))
         least = operation.min_items or 0
         if not least <= count <= operation.max_items:
-            raise ValueError(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
+            raise InvalidArgument(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
     return dump(cast("object", body))
 
 
