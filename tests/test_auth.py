@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from thrive_async import ApiKey, ClientCredentials, ConfigurationError, ConnectionFailed
-from thrive_async.auth import Secret, Token, TokenAuthorizer, lifetime_of
+from thrive_async.auth import AccessToken, Secret, TokenAuthorizer, lifetime_of
 from thrive_async.sandbox import VirtualClock
 
 
@@ -17,13 +17,13 @@ class Endpoint:
         self.asked = 0
         self.down = False
 
-    async def fetch(self) -> Token:
+    async def fetch(self) -> AccessToken:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(1)
         if self.down:
             raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
-        return Token(Secret(f"Bearer {number}"), 3600.0)
+        return AccessToken(str(number), 3600.0)
 
 
 async def test_five_hundred_callers_make_one_token_request(clock: VirtualClock) -> None:

@@ -348,7 +348,7 @@ class TokenAuthorizer:
 
 
 def lifetime_of(expires_in: object) -> float:
-    """Read the lifetime in a token reply: a number, digits in a string, or an hour (as documented) for anything else."""
+    """Read the lifetime in a token reply: a number, also in a string; an hour, as documented, if it is neither."""
     try:
         seconds = float(expires_in)  # type: ignore[arg-type]
     except (TypeError, ValueError):

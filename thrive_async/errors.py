@@ -156,7 +156,7 @@ class DecodeError(ThriveError, ValueError):
         return f"{where}{self.subject} cannot be read at {self.path}: {self.reason}"
 
 
-class ResultUnknown(DecodeError):
+class ResultUnknown(DecodeError):  # noqa: N818 - the public name
     """The write was done, but its result is not known: the reply did not hold it, and it could not be read afterwards.
 
     Do not repeat the write. Read what you need instead.

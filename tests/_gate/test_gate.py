@@ -19,7 +19,7 @@ async def slot(gate: Gate, deadline: float | None = None) -> AsyncIterator[int]:
     try:
         yield ticket
     finally:
-        gate.leave()
+        gate.leave(ticket)
 
 
 async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
