@@ -88,7 +88,7 @@ __all__ = [
 # heavier than this may happen before a name is used.
 _MODULES = {
     "_base.unset": ("UNSET", "Unset"),
-    "auth": ("ApiKey", "ClientCredentials"),
+    "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),
     "pagination": ("Page", "Paginator"),

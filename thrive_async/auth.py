@@ -29,6 +29,7 @@ _RENEW_EARLY: Final = 60.0
 _SCOPE: Final = r"[!#-+\--\[\]-~]+"
 
 _BEARER: Final = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"[!-~]+")
 
 ClientAuth = Literal["auto", "basic", "post"]
 
@@ -94,10 +95,10 @@ def checked_token(value: object) -> Secret:
     del value
     if isinstance(token, str):
         token = _BEARER.sub("", token).strip()
-        if token and token.isascii() and token.isprintable():
+        if _TOKEN.fullmatch(token):
             return Secret(token)
     del token
-    raise ConfigurationError("an access token must be a printable ASCII string")
+    raise ConfigurationError("an access token must be printable ASCII without spaces")
 
 
 def _lifetime(_instance: object, _attribute: object, value: object) -> None:
@@ -226,7 +227,7 @@ class AccessToken:
         lifetime: Seconds from now until it expires.
 
     Raises:
-        ConfigurationError: The token is not a printable ASCII string, or the lifetime is not a positive number.
+        ConfigurationError: The token is not printable ASCII without spaces, or the lifetime is not a positive number.
     """
 
     token: Secret = attrs.field(converter=checked_token, repr=False)
@@ -286,7 +287,7 @@ def _access_token(value: object) -> AccessToken | None:
 def _wrong_token(value: object) -> str:
     if not isinstance(value, tuple) or len(cast("tuple[object, ...]", value)) != 2:
         return f"it returned {'something else' if value is not None else 'None'}"
-    return "its token must be a printable ASCII string, its lifetime a positive number"
+    return "its token must be printable ASCII without spaces, its lifetime a positive number"
 
 
 class TokenAuthorizer:
@@ -329,10 +330,10 @@ class TokenAuthorizer:
                 self._failure = error
                 raise
             self._failure = None
-            self._header = token.header
+            self._header = header = token.header
             early = min(_RENEW_EARLY, token.lifetime / 2)
             self._renew_at = asyncio.get_running_loop().time() + token.lifetime - early
-            return token.header
+            return header
 
     def reject(self, header: Secret) -> bool:
         """Drop the token that Thrive refused, unless it has been renewed in the meantime."""

@@ -133,12 +133,12 @@ async def test_after_an_odd_pause_one_request_goes_first_and_the_others_once_it_
         writer.write(reply(200, []))
 
     limits, timeouts = Limits(concurrency=20), Timeouts(total=None)
-    async with RawServer([reply(429, Retry_After="99999"), answer]) as server:
-        async with server.client(limits=limits, timeouts=timeouts) as thrive:
-            calls = [asyncio.ensure_future(thrive.skills.levels())]
-            await asyncio.sleep(1)
-            calls += [asyncio.ensure_future(thrive.skills.levels()) for _ in range(20)]
-            await asyncio.gather(*calls)
+    answers = [reply(429, Retry_After="99999"), answer]
+    async with RawServer(answers) as server, server.client(limits=limits, timeouts=timeouts) as thrive:
+        calls = [asyncio.ensure_future(thrive.skills.levels())]
+        await asyncio.sleep(1)
+        calls += [asyncio.ensure_future(thrive.skills.levels()) for _ in range(20)]
+        await asyncio.gather(*calls)
     assert len(times) == 21
     assert times[0] >= 300
     assert times[1] >= times[0] + 7

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from thrive_async import DecodeError, ThriveClient
+from thrive_async import ThriveClient
 from thrive_async import models as m
 from thrive_async.sandbox import Sandbox
 

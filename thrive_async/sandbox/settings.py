@@ -58,7 +58,7 @@ class Settings:
         all_failed_batch: Status of a member or manager write of which every entity failed.
         past_last_page: What a page behind the last one is: an empty list, or a 404.
         create_status: Status of a created user, audience or assignment.
-        write_reply: Reply to a write that is not a delete: what the documents say, `{status, message}`, nothing with 200,
+        write_reply: Reply to a write that is not a delete: what the documents say, `{status, message}`, an empty body,
             or 204.
         remove_reply: Reply to the removal of somebody who is no member or manager: 404, or 207 or 200 with a `failure`.
         audience_patch: Which form of the path of an audience's update is known: both, only with the slash that the
@@ -79,7 +79,7 @@ class Settings:
         rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
         token_auth: How the token endpoint lets a client name itself.
         token_refusal: Status with which the token endpoint refuses the way that `token_auth` does not have.
-        token_reply: Spelling of the token reply: `access_token`, `accessToken`, or `access_token` with `Bearer ` inside.
+        token_reply: How the token reply is spelt: `access_token`, `accessToken`, or with `Bearer ` inside the token.
         token_expires_in: How a token's lifetime is told.
         token_lifetime: Seconds a token lives, by the loop's clock.
         token_error: Shape of the token endpoint's errors: OAuth's, or Thrive's own.
