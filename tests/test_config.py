@@ -37,7 +37,7 @@ def test_a_time_limit_may_be_absent() -> None:
         (lambda: ApiKey(""), "the secret is empty"),
         (lambda: ApiKey("key\n"), "line break"),
         (lambda: ClientCredentials("", "secret"), "client_id is empty"),
-        (lambda: ClientCredentials("id\n", "secret"), "client_id holds a line break"),
+        (lambda: ClientCredentials("id\n", "secret"), "client_id contains a line break"),
         (lambda: ClientCredentials("id", " "), "the secret is empty"),
         (lambda: ClientCredentials("id", "secret", scopes="api/read,api/write"), "scopes are strings such as"),
         (lambda: ClientCredentials("id", "secret", scopes=("api/read api/write",)), "scopes are strings such as"),

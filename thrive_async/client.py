@@ -19,7 +19,7 @@ from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
-from thrive_async.auth import ApiKey, ClientCredentials
+from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.resources import (
@@ -51,14 +51,17 @@ class ThriveClient:
 
     Args:
         tenant_id: The tenant, of the form `eu-west-2_AbcdEfghI`; live, staging and each domain have their own.
-        credentials: `ApiKey` or `ClientCredentials`.
+        credentials: `ApiKey`, `ClientCredentials`, or a token provider: an async function that returns an access token
+            and its lifetime in seconds, as a tuple or an `AccessToken`. However many calls wait for a token, it is
+            called once; again a minute before the token expires, and once after Thrive refused it with a 401.
         region: Where the tenant lives; its name or a `Region`.
         base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, without `/rest/v1`. Plain
             http is for loopback hosts only.
         timeouts: For every call that brings none of its own.
         retry: How often a call is repeated, and with what pauses.
         limits: Concurrency, rate, and the size of a reply.
-        session: Your `aiohttp.ClientSession`: used, never closed here.
+        session: Your `aiohttp.ClientSession`: used, never closed here. Cookies are neither sent from its jar nor kept
+            in it.
         proxy: The URL of an HTTP proxy, with a user and password if it wants them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
@@ -86,7 +89,7 @@ class ThriveClient:
     def __init__(
         self,
         tenant_id: str,
-        credentials: ApiKey | ClientCredentials,
+        credentials: ApiKey | ClientCredentials | TokenProvider,
         *,
         region: Region | str = Region.PRODUCTION,
         base_url: str | None = None,
@@ -106,8 +109,10 @@ class ThriveClient:
                 'the tenant id comes before the credentials: ThriveClient("tenant", ApiKey("..."))'
             )
         tenant_id = _checked_tenant(tenant_id)
-        if not isinstance(credentials, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError('credentials must be ApiKey("...") or ClientCredentials("id", "secret")')
+        if not isinstance(credentials, ApiKey | ClientCredentials) and not callable(credentials):  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigurationError(
+                'credentials must be ApiKey("..."), ClientCredentials("id", "secret") or a token provider'
+            )
         for name, value, wanted in (
             ("region", region, Region | str),
             ("timeouts", timeouts, Timeouts | None),

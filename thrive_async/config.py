@@ -104,12 +104,15 @@ class Retry:
     """How often a call is repeated, and with what pauses.
 
     The n-th pause is a random time between half of `base_delay * 2**(n-1)` and the whole of it, at most `max_delay`.
-    A Retry-After of Thrive's is never undercut.
+    If Thrive asks for a longer pause (`Retry-After`), the client waits for that long, up to `longest_pause`.
 
     Args:
         max_attempts: Requests per call, the first included; 1 switches repeating off.
         base_delay: Seconds.
-        max_delay: Seconds. A Retry-After may be longer than this; only `Timeouts.total` bounds it.
+        max_delay: Seconds. A pause that Thrive asks for may be longer.
+        longest_pause: Seconds. No pause that Thrive asks for lasts longer than this, so that one odd `Retry-After`
+            cannot close a client for years. After a longer one a single request goes first, and the others follow once
+            Thrive has taken it. The pause as Thrive gave it is the error's `retry_after`.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -118,11 +121,13 @@ class Retry:
     max_attempts: int = 5
     base_delay: float = 0.5
     max_delay: float = 30.0
+    longest_pause: float = 300.0
 
     def __attrs_post_init__(self) -> None:
         _count(self.max_attempts, "Retry.max_attempts")
         _positive(self.base_delay, "Retry.base_delay")
         _positive(self.max_delay, "Retry.max_delay")
+        _positive(self.longest_pause, "Retry.longest_pause")
 
 
 @attrs.frozen
@@ -134,7 +139,8 @@ class Limits:
         rate: Requests per second, over all calls of the client; None for no fixed rate, in which case the client
             learns a pace from the 429s it meets.
         burst: Requests that may start at once after a quiet time before `rate` holds them apart; 1 if None.
-        max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`.
+        max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`. The default is
+            16 MiB, several times a page of 1,000 users.
 
     Raises:
         ConfigurationError: A value is out of range, or `burst` is given without `rate`.
@@ -143,7 +149,7 @@ class Limits:
     concurrency: int = 10
     rate: float | None = None
     burst: int | None = None
-    max_reply_bytes: int = 64 * 1024 * 1024
+    max_reply_bytes: int = 16 * 1024 * 1024
 
     def __attrs_post_init__(self) -> None:
         _count(self.concurrency, "Limits.concurrency")

@@ -29,10 +29,12 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RequestTimeout",
+    "ResultUnknown",
     "ServerError",
     "SignatureError",
     "SyncError",
     "ThriveError",
+    "TokenProviderError",
     "UnprocessableError",
 ]
 
@@ -88,6 +90,10 @@ class ConfigurationError(_Mistake):
         text: What is wrong; `$name` stands for a setting.
         arguments: The settings in the text, the one at fault first; empty if it names none.
     """
+
+
+class TokenProviderError(ConfigurationError):
+    """Your token provider raised an exception, which is the `__cause__`, or returned no token; nothing was sent."""
 
 
 class InvalidArgument(_Mistake):
@@ -169,6 +175,28 @@ class DecodeError(ThriveError, ValueError):
     def __str__(self) -> str:
         where = f"{self.operation}: " if self.operation else ""
         return f"{where}{self.subject} cannot be read at {self.path}: {self.reason}"
+
+
+class ResultUnknown(DecodeError):  # noqa: N818 - the public name
+    """The write was done, but its result is not known: the reply did not hold it, and it could not be read afterwards.
+
+    Do not repeat the write. Read what you need instead.
+
+    Attributes:
+        status: The 2xx status of the reply.
+        maybe_applied: Always True: Thrive did what was asked.
+        reading: Why the result could not be read; None if there was no name to read it by.
+    """
+
+    maybe_applied = True
+
+    def __init__(self, text: str, *, operation: str, body: bytes, status: int, reading: ThriveError | None) -> None:
+        super().__init__(text, operation=operation, body=body)
+        self.status = status
+        self.reading = reading
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.reason}"
 
 
 class SignatureError(ThriveError, ValueError):

@@ -21,7 +21,7 @@ async def slot(gate: Gate, deadline: float | None = None) -> AsyncIterator[int]:
     try:
         yield ticket
     finally:
-        gate.leave()
+        gate.leave(ticket)
 
 
 async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
@@ -222,10 +222,9 @@ async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: Vir
 async def test_a_slot_is_had_at_once_only_if_one_is_free(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=2))
     assert [await gate.enter_at_once(clock.time()) for _ in range(3)] == [0, 0, None]
-    gate.leave()
-    waiting = asyncio.ensure_future(gate.enter())
-    await waiting
-    gate.leave()
+    gate.leave(0)
+    await gate.enter()
+    gate.leave(0)
     assert await gate.enter_at_once(clock.time()) == 0
 
 
@@ -234,7 +233,7 @@ async def test_a_call_at_once_does_not_overtake_one_that_waits(clock: VirtualClo
     await gate.enter()
     waiting = asyncio.ensure_future(gate.enter())
     await asyncio.sleep(0)
-    gate.leave()
+    gate.leave(0)
     assert await gate.enter_at_once(clock.time()) is None
     assert await waiting == 0
 
@@ -255,7 +254,7 @@ def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool
                     await asyncio.sleep(0)
             finally:
                 inside -= 1
-                gate.leave()
+                gate.leave(0)
 
         tasks = []
         for steps, at_once, cancelled in calls:
@@ -268,3 +267,61 @@ def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool
         assert free == [0] * count + [None]
 
     asyncio.run(run())
+
+
+# A pause that is too long to be meant
+
+
+async def test_a_gate_is_closed_for_the_longest_pause_and_no_longer(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2), Retry(longest_pause=20))
+    assert gate.refused(0, 1e9) == 20
+    with pytest.raises(TurnTooLate) as told:
+        await gate.enter(clock.time() + 19)
+    assert told.value.seconds == pytest.approx(1e9)
+    await gate.enter(clock.time() + 21)
+    assert clock.elapsed == 20
+
+
+@pytest.mark.parametrize("how", ["passed", "failed", "refused", "refused for long"])
+async def test_one_request_goes_first_and_the_others_once_it_was_taken(how: str, clock: VirtualClock) -> None:
+    """A trial without an answer is followed by another trial, a refused one by another pause."""
+    gate = Gate(Limits(concurrency=20))
+    gate.refused(0, 1e9)
+    others = asyncio.ensure_future(starts(gate, clock, 5, lasting=10))
+    await asyncio.sleep(0)
+    trial = await gate.enter()
+    under_way = clock.elapsed
+    assert under_way == 300
+    await asyncio.sleep(5)
+    assert await gate.enter_at_once(clock.time()) is None
+    opens = clock.elapsed
+    match how:
+        case "passed":
+            gate.passed(trial)
+        case "refused":
+            opens += gate.refused(trial, 2.0)
+        case "refused for long":
+            opens += gate.refused(trial, 1e9)
+        case _:
+            pass
+    gate.leave(trial)
+    started = [start for start in await others if start > under_way]
+    assert min(started) == opens
+    if how in ("failed", "refused for long"):
+        # Each of them is a trial that brings no answer.
+        assert started == [opens + 10 * count for count in range(len(started))]
+    else:
+        assert max(started) < opens + 5
+
+
+async def test_a_late_answer_to_a_request_from_before_ends_no_trial(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20))
+    before = await gate.enter()
+    gate.refused(before, 1e9)
+    trial = await gate.enter()
+    gate.passed(before)
+    gate.leave(before)
+    assert await gate.enter_at_once(clock.time() + 100) is None
+    gate.passed(trial)
+    gate.leave(trial)
+    assert await gate.enter_at_once(clock.time() + 100) is not None

@@ -50,7 +50,7 @@ class Request:
     """Names and values of the path and the query: an error shows the name where Thrive's words repeat the value."""
     content_type: str = "application/json"
     may_be_empty: bool = False
-    """Whether a 2xx without a body is a whole answer."""
+    """Whether a 2xx without JSON is a whole answer: it is for writes."""
     keep_body: bool = True
     """Whether the reply's body may go onto a `DecodeError`; not where it may hold a token."""
 
@@ -136,7 +136,8 @@ def build(
             raise InvalidArgument(f"{operation.id} needs ${needed}", needed)
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
-    return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
+    writes = operation.method not in ("GET", "HEAD")
+    return Request(operation, target, _encoded_body(operation, body), tuple(arguments), may_be_empty=writes)
 
 
 def _segment(operation: Operation, name: str, value: object) -> str:
@@ -190,6 +191,10 @@ def _query_items(name: str, value: object, encoding: str) -> Iterable[object]:
 
 
 def _query_text(name: str, value: object, encoding: str) -> str:
+    if encoding == "date-iso-or-day":
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value.isoformat()
+        encoding = "date-iso"
     if encoding.startswith("date"):
         return written_datetime(value, encoding, name=name)
     if encoding == "boolean":

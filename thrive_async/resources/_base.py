@@ -38,7 +38,7 @@ class Resource:
     ) -> Reply:
         """Make a call whose reply is looked at by the caller, or not at all."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
 
     async def _read(
@@ -53,7 +53,7 @@ class Resource:
     ) -> T:
         """Make a call whose reply is one model."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
         return read_reply(operation, cls, reply)
 
@@ -109,7 +109,7 @@ class Resource:
         )
 
 
-def _check_body(operation: Operation, body: object) -> None:
+def check_body(operation: Operation, body: object) -> None:
     """Refuse what is not the model that an operation takes; lists have been checked by `batch`.
 
     Above all a model that was read: written back, all that Thrive left out would be null, which clears it.
