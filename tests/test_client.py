@@ -133,7 +133,7 @@ async def test_scopes_come_from_the_environment(scopes: str, may_write: bool) ->
         ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "a"}, "unset THRIVE_API_KEY, or"),
         (
             {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a\nb", "THRIVE_CLIENT_SECRET": "s"},
-            "THRIVE_CLIENT_ID holds a line break",
+            "THRIVE_CLIENT_ID contains a line break",
         ),
         (
             {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a", "THRIVE_CLIENT_SECRET": "s", "THRIVE_SCOPES": "é"},

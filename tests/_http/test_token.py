@@ -117,7 +117,7 @@ async def test_a_429_of_the_token_endpoint_stops_no_call_that_holds_a_token(cloc
         await asyncio.sleep(1)
         # The token endpoint is closed now; the token of another client of the same gate would still be good.
         gate = thrive._transport._gate
-        assert gate.enter_at_once(clock.time()) is not None
+        assert await gate.enter_at_once(clock.time()) is not None
         gate.leave(0)
         with pytest.raises(RequestTimeout):
             await slow

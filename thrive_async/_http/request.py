@@ -1,7 +1,7 @@
-"""Requests out of operations and arguments; values or errors out of replies. No I/O, no clock.
+"""Makes requests of operations and their arguments, and values or errors of replies. No I/O, no clock.
 
-What an operation looks like on the wire is a fact of the specification (`_generated/operations.py`); this module only
-encodes values the way it says, and refuses what cannot be meant.
+The specification says what an operation looks like on the wire (`_generated/operations.py`). This module encodes values
+accordingly and refuses those that cannot be meant.
 """
 
 import re
@@ -40,7 +40,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 @attrs.define(eq=False)
 class Request:
-    """One request, ready to be sent; its repr and the transport's log lines name only the operation."""
+    """One request, ready to send. Its repr and the transport's log lines show the operation and no argument."""
 
     operation: Operation
     target: str = attrs.field(repr=False)
@@ -81,7 +81,7 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     value: Any = attrs.field(default=UNSET, repr=False)
-    """The decoded body, once `decode` has read it. A reader may take it apart; `body` stays whole."""
+    """The decoded body, once `decode` has read it. Readers may change it; `body` stays as it came."""
 
     def decode(self) -> Any:
         """Decode the body as JSON, and keep it as `value`.
@@ -93,7 +93,7 @@ class Reply:
         return self.value
 
     def json(self) -> Any:
-        """Decode the body once more, whatever became of `value`; None if the body is empty."""
+        """Decode the body again, independently of `value`; None if the body is empty."""
         return orjson.loads(self.body) if self.body else None
 
 
@@ -142,7 +142,7 @@ def build(
 
 def _segment(operation: Operation, name: str, value: object) -> str:
     if type(value) is str and _PLAIN_SEGMENT(value):
-        # Every id and most references: nothing to refuse, nothing to encode.
+        # Every id and most references: nothing to refuse or to encode.
         return value
     name = argument(operation.resource, name)
     if not isinstance(value, str):
@@ -290,14 +290,14 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:
     """Make the error that a reply with a refusing status means.
 
-    Lenient, since v2 and gateways may use other bodies than `{status, error, message}`: whatever came is on the error.
+    v2 and gateways may use other bodies than `{status, error, message}`; what came is on the error.
 
     Args:
         request: What was asked.
         reply: What came.
         attempts: How many times it was tried.
         retry_after: The seconds that Thrive asked to wait.
-        note: What else a person should know, put behind the line.
+        note: More for a person to know, added to the end of the line.
     """
     body = _error_body(reply)
     error, message = _words(body, reply)
@@ -365,7 +365,7 @@ def _words(body: Any, reply: Reply) -> tuple[str, object]:
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the strings of a JSON document, and its numbers of five digits and more, which may be somebody's."""
+    """Yield the strings of a JSON document, and its integers of five digits and more, which may be employee ids."""
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, dict):
