@@ -74,7 +74,8 @@ from thrive_async.sandbox.server.clock import VirtualClock
 from thrive_async.sandbox.server.faults import Fault, Faults
 from thrive_async.sandbox.server.journal import Journal, RequestEntry
 from thrive_async.sandbox.settings import Settings
-from thrive_async.sandbox.state.records import AudienceRecord, Members, Record, UserRecord
+from thrive_async.sandbox.state.audiences import AudienceRecord, Members
+from thrive_async.sandbox.state.records import Record, UserRecord
 from thrive_async.sandbox.state.state import State
 
 __all__ = [

@@ -16,7 +16,7 @@ from thrive_async.sandbox.server.clock import VirtualClock
 from thrive_async.sandbox.server.engine import Engine
 from thrive_async.sandbox.server.faults import Faults
 from thrive_async.sandbox.server.journal import Journal
-from thrive_async.sandbox.server.page import mount as mount_index_page
+from thrive_async.sandbox.server.page import mount as mount_page
 from thrive_async.sandbox.server.specification import specification
 from thrive_async.sandbox.server.tokens import Tokens
 from thrive_async.sandbox.settings import Settings
@@ -204,7 +204,7 @@ class Sandbox:
                 self._began = self.clock.time()
         self._engine.begin()
         app = web.Application(client_max_size=16 * 1024**2)
-        mount_index_page(app, self)
+        mount_page(app, self.state, self.tokens, self.requests)
         # Any character: a newline in a ref, which a dot does not match, is for the engine to refuse as well.
         app.router.add_route("*", r"/{path:[\s\S]*}", self._engine.handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)

@@ -83,7 +83,7 @@ async def test_chance_follows_the_seed(open_api):
         ({"kind": "status", "times": 1.5}, "times"),
         ({"kind": "status", "probability": "often"}, "probability is a number"),
         ({"kind": "status", "probability": float("nan")}, "probability"),
-        ({"kind": "status", "status": 99}, "status of the fault status is a status from 200"),
+        ({"kind": "status", "status": 99}, "status of the fault status must be a status from 200"),
         ({"kind": "status", "status": "500"}, "status"),
         ({"kind": "status", "body": object()}, "body"),
         ({"kind": "status", "after": "yes"}, "after"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from thrive_async.sandbox.handlers import audiences, catalogue, learning, members, users
-from thrive_async.sandbox.server.replies import Call, Reply
+from thrive_async.sandbox.handlers.replies import Call, Reply
 
 __all__ = ["HANDLERS"]
 

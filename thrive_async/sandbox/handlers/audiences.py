@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
-from thrive_async.sandbox.state.records import AudienceRecord
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.state.audiences import AudienceRecord
 
 __all__ = ["HANDLERS", "find", "writable"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, array, json, page, since, within
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, array, json, page, since, within
 from thrive_async.sandbox.state.records import Record
 from thrive_async.sandbox.state.state import State
 

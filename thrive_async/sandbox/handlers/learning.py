@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Reply, array, deleted, json, since, within, written
-from thrive_async.sandbox.state.records import AudienceRecord, Record, instant, timestamp
+from thrive_async.sandbox.handlers.replies import Call, Reply, array, deleted, json, since, within, written
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.records import Record, instant, timestamp
 
 __all__ = ["HANDLERS"]
 

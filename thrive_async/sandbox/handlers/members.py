@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from thrive_async.sandbox.handlers.audiences import find, writable
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, json, page
-from thrive_async.sandbox.state.records import AudienceRecord, UserRecord
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, json, page
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.records import UserRecord
 
 __all__ = ["HANDLERS"]
 
@@ -17,10 +18,9 @@ def list_members(call: Call) -> Reply:
     audience = find(call, call.settings.unknown_audience)
     users = call.state.users
     reply = page(call, [users[user_id] for user_id in audience.members], "member")
-    if call.faults:
-        change = call.faults.take(("members_change",), call.operation)
-        if change is not None:
-            _churn(call, audience, change.details["remove"], change.details["add"])
+    change = None if call.fault is None else call.fault("members_change", frozenset())
+    if change is not None:
+        _churn(call, audience, change["remove"], change["add"])
     return reply
 
 
@@ -130,18 +130,20 @@ def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRec
     """
     pairs = call.state.find_users(names)
     hidden: set[str] = set()
-    if call.faults:
-        # A fault names users as the test does, the batch as the client does: all three names of each count.
+    if call.fault is not None:
+        # A fault names users as the test does, the batch as the client does: every name of each person counts.
         aliases: dict[str, set[str]] = {}
         for name, user in pairs:
             for alias in (name, *(() if user is None else (user["id"], user["ref"], user["email"]))):
                 if alias is not None:
                     aliases.setdefault(alias, set()).add(name)
-        struck, poison = call.faults.references("poisoned", call.operation, set(aliases))
+        names = frozenset(aliases)
+        poison = call.fault("poisoned", names)
         if poison is not None:
-            raise Refusal(poison.details["status"], "The batch cannot be processed.")
-        struck, _ = call.faults.references("unknown_users", call.operation, set(aliases))
-        hidden = {name for alias in struck for name in aliases[alias]}
+            raise Refusal(poison["status"], "The batch cannot be processed.")
+        unknown = call.fault("unknown_users", names)
+        if unknown is not None:
+            hidden = {name for alias in unknown["references"] for name in aliases.get(alias, ())}
     found: list[tuple[str, UserRecord]] = []
     failed: list[str] = []
     for name, user in pairs:

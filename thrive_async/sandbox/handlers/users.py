@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
 from thrive_async.sandbox.state.records import Record, UserRecord, instant, timestamp
 
 __all__ = ["HANDLERS"]

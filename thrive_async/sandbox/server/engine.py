@@ -7,7 +7,8 @@ import math
 import socket
 import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +19,9 @@ from aiohttp import web
 
 from thrive_async._generated.operations import Operation
 from thrive_async.sandbox.handlers import HANDLERS
-from thrive_async.sandbox.server.fault_kinds import encoded
-from thrive_async.sandbox.server.faults import Fault, Faults, error_reply
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, error_body
+from thrive_async.sandbox.server.faults import Fault, Faults, encoded, error_reply
 from thrive_async.sandbox.server.journal import Journal, RequestEntry
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, error_body
 from thrive_async.sandbox.server.routing import allowed, match
 from thrive_async.sandbox.server.specification import Specification
 from thrive_async.sandbox.server.tokens import TOKEN_OPERATION, Tokens
@@ -200,9 +200,13 @@ class Engine:
             body=specification.read_body(operation, request.headers.get("Content-Type", ""), entry.raw),
             state=self._state,
             settings=self._settings,
-            faults=self._faults,
+            fault=partial(self._fault_details, operation) if self._faults else None,
         )
         return HANDLERS[operation.id](call)
+
+    def _fault_details(self, operation: Operation, kind: str, names: frozenset[str]) -> Mapping[str, Any] | None:
+        fault = self._faults.take((kind,), operation, names)
+        return None if fault is None else fault.details
 
     def _limited(self) -> Reply | None:
         if self._limit is None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from thrive_async._generated.operations import OPERATIONS, Operation
-from thrive_async.sandbox.server.replies import Refusal, documented
+from thrive_async.sandbox.handlers.replies import Refusal, documented
 from thrive_async.sandbox.state.records import instant
 
 __all__ = ["Specification", "specification"]

@@ -11,7 +11,7 @@ import attrs
 import orjson
 
 from thrive_async._generated.operations import Operation
-from thrive_async.sandbox.server.replies import Refusal, Reply, error_body
+from thrive_async.sandbox.handlers.replies import Refusal, Reply, error_body
 from thrive_async.sandbox.settings import Settings
 
 __all__ = ["SCOPES", "TOKEN_OPERATION", "Tokens"]

@@ -1,13 +1,12 @@
 """Assignments, enrolments and completions, and what each does to the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from thrive_async.sandbox.state.records import AudienceRecord, Record, UserRecord, instant, later, timestamp
-
-if TYPE_CHECKING:
-    from thrive_async.sandbox.state.state import State
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.people import People
+from thrive_async.sandbox.state.records import Record, UserRecord, instant, later, timestamp
 
 __all__ = ["Learning"]
 
@@ -21,8 +20,9 @@ class Learning:
         statements: Statement id of each completion, by completion id.
     """
 
-    def __init__(self, state: "State") -> None:
-        self._state = state
+    def __init__(self, people: People, contents: Mapping[str, Record]) -> None:
+        self._people = people
+        self._contents = contents
         self.assignments: dict[str, Record] = {}
         self.completions: dict[str, Record] = {}
         self.statements: dict[str, str] = {}
@@ -55,10 +55,10 @@ class Learning:
             completion_period: Days a member has for it.
             recurrence: Days after which it is due again.
         """
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "audienceId": audience["id"],
                 "primaryContentId": content_id,
                 "alternativeContentIds": list(alternatives or ()),
@@ -74,12 +74,12 @@ class Learning:
         )
         self.assignments[assignment["id"]] = assignment
         self._by_audience.setdefault(audience["id"], []).append(assignment)
-        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._state.now())
+        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._people.now())
         return assignment
 
     def reassign(self, assignment: Record, **changes: Any) -> None:
         """Change an assignment; its enrolments follow in content and due date."""
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment.update(changes, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             if enrolment["status"] in ("open", "overdue"):
@@ -93,7 +93,7 @@ class Learning:
 
     def unassign(self, assignment: Record) -> None:
         """Delete an assignment: it stays listed as deleted, its open enrolments are archived."""
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             self._archive(enrolment)
@@ -119,7 +119,7 @@ class Learning:
         for assignment in self._by_audience.get(audience["id"], ()):
             if assignment["isActive"]:
                 enrolled = self._by_assignment[assignment["id"]]
-                now = self._state.now()
+                now = self._people.now()
                 for user in users:
                     known = enrolled.setdefault(user["id"], now)
                     if isinstance(known, Record) and known["status"] == "archived":
@@ -139,13 +139,13 @@ class Learning:
 
     def enrolment(self, assignment_id: str, user: str) -> Record | None:
         """The enrolment of a user (id, ref or e-mail) in an assignment."""
-        found = self._state.find_user(user)
+        found = self._people.find_user(user)
         enrolment = self._one(assignment_id, found["id"]) if found else None
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
         """The enrolment, open again or overdue if its date has come."""
-        now = self._state.now()
+        now = self._people.now()
         assignment = self.assignments[enrolment["assignmentId"]]
         if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
             completed = instant(enrolment["lastCompletedAt"]) or now
@@ -173,7 +173,7 @@ class Learning:
         assignment = self.assignments[assignment_id]
         enrolment = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "userId": user_id,
                 "assignmentId": assignment_id,
                 "audienceId": assignment["audienceId"],
@@ -212,7 +212,7 @@ class Learning:
         *,
         at: datetime | None = None,
     ) -> None:
-        stamp = self._state.stamp() if at is None else timestamp(at)
+        stamp = self._people.stamp() if at is None else timestamp(at)
         event = {
             "type": kind,
             "completionId": completion_id,
@@ -243,7 +243,7 @@ class Learning:
         known = self._known.get(key)
         if known is not None:
             return self.statements[known["id"]], False
-        content = self._state.contents.get(content_id)
+        content = self._contents.get(content_id)
         due = [
             enrolment
             for audience_id in user.audience_ids
@@ -254,7 +254,7 @@ class Learning:
         ]
         completion = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "userId": user["id"],
                 "contentId": content_id,
                 "contentVersion": 1,
@@ -268,11 +268,11 @@ class Learning:
         )
         self.completions[completion["id"]] = completion
         self._known[key] = completion
-        self.statements[completion["id"]] = statement = self._state.new_id()
+        self.statements[completion["id"]] = statement = self._people.new_id()
         for enrolment in due:
             assignment = self.assignments[enrolment["assignmentId"]]
             if assignment["recurrence"] is not None:
-                completed = instant(completed_at) or self._state.now()
+                completed = instant(completed_at) or self._people.now()
                 completion["activeUntil"] = timestamp(later(completed, assignment["recurrence"]))
             enrolment["lastCompletedAt"] = completed_at
             self._change(enrolment, "complete", "completed", completion["id"])
