@@ -133,8 +133,8 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Outcome:
 
 def _read(call: Call, reply: Reply) -> Outcome:
     request = call.request
-    if request.operation.method == "DELETE" or (not reply.body and request.may_be_empty):
-        # Whatever a delete answers, it is done; bodies differ and say nothing.
+    if request.operation.any_answer or (not reply.body and request.may_be_empty):
+        # Whatever a delete or a provisioning event answers, it is done; bodies differ and say nothing.
         return Outcome(call, reply=reply)
     try:
         reply.decode()

@@ -89,6 +89,7 @@ class Transport:
     Args:
         base_url: The API's host, without a path.
         token_base_url: The token endpoint's host, without a path.
+        webhooks_token_base_url: The host of the tokens for `webhooks_authorizer`, without a path.
         tenant_id: The tenant that credentials belong to.
         credentials: Who calls.
         timeouts: For calls that bring none of their own.
@@ -105,6 +106,7 @@ class Transport:
         *,
         base_url: str,
         token_base_url: str,
+        webhooks_token_base_url: str,
         tenant_id: str,
         credentials: ApiKey | ClientCredentials,
         timeouts: Timeouts,
@@ -118,7 +120,6 @@ class Transport:
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url
-        self._token_base_url = token_base_url
         self._deadlines = Deadlines()
         self._token_call: Call | None = None
         self._closings_told = 0
@@ -126,17 +127,27 @@ class Transport:
         self._repeated: Callable[[Call, Outcome], Awaitable[Outcome]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
-            base_urls=(base_url, token_base_url),
+            base_urls=(base_url, token_base_url, webhooks_token_base_url),
             connections=limits.concurrency,
             proxy=proxy,
             trust_env=trust_env,
             ca_file=ca_file,
         )
         self._authorizer: Authorizer
+        self.webhooks_authorizer: Authorizer
+        """Who knows the Authorization header of the provisioning events; its tokens come from the webhooks host."""
         if isinstance(credentials, ApiKey):
-            self._authorizer = KeyAuthorizer(tenant_id, credentials)
+            self._authorizer = self.webhooks_authorizer = KeyAuthorizer(tenant_id, credentials)
         else:
-            self._authorizer = TokenAuthorizer(TokenEndpoint(credentials, tenant_id, self._send_for_token).fetch)
+            send = partial(self._send_for_token, token_base_url)
+            self._authorizer = self.webhooks_authorizer = TokenAuthorizer(
+                TokenEndpoint(credentials, tenant_id, send).fetch
+            )
+            if token_base_url != webhooks_token_base_url or credentials != credentials.for_webhooks():
+                send = partial(self._send_for_token, webhooks_token_base_url)
+                self.webhooks_authorizer = TokenAuthorizer(
+                    TokenEndpoint(credentials.for_webhooks(), tenant_id, send).fetch
+                )
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
@@ -190,8 +201,8 @@ class Transport:
             return result
         raise stripped(result)
 
-    async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
-        return await self.send(request, authorizer=FixedHeader(header), base_url=self._token_base_url)
+    async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
+        return await self.send(request, authorizer=FixedHeader(header), base_url=base_url)
 
     async def _attempt(self, call: Call, *, may_renew: bool = True) -> Outcome:
         session, header = self._session.current, call.authorizer.current()

@@ -71,6 +71,11 @@ class Settings:
         deleted_users: Whether search still shows users that were deleted.
         duplicate_assignment: What a second assignment of the same content to the same audience does.
         bare_audience_ids: Whether a user's `audiences` are strings, as third parties have it, not objects.
+        event_status: Status of a provisioning event that was taken.
+        event_body: Whether the reply to it has a body; a 204 never does.
+        repeated_event: What an event does whose id came before: it is applied again, ignored, or refused with 409.
+        joined_twice: What `user_joined` does to an active user: it changes the fields, or is refused with 409.
+        unknown_event_user: Status of another event about a user who does not exist; after a 200 nothing happens.
         rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
         token_auth: How the token endpoint lets a client name itself.
         token_expires_in: How a token's lifetime is told.
@@ -108,6 +113,15 @@ class Settings:
         default="create", validator=_one_of("create", "conflict")
     )
     bare_audience_ids: bool = attrs.field(default=False, validator=_one_of(True, False))
+    event_status: Literal[200, 201, 202, 204] = attrs.field(default=200, validator=_one_of(200, 201, 202, 204))
+    event_body: bool = attrs.field(default=True, validator=_one_of(True, False))
+    repeated_event: Literal["applied", "ignored", "conflict"] = attrs.field(
+        default="applied", validator=_one_of("applied", "ignored", "conflict")
+    )
+    joined_twice: Literal["updated", "conflict"] = attrs.field(
+        default="updated", validator=_one_of("updated", "conflict")
+    )
+    unknown_event_user: Literal[404, 200] = attrs.field(default=404, validator=_one_of(404, 200))
     rate_limit_headers: Literal["retry-after", "x-ratelimit", "none"] = attrs.field(
         default="retry-after", validator=_one_of("retry-after", "x-ratelimit", "none")
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from thrive_async.sandbox.handlers import audiences, catalogue, learning, members, users
+from thrive_async.sandbox.handlers import audiences, catalogue, learning, members, provisioning, users
 from thrive_async.sandbox.handlers.replies import Call, Reply
 
 __all__ = ["HANDLERS"]
@@ -14,4 +14,5 @@ HANDLERS: Final[Mapping[str, Callable[[Call], Reply]]] = {
     **members.HANDLERS,
     **learning.HANDLERS,
     **catalogue.HANDLERS,
+    **provisioning.HANDLERS,
 }

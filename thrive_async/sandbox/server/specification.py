@@ -134,7 +134,7 @@ class Specification:
         content: dict[str, Any] = response.get("content", {})
         media = next((one for one in content if "json" in one), None)
         if not body:
-            return None if media is None or status == 404 or operation.method == "DELETE" else "the body is empty"
+            return None if media is None or status == 404 or operation.any_answer else "the body is empty"
         if media is None:
             # The bare 404 says in words that its body may be empty or of any shape.
             return None if status == 404 else f"status {status} is documented without a body"

@@ -31,6 +31,7 @@ class State(People):
         categories: CPD categories by id.
         entries: CPD entries by id.
         requirements: CPD requirement summaries by id.
+        events: Provisioning events that were taken, by their id.
         learning: Assignments, enrolments and completions.
     """
 
@@ -44,6 +45,7 @@ class State(People):
         self.categories: dict[str, Record] = {}
         self.entries: dict[str, Record] = {}
         self.requirements: dict[str, Record] = {}
+        self.events: dict[str, dict[str, Any]] = {}
         self.learning: Learning = Learning(self, self.contents)
         self._tags_by_name: dict[str, Record] = {}
 
