@@ -157,7 +157,7 @@ BODIES = {
     "SkillUpdate": "tagName | level targetLevel",
     "AudienceCreate": "name | reference parentId category",
     "AudienceUpdate": "| name reference parentId",
-    "ManagerGrant": "reference permissions |",
+    "ManagerGrant": "reference permissions | userId email",
     "ManagerGrantPermissions": "| audienceManager peopleManager administrator",
     "AudienceManagerGrant": "| manageContent assignments",
     "PeopleManagerGrant": "| canViewLearnPage insights manage",

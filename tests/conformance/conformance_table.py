@@ -240,7 +240,13 @@ CASES: Final = [
     # Well formed, and makes no sense
     Case("addUserTags", "422", body({"tags": ["leadership", "no such tag"]})),
     Case("removeUserTags", "422", fields(value=["no such tag"])),
-    Case("updateUserSkills", "422", fields(value=[{"tagName": "leadership", "level": 3}])),
+    Case("updateUserSkills", "422", fields(value=[{"tagName": "leadership", "level": -2}])),
+    Case(
+        "updateUserSkills",
+        "422",
+        fields(value=[{"tagName": "leadership", "level": 3}]),
+        settings={"unlisted_skill_level": "refused"},
+    ),
     Case("createUser", "422", body({"ref": "new", "firstName": "Zoë", "lastName": "O'Neill"})),
     Case("updateUser", "422", body({"email": None})),
     Case("updateUser", "422", body({"nickname": "Zo"})),

@@ -1680,6 +1680,14 @@ class ManagerGrant(Model):
     reference: str = attrs.field(validator=_check.valid(_check.text(min_length=1)))
     """The e-mail address or ref of the user."""
 
+    user_id: str | Unset = attrs.field(
+        default=UNSET, metadata={"json": "userId"}, validator=_check.valid(_check.text(), unset=True)
+    )
+    """The user's id. Thrive's example shows it and its schema does not; the reference decides."""
+
+    email: str | Unset = attrs.field(default=UNSET, validator=_check.valid(_check.text(), unset=True))
+    """The user's e-mail. Thrive's example shows it and its schema does not; the reference decides."""
+
     permissions: ManagerGrantPermissions = attrs.field(validator=_check.valid(_check.nested(ManagerGrantPermissions)))
     """What the manager may do."""
 

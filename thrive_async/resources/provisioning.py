@@ -29,6 +29,7 @@ class Provisioning(Resource):
     Thrive documents the events, and little else. These parts are inferred: the path ``/rest/v1/webhooks`` on the
     region's API host (or your `base_url`), and that a token for it comes from the region's webhooks host with the
     scope ``api/webhooks`` or ``api/all``. The client fetches that token by itself; with an `ApiKey` it sends the key.
+    If your tenant takes events elsewhere, use a second client with that host as its `base_url`.
 
     Every call is one event with an id of its own. Its repeats after a lost answer carry the same id, and an event sets
     a state, so a repeat does no harm. Any 2xx means that Thrive took the event, not that it has acted on it yet.

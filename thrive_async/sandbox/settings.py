@@ -76,6 +76,7 @@ class Settings:
         repeated_event: What an event does whose id came before: it is applied again, ignored, or refused with 409.
         joined_twice: What `user_joined` does to an active user: it changes the fields, or is refused with 409.
         unknown_event_user: Status of another event about a user who does not exist; after a 200 nothing happens.
+        unlisted_skill_level: Whether a level that `GET /skills/levels` does not list is taken, or refused with 422.
         rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
         token_auth: How the token endpoint lets a client name itself.
         token_expires_in: How a token's lifetime is told.
@@ -122,6 +123,9 @@ class Settings:
         default="updated", validator=_one_of("updated", "conflict")
     )
     unknown_event_user: Literal[404, 200] = attrs.field(default=404, validator=_one_of(404, 200))
+    unlisted_skill_level: Literal["accepted", "refused"] = attrs.field(
+        default="accepted", validator=_one_of("accepted", "refused")
+    )
     rate_limit_headers: Literal["retry-after", "x-ratelimit", "none"] = attrs.field(
         default="retry-after", validator=_one_of("retry-after", "x-ratelimit", "none")
     )

@@ -144,7 +144,7 @@ def update_user_skills(call: Call) -> Reply:
     user, skills = _learner(call), call.body["value"]
     tags = _tags(call, [skill["tagName"] for skill in skills])
     allowed = {-1, *(level["value"] for level in call.state.skill_levels if level["isEnabled"])}
-    for index, skill in enumerate(skills):
+    for index, skill in enumerate(skills if call.settings.unlisted_skill_level == "refused" else ()):
         for name in ("level", "targetLevel"):
             if skill.get(name, -1) not in allowed:
                 place = f"$.value[{index}].{name}"
