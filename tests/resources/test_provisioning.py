@@ -92,7 +92,7 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox: Sandbox, thrive: Thrive
     with pytest.raises(ValueError, match="ref"):
         await provisioning.user_deleted("")
     with pytest.raises(ValueError, match="end_date"):
-        await provisioning.user_suspended("E00001", end_date=datetime(2026, 1, 31))
+        await provisioning.user_suspended("E00001", end_date=datetime(2026, 1, 31))  # noqa: DTZ001
     assert not sandbox.requests
 
 

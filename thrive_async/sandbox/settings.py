@@ -11,9 +11,9 @@ __all__ = ["Settings"]
 
 def _one_of(*allowed: object) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        # By type too: True is no 1, and 207.0 no status.
+        # By type too: True is not 1, and 207.0 is not a status.
         if not any(type(value) is type(one) and value == one for one in allowed):
-            raise ValueError(f"{attribute.name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+            raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
     return check
 
@@ -21,7 +21,7 @@ def _one_of(*allowed: object) -> Any:
 def _two_names(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     names = cast("tuple[object, ...]", value)
     if not isinstance(value, tuple) or len(names) != 2 or names[0] == names[1] or not _are_names(names):
-        raise ValueError(f"{attribute.name} is a tuple of two different keys, not {value!r}")
+        raise ValueError(f"{attribute.name} must be a tuple of two different keys, not {value!r}")
 
 
 def _are_names(values: tuple[object, ...]) -> bool:
@@ -30,37 +30,37 @@ def _are_names(values: tuple[object, ...]) -> bool:
 
 def _count(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and not is_whole(value, 1):
-        raise ValueError(f"{attribute.name} is a whole number of at least 1, or None for no limit, not {value!r}")
+        raise ValueError(f"{attribute.name} must be a whole number of at least 1, or None for no limit, not {value!r}")
 
 
 def _positive(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and not (is_number(value) and value > 0):
-        raise ValueError(f"{attribute.name} is a number above zero, or None for no limit, not {value!r}")
+        raise ValueError(f"{attribute.name} must be a number above zero, or None for no limit, not {value!r}")
 
 
 def _lifetime(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if not (is_number(value) and value > 0):
-        raise ValueError(f"{attribute.name} is a number of seconds above zero, not {value!r}")
+        raise ValueError(f"{attribute.name} must be a number of seconds above zero, not {value!r}")
 
 
 def _wait(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if not is_number(value):
-        raise ValueError(f"{attribute.name} is a number of seconds, zero or more, not {value!r}")
+        raise ValueError(f"{attribute.name} must be a number of seconds, zero or more, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The choices of one sandbox, each a keyword argument of `Sandbox` too.
+    """The choices of one sandbox; each is a keyword argument of `Sandbox` too.
 
-    The defaults, and why they are what they are, stand in the table of `thrive_async.sandbox`.
+    The table in `thrive_async.sandbox` shows every choice beside its alternatives.
 
     Args:
-        all_failed_batch: Status of a member or manager write of which every entity failed.
-        past_last_page: What a page behind the last one is: an empty list, or a 404.
+        all_failed_batch: Status of a write of members or managers in which every entity failed.
+        past_last_page: What a page past the last one is: an empty list, or a 404.
         create_status: Status of a created user, audience or assignment.
         delete_reply: Reply to a delete or remove: 200 with an object, a string, null or nothing, or 204.
         moved_keys: Names inside `memberOperations`: for leaving the old parent, and for joining the new one.
-        unmoved_operations: What `memberOperations` is of an audience that was changed and not moved.
+        unmoved_operations: What `memberOperations` is if an audience was changed but not moved.
         refused_move_shape: Where a refused move carries its figures: under `memberOperations` of the error, as the
             whole body, or as the error's `message`.
         not_found_body: Whether the 404 of a single content, activity or CPD record has a body.
@@ -73,22 +73,22 @@ class Settings:
         bare_audience_ids: Whether a user's `audiences` are strings, as third parties have it, not objects.
         event_status: Status of a provisioning event that was taken.
         event_body: Whether the reply to it has a body; a 204 never does.
-        repeated_event: What an event does whose id came before: it is applied again, ignored, or refused with 409.
-        joined_twice: What `user_joined` does to an active user: it changes the fields, or is refused with 409.
+        repeated_event: What an event does whose id came before: apply again, nothing, or get a 409.
+        joined_twice: What `user_joined` does to an active user: change the fields, or get a 409.
         unknown_event_user: Status of another event about a user who does not exist; after a 200 nothing happens.
         unlisted_skill_level: Whether a level that `GET /skills/levels` does not list is taken, or refused with 422.
         rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
-        token_auth: How the token endpoint lets a client name itself.
-        token_expires_in: How a token's lifetime is told.
+        token_auth: How a client may name itself to the token endpoint.
+        token_expires_in: How the reply gives a token's lifetime.
         token_lifetime: Seconds a token lives, by the loop's clock.
         token_error: Shape of the token endpoint's errors: OAuth's, or Thrive's own.
-        rate_limit: Requests per second that are answered, others get a 429; None for no limit.
-        rate_burst: How many requests may come at once under the rate limit, by default one second's worth.
-        latency: Seconds that every request takes, beside what it takes.
+        rate_limit: Requests per second that are answered; the others get a 429. None for no limit.
+        rate_burst: How many requests may come at once under the rate limit; by default one second's worth.
+        latency: Seconds added to every request.
         journal_size: How many of the last requests `sandbox.requests` keeps; None for all.
 
     Raises:
-        ValueError: A value is none of those offered.
+        ValueError: A value is not one of those offered.
     """
 
     all_failed_batch: Literal[207, 422] = attrs.field(default=207, validator=_one_of(207, 422))

@@ -6,9 +6,9 @@ PATH = "/rest/v1/webhooks"
 NEW = {"ref": "N-1", "firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
 
 
-def event(kind, id="e-1", **user):
+def event(kind, **user):
     return {
-        "id": id,
+        "id": "e-1",
         "timestamp": "2026-01-01T08:00:00Z",
         "eventType": f"user_{kind}",
         "content": {"user": user},

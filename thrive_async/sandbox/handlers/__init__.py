@@ -1,4 +1,7 @@
-"""What each operation does, by operationId."""
+"""What each operation does to the state and answers, by operationId; a new operation adds its handler here.
+
+Imports the state and the settings below it, and nothing of the server.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final

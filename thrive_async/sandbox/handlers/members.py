@@ -25,7 +25,7 @@ def list_members(call: Call) -> Reply:
 
 
 def add_members(call: Call) -> Reply:
-    """Add users; who is a member already counts as added."""
+    """Add users; those who are members already count as added."""
     audience = writable(call, call.settings.unknown_audience)
     found, failed = _sort_out(call, call.body)
     audience.members.extend(user for _, user in found)
@@ -59,7 +59,7 @@ def list_managers(call: Call) -> Reply:
 
 
 def add_managers(call: Call) -> Reply:
-    """Add managers; who is one already gets the new permissions."""
+    """Add managers; those who are managers already get the new permissions."""
     return _write_managers(call, replace=False)
 
 
@@ -98,7 +98,7 @@ def _write_managers(call: Call, *, replace: bool) -> Reply:
 
 
 def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[str, bool]]:
-    """Permissions as they are read: with the flags that cannot be written, and false for what was not granted."""
+    """Permissions as they are read: with the flags that cannot be written, and false for those not granted."""
     read = {
         "audienceManager": {
             "manageMembers": False,
@@ -123,7 +123,7 @@ def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[
 
 
 def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRecord]], list[str]]:
-    """Users found and names that failed, each in the order and with the repetitions of the request.
+    """Users found and names that failed, both in the order of the request, repetitions included.
 
     Raises:
         Refusal: A fault has poisoned the batch.
@@ -137,11 +137,11 @@ def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRec
             for alias in (name, *(() if user is None else (user["id"], user["ref"], user["email"]))):
                 if alias is not None:
                     aliases.setdefault(alias, set()).add(name)
-        names = frozenset(aliases)
-        poison = call.fault("poisoned", names)
+        every = frozenset(aliases)
+        poison = call.fault("poisoned", every)
         if poison is not None:
             raise Refusal(poison["status"], "The batch cannot be processed.")
-        unknown = call.fault("unknown_users", names)
+        unknown = call.fault("unknown_users", every)
         if unknown is not None:
             hidden = {name for alias in unknown["references"] for name in aliases.get(alias, ())}
     found: list[tuple[str, UserRecord]] = []
@@ -170,7 +170,7 @@ def _outcome(call: Call, succeeded: list[str], failed: list[str]) -> Reply:
 
 
 def _churn(call: Call, audience: AudienceRecord, remove: int, add: int) -> None:
-    """Somebody else changes the members: the first leave, others join at the end."""
+    """Act as another client who changes the members: the first leave, others join at the end."""
     gone = list(audience.members)[:remove]
     for user_id in gone:
         audience.members.discard(user_id)

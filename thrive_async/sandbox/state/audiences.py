@@ -22,10 +22,10 @@ class Watcher(Protocol):
 
 
 class Members:
-    """Who is in an audience: user ids in the order of joining.
+    """The members of an audience: user ids in the order of joining.
 
-    Adding and discarding here has all the effects that the API's own writes have: a member of a child audience
-    is in its structure too, who leaves the structure leaves its audiences, and assignments enrol whoever comes.
+    Changes here have all the effects of the API's own writes: a member of an audience is in its structure too,
+    leaving the structure means leaving its audiences, and assignments enrol new members.
     """
 
     __slots__ = ("_audience", "_ids", "_people", "_watcher")
@@ -68,7 +68,7 @@ class Members:
         return True
 
     def extend(self, users: "Iterable[UserRecord]") -> None:
-        """Add many users, by their records. Who is a member already stays where they are."""
+        """Add many users, by their records. Those who are members already keep their place."""
         audience, ids = self._audience, self._ids
         audience_id: str = audience["id"]
         joined: list[UserRecord] = []
@@ -88,7 +88,7 @@ class Members:
         """Remove a user, by id, ref, e-mail or record.
 
         Returns:
-            False if the user was no member.
+            False if the user was not a member.
 
         Raises:
             KeyError: No such user.
@@ -105,7 +105,7 @@ class Members:
         return True
 
     def replace(self, users: Iterable["str | UserRecord"]) -> None:
-        """Make these users the members: the others leave, the newcomers join behind those who stay."""
+        """Make these users the members: the others leave, new ones join at the end."""
         wanted = [user if isinstance(user, UserRecord) else self._people.user(user) for user in users]
         keep = {record["id"] for record in wanted}
         for gone in [one for one in self._ids if one not in keep]:
@@ -117,11 +117,11 @@ class AudienceRecord(Record):
     """One audience or structure: a dict in the shape of the wire.
 
     Attributes:
-        members: Who is in it.
+        members: Its members.
         managers: `{user id: permissions as read}`.
         parent: The structure it belongs to, None for a structure.
         children: The audiences inside a structure.
-        rule: For a smart audience: who belongs in it.
+        rule: For a smart audience: whether a user belongs in it.
     """
 
     __slots__ = ("children", "managers", "members", "parent", "rule")
@@ -135,7 +135,7 @@ class AudienceRecord(Record):
         self.rule: Callable[[UserRecord], bool] | None = None
 
     def view(self, form: str) -> Any:
-        """The audience as it is listed; `parent` only on a child."""
+        """The audience as it is listed; only a child has a `parent`."""
         del form
         shown = dict(self)
         if self.parent is not None:
@@ -144,7 +144,7 @@ class AudienceRecord(Record):
         return shown
 
     def changed(self) -> None:
-        """Forget the encoded form, of the children too, which name their parent."""
+        """Forget the encoded form, and those of the children, which name their parent."""
         super().changed()
         for child in getattr(self, "children", ()):
             child.changed()
@@ -172,12 +172,12 @@ class AudienceIndex(Mapping[str, AudienceRecord]):
         """The audience with this id or, failing that, this reference."""
         found = self._by_id.get(key)
         if found is None and key:
-            # References may be rewritten by a test at any time, and audiences are few: no index to go stale.
+            # No index: a test may rewrite references at any time, and there are few audiences.
             found = next((one for one in self._by_id.values() if one["reference"] == key), None)
         return found
 
     def insert(self, audience: AudienceRecord) -> None:
-        """Put an audience in, at the end."""
+        """Add an audience at the end."""
         self._by_id[audience["id"]] = audience
 
     def remove(self, audience: AudienceRecord) -> None:

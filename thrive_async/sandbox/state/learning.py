@@ -27,8 +27,7 @@ class Learning:
         self.completions: dict[str, Record] = {}
         self.statements: dict[str, str] = {}
         self._by_audience: dict[str, list[Record]] = {}
-        # Per assignment and user the enrolment, or only since when: most are never looked at, and people come in
-        # hundreds.
+        # The enrolment per assignment and user, or only its date: people come in hundreds, most unseen.
         self._by_assignment: dict[str, dict[str, Record | datetime]] = {}
         self._enrolments: dict[str, Record] = {}
         self._known: dict[tuple[str, str, Any], Record] = {}
@@ -48,12 +47,12 @@ class Learning:
         """Create an assignment and enrol the audience's members.
 
         Args:
-            audience: Who has to do it.
-            content_id: What has to be done.
-            alternatives: Contents that count as well.
-            hide_alternatives: Whether learners see those.
-            completion_period: Days a member has for it.
-            recurrence: Days after which it is due again.
+            audience: The audience that has to complete it.
+            content_id: The content.
+            alternatives: Other contents that count as well.
+            hide_alternatives: Whether learners do not see those.
+            completion_period: Days that a member has for it.
+            recurrence: Days after which it is due again; None for never.
         """
         stamp = self._people.stamp()
         assignment = Record(
@@ -99,7 +98,7 @@ class Learning:
             self._archive(enrolment)
 
     def drop_audience(self, audience: AudienceRecord) -> None:
-        """Delete the assignments of an audience that goes."""
+        """Delete the assignments of an audience that is removed."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if not assignment["isDeleted"]:
                 self.unassign(assignment)
@@ -115,7 +114,7 @@ class Learning:
         return self._enrolments
 
     def joined(self, audience: AudienceRecord, users: Iterable[UserRecord]) -> None:
-        """Users became members: enrol them in what the audience is assigned."""
+        """Enrol new members in the assignments of their audience."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if assignment["isActive"]:
                 enrolled = self._by_assignment[assignment["id"]]
@@ -126,14 +125,14 @@ class Learning:
                         self._open(known, assignment, now, "enrolled")
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
-        """A user is no member any more: what they have not completed is archived."""
+        """Archive what a former member has not completed."""
         for assignment in self._by_audience.get(audience["id"], ()):
             enrolment = self._one(assignment["id"], user["id"])
             if enrolment is not None:
                 self._archive(enrolment)
 
     def enrolments_of(self, assignment_id: str) -> Iterator[Record]:
-        """The enrolments of an assignment, each with the status that it has now."""
+        """The enrolments of an assignment, each with its present status."""
         for enrolment in self._all(assignment_id):
             yield self.current(enrolment)
 
@@ -144,7 +143,7 @@ class Learning:
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
-        """The enrolment, open again or overdue if its date has come."""
+        """Return the enrolment with its present status: open again, or overdue, if its date has come."""
         now = self._people.now()
         assignment = self.assignments[enrolment["assignmentId"]]
         if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
@@ -165,7 +164,7 @@ class Learning:
                 yield enrolment
 
     def _one(self, assignment_id: str, user_id: str) -> Record | None:
-        """The enrolment of a user, made from its date if nobody has looked at it before."""
+        """The enrolment of a user, made from its date when it is first looked at."""
         enrolled = self._by_assignment.get(assignment_id, {})
         since = enrolled.get(user_id)
         if not isinstance(since, datetime):
@@ -186,7 +185,7 @@ class Learning:
                 "updatedAt": None,
             }
         )
-        # In place of its date: a dict may change its values, not its keys, while it is walked.
+        # It replaces its date: a dict may change its values while it is walked, but not its keys.
         enrolled[user_id] = enrolment
         self._enrolments[enrolment["id"]] = enrolment
         self._open(enrolment, assignment, since, "enrolled", at=since)
@@ -228,16 +227,16 @@ class Learning:
     def complete(
         self, user: UserRecord, content_id: str, completed_at: str, *, is_rpl: bool = True
     ) -> tuple[str, bool]:
-        """Record that a user completed a content, and complete what enrolments it counts for.
+        """Record that a user completed a content, and complete the enrolments that it counts for.
 
         Args:
-            user: Who.
-            content_id: What.
-            completed_at: When, ISO 8601.
-            is_rpl: Whether it is recognition of prior learning, as what comes by the API is.
+            user: The user.
+            content_id: The content.
+            completed_at: When, in ISO 8601.
+            is_rpl: Whether it is recognition of prior learning, as everything sent by the API is.
 
         Returns:
-            The statement's id, and whether the completion is new.
+            The id of the statement, and whether the completion is new.
         """
         key = (user["id"], content_id, instant(completed_at))
         known = self._known.get(key)

@@ -55,15 +55,15 @@ class People:
         return timestamp(self.now())
 
     def add_user(self, **fields: Any) -> UserRecord:
-        """Add a user, as an arrangement for a test.
+        """Add a user, to arrange a test.
 
         Args:
-            **fields: Fields of the v1 user or of the v2 account, by their wire names (`firstName`) or in snake case
-                (`first_name`). Everything has a default; `ref` and `email` are made up from a running number.
-                Unknown names become extra fields of the v1 user. `active=False` is a suspended user.
+            **fields: Fields of the v1 user or the v2 account, by their wire names (`firstName`) or in snake case
+                (`first_name`). Everything has a default; `ref` and `email` come from a running number. Unknown names
+                become extra fields of the v1 user. `active=False` makes a suspended user.
 
         Returns:
-            The record, which stands in `users` from now on.
+            The record, now in `users`.
 
         Raises:
             ValueError: The id, ref or e-mail is taken; or you gave `audiences`: add people to an audience with
@@ -77,7 +77,7 @@ class People:
         return self.insert_user(_new_user(fields, number=len(self.users) + 1, id=self.new_id, stamp=self.stamp()))
 
     def insert_user(self, user: UserRecord) -> UserRecord:
-        """Take a finished user in and index it.
+        """Add a finished user and index it.
 
         Raises:
             ValueError: The id, ref or e-mail is taken.
@@ -108,7 +108,7 @@ class People:
         return [(name, by_id(name) or by_ref(name) or by_email(name.lower())) for name in names]
 
     def user(self, name: str) -> UserRecord:
-        """As `find_user`.
+        """Find a user by id, ref or e-mail.
 
         Raises:
             KeyError: No such user.
@@ -182,7 +182,7 @@ def _new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], 
 
 def blank(user: UserRecord, stamp: str) -> None:
     """Obfuscate a deleted user in place; `stamp` is the time of the deletion."""
-    # Fields that no document names may be personal as well.
+    # Fields that no document names may be personal too.
     for key in [key for key in user if key not in _KNOWN_USER_FIELDS]:
         del user[key]
     user.account.update(_ACCOUNT_FIELDS, loginMethod=user.account["loginMethod"])

@@ -13,19 +13,19 @@ _LEAP_SECOND: Final = re.compile(r"(:[0-9]{2}):60")
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as Thrive writes it: ISO 8601 in UTC with milliseconds."""
+    """Write a moment as Thrive does: ISO 8601 in UTC with milliseconds."""
     try:
         moment = moment.astimezone(UTC)
     except OverflowError:
-        # The first or last hours of time itself, which in UTC lie outside it.
+        # In UTC the first and last hours that Python knows lie outside its range.
         moment = moment.replace(tzinfo=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def instant(value: str | None) -> datetime | None:
-    """A date as an aware datetime; what has no zone is UTC, what is no date is None.
+    """Read a date as an aware datetime: UTC if it has no zone, None if it is not a date.
 
-    RFC 3339 allows more than Python: a leap second counts as the second before, year 0 as the first moment there is.
+    RFC 3339 allows more than Python: a leap second counts as the second before, year 0 as the earliest moment.
     """
     if not value:
         return None
@@ -40,7 +40,7 @@ def instant(value: str | None) -> datetime | None:
 
 
 def later(moment: datetime, days: float) -> datetime:
-    """So many days after a moment, and never later than time goes."""
+    """So many days after a moment, or the latest moment there is."""
     try:
         return moment + timedelta(days=days)
     except OverflowError:
@@ -48,12 +48,12 @@ def later(moment: datetime, days: float) -> datetime:
 
 
 class Record(dict[str, Any]):
-    """A JSON object of the wire that keeps its encoded form until a key is written.
+    """A JSON object of the wire that keeps its encoded form until you set a key.
 
-    Setting a key of the record itself is noticed. After a change inside a nested value call `changed()`.
+    After a change inside a nested value, call `changed()`.
 
     Attributes:
-        stamp: When it was changed last, for records that do not show it.
+        stamp: The time of the last change, for records that do not show it.
     """
 
     __slots__ = ("_wire", "stamp")
@@ -67,7 +67,7 @@ class Record(dict[str, Any]):
         """The record as JSON.
 
         Args:
-            form: Which of the record's shapes; the empty one is the dict as it stands.
+            form: Which of the record's shapes; the empty one is the dict as it is.
         """
         encoded = self._wire.get(form)
         if encoded is None:
@@ -80,7 +80,7 @@ class Record(dict[str, Any]):
         return self
 
     def changed(self) -> None:
-        """Forget the encoded form. Needed only after a change inside a nested value."""
+        """Forget the encoded form. Call it after a change inside a nested value."""
         self._wire.clear()
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -92,18 +92,18 @@ class Record(dict[str, Any]):
         self.changed()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """As of a dict."""
+        """As for a dict."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
     def pop(self, key: str, *default: Any) -> Any:
-        """As of a dict."""
+        """As for a dict."""
         value = super().pop(key, *default)
         self.changed()
         return value
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """As of a dict."""
+        """As for a dict."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -137,7 +137,7 @@ class UserRecord(Record):
         self.audience_ids: dict[str, None] = {}
 
     def watch(self, reindex: "Callable[[UserRecord, str, Any], None]") -> None:
-        """Have the store told of every new ref and e-mail."""
+        """Call this back with every new ref and e-mail."""
         self._reindex = reindex
 
     def __setitem__(self, key: str, value: Any) -> None:

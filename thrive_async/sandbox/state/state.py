@@ -62,7 +62,7 @@ class State(People):
         return user
 
     def delete_user(self, user: UserRecord) -> None:
-        """Obfuscate a user: nothing personal stays, the id and the learning history do."""
+        """Obfuscate a user: the id and the learning history stay, nothing personal does."""
         for audience_id in list(user.audience_ids):
             audience = self.audiences.find(audience_id)
             if audience is not None:
@@ -72,7 +72,7 @@ class State(People):
         blank(user, self.stamp())
 
     def apply_rules(self, user: UserRecord) -> None:
-        """Let the smart audiences take the user in or let them go."""
+        """Let each smart audience add or drop the user by its rule."""
         for audience in self.audiences.values():
             if audience.rule is not None:
                 if audience.rule(user):
@@ -94,17 +94,17 @@ class State(People):
         members: Iterable[str | UserRecord] = (),
         rule: Callable[[UserRecord], bool] | None = None,
     ) -> AudienceRecord:
-        """Add an audience or structure, as an arrangement for a test; UI-made and smart ones too.
+        """Add an audience or structure, to arrange a test; UI-made and smart ones too.
 
         Args:
             reference: Its reference.
             name: Its name, by default made from the reference.
             category: "audience" or "structure".
-            parent: The structure it belongs to: id, reference or record. An audience without one stands alone.
-            api_controlled: False for one made in Thrive's user interface, which the API may not change.
+            parent: The structure it belongs to: id, reference or record; None for no structure.
+            api_controlled: False for an audience made in Thrive's user interface: the API may not change it.
             type: "manual" or "smart".
             members: Users, by id, ref, e-mail or record.
-            rule: For a smart audience: who belongs in it, applied now and whenever a user changes.
+            rule: For a smart audience: whether a user belongs in it; applied now and whenever a user changes.
 
         Returns:
             The record, with `.members`, `.managers`, `.parent` and `.children`.
@@ -113,7 +113,7 @@ class State(People):
             KeyError: No such parent or user.
             ValueError: Another audience has the reference.
         """
-        # All of it is looked up first, so that a mistake leaves nothing behind.
+        # Look everything up first, so that a mistake leaves nothing behind.
         above = self.audiences[parent] if isinstance(parent, str) else parent
         joining = [one if isinstance(one, UserRecord) else self.user(one) for one in members]
         if reference is not None and self.audiences.find(reference) is not None:
@@ -144,7 +144,7 @@ class State(People):
         return audience
 
     def set_parent(self, audience: AudienceRecord, parent: AudienceRecord) -> None:
-        """Hang an audience under a structure; members stay as they are."""
+        """Put an audience into a structure; its members stay as they are."""
         if audience.parent is not None:
             audience.parent.children = [one for one in audience.parent.children if one is not audience]
         audience.parent = parent
@@ -152,7 +152,7 @@ class State(People):
         audience.changed()
 
     def remove_audience(self, audience: AudienceRecord) -> None:
-        """Take an audience out, with its memberships and its assignments."""
+        """Remove an audience with its memberships and assignments."""
         self.learning.drop_audience(audience)
         for user_id in audience.members:
             user = self.users[user_id]
@@ -165,7 +165,7 @@ class State(People):
     # Contents and what is done with them
 
     def add_content(self, title: str | None = "Added content", **fields: Any) -> Record:
-        """Add a content, as an arrangement for a test.
+        """Add a content, to arrange a test.
 
         Args:
             title: Its title.
@@ -197,14 +197,14 @@ class State(People):
     def add_activity(
         self, user: UserRecord, kind: str, content: Record | None = None, *, date: str | None = None, **data: Any
     ) -> Record:
-        """Add an activity, as an arrangement for a test.
+        """Add an activity, to arrange a test.
 
         Args:
-            user: Who did it.
-            kind: What: viewed, completed, liked...
-            content: With what content.
-            date: When, ISO 8601; now by default.
-            **data: What is known of it.
+            user: The person.
+            kind: What they did: viewed, completed, liked...
+            content: The content it was about.
+            date: When, in ISO 8601; now by default.
+            **data: Further data of the activity.
 
         Returns:
             The record.
@@ -228,7 +228,7 @@ class State(People):
     # Tags
 
     def add_tag(self, name: str) -> Record:
-        """Add a tag, so that it can be put on users and contents."""
+        """Add a tag for users and contents."""
         tag = Record({"tag": name, "id": self.new_id(), "contents": [], "campaigns": [], "interests": [], "skills": []})
         tag.stamp = self.stamp()
         self.tags[tag["id"]] = tag
