@@ -9,7 +9,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 __all__ = ["Activities"]
@@ -61,17 +60,7 @@ class Activities(Resource):
                 print(activity.user, activity.context_id)
             ```
         """
-        query = {
-            "actions": strings("actions", actions),
-            "omitActions": strings("omit_actions", omit_actions),
-            "contentIds": strings("content_ids", content_ids),
-            "contentType": content_type,
-            "timestampFrom": timestamp_from,
-            "timestampTo": timestamp_to,
-        }
-        return self._list(
-            ops.LIST_ACTIVITIES, models.Activity, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_ACTIVITIES, models.Activity, locals())
 
     async def get(self, activity_id: str, *, timeouts: Timeouts | None = None) -> models.Activity:
         """Get an activity.

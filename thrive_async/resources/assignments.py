@@ -59,14 +59,7 @@ class Assignments(Resource):
         Raises:
             ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_ASSIGNMENTS,
-            models.Assignment,
-            query={"audienceId": audience_id, "updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_ASSIGNMENTS, models.Assignment, locals())
 
     async def get(self, assignment_id: str, *, timeouts: Timeouts | None = None) -> models.Assignment:
         """Get an assignment.

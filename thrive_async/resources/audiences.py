@@ -65,14 +65,7 @@ class Audiences(Resource):
         Raises:
             ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_AUDIENCES,
-            models.Audience,
-            query={"apiControlled": api_controlled, "updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_AUDIENCES, models.Audience, locals())
 
     async def get(self, audience: str, *, timeouts: Timeouts | None = None) -> models.Audience:
         """Get an audience.

@@ -49,21 +49,7 @@ class Completions(Resource):
         Raises:
             ValueError: A naive time; `per_page` or `prefetch` out of range.
         """
-        query = {
-            "contentId": content_id,
-            "isRPL": is_rpl,
-            "userId": user_id,
-            "completedDateRangeStart": completed_from,
-            "completedDateRangeEnd": completed_to,
-        }
-        return self._list(
-            ops.LIST_COMPLETIONS,
-            models.Completion,
-            query=query,
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_COMPLETIONS, models.Completion, locals())
 
     async def get(self, completion_id: str, *, timeouts: Timeouts | None = None) -> models.Completion:
         """Get a completion.

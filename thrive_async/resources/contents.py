@@ -9,7 +9,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 __all__ = ["Contents"]
@@ -53,14 +52,7 @@ class Contents(Resource):
             videos = await thrive.contents.list(types=["video"]).collect(limit=50)
             ```
         """
-        query = {
-            "types": strings("types", types),
-            "omitTypes": strings("omit_types", omit_types),
-            "updatedSince": updated_since,
-        }
-        return self._list(
-            ops.LIST_CONTENTS, models.Content, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_CONTENTS, models.Content, locals())
 
     async def get(self, content_id: str, *, timeouts: Timeouts | None = None) -> models.Content:
         """Get a content.

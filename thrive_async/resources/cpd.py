@@ -10,7 +10,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 if TYPE_CHECKING:
@@ -47,14 +46,7 @@ class CpdCategories(Resource):
         Raises:
             ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_CATEGORIES,
-            models.CpdCategory,
-            query={"updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_CATEGORIES, models.CpdCategory, locals())
 
     async def get(self, category_id: str, *, timeouts: Timeouts | None = None) -> models.CpdCategory:
         """Get a category.
@@ -107,14 +99,7 @@ class CpdEntries(Resource):
         Raises:
             ValueError: A naive time; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_ENTRIES,
-            models.CpdEntry,
-            query={"entryDateFrom": entry_date_from, "entryDateTo": entry_date_to},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_ENTRIES, models.CpdEntry, locals())
 
     async def get(self, log_entry_id: str, *, timeouts: Timeouts | None = None) -> models.CpdEntry:
         """Get a log entry.
@@ -165,14 +150,7 @@ class CpdRequirements(Resource):
         Raises:
             ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_REQUIREMENTS,
-            models.CpdRequirement,
-            query={"updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_REQUIREMENTS, models.CpdRequirement, locals())
 
     async def get(self, audience_requirement_id: str, *, timeouts: Timeouts | None = None) -> models.CpdRequirement:
         """Get a requirement.
@@ -239,19 +217,7 @@ class CpdUserSummaries(Resource):
             hours = {row.user_id: row.duration_minutes / 60 async for row in year if row.duration_minutes}
             ```
         """
-        query = {
-            "entryDateFrom": entry_date_from,
-            "entryDateTo": entry_date_to,
-            "userIds": strings("user_ids", user_ids),
-        }
-        return self._list(
-            ops.LIST_CPD_USER_SUMMARIES,
-            models.CpdUserSummary,
-            query=query,
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_USER_SUMMARIES, models.CpdUserSummary, locals())
 
 
 class Cpd:

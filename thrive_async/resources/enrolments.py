@@ -6,6 +6,7 @@ from datetime import datetime
 
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
+from thrive_async.errors import InvalidArgument
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
 from thrive_async.resources._models import models
@@ -53,16 +54,12 @@ class Enrolments(Resource):
             ```
         """
         if updated_at_to is not None and updated_at_from is None:
-            raise ValueError("updated_at_to needs updated_at_from: Thrive takes no end without a start")
-        return self._list(
-            ops.LIST_ENROLMENTS,
-            models.Enrolment,
-            path={"assignmentId": assignment_id},
-            query={"updatedAtFrom": updated_at_from, "updatedAtTo": updated_at_to, "status": status},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+            raise InvalidArgument(
+                "$updated_at_to needs $updated_at_from: Thrive takes no end without a start",
+                "updated_at_to",
+                "updated_at_from",
+            )
+        return self._list(ops.LIST_ENROLMENTS, models.Enrolment, locals())
 
     async def get(self, assignment_id: str, enrolment_id: str, *, timeouts: Timeouts | None = None) -> models.Enrolment:
         """Get an enrolment.

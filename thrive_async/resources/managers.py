@@ -34,7 +34,7 @@ class Managers(Resource):
             A paginator of managers, always of one page: Thrive sends them all at once, and takes no `per_page`.
             Nothing is sent before it is read.
         """
-        return self._list(ops.LIST_MANAGERS, models.AudienceManager, path={"audienceId": audience}, timeouts=timeouts)
+        return self._list(ops.LIST_MANAGERS, models.AudienceManager, locals())
 
     async def add(
         self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None

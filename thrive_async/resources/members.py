@@ -45,14 +45,7 @@ class Members(Resource):
         Raises:
             ValueError: `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_MEMBERS,
-            models.AudienceMember,
-            path={"audienceId": audience},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_MEMBERS, models.AudienceMember, locals())
 
     async def add(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None

@@ -28,4 +28,4 @@ class Skills(Resource):
         Raises:
             PermissionDeniedError: The key or token does not reach this.
         """
-        return await self._read_list(ops.LIST_SKILL_LEVELS, models.SkillLevel, timeouts=timeouts)
+        return await self._list(ops.LIST_SKILL_LEVELS, models.SkillLevel, locals()).collect()

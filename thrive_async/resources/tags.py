@@ -41,10 +41,7 @@ class Tags(Resource):
         Raises:
             ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
         """
-        query = {"updatedSince": updated_since}
-        return self._list(
-            ops.LIST_TAGS, models.Tag, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_TAGS, models.Tag, locals())
 
     async def get(self, tag_id: str, *, timeouts: Timeouts | None = None) -> models.Tag:
         """Get a tag.

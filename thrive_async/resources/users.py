@@ -12,9 +12,10 @@ from datetime import date, datetime
 from thrive_async._base.unset import UNSET
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
+from thrive_async.errors import InvalidArgument
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import batch, strings
+from thrive_async.resources._checks import batch
 from thrive_async.resources._models import models
 
 __all__ = ["Users"]
@@ -66,15 +67,7 @@ class Users(Resource):
                 print(user.id, user.email)
             ```
         """
-        query = {
-            "updatedSince": updated_since,
-            "statuses": strings("statuses", statuses),
-            "omitStatuses": strings("omit_statuses", omit_statuses),
-            "status": status,
-        }
-        return self._list(
-            ops.SEARCH_USERS, models.User, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.SEARCH_USERS, models.User, locals())
 
     async def get(self, user_id: str, *, timeouts: Timeouts | None = None) -> models.User:
         """Get a user by id.
@@ -143,7 +136,7 @@ class Users(Resource):
         """
         known = isinstance(user, models.UserCreate)  # pyright: ignore[reportUnnecessaryIsInstance]
         if known and user.email is UNSET and user.login_method != "ref":
-            raise ValueError('a user needs an email, unless login_method is "ref"')
+            raise InvalidArgument('a user needs an $email, unless $login_method is "ref"', "email", "login_method")
         return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
 
     async def update(

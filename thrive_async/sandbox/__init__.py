@@ -21,9 +21,12 @@ plausible too, a setting picks it: a keyword argument of `Sandbox`.
 |---|---|---|
 | a batch in which every entity fails | 207, `success.count` 0 | `all_failed_batch=422` |
 | members who are members already, or twice in a batch | success, named each time | |
-| a page past the last | an empty page | `past_last_page="not_found"` |
+| a page past the last | an empty page | `past_last_page="not_found"`, `"last"`, `"first"` |
+| whether a list comes in pages | it does | `paging="whole"`: everything at once; `"first"`: page 1 for every page |
+| totals of a list | right | `totals="absent"`, `"zero"`, `"double"` |
 | `totalPages` of an empty list | 0 | |
 | `perPage` above its maximum | 400 | `per_page_clamp=N`: at most N, silently |
+| `perPage` below its maximum | accepted | `largest_page=N`: more is refused, with `large_page_status` |
 | an unknown query parameter, or one given twice | 400 | |
 | a body that is not JSON / that breaks the schema | 400 / 422, or whichever of them is documented | |
 | an unknown id in a body | 404 where documented, else 422 | |
