@@ -1,6 +1,6 @@
 """What the sandbox does where Thrive's documents are silent."""
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
 import attrs
 
@@ -48,7 +48,17 @@ def _wait(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         raise ValueError(f"{attribute.name} must be a number of seconds, zero or more, not {value!r}")
 
 
-@attrs.frozen(kw_only=True)
+def _closed(_: type, fields: list[Any]) -> list[Any]:
+    """Have every `Literal` and every bool take the values of its annotation, and no others."""
+    closed: list[Any] = []
+    for field in fields:
+        values = (True, False) if field.type is bool else get_args(field.type)
+        is_choice = field.type is bool or get_origin(field.type) is Literal
+        closed.append(field.evolve(validator=_one_of(*values)) if is_choice else field)
+    return closed
+
+
+@attrs.frozen(kw_only=True, field_transformer=_closed)
 class Settings:
     """The choices of one sandbox; each is a keyword argument of `Sandbox` too.
 
@@ -95,60 +105,36 @@ class Settings:
         ValueError: A value is not one of those offered.
     """
 
-    all_failed_batch: Literal[207, 422] = attrs.field(default=207, validator=_one_of(207, 422))
-    past_last_page: Literal["empty", "not_found", "last", "first"] = attrs.field(
-        default="empty", validator=_one_of("empty", "not_found", "last", "first")
-    )
-    paging: Literal["pages", "whole", "first"] = attrs.field(
-        default="pages", validator=_one_of("pages", "whole", "first")
-    )
-    totals: Literal["right", "absent", "zero", "double"] = attrs.field(
-        default="right", validator=_one_of("right", "absent", "zero", "double")
-    )
+    all_failed_batch: Literal[207, 422] = 207
+    past_last_page: Literal["empty", "not_found", "last", "first"] = "empty"
+    paging: Literal["pages", "whole", "first"] = "pages"
+    totals: Literal["right", "absent", "zero", "double"] = "right"
     largest_page: int | None = attrs.field(default=None, validator=_count)
-    large_page_status: Literal[400, 413, 422] = attrs.field(default=400, validator=_one_of(400, 413, 422))
-    create_status: Literal[200, 201] = attrs.field(default=201, validator=_one_of(200, 201))
-    delete_reply: Literal["object", "string", "null", "empty", "no_content"] = attrs.field(
-        default="object", validator=_one_of("object", "string", "null", "empty", "no_content")
-    )
+    large_page_status: Literal[400, 413, 422] = 400
+    create_status: Literal[200, 201] = 201
+    delete_reply: Literal["object", "string", "null", "empty", "no_content"] = "object"
     moved_keys: tuple[str, str] = attrs.field(default=("removed", "added"), validator=_two_names)
-    unmoved_operations: Literal["null", "absent"] = attrs.field(default="null", validator=_one_of("null", "absent"))
-    refused_move_shape: Literal["operations", "bare", "message"] = attrs.field(
-        default="operations", validator=_one_of("operations", "bare", "message")
-    )
-    not_found_body: bool = attrs.field(default=True, validator=_one_of(True, False))
-    v2_error_shape: Literal["v1", "v2"] = attrs.field(default="v1", validator=_one_of("v1", "v2"))
-    tags_shape: Literal["envelope", "array"] = attrs.field(default="envelope", validator=_one_of("envelope", "array"))
+    unmoved_operations: Literal["null", "absent"] = "null"
+    refused_move_shape: Literal["operations", "bare", "message"] = "operations"
+    not_found_body: bool = True
+    v2_error_shape: Literal["v1", "v2"] = "v1"
+    tags_shape: Literal["envelope", "array"] = "envelope"
     per_page_clamp: int | None = attrs.field(default=None, validator=_count)
-    unknown_audience: Literal[404, 422] = attrs.field(default=404, validator=_one_of(404, 422))
-    deleted_users: Literal["listed", "hidden"] = attrs.field(default="listed", validator=_one_of("listed", "hidden"))
-    duplicate_assignment: Literal["create", "conflict"] = attrs.field(
-        default="create", validator=_one_of("create", "conflict")
-    )
-    bare_audience_ids: bool = attrs.field(default=False, validator=_one_of(True, False))
-    event_status: Literal[200, 201, 202, 204] = attrs.field(default=200, validator=_one_of(200, 201, 202, 204))
-    event_body: bool = attrs.field(default=True, validator=_one_of(True, False))
-    repeated_event: Literal["applied", "ignored", "conflict"] = attrs.field(
-        default="applied", validator=_one_of("applied", "ignored", "conflict")
-    )
-    joined_twice: Literal["updated", "conflict"] = attrs.field(
-        default="updated", validator=_one_of("updated", "conflict")
-    )
-    unknown_event_user: Literal[404, 200] = attrs.field(default=404, validator=_one_of(404, 200))
-    unlisted_skill_level: Literal["accepted", "refused"] = attrs.field(
-        default="accepted", validator=_one_of("accepted", "refused")
-    )
-    rate_limit_headers: Literal["retry-after", "x-ratelimit", "none"] = attrs.field(
-        default="retry-after", validator=_one_of("retry-after", "x-ratelimit", "none")
-    )
-    token_auth: Literal["both", "basic", "post"] = attrs.field(
-        default="both", validator=_one_of("both", "basic", "post")
-    )
-    token_expires_in: Literal["number", "string", "absent"] = attrs.field(
-        default="number", validator=_one_of("number", "string", "absent")
-    )
+    unknown_audience: Literal[404, 422] = 404
+    deleted_users: Literal["listed", "hidden"] = "listed"
+    duplicate_assignment: Literal["create", "conflict"] = "create"
+    bare_audience_ids: bool = False
+    event_status: Literal[200, 201, 202, 204] = 200
+    event_body: bool = True
+    repeated_event: Literal["applied", "ignored", "conflict"] = "applied"
+    joined_twice: Literal["updated", "conflict"] = "updated"
+    unknown_event_user: Literal[404, 200] = 404
+    unlisted_skill_level: Literal["accepted", "refused"] = "accepted"
+    rate_limit_headers: Literal["retry-after", "x-ratelimit", "none"] = "retry-after"
+    token_auth: Literal["both", "basic", "post"] = "both"  # noqa: S105
+    token_expires_in: Literal["number", "string", "absent"] = "number"  # noqa: S105
     token_lifetime: float = attrs.field(default=3600.0, validator=_lifetime)
-    token_error: Literal["oauth", "thrive"] = attrs.field(default="oauth", validator=_one_of("oauth", "thrive"))
+    token_error: Literal["oauth", "thrive"] = "oauth"  # noqa: S105
     rate_limit: float | None = attrs.field(default=None, validator=_positive)
     rate_burst: int | None = attrs.field(default=None, validator=_count)
     latency: float = attrs.field(default=0.0, validator=_wait)

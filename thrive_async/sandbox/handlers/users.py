@@ -104,7 +104,8 @@ def change(call: Call, user: UserRecord, fields: Mapping[str, Any]) -> None:
 def suspend_user(call: Call) -> Reply:
     """Make a user inactive; an inactive user stays inactive."""
     user = _by_ref(call)
-    suspend(call, user, (call.body or {}).get("endDate"))
+    body: dict[str, Any] = call.body or {}
+    suspend(call, user, body.get("endDate"))
     return Reply(200, user.wire("account"))
 
 
