@@ -315,7 +315,6 @@ WORK = {"audienceId": "a", "contentId": "c"}
         ("AudienceUpdate", {"name": "n" * 101}),
         ("AudienceUpdate", {"reference": "r" * 101}),
         ("AudienceUpdate", {"category": "structure"}),
-        ("ManagerGrant", {**GRANT, "userId": "u"}),
         ("AssignmentCreate", {**WORK, "completionPeriod": 0}),
         ("AssignmentCreate", {**WORK, "recurrence": None}),
         ("AssignmentUpdate", {"audienceId": "a", "hideAlternativeContent": True}),

@@ -196,7 +196,7 @@ def _parameter(
     choices = schema.get("enum") or ([True, False] if schema.get("type") == "boolean" else [])
     hint = parameter.get("example", schema.get("default", ""))
     place = f"{{{parameter['name']}}}"
-    sample = next((text for piece, text in samples.items() if piece.endswith(place) and piece in path), "")
+    sample = next((text for piece, text in samples.items() if piece.endswith(place) and piece in path), _text(hint))
     return {
         "value": sample if parameter["in"] == "path" else "",
         "name": parameter["name"],
