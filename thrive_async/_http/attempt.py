@@ -146,6 +146,8 @@ def _read(call: Call, reply: Reply) -> Attempt:
     request = call.request
     if request.operation.method == "DELETE":
         return _deleted(call, reply)
+    if request.operation.any_answer:
+        return Attempt(call, reply=reply)
     try:
         if reply.body or not request.may_be_empty:
             reply.decode()
