@@ -117,7 +117,7 @@ async def test_a_429_of_the_token_endpoint_stops_no_call_that_holds_a_token(cloc
         await asyncio.sleep(1)
         # The token endpoint is closed now; the token of another client of the same gate would still be good.
         gate = thrive._transport._gate
-        assert gate.enter_at_once(clock.time()) is not None
+        assert await gate.enter_at_once(clock.time()) is not None
         gate.leave(0)
         with pytest.raises(RequestTimeout):
             await slow
@@ -163,7 +163,7 @@ async def test_words_that_repeat_the_secret_are_hidden_however_harmless_they_loo
     async with RawServer([refusal]) as server, server.client(credentials=credentials) as thrive:
         with pytest.raises(AuthenticationError) as raised:
             await thrive.skills.levels()
-    assert "invalid_client: no *** for ***, nor ***" in str(raised.value)
+    assert "invalid_client: no {client_secret} for {client_id}, nor {client_secret}" in str(raised.value)
 
 
 @pytest.mark.parametrize("style", ["basic", "post"])

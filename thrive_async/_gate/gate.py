@@ -10,7 +10,6 @@ import asyncio
 from typing import Final
 
 from thrive_async._gate.pace import Pace
-from thrive_async._gate.slots import Slots
 from thrive_async.config import Limits, Retry
 
 # Rounding of the loop's clock.
@@ -44,7 +43,7 @@ class Gate:
         retry = retry or Retry()
         self.closings = 0
         self._turn = asyncio.Lock()
-        self._slots = Slots(limits.concurrency)
+        self._slots = asyncio.Semaphore(limits.concurrency)
         self._rate = limits.rate
         self._burst = limits.burst or 1
         self._pace = Pace()
@@ -58,18 +57,21 @@ class Gate:
         self._trial_due = False
         self._trial: asyncio.Event | None = None
 
-    def enter_at_once(self, now: float) -> int | None:
+    async def enter_at_once(self, now: float) -> int | None:
         """Do what `enter` does if there is nothing to wait for; return None otherwise.
 
         Args:
             now: The loop's time.
         """
-        if self._rate is None and not self._pace.known:
-            # No rate to keep and no refusal so far, which is the usual case.
-            return self.closings if self._slots.take_at_once() else None
-        if self._must_wait(now) or not self._slots.take_at_once():
+        if self._slots.locked():
             return None
-        self._take_turn(now, waited=False)
+        # Without a rate to keep and a refusal so far, which is the usual case, there is no turn to wait for.
+        paced = self._rate is not None or self._pace.known
+        if paced and self._must_wait(now):
+            return None
+        await self._slots.acquire()  # a free one is taken without a turn of the loop
+        if paced:
+            self._take_turn(now, waited=False)
         return self.closings
 
     async def enter(self, deadline: float | None = None) -> int:
@@ -86,13 +88,13 @@ class Gate:
         """
         loop = asyncio.get_running_loop()
         self._refuse_too_late(loop.time(), deadline)
-        await self._slots.take()
+        await self._slots.acquire()
         waited = self._must_wait(loop.time())
         if waited:
             try:
                 await self._wait_for_turn(loop, deadline)
             except BaseException:
-                self._slots.give_back()
+                self._slots.release()
                 raise
         self._take_turn(loop.time(), waited=waited)
         return self.closings
@@ -103,7 +105,7 @@ class Gate:
         Args:
             ticket: What `enter` returned.
         """
-        self._slots.give_back()
+        self._slots.release()
         if self._trial is not None and ticket == self.closings:
             # The trial brought no answer, or a 5xx: the next request is another trial.
             self._end_trial(another=True)

@@ -31,8 +31,9 @@ from typing import Final
 _SPAN: Final = 5.0
 _FIRST: Final = 2.0
 _SLOWEST: Final = 0.2
-# A bound from fewer requests than this says little. Without an upper bound the pace then grows threefold in a second,
-# sixteenfold in two. From a better one it doubles in two seconds, and grows faster later in case it was far too low.
+# A bound from fewer requests than this says little. Without an upper bound the pace then grows threefold in a second
+# and sixteenfold in two. From a better bound it doubles in two seconds, and grows faster later, in case it was far too
+# low.
 _FEW: Final = 10
 # How far below the refused pace it rests. Of 0.93 to 0.97 this gave the most throughput for its refusals.
 _REST: Final = 0.96

@@ -91,8 +91,8 @@ class Broken:
 
 
 @attrs.define(eq=False)
-class Outcome:
-    """What one attempt came to; `_retry` reads it.
+class Attempt:
+    """What one attempt came to, for `retry` to read.
 
     Attributes:
         call: Whose attempt it was.
@@ -126,11 +126,11 @@ class Outcome:
         if self.error is None and self.make_error is not None:
             return self.make_error("")
         answer = self.error or self.reply
-        assert answer is not None  # noqa: S101 - an outcome without error has a reply
+        assert answer is not None  # noqa: S101 - an attempt without error has a reply
         return answer
 
 
-def of_reply(call: Call, reply: Reply, pause: float | None) -> Outcome:
+def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
     """Judge a whole answer.
 
     Args:
@@ -142,7 +142,7 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Outcome:
     return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
 
 
-def _read(call: Call, reply: Reply) -> Outcome:
+def _read(call: Call, reply: Reply) -> Attempt:
     request = call.request
     if request.operation.method == "DELETE":
         return _deleted(call, reply)
@@ -152,24 +152,24 @@ def _read(call: Call, reply: Reply) -> Outcome:
     except orjson.JSONDecodeError:
         if request.may_be_empty and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
             # Words such as "OK".
-            return Outcome(call, reply=reply)
+            return Attempt(call, reply=reply)
         # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
         call.note(f"status {reply.status} with a body that is not JSON")
-        return Outcome(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
-    return Outcome(call, reply=reply)
+        return Attempt(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
+    return Attempt(call, reply=reply)
 
 
-def _deleted(call: Call, reply: Reply) -> Outcome:
+def _deleted(call: Call, reply: Reply) -> Attempt:
     """Judge the 2xx of a delete: done, whatever its body, unless that names somebody who was not removed."""
     failure = _failure(reply) if call.request.operation.resource else None
     if failure is None:
-        return Outcome(call, reply=reply)
+        return Attempt(call, reply=reply)
     said = attrs.evolve(reply, body=orjson.dumps({"message": failure}))
     error = refusal(call.request, said, attempts=call.attempts, retry_after=None)
     error.body = reply.json()
     error.maybe_applied = call.maybe_applied
-    return Outcome(call, error=error)
+    return Attempt(call, error=error)
 
 
 def _failure(reply: Reply) -> str | None:
@@ -189,12 +189,12 @@ def _fields(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
+def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
     request = call.request
     operation = request.operation
     if reply.status == 404 and operation.method == "DELETE" and call.maybe_applied:
         # The answer of an earlier attempt was lost; that attempt did it.
-        return Outcome(call, reply=Reply(204, reply.headers, b""))
+        return Attempt(call, reply=Reply(204, reply.headers, b""))
     asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
     if reply.status >= 500 and reply.status != 503:
         call.maybe_applied = True
@@ -207,7 +207,7 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
         error.maybe_applied = call.maybe_applied
         return error
 
-    return Outcome(
+    return Attempt(
         call,
         make_error=make_error,
         repeatable=status_is_repeatable(reply.status, safe=operation.safe),
@@ -215,10 +215,10 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
     )
 
 
-def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
+def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
     """Judge an attempt that brought no whole answer."""
     if broken.out_of_time:
-        return Outcome(call, error=total_timeout(call))
+        return Attempt(call, error=total_timeout(call))
     operation = call.request.operation
     never_sent = not call.sent
     call.sent = False
@@ -227,7 +227,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
     if broken.too_large:
         done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
         text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
-        return Outcome(call, error=DecodeError(text, operation=operation.id))
+        return Attempt(call, error=DecodeError(text, operation=operation.id))
 
     def make_error(note: str) -> ThriveError:
         what = RequestTimeout if broken.timed_out else ConnectionFailed
@@ -241,7 +241,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
             maybe_applied=call.maybe_applied,
         )
 
-    return Outcome(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
+    return Attempt(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
 
 
 def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:

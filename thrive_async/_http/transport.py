@@ -14,9 +14,9 @@ from yarl import URL
 
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
+    Attempt,
     Broken,
     Call,
-    Outcome,
     described,
     of_broken,
     of_reply,
@@ -53,7 +53,7 @@ _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
 class _Dropped(Exception):  # noqa: N818 - never leaves this module
-    """A connection that broke after it was made; not an aiohttp error, so aiohttp does not send again by itself."""
+    """A connection broke after it was made. No aiohttp error, or aiohttp would send the request again by itself."""
 
 
 async def _guard(
@@ -132,7 +132,7 @@ class Transport:
         self._gate = Gate(limits, retry)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
-        self._repeated: Callable[[Call, Outcome], Awaitable[Outcome]] = repeating(self._attempt, retry)
+        self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
             base_urls=(base_url, token_base_url),
@@ -188,10 +188,10 @@ class Transport:
 
     async def _answered(self, call: Call) -> Reply:
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
-        outcome = await self._attempt(call)
-        if outcome.repeatable:
-            outcome = await self._repeated(call, outcome)
-        result = outcome.result()
+        attempt = await self._attempt(call)
+        if attempt.repeatable:
+            attempt = await self._repeated(call, attempt)
+        result = attempt.result()
         if isinstance(result, Reply):
             return result
         raise result
@@ -207,16 +207,16 @@ class Transport:
         finally:
             call.forget()
 
-    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Outcome:
+    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
             # Nothing to wait for, as most often: no timer is needed.
-            ticket = call.gate.enter_at_once(asyncio.get_running_loop().time())
+            ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time())
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
-                return Outcome(call, error=ready)
+                return Attempt(call, error=ready)
             session, header, ticket = ready
         try:
             call.attempts += 1

@@ -247,10 +247,10 @@ class Engine:
         settings = self._settings
         if operation.id == TOKEN_OPERATION:
             return settings.token_expires_in == "string" or settings.token_reply == "camel"  # noqa: S105
-        if operation.id in ("removeMember", "removeManager"):
-            return settings.remove_reply == 207
         if operation.paging != "none" and (settings.totals == "absent" or settings.largest_page is not None):
             return True
+        if operation.id in ("removeMember", "removeManager"):
+            return settings.remove_reply == 207
         return (operation.id == "listTags" and settings.tags_shape == "array") or (
             operation.path.startswith("/rest/v2/") and settings.v2_error_shape == "v2"
         )
