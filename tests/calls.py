@@ -30,6 +30,7 @@ MAIL: Final = "ada+thrive@example.com"
 NAMES: Final = {"audience": REF, "ref": REF, "user": MAIL, "enrolment_id": OTHER}
 DATES: Final = {
     "date-iso": "%Y-%m-%dT%H:%M:%S.000Z",
+    "date-iso-or-day": "%Y-%m-%dT%H:%M:%S.000Z",
     "date-space": "%Y-%m-%d %H:%M:%S",
     "date-local": "%Y-%m-%dT%H:%M:%S",
 }
