@@ -54,17 +54,17 @@ def evidence(operation: dict[str, Any]) -> str:
 def tables() -> str:
     """A table for each resource, in the order of the specification."""
     client = ThriveClient("eu-west-2_AbcdEfghI", ApiKey("secret"))
-    by_request = {
-        re.findall(r"API: ``(\S+ \S+)``", inspect.getdoc(method) or "")[0]: call(name, method)
-        for name, method in methods(client)
-    }
+    by_request: dict[str, list[str]] = {}
+    for name, method in methods(client):
+        (request,) = re.findall(r"API: ``(\S+ \S+)``", inspect.getdoc(method) or "")
+        by_request.setdefault(request, []).append(call(name, method))
     rows: dict[str, list[str]] = {tag["name"]: [] for tag in SPECIFICATION["tags"]}
     for path, item in SPECIFICATION["paths"].items():
         for verb, operation in item.items():
             request = f"{verb.upper()} {path}"
-            if request in by_request:
+            for written in by_request.get(request, ()):
                 repeated = "yes" if operation["x-thrive-retry"] == "safe" else "no"
-                columns = f"`{by_request[request]}`", f"`{operation['operationId']}`", f"`{request}`", repeated
+                columns = f"`{written}`", f"`{operation['operationId']}`", f"`{request}`", repeated
                 rows[operation["tags"][0]].append(f"| {' | '.join(columns)} | {evidence(operation)} |")
     head = "| method | operationId | request | repeated | evidence |\n|---|---|---|---|---|"
     return "\n\n".join(
