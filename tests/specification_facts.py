@@ -111,7 +111,7 @@ FIELDS = {
     " history updatedAt",
     "EnrolmentEvent": "| type completionId previousStatus nextStatus createdAt updatedAt",
     "Completion": "id | userId contentId contentVersion skills completionType hadDueDate isRPL completedAt activeUntil",
-    "CompletionReceipt": "statementId | created",
+    "CompletionReceipt": "| statementId created",
     "Content": "id | title description tags type createdAt updatedAt author isOfficial duration contentHistory",
     "ContentDuration": "| value unit",
     "ContentEvent": "| action timestamp performedBy",
