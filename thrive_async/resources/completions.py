@@ -37,8 +37,8 @@ class Completions(Resource):
             content_id: Only completions of this content.
             is_rpl: True for only those recorded as prior learning, False for only the others.
             user_id: Only completions by this user, by id.
-            completed_from: Only completions from this day or time on, itself included. A datetime must have a time zone.
-            completed_to: Only completions up to this day or time, itself included. A datetime must have a time zone.
+            completed_from: Only completions from this day or time on, inclusive. A datetime must have a time zone.
+            completed_to: Only completions up to this day or time, inclusive. A datetime must have a time zone.
             per_page: Completions per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
             timeouts: Time limits for each request; None for the client's.
