@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 from attrs import evolve
 
+from thrive_async._base.problems import Ledger, Problem
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
@@ -63,6 +64,8 @@ class ThriveClient:
         proxy: The URL of an HTTP proxy, with a user and password if it wants them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
+        strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
+            read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -98,6 +101,7 @@ class ThriveClient:
         proxy: str | None = None,
         trust_env: bool = False,
         ca_file: str | Path | None = None,
+        strict: bool = False,
     ) -> None:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
@@ -116,6 +120,7 @@ class ThriveClient:
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
             ("trust_env", trust_env, bool),
+            ("strict", strict, bool),
             ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
@@ -146,6 +151,7 @@ class ThriveClient:
             proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
+            problems=Ledger(strict=strict),
         )
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
@@ -203,6 +209,15 @@ class ThriveClient:
     def limits(self) -> Limits:
         """How hard this client may press on Thrive."""
         return self._transport.limits
+
+    @property
+    def problems(self) -> Mapping[str, Problem]:
+        """What in the replies so far was not what the specification says; empty if all was well.
+
+        The path, such as `$.results[].positions[].startDate`, -> what was expected, what came and how often. It grows
+        with each reply and holds no value, so that you can report it. Each path is also logged once as a warning.
+        """
+        return self._transport.problems
 
     @framed
     async def request(

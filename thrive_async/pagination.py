@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, TypeVar, cast
 
+from thrive_async._base.problems import Ledger, Problem
 from thrive_async._http.request import Reply
 from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import DecodeError, NotFoundError
@@ -24,9 +25,12 @@ class Page(Generic[T]):
         number: From 1.
         total_pages: As this page tells it; None where Thrive does not (bare arrays).
         total_results: As this page tells it; None where Thrive does not.
+        problems: What on this page is not what the specification says: the path, such as
+            `$.results[].positions[].startDate`, -> what was expected and what came. Empty if all is well.
+        skipped: How many items were null. They are left out, so `items` is shorter than the page was.
     """
 
-    __slots__ = ("_body", "_raw", "items", "number", "total_pages", "total_results")
+    __slots__ = ("_body", "_raw", "items", "number", "problems", "skipped", "total_pages", "total_results")
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class Page(Generic[T]):
         self.number: int = number
         self.total_pages: int | None = total_pages
         self.total_results: int | None = total_results
+        self.problems: Mapping[str, Problem] = {}
+        self.skipped: int = 0
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
 
@@ -113,17 +119,19 @@ class Paginator(Generic[T]):
     def __init__(
         self,
         fetch: Callable[[int, int | None, asyncio.Event | None], Awaitable[Reply]],
-        read: Callable[[list[Any]], list[T]],
+        read: Callable[..., list[T]],
         *,
         operation: str,
         per_page: int | None,
         prefetch: int,
+        problems: Ledger | None = None,
     ) -> None:
         self._fetch = fetch
         self._read = read
         self._operation = operation
         self._per_page = per_page
         self._prefetch = prefetch
+        self._problems = problems
 
     def __repr__(self) -> str:
         return f"<Paginator of {self._operation}, per_page={self._per_page}, prefetch={self._prefetch}>"
@@ -264,14 +272,19 @@ class Paginator(Generic[T]):
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
         decoded, reply.value = reply.value, None
         where = "$"
+        found = None if self._problems is None else self._problems.found()
         try:
             raw, total_pages, total_results = _items_and_totals(decoded, per_page)
             where = "$" if isinstance(decoded, list) else "$.results"
-            items = self._read(raw)
+            items = self._read(raw) if found is None else self._read(raw, found)
         except DecodeError as error:
             error.path = where + error.path.removeprefix("$")
             return error
-        return Page(items, reply, number, total_pages, total_results)
+        page = Page(items, reply, number, total_pages, total_results)
+        if self._problems is not None and found is not None and found:
+            page.skipped = found.skipped
+            page.problems = self._problems.add(found, self._operation, where)
+        return page
 
 
 # A page that waits for its reader is held by nothing but the reader's iterator. Should that be found as garbage, its

@@ -147,7 +147,7 @@ class Acknowledgement(Model):
 class ManagerRef(Model):
     """The line manager of a user. Often nothing but the id is told."""
 
-    id: str
+    id: str | None = None
     """The id of the manager."""
 
     name: str | None = None
@@ -180,7 +180,7 @@ class UserRank(Model):
 class UserAudience(Model):
     """An audience that a user belongs to. Some replies give the bare id instead."""
 
-    id: str
+    id: str | None = None
     """The id of the audience."""
 
 
@@ -463,7 +463,7 @@ class AudienceParent(Model):
     reference: str | None = None
     """Your own identifier of the structure."""
 
-    id: str
+    id: str | None = None
     """The id of the structure."""
 
 
@@ -815,7 +815,7 @@ class CompletionCreate(Model):
 class CompletionReceipt(Model):
     """The receipt for a recorded completion."""
 
-    statement_id: str = attrs.field(metadata={"json": "statementId"})
+    statement_id: str | None = attrs.field(default=None, metadata={"json": "statementId"})
     """The id of the statement behind the record. Not clearly the id of the completion itself."""
 
     created: bool | None = None
@@ -980,7 +980,7 @@ class SkillLevel(Model):
 class WebhookUser(Model):
     """A user, as webhooks tell them."""
 
-    id: str
+    id: str | None = None
     """The id of the user."""
 
     reference: str | None = None
@@ -1006,7 +1006,7 @@ class WebhookUser(Model):
 class WebhookContent(Model):
     """Content, as webhooks tell it."""
 
-    id: str
+    id: str | None = None
     """The id of the content."""
 
     title: str | None = None
@@ -1119,7 +1119,7 @@ class WebhookEvent(Model):
 class Position(Model):
     """A job that a user has or had in the organisation."""
 
-    id: str
+    id: str | None = None
     """The id of the position."""
 
     title: str | None = None

@@ -108,8 +108,8 @@ def read_manager_ref(data: Any) -> ManagerRef:
     """Read a ManagerRef."""
     get = data.get
     self = _new(ManagerRef)
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     value = get("name")
@@ -155,9 +155,10 @@ def read_user_audience(data: Any) -> UserAudience:
     """Read a UserAudience."""
     if type(data) is str:
         data = {"id": data}
+    get = data.get
     self = _new(UserAudience)
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     return self
@@ -266,8 +267,8 @@ def read_audience_parent(data: Any) -> AudienceParent:
     if type(value) is not str and value is not None:
         v.text(value)
     self.reference = value
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     return self
@@ -526,8 +527,8 @@ def read_completion_receipt(data: Any) -> CompletionReceipt:
     """Read a CompletionReceipt."""
     get = data.get
     self = _new(CompletionReceipt)
-    value = data["statementId"]
-    if type(value) is not str:
+    value = get("statementId")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.statement_id = value
     value = get("created")
@@ -754,8 +755,8 @@ def read_webhook_user(data: Any) -> WebhookUser:
     """Read a WebhookUser."""
     get = data.get
     self = _new(WebhookUser)
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     value = get("reference")
@@ -789,8 +790,8 @@ def read_webhook_content(data: Any) -> WebhookContent:
     """Read a WebhookContent."""
     get = data.get
     self = _new(WebhookContent)
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     value = get("title")
@@ -952,8 +953,8 @@ def read_position(data: Any) -> Position:
     """Read a Position."""
     get = data.get
     self = _new(Position)
-    value = data["id"]
-    if type(value) is not str:
+    value = get("id")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.id = value
     value = get("title")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from thrive_async._base.problems import Ledger
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._generated.operations import CREATE_ACCESS_TOKEN
 from thrive_async._http.attempt import (
@@ -98,6 +99,7 @@ class Transport:
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
+        problems: Where the values go that are not what the specification says; one that is not strict by default.
     """
 
     def __init__(
@@ -114,7 +116,9 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
+        problems: Ledger | None = None,
     ) -> None:
+        self.problems: Ledger = Ledger() if problems is None else problems
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url

@@ -116,6 +116,6 @@ class Completions(Resource):
         if isinstance(document, dict):
             # Whatever Thrive may mean by a field of this name, the model means the status.
             cast("dict[str, Any]", document).pop("created", None)
-        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply)
+        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply, self._transport.problems)
         receipt.created = reply.status == 201
         return receipt
