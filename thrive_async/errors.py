@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thrive_async.models import MemberOperationResult
-    from thrive_async.sync.errors import GuardRefused
-    from thrive_async.sync.errors import SyncError
+    from thrive_async.sync.errors import GuardRefused, SyncError
 
 __all__ = [
     "APIError",

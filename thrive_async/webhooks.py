@@ -23,13 +23,15 @@ Example:
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
-from thrive_async._http.tracebacks import secretive
+from thrive_async._base.problems import Found, Ledger, Problem, unread
 from thrive_async._wire import convert
+from thrive_async.auth import Secret
 from thrive_async.errors import DecodeError, SignatureError
 from thrive_async.models import (
     AssignmentEvent,
@@ -41,7 +43,7 @@ from thrive_async.models import (
     WebhookEventType,
 )
 
-__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "receive", "sign", "verify"]
+__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "problems", "receive", "sign", "verify"]
 
 SIGNATURE_HEADER: Final = "x-hmac-signature"
 """The header that holds a delivery's signature."""
@@ -50,6 +52,8 @@ Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | Noti
 """What comes: one of the documented kinds, or a `WebhookEvent` of a type nobody has documented yet."""
 
 _SCHEME: Final = "sha256="
+_SUBJECT: Final = "webhook"
+_ledger: Final = Ledger()
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -65,7 +69,6 @@ _KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
-@secretive
 def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
     """Make an event of a delivery that Thrive has signed.
 
@@ -83,11 +86,12 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
             Thrive send the same again, to answer with 2xx loses it; so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    verify(body, signature, secret=secret)
+    hidden = Secret(secret)
+    del secret  # crash reporters print the variables of an error's frames
+    _verify(body, signature, hidden)
     return parse(body)
 
 
-@secretive
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     """Make sure that whoever sent a body knows the secret.
 
@@ -103,26 +107,11 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
         SignatureError: The signature is missing, or not of this body and secret.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    expected = sign(body, secret=secret)
-    if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
-    if not signature:
-        raise SignatureError(
-            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
-            "or no secret is set up for this subscription on Thrive's side"
-        )
-    written = signature.strip().lower()
-    if not written.startswith(_SCHEME):
-        raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
-    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
-    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
-        raise SignatureError(
-            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
-            "somebody else sent it, the secret is another one, or the body is not the raw one"
-        )
+    hidden = Secret(secret)
+    del secret
+    _verify(body, signature, hidden)
 
 
-@secretive
 def parse(body: bytes) -> Event:
     """Make an event of a body, whoever sent it; for what comes over a network take `receive`.
 
@@ -130,26 +119,42 @@ def parse(body: bytes) -> Event:
         body: The request's body.
 
     Returns:
-        The event. Its kind follows from the whole of its type, for `content.completed` belongs to another subscription
-        than `content.created`. What comes with a type that is not documented (`event_type.is_known` is False) is read
-        as its neighbours are, and as a `WebhookEvent` where it does not look like them.
+        The event. Its kind follows from the whole type: `content.completed` belongs to another subscription than
+        `content.created`. An event of an undocumented type (`event_type.is_known` is False) is read like its
+        neighbours, or as a `WebhookEvent` if it does not look like them. A value that is not what the specification
+        says is read as well as can be, and counted in `problems()`.
 
     Raises:
-        DecodeError: It is no event; `path` says where.
-        TypeError: `body` is no bytes.
+        DecodeError: It is not an event. `path` says where.
+        TypeError: `body` is not bytes.
     """
     document = _object(body)
     *guesses, at_least = _kinds_of(document.get("eventType"))
     for kind in guesses:
+        found = Found()
         with suppress(DecodeError):
-            return convert.read(kind, document)
+            event = convert.read(kind, document, found)
+            if not unread(event):
+                _ledger.add(found, _SUBJECT, "$")
+                return event
+    found = Found()
     try:
-        return convert.read(at_least, document)
+        event = convert.read(at_least, document, found)
     except DecodeError as error:
         raise _of_delivery(error, body) from None
+    _ledger.add(found, _SUBJECT, "$")
+    return event
 
 
-@secretive
+def problems() -> Mapping[str, Problem]:
+    """Return what in the events so far was not what the specification says, in this process; empty if all was well.
+
+    The path, such as `$.user.id`, -> what was expected, what came and how often. Holds no value, so that you can report
+    it. Each path is also logged once as a warning.
+    """
+    return _ledger
+
+
 def sign(body: bytes, *, secret: str) -> str:
     """Return the header that Thrive would send with a body, for tests of your own handler.
 
@@ -164,19 +169,11 @@ def sign(body: bytes, *, secret: str) -> str:
         >>> sign(b'{"eventType": "user.created"}', secret="hush")
         'sha256=8397f6570ede5d53495252236cfc01838f58ac8e4ba5e32b7cd35a7ff023c940'
     """
-    _check_bytes(body)
-    if not isinstance(secret, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"secret must be a string, not {type(secret).__name__}")
-    if not secret.strip():
-        raise ValueError("secret is empty: whoever guesses that could sign")
-    try:
-        key = secret.encode()
-    except UnicodeEncodeError:
-        raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)") from None
-    return _SCHEME + hmac.new(key, body, hashlib.sha256).hexdigest()
+    hidden = Secret(secret)
+    del secret
+    return _signed(body, hidden)
 
 
-@secretive
 def fingerprint(body: bytes) -> str:
     """Return what all deliveries of one event have in common, and no other event.
 
@@ -204,6 +201,40 @@ def fingerprint(body: bytes) -> str:
     except orjson.JSONEncodeError:
         common = body  # nested more deeply than can be written
     return hashlib.sha256(common).hexdigest()
+
+
+def _signed(body: bytes, secret: Secret) -> str:
+    _check_bytes(body)
+    if not isinstance(secret.reveal(), str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"secret must be a string, not {type(secret.reveal()).__name__}")
+    if not secret.reveal().strip():
+        raise ValueError("secret is empty: anyone who guesses that could sign")
+    try:
+        return _SCHEME + hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
+    except UnicodeEncodeError:
+        # Raised below, for this error quotes the secret.
+        pass
+    raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)")
+
+
+def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
+    expected = _signed(body, secret)
+    if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
+    if not signature:
+        raise SignatureError(
+            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
+            "or no secret is set up for this subscription on Thrive's side"
+        )
+    written = signature.strip().lower()
+    if not written.startswith(_SCHEME):
+        raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
+    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
+    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
+        raise SignatureError(
+            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
+            "somebody else sent it, the secret is another one, or the body is not the raw one"
+        )
 
 
 def _kinds_of(event_type: object) -> tuple[type[Event], ...]:

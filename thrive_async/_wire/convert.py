@@ -115,6 +115,8 @@ def _read_carefully(cls: type[T], value: object, found: Found | None, index: int
     try:
         return cast("T", careful_reader(cls, index is not None)(value, Reading(found, index)))
     except DecodeError as error:
+        # The frames it comes from, and what led to it, hold the record.
+        error.__traceback__ = error.__context__ = None
         return error
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.errors import ConfigurationError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Scope, not_going_on, unfinished
 from thrive_async.sync._apply.workers import few_at_once
@@ -71,7 +70,6 @@ class AudiencesPlan(SavedPlan):
             f"<AudiencesPlan of {len(self.plans):,}, {len(self.to_create):,} new, {len(self.errors):,} without a plan>"
         )
 
-    @framed
     async def apply(
         self,
         *,

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.models import AudienceMember
 from thrive_async.sync._apply.batches import calls_needed
 from thrive_async.sync._apply.journal import Interrupted, left_open
@@ -103,7 +102,6 @@ class MemberPlan(PeoplePlan[AudienceMember]):
             (len(self.held), "removal held back", "removals held back"),
         )
 
-    @framed
     async def apply(
         self,
         *,

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from thrive_async._http.tracebacks import framed, stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
 from thrive_async.sync._apply.workers import few_at_once
@@ -20,7 +19,6 @@ from thrive_async.sync.report import OnProgress, SyncReport
 __all__ = ["plan_audiences", "sync_audiences"]
 
 
-@framed
 async def plan_audiences(
     thrive: ThriveClient,
     desired: Mapping[str, Desired],
@@ -65,7 +63,7 @@ async def plan_audiences(
         except NotFoundError:
             missing.add(new.reference)
         except ThriveError as error:
-            errors[new.reference] = stripped(error)
+            errors[new.reference] = error
 
     async def plan_one(name: str) -> None:
         try:
@@ -77,8 +75,7 @@ async def plan_audiences(
                     thrive, name, desired[name], removals=removals, allow_empty=allow_empty
                 )
         except ThriveError as error:
-            # Its frames hold everybody who is desired.
-            errors[name] = stripped(error)
+            errors[name] = error
 
     await few_at_once(described, look, AT_ONCE)
     await few_at_once([name for name in desired if name not in errors], plan_one, AT_ONCE)
@@ -124,7 +121,6 @@ def _remains(audience: str) -> str:
     return "".join(char for char in folded(audience) if char.isprintable() and char != " ")
 
 
-@framed
 async def sync_audiences(
     thrive: ThriveClient,
     desired: Mapping[str, Desired],
@@ -178,8 +174,6 @@ async def sync_audiences(
     plan = await plan_audiences(
         thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
     )
-    # The frame of an error must not show people.
-    del desired
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )

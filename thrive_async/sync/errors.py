@@ -31,6 +31,7 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         argument: The argument that lifts the guard; None if none does.
         value: What to pass for it.
         figures: The numbers that the guard compared, such as ``{"removals": 18, "current": 100, "allowed": 10}``.
+        remedy: What passing the value is for: "If this is meant", "To wait for it".
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         argument: str | None = None,
         value: object = None,
         figures: Mapping[str, float] | None = None,
+        remedy: str = "If this is meant",
     ) -> None:
         self.text = text
         self.argument = argument
         self.value = value
         self.figures = dict(figures or {})
+        self.remedy = remedy
         super().__init__(self.told(lambda name: name, lambda name, value: f"{name}={value!r}"))
 
     def told(self, name_of: Callable[[str], str], passed: Callable[[str, object], str]) -> str:
@@ -60,4 +63,4 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         text = named(self.text, (self.argument,) if self.argument else (), name_of)
         if self.argument is None:
             return text
-        return f"{text}. If this is meant, pass {passed(self.argument, self.value)}"
+        return f"{text}. {self.remedy}, pass {passed(self.argument, self.value)}"

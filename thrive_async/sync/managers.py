@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant, MemberOperationResult
 from thrive_async.sync._apply.audience_run import AudienceRun
@@ -79,7 +78,6 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
             (self.kept, "other kept", "others kept"),
         )
 
-    @framed
     async def apply(
         self,
         *,
@@ -211,7 +209,6 @@ class _ManagerRun(AudienceRun):
         return Present(await read_managers(self.thrive, self.audience_id))
 
 
-@framed
 async def plan_managers(
     thrive: ThriveClient,
     audience: str,

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable
 from itertools import islice
 from typing import Final
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
 from thrive_async.sync._arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
@@ -23,7 +22,6 @@ __all__ = ["matched", "plan_members", "planned", "sync_members"]
 _AT_ONCE: Final = 10_000
 
 
-@framed
 async def plan_members(
     thrive: ThriveClient,
     audience: str,
@@ -124,7 +122,6 @@ def planned(
     )
 
 
-@framed
 async def sync_members(
     thrive: ThriveClient,
     audience: str,
@@ -166,8 +163,6 @@ async def sync_members(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )
     plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    # The frame of an error must not show people.
-    del desired
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
@@ -132,7 +131,6 @@ class UserPlan(SavedPlan):
     def __repr__(self) -> str:
         return f"<UserPlan {self}>"
 
-    @framed
     async def apply(
         self,
         *,
@@ -227,7 +225,6 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-@framed
 async def plan_users(
     thrive: ThriveClient,
     rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import attrs
 
-from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import AuthenticationError, PermissionDeniedError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Line, Scope
 from thrive_async.sync._apply.run import Run, Stopped
@@ -104,15 +103,9 @@ async def carry_out(run: Execution, plan: _Applied, *, strategy: str, interrupte
     Raises:
         OSError: The journal cannot be written.
     """
-    try:
-        await _carried_out(run, plan, strategy, interrupted)
-    except OSError as error:
-        # The frames that it came through hold people.
-        failure = stripped(error)
-    else:
-        assert plan.report is not None  # noqa: S101 - however it ended
-        return plan.report
-    raise failure
+    await _carried_out(run, plan, strategy, interrupted)
+    assert plan.report is not None  # noqa: S101 - however it ended
+    return plan.report
 
 
 async def _carried_out(run: Execution, plan: _Applied, strategy: str, interrupted: Sequence[Interrupted]) -> None:

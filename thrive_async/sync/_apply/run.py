@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 import attrs
 
-from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import (
     APIError,
     AuthenticationError,
@@ -324,8 +323,6 @@ class Run:
         """
         for place, reason in self.unknown.items():
             self.ledger.settle(place, done=False, reason=f"{reason} (could not be checked by reading)")
-        if isinstance(self.cause, ThriveError):
-            stripped(self.cause)
         reason = _CANCELLED if self.cause is None else f"stopped by {described(self.cause)}"
         report = self.ledger.report(
             self.subject,
