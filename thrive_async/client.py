@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 from attrs import evolve
 
-from thrive_async._base.problems import Ledger, Problem
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
@@ -150,7 +150,7 @@ class ThriveClient:
             proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
-            problems=Ledger(strict=strict),
+            problems=Problems(strict=strict),
         )
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
@@ -210,11 +210,10 @@ class ThriveClient:
         return self._transport.limits
 
     @property
-    def problems(self) -> Mapping[str, Problem]:
+    def problems(self) -> Problems:
         """What in the replies so far was not what the specification says; empty if all was well.
 
-        The path, such as `$.results[].positions[].startDate`, -> what was expected, what came and how often. It grows
-        with each reply and holds no value, so that you can report it. Each path is also logged once as a warning.
+        A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
         """
         return self._transport.problems
 

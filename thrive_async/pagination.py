@@ -7,7 +7,7 @@ from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, TypeVar, cast
 
-from thrive_async._base.problems import Ledger, Problem
+from thrive_async._base.problems import Problem, Problems
 from thrive_async._http.request import Reply
 from thrive_async.errors import DecodeError, NotFoundError
 
@@ -123,7 +123,7 @@ class Paginator(Generic[T]):
         operation: str,
         per_page: int | None,
         prefetch: int,
-        problems: Ledger | None = None,
+        problems: Problems | None = None,
     ) -> None:
         self._fetch = fetch
         self._read = read

@@ -23,13 +23,12 @@ Example:
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
-from thrive_async._base.problems import Found, Ledger, Problem, unread
+from thrive_async._base.problems import Found, Problems, unread
 from thrive_async._wire import convert
 from thrive_async.auth import Secret
 from thrive_async.errors import DecodeError, SignatureError
@@ -53,7 +52,7 @@ Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | Noti
 
 _SCHEME: Final = "sha256="
 _SUBJECT: Final = "webhook"
-_ledger: Final = Ledger()
+_problems: Final = Problems()
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -135,24 +134,23 @@ def parse(body: bytes) -> Event:
         with suppress(DecodeError):
             event = convert.read(kind, document, found)
             if not unread(event):
-                _ledger.add(found, _SUBJECT, "$")
+                _problems.add(found, _SUBJECT, "$")
                 return event
     found = Found()
     try:
         event = convert.read(at_least, document, found)
     except DecodeError as error:
         raise _of_delivery(error, body) from None
-    _ledger.add(found, _SUBJECT, "$")
+    _problems.add(found, _SUBJECT, "$")
     return event
 
 
-def problems() -> Mapping[str, Problem]:
-    """Return what in the events so far was not what the specification says, in this process; empty if all was well.
+def problems() -> Problems:
+    """Return what in this process's events so far was not what the specification says; empty if all was well.
 
-    The path, such as `$.user.id`, -> what was expected, what came and how often. Holds no value, so that you can report
-    it. Each path is also logged once as a warning.
+    A mapping: the path, such as `$.user.id`, -> what was expected, what came and how often.
     """
-    return _ledger
+    return _problems
 
 
 def sign(body: bytes, *, secret: str) -> str:

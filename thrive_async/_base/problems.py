@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from threading import Lock
 from types import MappingProxyType
 from typing import Final
@@ -87,17 +88,19 @@ class Found:
         return bool(self._counts)
 
 
-class Ledger(Mapping[str, Problem]):
-    """The problems of all replies that a client has read, by path; each is logged once, without a value.
+class Problems(Mapping[str, Problem]):
+    """What in the replies of a client was not what the specification says, by path; empty if all was well.
+
+    A path such as `$.results[].positions[].startDate` has no index in it, and no value is kept, so that you can report
+    it. It grows with each reply. Each path of an operation is logged once, as a warning.
 
     Args:
-        strict: Whether a value that is not what the specification says is an error instead.
+        strict: Whether such a value is an error instead.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
-        self._problems: dict[str, Problem] = {}
-        self._logged: set[tuple[str, str]] = set()
+        self._found: dict[tuple[str, str], Problem] = {}
         self._lock = Lock()
 
     def found(self) -> Found | None:
@@ -109,27 +112,32 @@ class Ledger(Mapping[str, Problem]):
         if not found:
             return _NOTHING
         problems = found.problems(operation, root)
-        with self._lock:
-            new = [path for path in problems if (operation, path) not in self._logged]
-            self._logged.update((operation, path) for path in new)
-            for path, problem in problems.items():
-                before = self._problems.get(path)
-                self._problems[path] = problem if before is None else before.joined(problem)
-        for path in new:
-            _log.warning("%s: %s in the reply is odd: %s", operation, path, problems[path])
+        for path, problem in problems.items():
+            with self._lock:
+                before = self._found.get((operation, path))
+                self._found[operation, path] = problem if before is None else before.joined(problem)
+            if before is None:
+                _log.warning("%s: %s is not what the specification says: %s", operation, path, problem)
         return MappingProxyType(problems)
 
+    def each(self) -> list[tuple[str, str, Problem]]:
+        """Return (operationId, path, problem) for each path of each operation."""
+        return [(operation, path, problem) for (operation, path), problem in tuple(self._found.items())]
+
     def __getitem__(self, path: str) -> Problem:
-        return self._problems[path]
+        problems = [problem for _, where, problem in self.each() if where == path]
+        if not problems:
+            raise KeyError(path)
+        return reduce(Problem.joined, problems)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._problems))
+        return iter(dict.fromkeys(path for _, path, _ in self.each()))
 
     def __len__(self) -> int:
-        return len(self._problems)
+        return len({path for _, path in self._found})
 
     def __repr__(self) -> str:
-        return repr(self._problems)
+        return "\n".join(f"{operation} {path}: {problem}" for operation, path, problem in self.each()) or "no problems"
 
 
 _NOTHING: Final[Mapping[str, Problem]] = MappingProxyType({})

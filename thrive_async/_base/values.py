@@ -27,7 +27,7 @@ _NAMES: dict[type, str] = {
 }
 
 
-class Mismatch(TypeError, ValueError):
+class Mismatch(TypeError, ValueError):  # noqa: N818 - a doubt about a value, often no error
     """A value is not what was expected.
 
     Attributes:

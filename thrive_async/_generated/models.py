@@ -25,7 +25,9 @@ class UserRole(OpenStrEnum):
 
 
 class LoginMethod(OpenStrEnum):
-    """What a user logs in with."""
+    """What a user logs in with. Login names are case-sensitive (the accounts live in AWS Cognito): the same name
+    in another case is another account.
+    """
 
     EMAIL = "email"
     REF = "ref"
@@ -48,7 +50,10 @@ class AudienceCategory(OpenStrEnum):
 
 
 class AudienceType(OpenStrEnum):
-    """`manual` where people choose the members, `smart` where rules do. What the API makes is always manual."""
+    """`manual` if people choose the members, `smart` if rules do. An audience created by the API is always manual.
+    Smart audiences can only be created in the Thrive UI, and an API-controlled audience cannot be converted to
+    a smart one.
+    """
 
     MANUAL = "manual"
     SMART = "smart"
@@ -145,10 +150,10 @@ class Acknowledgement(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ManagerRef(Model):
-    """The line manager of a user. Often nothing but the id is told."""
+    """The line manager of a user. Often only the id is given, and every field may be null."""
 
     id: str | None = None
-    """The id of the manager."""
+    """The id of the manager; null if the user has no line manager."""
 
     name: str | None = None
     """The name of the manager."""
@@ -186,7 +191,7 @@ class UserAudience(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class UserAccount(Model):
-    """An account as the writes of version 2 return it; another shape than the User of version 1."""
+    """An account, as version 2 of the API returns it. Its fields differ from those of `User`."""
 
     id: str
     """The id that Thrive gave the user, 24 hexadecimal digits."""
@@ -210,7 +215,7 @@ class UserAccount(Model):
     """What the user may do in Thrive."""
 
     job_title: str | None = attrs.field(default=None, metadata={"json": "jobTitle"})
-    """What the user's job is called."""
+    """The job title."""
 
     manager_ref: str | None = attrs.field(default=None, metadata={"json": "managerRef"})
     """Your organisation's own identifier of the line manager."""
@@ -231,10 +236,10 @@ class UserAccount(Model):
     """Whether the account is active; false where it is suspended."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the account was made."""
+    """When the account was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the account was changed last."""
+    """When the account was last changed."""
 
     sso: bool | None = None
     """Whether an authentication provider manages the account."""
@@ -260,22 +265,24 @@ class UserCreate(Model):
     """The family name."""
 
     email: str | Unset = attrs.field(default=UNSET, validator=_check.valid(_check.text(min_length=1), unset=True))
-    """The e-mail address. Needed unless the person logs in by ref."""
+    """The e-mail address, unique in the tenant. Required unless the person logs in by ref. Login names are
+    case-sensitive.
+    """
 
     login_method: LoginMethod | str | Unset = attrs.field(
         default=UNSET, metadata={"json": "loginMethod"}, validator=_check.valid(_check.choice(LoginMethod), unset=True)
     )
-    """What the person logs in with; by e-mail where not said."""
+    """What the person logs in with; `email` by default."""
 
     role: UserRole | str | Unset = attrs.field(
         default=UNSET, validator=_check.valid(_check.choice(UserRole), unset=True)
     )
-    """What the person may do in Thrive; a learner where not said."""
+    """What the person may do in Thrive; `learner` by default."""
 
     job_title: str | Unset = attrs.field(
         default=UNSET, metadata={"json": "jobTitle"}, validator=_check.valid(_check.text(), unset=True)
     )
-    """What the person's job is called."""
+    """The job title."""
 
     manager_ref: str | Unset = attrs.field(
         default=UNSET, metadata={"json": "managerRef"}, validator=_check.valid(_check.text(), unset=True)
@@ -287,19 +294,23 @@ class UserCreate(Model):
         metadata={"json": "startDate"},
         validator=_check.valid(_check.either(_check.day(), _check.moment()), unset=True),
     )
-    """When the person joined the organisation, as a date or a time."""
+    """The day the person joined the organisation. Thrive wants a date: a time is sent in UTC, where midnight east
+    of Greenwich is the day before.
+    """
 
     end_date: Date | datetime | Unset = attrs.field(
         default=UNSET,
         metadata={"json": "endDate"},
         validator=_check.valid(_check.either(_check.day(), _check.moment()), unset=True),
     )
-    """When the person left or leaves the organisation, as a date or a time."""
+    """The day the person left or leaves the organisation. Thrive wants a date: a time is sent in UTC, where
+    midnight east of Greenwich is the day before.
+    """
 
     time_zone: str | Unset = attrs.field(
         default=UNSET, metadata={"json": "timeZone"}, validator=_check.valid(_check.text(), unset=True)
     )
-    """The time zone the person prefers, such as Europe/London; that of the tenant where not said."""
+    """The time zone the person prefers, such as Europe/London; the tenant's by default."""
 
     language_code: str | Unset = attrs.field(
         default=UNSET, metadata={"json": "languageCode"}, validator=_check.valid(_check.text(), unset=True)
@@ -322,7 +333,7 @@ class UserCreate(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class UserUpdate(Model):
-    """Changes to an account. What is left out stays; null clears a field that may be empty."""
+    """Changes to an account. An omitted field stays as it is; null clears it."""
 
     first_name: str | Unset = attrs.field(
         default=UNSET, metadata={"json": "firstName"}, validator=_check.valid(_check.text(), unset=True)
@@ -352,7 +363,7 @@ class UserUpdate(Model):
     job_title: str | None | Unset = attrs.field(
         default=UNSET, metadata={"json": "jobTitle"}, validator=_check.valid(_check.text(), null=True, unset=True)
     )
-    """What the person's job is called."""
+    """The job title."""
 
     manager_ref: str | None | Unset = attrs.field(
         default=UNSET, metadata={"json": "managerRef"}, validator=_check.valid(_check.text(), null=True, unset=True)
@@ -364,14 +375,18 @@ class UserUpdate(Model):
         metadata={"json": "startDate"},
         validator=_check.valid(_check.either(_check.day(), _check.moment()), null=True, unset=True),
     )
-    """When the person joined the organisation, as a date or a time."""
+    """The day the person joined the organisation. Thrive wants a date: a time is sent in UTC, where midnight east
+    of Greenwich is the day before.
+    """
 
     end_date: Date | datetime | None | Unset = attrs.field(
         default=UNSET,
         metadata={"json": "endDate"},
         validator=_check.valid(_check.either(_check.day(), _check.moment()), null=True, unset=True),
     )
-    """When the person left or leaves the organisation, as a date or a time."""
+    """The day the person left or leaves the organisation. Thrive wants a date: a time is sent in UTC, where
+    midnight east of Greenwich is the day before.
+    """
 
     time_zone: str | None | Unset = attrs.field(
         default=UNSET, metadata={"json": "timeZone"}, validator=_check.valid(_check.text(), null=True, unset=True)
@@ -401,14 +416,16 @@ class UserUpdate(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class UserSuspend(Model):
-    """When a person who is suspended left."""
+    """The day that a suspended person left."""
 
     end_date: Date | datetime | Unset = attrs.field(
         default=UNSET,
         metadata={"json": "endDate"},
         validator=_check.valid(_check.either(_check.day(), _check.moment()), unset=True),
     )
-    """When the person left or leaves the organisation, as a date or a time."""
+    """The day the person left or leaves the organisation. Thrive wants a date: a time is sent in UTC, where
+    midnight east of Greenwich is the day before.
+    """
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -450,7 +467,7 @@ class SkillUpdate(Model):
     target_level: int | Unset = attrs.field(
         default=UNSET, metadata={"json": "targetLevel"}, validator=_check.valid(_check.whole(minimum=-1), unset=True)
     )
-    """The level the learner shall reach, one of the tenant's values such as 4096; at least -1."""
+    """The level the learner should reach, one of the tenant's values such as 4096; at least -1."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -458,7 +475,7 @@ class AudienceParent(Model):
     """The structure around an audience."""
 
     name: str | None = None
-    """What the structure is called."""
+    """The name of the structure."""
 
     reference: str | None = None
     """Your own identifier of the structure."""
@@ -469,7 +486,7 @@ class AudienceParent(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ProcessedEntity(Model):
-    """One who was processed."""
+    """A person who was processed."""
 
     reference: str | None = None
     """The name that was sent for them, that is e-mail, ref or id."""
@@ -477,7 +494,7 @@ class ProcessedEntity(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class FailedEntity(Model):
-    """One who was not processed, and why."""
+    """A person who was not processed, and why."""
 
     reason: str | None = None
     """Why not, as a sentence."""
@@ -488,12 +505,13 @@ class FailedEntity(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class AudienceCreate(Model):
-    """A new structure or audience. Thrive's page marks no field as required; without a name an audience is of no
-    use, and its notes want a reference of its own for each.
-    """
+    """A new structure or audience. Thrive's page marks no field as required. That a name is required is inferred."""
 
     name: str = attrs.field(validator=_check.valid(_check.text(min_length=1, max_length=100)))
-    """What the audience is called, up to 100 characters."""
+    """The name of the audience, up to 100 characters.
+
+    Evidence: inferred.
+    """
 
     reference: str | Unset = attrs.field(
         default=UNSET, validator=_check.valid(_check.text(min_length=1, max_length=100), unset=True)
@@ -513,12 +531,12 @@ class AudienceCreate(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class AudienceUpdate(Model):
-    """Changes to an audience, at least one. What is left out stays."""
+    """Changes to an audience, at least one. An omitted field stays as it is."""
 
     name: str | Unset = attrs.field(
         default=UNSET, validator=_check.valid(_check.text(min_length=1, max_length=100), unset=True)
     )
-    """What the audience is called, up to 100 characters."""
+    """The name of the audience, up to 100 characters."""
 
     reference: str | Unset = attrs.field(
         default=UNSET, validator=_check.valid(_check.text(min_length=1, max_length=100), unset=True)
@@ -657,13 +675,13 @@ class Assignment(Model):
     """Whether the assignment was deleted. Lists may hold deleted ones."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the assignment was made."""
+    """When the assignment was created."""
 
     deleted_at: datetime | None = attrs.field(default=None, metadata={"json": "deletedAt"})
     """When the assignment was deleted."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the assignment was changed last."""
+    """When the assignment was last changed."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -693,7 +711,7 @@ class AssignmentCreate(Model):
         metadata={"json": "completionPeriod"},
         validator=_check.valid(_check.whole(minimum=1), unset=True),
     )
-    """How many days there are to complete it; 30 where not said."""
+    """How many days there are to complete it; 30 by default."""
 
     recurrence: int | Unset = attrs.field(default=UNSET, validator=_check.valid(_check.whole(minimum=1), unset=True))
     """After how many days it has to be completed again. Left out where once is enough."""
@@ -701,7 +719,7 @@ class AssignmentCreate(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class AssignmentUpdate(Model):
-    """Changes to an assignment. What is left out stays, but the audience has to be named."""
+    """Changes to an assignment. An omitted field stays as it is, but the audience is required."""
 
     audience_id: str = attrs.field(metadata={"json": "audienceId"}, validator=_check.valid(_check.text(min_length=1)))
     """The id of the audience."""
@@ -860,7 +878,7 @@ class Activity(Model):
     """What the user did."""
 
     name: str | None = None
-    """What the activity is called. Often absent."""
+    """The name of the activity. Often absent."""
 
     date: datetime | None = None
     """When the user did it."""
@@ -922,10 +940,10 @@ class CpdRequirement(Model):
     """How many minutes each member has to log."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the requirement was made."""
+    """When the requirement was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the requirement was changed last."""
+    """When the requirement was last changed."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -978,10 +996,10 @@ class SkillLevel(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class WebhookUser(Model):
-    """A user, as webhooks tell them."""
+    """A user, as webhooks send it."""
 
     id: str | None = None
-    """The id of the user."""
+    """The id of the user. Null in some `content.*` events."""
 
     reference: str | None = None
     """Your organisation's own identifier of the user. The API calls it `ref`."""
@@ -1004,13 +1022,13 @@ class WebhookUser(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class WebhookContent(Model):
-    """Content, as webhooks tell it."""
+    """Content, as webhooks send it."""
 
     id: str | None = None
     """The id of the content."""
 
     title: str | None = None
-    """What the content is called."""
+    """The title of the content."""
 
     type: ContentType | None = None
     """What kind of thing the content is."""
@@ -1044,7 +1062,7 @@ class ContentChangeEvent(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class WebhookAssignment(Model):
-    """An assignment, as webhooks tell it."""
+    """An assignment, as webhooks send it."""
 
     id: str | None = None
     """The id of the assignment."""
@@ -1120,10 +1138,13 @@ class Position(Model):
     """A job that a user has or had in the organisation."""
 
     id: str | None = None
-    """The id of the position."""
+    """The id of the position. Thrive's page describes it as the user id; that it is the position's is inferred.
+
+    Evidence: inferred.
+    """
 
     title: str | None = None
-    """What the job is called. Seen in live replies.
+    """The job title. Seen in live replies.
 
     Evidence: third-party.
     """
@@ -1135,7 +1156,7 @@ class Position(Model):
     """The id of the organisational unit."""
 
     is_active: bool | None = attrs.field(default=None, metadata={"json": "isActive"})
-    """Whether the user has the job now."""
+    """Whether the user has the job now. Thrive's page says "whether the user is active"."""
 
     start_date: datetime | None = attrs.field(default=None, metadata={"json": "startDate"})
     """When the job began."""
@@ -1144,15 +1165,15 @@ class Position(Model):
     """When the job ended."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the position was made."""
+    """When the position was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the position was changed last."""
+    """When the position was last changed."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class BasicUser(Model):
-    """The basic facts of a person, as the read by ref tells them."""
+    """A user with the basic fields only, as the read by ref returns it."""
 
     id: str
     """The id that Thrive gave the user, 24 hexadecimal digits."""
@@ -1209,14 +1230,15 @@ class Audience(Model):
     """The id that Thrive gave the audience."""
 
     name: str | None = None
-    """What the audience is called."""
+    """The name of the audience."""
 
     reference: str | None = None
     """Your own identifier of the audience. It may stand for the id in every path."""
 
     api_controlled: bool | None = attrs.field(default=None, metadata={"json": "apiControlled"})
-    """Whether only the API can change the audience. Such audiences were made by the API, are manual, and live
-    inside structures that were made by it.
+    """Whether the audience can only be changed by the API, not in the Thrive UI. Such an audience was created by
+    this API (one created in the UI cannot be converted), is always manual, and exists only inside a structure
+    that was created by the API.
     """
 
     category: AudienceCategory | None = None
@@ -1229,32 +1251,32 @@ class Audience(Model):
     """The structure around an audience; a structure has none."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the audience was made."""
+    """When the audience was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the audience was changed last."""
+    """When the audience was last changed."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ProcessedEntities(Model):
-    """Those who were processed."""
+    """The people who were processed."""
 
     count: int | None = None
-    """How many they are."""
+    """How many there are."""
 
     entities: list[ProcessedEntity] | None = None
-    """Who they are."""
+    """Their names."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class FailedEntities(Model):
-    """Those who were not processed."""
+    """The people who were not processed."""
 
     count: int | None = None
-    """How many they are."""
+    """How many there are."""
 
     entities: list[FailedEntity] | None = None
-    """Who they are, with the reasons."""
+    """Their names, with the reasons."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -1275,7 +1297,7 @@ class ManagerPermissions(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ManagerGrantPermissions(Model):
-    """The permissions that can be given, in three groups. What is left out is not given."""
+    """The permissions to give, in three groups. An omitted one is not given."""
 
     audience_manager: AudienceManagerGrant | Unset = attrs.field(
         default=UNSET,
@@ -1332,7 +1354,7 @@ class Enrolment(Model):
     """What happened to the enrolment, event by event."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the enrolment was changed last."""
+    """When the enrolment was last changed."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -1454,7 +1476,7 @@ class WebhookNotification(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class User(Model):
-    """A person in Thrive, as the reads of version 1 tell them."""
+    """A user, as version 1 of the API returns it."""
 
     id: str
     """The id that Thrive gave the user, 24 hexadecimal digits."""
@@ -1490,7 +1512,7 @@ class User(Model):
     """Whether the user was deleted."""
 
     compliance: float | None = None
-    """How far the user complies with what is assigned to them."""
+    """How far the user complies with their assignments."""
 
     level: float | None = None
     """The level that the user reached in Thrive."""
@@ -1505,16 +1527,16 @@ class User(Model):
     """The tags of the user, by their use."""
 
     users_following: list[str] | None = attrs.field(default=None, metadata={"json": "usersFollowing"})
-    """The ids of the users whom this user follows."""
+    """The ids of the users that this user follows."""
 
     tags_following: list[Any] | None = attrs.field(default=None, metadata={"json": "tagsFollowing"})
-    """The tags which this user follows. What an item looks like is not documented."""
+    """The tags that this user follows. The shape of an item is not documented."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the user was made."""
+    """When the user was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the user was changed last."""
+    """When the user was last changed."""
 
     has_picture: bool | None = attrs.field(default=None, metadata={"json": "hasPicture"})
     """Whether the user has a profile picture."""
@@ -1523,10 +1545,10 @@ class User(Model):
     """The time zone the user prefers, such as Europe/London."""
 
     summary: str | None = None
-    """What the user says of themself."""
+    """The user's own summary of themselves."""
 
     relevancy: float | None = None
-    """How relevant Thrive holds the user to be."""
+    """How relevant Thrive considers the user."""
 
     rank: UserRank | None = None
     """The rank that the user reached."""
@@ -1546,13 +1568,15 @@ class User(Model):
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class MemberOperationResult(MemberOperations, Model):
-    """Who was processed and who was not, when members or managers were added, replaced or moved."""
+    """The people who were processed and those who were not, when members or managers were added, replaced or
+    moved.
+    """
 
     success: ProcessedEntities | None = None
-    """Those who were processed."""
+    """The people who were processed."""
 
     failure: FailedEntities | None = None
-    """Those who were not processed. Absent where everyone was."""
+    """The people who were not processed. Absent if all were."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -1591,7 +1615,7 @@ class Content(Model):
     """The id of the content, 24 hexadecimal digits."""
 
     title: str | None = None
-    """What the content is called. Documented with up to 255 characters."""
+    """The title of the content. Documented with up to 255 characters."""
 
     description: str | None = None
     """What the content is about; may hold HTML. Documented with up to 65,536 characters."""
@@ -1603,10 +1627,10 @@ class Content(Model):
     """What kind of thing the content is."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the content was made."""
+    """When the content was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the content was changed last."""
+    """When the content was last changed."""
 
     author: str | None = None
     """The id of the user who made the content; null where it was curated automatically."""
@@ -1658,7 +1682,7 @@ class MovedAudience(Model):
     """The id that Thrive gave the audience."""
 
     name: str | None = None
-    """What the audience is called."""
+    """The name of the audience."""
 
     reference: str | None = None
     """Your own identifier of the audience. It may stand for the id in every path."""
@@ -1676,15 +1700,15 @@ class MovedAudience(Model):
     """The structure around an audience; a structure has none."""
 
     created_at: datetime | None = attrs.field(default=None, metadata={"json": "createdAt"})
-    """When the audience was made."""
+    """When the audience was created."""
 
     updated_at: datetime | None = attrs.field(default=None, metadata={"json": "updatedAt"})
-    """When the audience was changed last."""
+    """When the audience was last changed."""
 
     member_operations: dict[str, MemberOperationResult] | None = attrs.field(
         default=None, metadata={"json": "memberOperations"}
     )
-    """What the move did to the members, by the name of each step; null where the audience was not moved. The names
-    of the steps are not documented.
+    """What the move did to the members, by the name of each step; null if the audience was not moved. The names of
+    the steps are not documented.
     """
 

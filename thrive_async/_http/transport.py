@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
-from thrive_async._base.problems import Ledger
+from thrive_async._base.problems import Problems
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._generated.operations import CREATE_ACCESS_TOKEN
 from thrive_async._http.attempt import (
@@ -115,9 +115,9 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
-        problems: Ledger | None = None,
+        problems: Problems | None = None,
     ) -> None:
-        self.problems: Ledger = Ledger() if problems is None else problems
+        self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url

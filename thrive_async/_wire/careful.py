@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, Union, cast, get_args, get_or
 import attrs
 
 from thrive_async._base import values as v
-from thrive_async._base.model import Model, OpenStrEnum
+from thrive_async._base.model import OpenStrEnum
 from thrive_async._base.problems import Found, remember_unread
 from thrive_async._generated.readers import BARE
 from thrive_async.errors import DecodeError
@@ -55,6 +55,7 @@ class Reading:
 
 Read: TypeAlias = Callable[[Any, Reading], Any]
 
+_REST: Final = "*"
 _OPEN_STEP: Final = re.compile(r"\[\]|\.\*")
 _WHOLE: Final = re.compile(r"([+-]?[0-9]{1,15})(?:\.0*)?")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -121,7 +122,7 @@ _LEAVES: Final[dict[Any, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
 
 
 @cache
-def careful_reader(cls: type, listed: bool) -> Read:  # noqa: FBT001
+def careful_reader(cls: Any, listed: bool) -> Read:  # noqa: FBT001
     """The careful reader of a model that is a whole reply, or an item of one that is a list."""
     return _of_model(cls, "[]" if listed else "", needed=True)
 
@@ -246,38 +247,36 @@ def _of_mapping(kind: Any, path: str) -> Read:
     return read
 
 
-def _of_model(cls: type, path: str, *, needed: bool) -> Read:
-    model = cast("type[Model]", attrs.resolve_types(cast("Any", cls)))
-    fields = attrs.fields(cast("Any", model))
-    wire = {field.name: str(field.metadata.get("json", field.name)) for field in fields}
-    named = [
-        (field.name, wire[field.name], field.default is attrs.NOTHING, _field_reader(field, path, wire[field.name]))
-        for field in fields
-        if wire[field.name] != "*"
-    ]
-    rest = next((field for field in fields if wire[field.name] == "*"), None)
-    read_rest = None if rest is None else _reader(rest.type, path)
+def _of_model(cls: Any, path: str, *, needed: bool = False) -> Read:
+    wire = {field.name: str(field.metadata.get("json", field.name)) for field in attrs.fields(cls)}
     known = frozenset(wire.values())
     bare = BARE.get(cls)
+
+    @cache
+    def fields() -> list[tuple[str, str, bool, Read]]:
+        # Made when first needed: classes may hold each other.
+        attrs.resolve_types(cls)
+        return [
+            (field.name, wire[field.name], required, _reader(field.type, _at(path, wire[field.name]), needed=required))
+            for field in attrs.fields(cls)
+            for required in (field.default is attrs.NOTHING,)
+        ]
 
     def read(value: Any, reading: Reading) -> Any:
         if type(value) is not dict:
             value = _object(value, path, reading, bare=bare, needed=needed)
             if value is None:
                 return None
-        made = object.__new__(cls)
+        made: Any = object.__new__(cls)
         unread: list[str] = []
-        for name, json, required, read_field in named:
-            item = value.get(json)
+        for name, json, required, read_field in fields():
             if required and json not in value:
-                raise reading.error(f"{path}.{json}", "missing")
+                raise reading.error(_at(path, json), "missing")
+            item = value.get(json) if json != _REST else {key: value[key] for key in value.keys() - known}
             lost = reading.lost
             setattr(made, name, read_field(item, reading) if item is not None or required else None)
             if reading.lost != lost:
                 unread.append(name)
-        if rest is not None and read_rest is not None:
-            others = {key: item for key, item in value.items() if key not in known}
-            setattr(made, rest.name, read_rest(others, reading))
         if unread:
             remember_unread(made, frozenset(unread))
         return made
@@ -285,12 +284,13 @@ def _of_model(cls: type, path: str, *, needed: bool) -> Read:
     return read
 
 
-def _field_reader(field: "attrs.Attribute[Any]", path: str, json: str) -> Read:
-    return _reader(field.type, f"{path}.{json}", needed=field.default is attrs.NOTHING)
+def _at(path: str, json: str) -> str:
+    """The path of a field; what an object holds without a name for it stands beside its fields."""
+    return path if json == _REST else f"{path}.{json}"
 
 
 def _object(value: Any, path: str, reading: Reading, *, bare: str | None, needed: bool) -> Any:
-    """What may stand for an object: its id alone where some replies send just that, or a list with nothing else in it."""
+    """What may stand for an object: its id alone, where some replies send just that, or a list of one object."""
     if bare is not None and type(value) in (str, int):
         return {bare: value}
     items = cast("list[Any]", value) if type(value) is list else [None, None]

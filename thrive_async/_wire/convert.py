@@ -85,7 +85,7 @@ def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, ro
 
 
 def _read_in_place(
-    cls: type, reader: Callable[[Any], Any], values: list[Any], found: Found | None
+    cls: type[Any], reader: Callable[[Any], Any], values: list[Any], found: Found | None
 ) -> DecodeError | None:
     """Replace values by models; return the error of the first of which none can be made."""
     nulls: list[int] = []
@@ -113,11 +113,13 @@ def _read_carefully(cls: type[T], value: object, found: Found | None, index: int
     from thrive_async._wire.careful import Reading, careful_reader  # noqa: PLC0415 - needs the models
 
     try:
-        return cast("T", careful_reader(cls, index is not None)(value, Reading(found, index)))
+        return cast("T", careful_reader(cast("Any", cls), index is not None)(value, Reading(found, index)))
     except DecodeError as error:
         # The frames it comes from, and what led to it, hold the record.
         error.__traceback__ = error.__context__ = None
         return error
+    except RecursionError:
+        return DecodeError("nested too deeply", path="")
 
 
 def dump(value: object) -> bytes:

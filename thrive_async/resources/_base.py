@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from thrive_async._base.problems import Ledger
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
@@ -125,7 +125,7 @@ def _check_body(operation: Operation, body: object) -> None:
     raise TypeError(f"{operation.id} takes a thrive_async.models.{wanted}, not a {type(body).__name__}")
 
 
-def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Ledger) -> T:
+def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Problems) -> T:
     """Read a whole reply into one model; values that are not what the specification says go to `problems`.
 
     Raises:

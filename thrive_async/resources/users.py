@@ -155,7 +155,7 @@ class Users(Resource):
         https://docs.thrivelearning.com/apidocs/update-a-user
 
         Args:
-            ref: Your organisation's reference of the user, as it is before the change.
+            ref: Your organisation's reference of the user. It cannot be changed.
             changes: The fields to change. A field left out (UNSET) stays as it is, None clears it.
             timeouts: The time limits of this call, if not the client's.
 
@@ -165,7 +165,7 @@ class Users(Resource):
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such user.
-            ConflictError: The new ref or e-mail is taken.
+            ConflictError: The new e-mail is taken.
 
         Example:
             ```python
