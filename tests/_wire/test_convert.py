@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from thrive_async import models
 from thrive_async._base.model import Model, OpenStrEnum
+from thrive_async._base.problems import Found, unread
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.readers import BARE, READERS
 from thrive_async._wire import convert
@@ -170,6 +171,54 @@ def test_the_fast_and_the_careful_reader_accept_the_same_and_never_a_wrong_value
         # Where anything goes there may be a NaN, which does not equal itself, but is told the same.
         assert repr(attrs.asdict(fast)) == repr(attrs.asdict(careful))
     assert repr(document) == repr(original), "reading one object changes nothing in its JSON"
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@given(documents())
+def test_the_lenient_reading_tells_of_all_that_the_strict_one_refuses(case: tuple[type, Any]) -> None:
+    """Nothing is silent, nothing but a DecodeError is raised, and where nothing is odd both give the same."""
+    cls, document = case
+    original = copy.deepcopy(document)
+    strict: Any = convert._read_carefully(cls, document, None)
+    found = Found()
+    try:
+        lenient = read(cls, document, found)
+    except DecodeError:
+        assert isinstance(strict, DecodeError)
+        return
+    assert repr(document) == repr(original), "reading changes nothing in the JSON"
+    if isinstance(strict, DecodeError):
+        assert found
+    else:
+        assert not found
+        assert not unread(lenient)
+        assert repr(attrs.asdict(lenient)) == repr(attrs.asdict(strict))
+    assert well_typed(cls, lenient)
+
+
+def well_typed(kind: Any, value: Any) -> bool:
+    """Whether a value is of the type that a field promises, whatever came."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(well_typed(part, value) for part in arguments)
+    if kind is Any:
+        return True
+    if kind in (NoneType, None):
+        return value is None
+    if origin is Literal:
+        return value in arguments
+    if origin is list:
+        return type(value) is list and all(well_typed(arguments[0], item) for item in value)
+    if origin is dict:
+        return type(value) is dict and all(well_typed(arguments[1], item) for item in value.values())
+    if kind in READERS:
+        return type(value) is kind and all(
+            (getattr(value, field.name) is None
+            and field.default is not attrs.NOTHING)
+            or well_typed(field.type, getattr(value, field.name))
+            for field in attrs.fields(kind)
+        )
+    return type(value) in ((int, float) if kind is float else (kind,))
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
