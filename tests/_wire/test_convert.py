@@ -213,8 +213,7 @@ def well_typed(kind: Any, value: Any) -> bool:
         return type(value) is dict and all(well_typed(arguments[1], item) for item in value.values())
     if kind in READERS:
         return type(value) is kind and all(
-            (getattr(value, field.name) is None
-            and field.default is not attrs.NOTHING)
+            (getattr(value, field.name) is None and field.default is not attrs.NOTHING)
             or well_typed(field.type, getattr(value, field.name))
             for field in attrs.fields(kind)
         )

@@ -87,7 +87,7 @@ def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, ro
 def _read_in_place(
     cls: type[Any], reader: Callable[[Any], Any], values: list[Any], found: Found | None
 ) -> DecodeError | None:
-    """Replace values by models; return the error of the first of which none can be made."""
+    """Replace values by models; return the error of the first one that no model can be made of."""
     nulls: list[int] = []
     for index, value in enumerate(values):
         try:
