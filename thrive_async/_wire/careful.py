@@ -55,6 +55,9 @@ class Reading:
 
 Read: TypeAlias = Callable[[Any, Reading], Any]
 
+# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+_list: Any = list
+_dict: Any = dict
 _REST: Final = "*"
 _OPEN_STEP: Final = re.compile(r"\[\]|\.\*")
 _WHOLE: Final = re.compile(r"([+-]?[0-9]{1,15})(?:\.0*)?")
@@ -192,10 +195,10 @@ def _of_union(parts: list[Any], path: str, *, needed: bool) -> Read:
 def _of_list(kind: Any, path: str) -> Read:
     each = _reader(kind, f"{path}[]")
     holds_null = kind is Any or NoneType in get_args(kind)
-    holds_objects = attrs.has(kind) or get_origin(kind) is dict
+    holds_objects = attrs.has(cast("Any", kind)) or get_origin(kind) is dict
 
     def read(value: Any, reading: Reading) -> Any:
-        if type(value) is not list:
+        if type(value) is not _list:
             taken = _list_of(value, objects=holds_objects)
             blank = type(value) is str and not value.strip()
             reading.tell(path, v.mismatch("a list", value), lost=taken is None and not blank)
@@ -229,14 +232,14 @@ def _of_mapping(kind: Any, path: str) -> Read:
     holds_null = kind is Any or NoneType in get_args(kind)
 
     def read(value: Any, reading: Reading) -> Any:
-        if type(value) is not dict:
+        if type(value) is not _dict:
             blank = type(value) is str and not value.strip()
-            reading.tell(path, v.mismatch("an object", value), lost=type(value) is not list and not blank)
-            if type(value) is not list:
+            reading.tell(path, v.mismatch("an object", value), lost=type(value) is not _list and not blank)
+            if type(value) is not _list:
                 return None
-            value = {str(index): item for index, item in enumerate(cast("list[Any]", value))}
+            value = {str(index): item for index, item in enumerate(value)}
         made: dict[str, Any] = {}
-        for key, item in cast("dict[str, Any]", value).items():
+        for key, item in value.items():
             reading.at.append(key)
             one = item if item is None and holds_null else each(item, reading)
             if one is not None or holds_null:
@@ -263,7 +266,7 @@ def _of_model(cls: Any, path: str, *, needed: bool = False) -> Read:
         ]
 
     def read(value: Any, reading: Reading) -> Any:
-        if type(value) is not dict:
+        if type(value) is not _dict:
             value = _object(value, path, reading, bare=bare, needed=needed)
             if value is None:
                 return None
@@ -293,8 +296,8 @@ def _object(value: Any, path: str, reading: Reading, *, bare: str | None, needed
     """What may stand for an object: its id alone, where some replies send just that, or a list of one object."""
     if bare is not None and type(value) in (str, int):
         return {bare: value}
-    items = cast("list[Any]", value) if type(value) is list else [None, None]
-    taken = items[0] if len(items) == 1 and type(items[0]) is dict else None
+    items: list[Any] = value if type(value) is _list else [None, None]
+    taken = items[0] if len(items) == 1 and type(items[0]) is _dict else None
     blank = value is None or not items or (type(value) is str and not value.strip())
     lost = taken is None and (needed or not blank)
     reading.tell(path, v.mismatch("an object", value), lost=lost, needed=needed)

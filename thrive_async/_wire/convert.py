@@ -9,6 +9,7 @@ the loop.
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
+from importlib import import_module
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -161,7 +162,8 @@ def _reader(cls: type) -> Callable[[Any], Any]:
 def prepare() -> None:
     """Import what reading and writing need: it takes 20 ms and reads files, neither of which a call should do."""
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
-    from thrive_async._wire import careful  # noqa: F401, PLC0415
+
+    import_module("thrive_async._wire.careful")
 
     _readers.update(READERS)
     _writer()
