@@ -7,7 +7,7 @@ from codegen.prose import docstring
 from codegen.specification import Json, SpecificationError, resolve
 from codegen.specification import operations as walk
 
-_ENCODINGS = {"iso": "date-iso", "space": "date-space", "local": "date-local"}
+_ENCODINGS = {"iso": "date-iso", "iso-or-day": "date-iso-or-day", "space": "date-space", "local": "date-local"}
 _PAGING = ("envelope", "array", "none")
 _SAFETY = ("safe", "unsafe")
 

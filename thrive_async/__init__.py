@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from thrive_async import webhooks as webhooks
     from thrive_async._base.problems import Problem, Problems, unread
     from thrive_async._base.unset import UNSET, Unset
-    from thrive_async.auth import ApiKey, ClientCredentials
+    from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
     from thrive_async.config import Limits, Region, Retry, Timeouts
     from thrive_async.errors import (
@@ -31,14 +31,17 @@ if TYPE_CHECKING:
         ConflictError,
         ConnectionFailed,
         DecodeError,
+        IncompleteList,
         InvalidArgument,
         NotFoundError,
         PermissionDeniedError,
         RateLimitError,
         RequestTimeout,
+        ResultUnknown,
         ServerError,
         SignatureError,
         ThriveError,
+        TokenProviderError,
         UnprocessableError,
     )
     from thrive_async.pagination import Page, Paginator
@@ -49,6 +52,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSET",
     "APIError",
+    "AccessToken",
     "ApiKey",
     "AuthenticationError",
     "BadRequestError",
@@ -58,6 +62,7 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "IncompleteList",
     "InvalidArgument",
     "Limits",
     "NotFoundError",
@@ -69,6 +74,7 @@ __all__ = [
     "RateLimitError",
     "Region",
     "RequestTimeout",
+    "ResultUnknown",
     "Retry",
     "ServerError",
     "SignatureError",
@@ -76,6 +82,8 @@ __all__ = [
     "ThriveClient",
     "ThriveError",
     "Timeouts",
+    "TokenProvider",
+    "TokenProviderError",
     "UnprocessableError",
     "Unset",
     "__version__",
@@ -87,7 +95,7 @@ __all__ = [
 _MODULES = {
     "_base.problems": ("Problem", "Problems", "unread"),
     "_base.unset": ("UNSET", "Unset"),
-    "auth": ("ApiKey", "ClientCredentials"),
+    "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),
     "pagination": ("Page", "Paginator"),

@@ -62,13 +62,16 @@ async def test_a_completion_is_recorded_once(thrive: ThriveClient, sandbox: Sand
     assert not await thrive.completions.list(content_id=content, completed_from=moment + timedelta(1)).collect()
 
 
-async def test_a_receipt_without_a_statement_is_a_success_all_the_same(thrive: ThriveClient, sandbox: Sandbox) -> None:
-    """The record is there; the id of its statement is not known."""
+async def test_a_receipt_without_a_statement_is_a_success_of_which_no_more_is_known(
+    thrive: ThriveClient, sandbox: Sandbox
+) -> None:
     user, content = sandbox.state.user("E00001")["id"], sandbox.state.add_content()["id"]
-    sandbox.faults.add("wrong_shape", operation="createCompletion", body={"id": "x"}, times=None)
-    body = m.CompletionCreate(user_id=user, content_id=content, completed_at=EARLY)
-    receipt = await thrive.completions.create(body)
-    assert receipt.statement_id is None
+    completion = m.CompletionCreate(user_id=user, content_id=content, completed_at=EARLY)
+    for body in ({"id": "x"}, {"status": 200, "message": "ok"}, [], None, "ok"):
+        sandbox.faults.add("wrong_shape", operation="createCompletion", body=body)
+        receipt = await thrive.completions.create(completion)
+        assert (receipt.statement_id, receipt.created) == (None, None)
+    assert len(sandbox.requests) == 5
 
 
 # What can only be read

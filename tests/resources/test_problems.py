@@ -82,7 +82,9 @@ async def test_a_member_without_a_readable_id_is_an_error(thrive: ThriveClient, 
 
 async def test_a_failure_that_cannot_be_read_is_no_success(thrive: ThriveClient, sandbox: Sandbox) -> None:
     """Else a person who was not added would count as added."""
-    sandbox.faults.add("wrong_shape", operation="addMembers", body={"failure": "of one"}, times=None)
+    sandbox.faults.add(
+        "wrong_shape", operation="addMembers", body={"success": {"count": 0}, "failure": "of one"}, times=None
+    )
     result = await thrive.audiences.members.add("sales-emea", ["E00001"])
     assert result.is_partial
     assert unread(result) == {"failure"}

@@ -23,6 +23,9 @@ class _Failure(Protocol[Entity_co]):
 
 class _Result(Protocol[Entity_co]):
     @property
+    def success(self) -> object: ...
+
+    @property
     def failure(self) -> _Failure[Entity_co] | None: ...
 
 
@@ -30,6 +33,11 @@ class MemberOperations:
     """Tells what went wrong when members or managers were added, replaced or moved, without a look for None."""
 
     __slots__ = ()
+
+    @property
+    def is_known(self: _Result[object]) -> bool:
+        """Whether the reply said who was processed; False for a 2xx without such a body. Read to find out then."""
+        return self.success is not None or self.failure is not None
 
     @property
     def is_partial(self: _Result[object]) -> bool:

@@ -834,7 +834,9 @@ class CompletionReceipt(Model):
     """The receipt for a recorded completion."""
 
     statement_id: str | None = attrs.field(default=None, metadata={"json": "statementId"})
-    """The id of the statement behind the record. Not clearly the id of the completion itself."""
+    """The id of the statement behind the record. Not clearly the id of the completion itself. Null if Thrive
+    confirmed the record without it.
+    """
 
     created: bool | None = None
     """Whether the record was made by this call; false where Thrive had it already. Not in the body; a client fills

@@ -21,13 +21,17 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 |---|---|---|
 | a batch of which every entity fails | 207, `success.count` 0 | `all_failed_batch=422` |
 | members that are members already, or twice in a batch | success, each time named | |
-| a page past the last | an empty page | `past_last_page="not_found"` |
+| a page past the last | an empty page | `past_last_page="not_found"`, `"last"`, `"first"` |
+| whether a list comes in pages | it does | `paging="whole"`: everything at once; `"first"`: page 1 for every page |
+| totals of a list | right | `totals="absent"`, `"zero"`, `"double"` |
 | `totalPages` of an empty list | 0 | |
 | `perPage` above its maximum | 400 | `per_page_clamp=N`: N at most, silently |
+| `perPage` below its maximum | accepted | `largest_page=N`: more is refused, with `large_page_status` |
 | an unknown query parameter, one given twice | 400 | |
 | a body that is no JSON / that breaks the schema | 400 / 422, or whichever of them is documented | |
 | an id in a body that is unknown | 404 where documented, else 422 | |
 | status of a create | 201 | `create_status=200` |
+| reply to another write than a delete | what the documents say | `write_reply="message"`, `"empty"`, `"no_content"` |
 | reply to a delete or remove | 200 `{"success": true}` | `delete_reply="string"`, `"null"`, `"empty"`, `"no_content"` |
 | names inside `memberOperations` | `removed`, `added` | `moved_keys=(..., ...)` |
 | `memberOperations` of an audience that was not moved | null | `unmoved_operations="absent"` |
@@ -39,7 +43,8 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 | moving a structure, or below what is no API-controlled structure | 422 | |
 | an audience without a category | an audience if it has a parent, else a structure | |
 | an unknown audience in members and managers, where no 404 is documented | 404 all the same | `unknown_audience=422` |
-| removing who is no member or manager | 404 | |
+| removing who is no member or manager | 404 | `remove_reply=207`, `200`: with a `failure` |
+| the slash at the end of an audience's update | either form | `audience_patch="slash"`, `"bare"`: 404 for the other |
 | `administrator` permissions on a child audience | 422 | |
 | permissions of a manager who is added again | replaced | |
 | ambiguous names of users | id before ref before e-mail; e-mails in any case | |
@@ -63,7 +68,8 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 | errors of the v2 endpoints' own rules | as v1 | `v2_error_shape="v2"`: `{code, message}` |
 | the list of tags | paged | `tags_shape="array"` |
 | the rate limit | none; 429 with Retry-After | `rate_limit=N, rate_burst=N, rate_limit_headers=...` |
-| how an OAuth client names itself | header or form | `token_auth="basic"`, `"post"` |
+| how an OAuth client names itself | header or form | `token_auth="basic"`, `"post"`, `token_refusal=403` |
+| spelling of the token reply | `access_token` | `token_reply="camel"`: `accessToken`; `"bearer"`: `Bearer ` inside |
 | a token's lifetime | `"expires_in": 3600` | `token_lifetime=N, token_expires_in="string"`, `"absent"` |
 | errors of the token endpoint | OAuth's | `token_error="thrive"` |
 | a body above 16 MB | 413 | |

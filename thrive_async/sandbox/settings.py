@@ -56,8 +56,17 @@ class Settings:
 
     Args:
         all_failed_batch: Status of a member or manager write of which every entity failed.
-        past_last_page: What a page behind the last one is: an empty list, or a 404.
+        past_last_page: What a page behind the last one is: an empty list, a 404, the last page again, or the first.
+        paging: Whether lists come in pages; whole, whatever page is asked for; or page 1 is sent for every page.
+        totals: What the pagination of a list says: the right totals, none, zero, or twice as many as there are.
+        largest_page: The most items a page may be asked for; a request for more is refused with `large_page_status`.
+        large_page_status: Status of that refusal.
         create_status: Status of a created user, audience or assignment.
+        write_reply: Reply to a write that is not a delete: what the documents say, `{status, message}`, an empty body,
+            or 204.
+        remove_reply: Reply to the removal of somebody who is no member or manager: 404, or 207 or 200 with a `failure`.
+        audience_patch: Which form of the path of an audience's update is known: both, only with the slash that the
+            documents print, or only without.
         delete_reply: Reply to a delete or remove: 200 with an object, a string, null or nothing, or 204.
         moved_keys: Names inside `memberOperations`: for leaving the old parent, and for joining the new one.
         unmoved_operations: What `memberOperations` is of an audience that was changed and not moved.
@@ -73,6 +82,8 @@ class Settings:
         bare_audience_ids: Whether a user's `audiences` are strings, as third parties have it, not objects.
         rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
         token_auth: How the token endpoint lets a client name itself.
+        token_refusal: Status with which the token endpoint refuses the way that `token_auth` does not have.
+        token_reply: How the token reply is spelt: `access_token`, `accessToken`, or with `Bearer ` inside the token.
         token_expires_in: How a token's lifetime is told.
         token_lifetime: Seconds a token lives, by the loop's clock.
         token_error: Shape of the token endpoint's errors: OAuth's, or Thrive's own.
@@ -86,10 +97,25 @@ class Settings:
     """
 
     all_failed_batch: Literal[207, 422] = attrs.field(default=207, validator=_one_of(207, 422))
-    past_last_page: Literal["empty", "not_found"] = attrs.field(
-        default="empty", validator=_one_of("empty", "not_found")
+    past_last_page: Literal["empty", "not_found", "last", "first"] = attrs.field(
+        default="empty", validator=_one_of("empty", "not_found", "last", "first")
     )
+    paging: Literal["pages", "whole", "first"] = attrs.field(
+        default="pages", validator=_one_of("pages", "whole", "first")
+    )
+    totals: Literal["right", "absent", "zero", "double"] = attrs.field(
+        default="right", validator=_one_of("right", "absent", "zero", "double")
+    )
+    largest_page: int | None = attrs.field(default=None, validator=_count)
+    large_page_status: Literal[400, 413, 422] = attrs.field(default=400, validator=_one_of(400, 413, 422))
     create_status: Literal[200, 201] = attrs.field(default=201, validator=_one_of(200, 201))
+    write_reply: Literal["documented", "message", "empty", "no_content"] = attrs.field(
+        default="documented", validator=_one_of("documented", "message", "empty", "no_content")
+    )
+    remove_reply: Literal[404, 207, 200] = attrs.field(default=404, validator=_one_of(404, 207, 200))
+    audience_patch: Literal["both", "slash", "bare"] = attrs.field(
+        default="both", validator=_one_of("both", "slash", "bare")
+    )
     delete_reply: Literal["object", "string", "null", "empty", "no_content"] = attrs.field(
         default="object", validator=_one_of("object", "string", "null", "empty", "no_content")
     )
@@ -113,6 +139,12 @@ class Settings:
     )
     token_auth: Literal["both", "basic", "post"] = attrs.field(
         default="both", validator=_one_of("both", "basic", "post")
+    )
+    token_refusal: Literal[401, 400, 403, 404, 405, 415, 422] = attrs.field(
+        default=401, validator=_one_of(401, 400, 403, 404, 405, 415, 422)
+    )
+    token_reply: Literal["snake", "camel", "bearer"] = attrs.field(
+        default="snake", validator=_one_of("snake", "camel", "bearer")
     )
     token_expires_in: Literal["number", "string", "absent"] = attrs.field(
         default="number", validator=_one_of("number", "string", "absent")

@@ -46,9 +46,9 @@ def remove_member(call: Call) -> Reply:
     audience = writable(call)
     user = call.state.find_user(call.path["userRef"])
     if user is None:
-        raise call.refuse(_UNKNOWN, 404)
+        return _not_removed(call, "userRef", _UNKNOWN)
     if not audience.members.discard(user):
-        raise call.refuse("User is not a member of the audience.", 404)
+        return _not_removed(call, "userRef", "User is not a member of the audience.")
     return deleted(call)
 
 
@@ -73,11 +73,20 @@ def remove_manager(call: Call) -> Reply:
     audience = writable(call)
     user = call.state.find_user(call.path["userId"])
     if user is None:
-        raise call.refuse(_UNKNOWN, 404)
+        return _not_removed(call, "userId", _UNKNOWN)
     if user["id"] not in audience.managers:
-        raise call.refuse("User is not a manager of the audience.", 404)
+        return _not_removed(call, "userId", "User is not a manager of the audience.")
     del audience.managers[user["id"]]
     return deleted(call)
+
+
+def _not_removed(call: Call, name: str, reason: str) -> Reply:
+    """Refuse a removal, or report it as a batch of one that failed."""
+    status = call.settings.remove_reply
+    if status == 404:
+        raise call.refuse(reason, 404)
+    failure = {"count": 1, "entities": [{"reference": call.path[name], "reason": reason}]}
+    return json({"success": {"count": 0, "entities": []}, "failure": failure}, status)
 
 
 def _write_managers(call: Call, *, replace: bool) -> Reply:

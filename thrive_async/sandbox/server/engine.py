@@ -124,6 +124,11 @@ class Engine:
         self._journal.add(entry)
         if routed is None:
             return self._respond(entry, _unrouted(path))
+        if routed[0].id == "updateAudience" and self._settings.audience_patch not in (
+            "both",
+            "slash" if path.endswith("/") else "bare",
+        ):
+            return self._respond(entry, _refusal_reply(404, "There is no such endpoint."))
         return await self._operate(request, entry, query, *routed)
 
     async def _operate(
@@ -166,6 +171,16 @@ class Engine:
             _LOG.error("the sandbox failed on %s: %s", operation.id, place)
             self.violations.append(f"{operation.id}: {place}")
             return _refusal_reply(500, f"The sandbox failed on {operation.id}: {place}")
+        if reply.status < 300 and operation.method not in ("GET", "DELETE") and operation.id != TOKEN_OPERATION:
+            match self._settings.write_reply:
+                case "message":
+                    return Reply(reply.status, b'{"status":200,"message":"Done."}')
+                case "empty":
+                    return Reply(reply.status)
+                case "no_content":
+                    return Reply(204)
+                case _:
+                    pass
         if self._check_replies and not self._deviates(operation):
             wrong = self._specification.check_reply(operation, reply.status, reply.body)
             if wrong is not None:
@@ -231,7 +246,11 @@ class Engine:
         """Whether a setting makes the operation's replies other than the document has them."""
         settings = self._settings
         if operation.id == TOKEN_OPERATION:
-            return settings.token_expires_in == "string"  # noqa: S105
+            return settings.token_expires_in == "string" or settings.token_reply == "camel"  # noqa: S105
+        if operation.paging != "none" and (settings.totals == "absent" or settings.largest_page is not None):
+            return True
+        if operation.id in ("removeMember", "removeManager"):
+            return settings.remove_reply == 207
         return (operation.id == "listTags" and settings.tags_shape == "array") or (
             operation.path.startswith("/rest/v2/") and settings.v2_error_shape == "v2"
         )

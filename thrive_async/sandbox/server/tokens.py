@@ -119,8 +119,10 @@ class Tokens:
         else:
             style, client = "post", (form.get("client_id", ""), form.get("client_secret", ""))
         right = client == (self.client_id, self.client_secret) and tenant_id == self.tenant_id
-        if not right or self._settings.token_auth not in ("both", style):
-            return self.refuse(401, "invalid_client", "The client is unknown, or its secret or style is wrong.")
+        if self._settings.token_auth not in ("both", style):
+            return self.refuse(self._settings.token_refusal, "invalid_client", "The client's style is wrong.")
+        if not right:
+            return self.refuse(401, "invalid_client", "The client is unknown, or its secret is wrong.")
         if form.get("grant_type") != "client_credentials":
             return self.refuse(400, "unsupported_grant_type", "grant_type must be client_credentials.")
         scopes = frozenset(form.get("scope", "").split()) or self.client_scopes
@@ -129,12 +131,17 @@ class Tokens:
         self.issued += 1
         value = f"sandbox-token-{self.issued}-{self._rng.getrandbits(128):032x}"
         self._tokens[value] = _Token(now + self._settings.token_lifetime, scopes)
+        shape = self._settings.token_reply
+        value = f"Bearer {value}" if shape == "bearer" else value
         answer: dict[str, Any] = {"access_token": value, "token_type": "Bearer"}
         lifetime = int(self._settings.token_lifetime)
         if self._settings.token_expires_in == "number":  # noqa: S105
             answer["expires_in"] = lifetime
         elif self._settings.token_expires_in == "string":  # noqa: S105
             answer["expires_in"] = str(lifetime)
+        if shape == "camel":
+            names = {"access_token": "accessToken", "token_type": "tokenType", "expires_in": "expiresIn"}
+            answer = {names[name]: item for name, item in answer.items()}
         return Reply(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
 
     def refuse(self, status: int, error: str, description: str) -> Reply:
