@@ -27,6 +27,7 @@ def test_a_time_limit_may_be_absent() -> None:
         (lambda: Retry(max_attempts=0), r"Retry\.max_attempts must be a whole number of at least 1"),
         (lambda: Retry(max_attempts=True), r"Retry\.max_attempts must be a whole number of at least 1"),
         (lambda: Retry(base_delay=0), r"Retry\.base_delay"),
+        (lambda: Retry(longest_pause=0), "Retry.longest_pause must be a positive number"),
         (lambda: Retry(max_delay=-1), r"Retry\.max_delay"),
         (lambda: Limits(concurrency=0), r"Limits\.concurrency"),
         (lambda: Limits(concurrency=2.5), r"Limits\.concurrency"),  # type: ignore[arg-type]

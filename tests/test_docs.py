@@ -36,7 +36,7 @@ from thrive_async._generated.operations import OPERATIONS
 from thrive_async.cli._errors import Exit
 from thrive_async.cli.app import app as command_line
 from thrive_async.sandbox import Sandbox, Settings, VirtualClock
-from thrive_async.sandbox.server.fault_kinds import Kind
+from thrive_async.sandbox.server.faults import Kind
 
 SPECIFICATION = json.loads((ROOT / "thrive_async" / "_generated" / "openapi.json").read_text(encoding="utf-8"))
 _PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_points(group="pytest11"))

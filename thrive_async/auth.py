@@ -162,6 +162,12 @@ class ClientCredentials:
         webhooks_only = WEBHOOKS_SCOPE in self.scopes and "api/all" not in self.scopes
         return region.webhooks_url if webhooks_only else region.api_url
 
+    def for_webhooks(self) -> "ClientCredentials":
+        """Return the credentials that ask for a token of the webhooks host: these, or these with the scope it wants."""
+        if not self.scopes or not {"api/all", WEBHOOKS_SCOPE}.isdisjoint(self.scopes):
+            return self
+        return attrs.evolve(self, scopes=(WEBHOOKS_SCOPE,))
+
     def token_request(self, client_auth: Literal["basic", "post"]) -> tuple[bytes, Secret | None]:
         """Return the form and, for "basic", the Authorization header that ask for a token."""
         form = {"grant_type": "client_credentials"}

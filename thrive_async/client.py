@@ -30,6 +30,7 @@ from thrive_async.resources import (
     Completions,
     Contents,
     Cpd,
+    Provisioning,
     Skills,
     Tags,
     Users,
@@ -79,6 +80,7 @@ class ThriveClient:
         cpd: Continuing professional development: `.categories`, `.entries`, `.requirements`, `.user_summaries`.
         tags: Tags.
         skills: Skill levels.
+        provisioning: Legacy events about accounts, among them the only way to bring a suspended user back.
 
     Raises:
         ConfigurationError: An argument cannot work; nothing was sent.
@@ -132,12 +134,12 @@ class ThriveClient:
             region = Region.parse(region)
         if session is not None and (trust_env or ca_file is not None):
             raise ConfigurationError("trust_env and ca_file are for the client's own session: set them up on yours")
-        token_base_url = region.api_url
+        token_base_url, webhooks_token_base_url = region.api_url, region.webhooks_url
         if isinstance(credentials, ClientCredentials):
             token_base_url = credentials.token_base_url(region)
         url = region.api_url
         if base_url is not None:
-            url = token_base_url = checked_base_url(base_url)
+            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url)
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
@@ -146,6 +148,7 @@ class ThriveClient:
         self._transport = Transport(
             base_url=url,
             token_base_url=token_base_url,
+            webhooks_token_base_url=webhooks_token_base_url,
             tenant_id=tenant_id,
             credentials=credentials,
             timeouts=timeouts or Timeouts(),
@@ -166,6 +169,7 @@ class ThriveClient:
         self.cpd: Cpd = Cpd(self._transport)
         self.tags: Tags = Tags(self._transport)
         self.skills: Skills = Skills(self._transport)
+        self.provisioning: Provisioning = Provisioning(self._transport)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> "ThriveClient":
@@ -327,6 +331,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         paging="none",
         per_page=None,
         safe=method in _REPEATABLE_METHODS,
+        any_answer=method == "DELETE",
         body=True,
         body_required=False,
         body_model=None,

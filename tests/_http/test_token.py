@@ -94,7 +94,7 @@ async def test_a_token_reply_may_be_spelt_in_either_way(body: object, clock: Vir
         await thrive.skills.levels()
         assert len(styles(server)) == 1
         assert {one.headers["authorization"] for one in server.requests if one.method == "GET"} == {"Bearer t"}
-        server.answers = [reply(200, body)] * len(server.requests) + [reply(200, body), LEVELS]
+        server.answers = [*[reply(200, body)] * (len(server.requests) + 1), LEVELS]
         clock.advance(2)
         await thrive.skills.levels()
         assert len(styles(server)) == 2

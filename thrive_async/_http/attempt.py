@@ -146,6 +146,8 @@ def _read(call: Call, reply: Reply) -> Attempt:
     request = call.request
     if request.operation.method == "DELETE":
         return _deleted(call, reply)
+    if request.operation.any_answer:
+        return Attempt(call, reply=reply)
     try:
         if reply.body or not request.may_be_empty:
             reply.decode()
@@ -175,18 +177,18 @@ def _deleted(call: Call, reply: Reply) -> Attempt:
 def _failure(reply: Reply) -> str | None:
     """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed."""
     try:
-        body = reply.json()
+        failure = _fields(_fields(reply.json()).get("failure"))
     except orjson.JSONDecodeError:
         return None
-    failure = body.get("failure") if isinstance(body, dict) else None
-    if not isinstance(failure, dict):
+    entities: Any = failure.get("entities")
+    if not entities and not failure.get("count"):
         return None
-    entities: Any = cast("dict[str, Any]", failure).get("entities")
-    if not entities and not cast("dict[str, Any]", failure).get("count"):
-        return None
-    first: Any = entities[0] if isinstance(entities, list) and entities else None
-    reason: Any = cast("dict[str, Any]", first).get("reason") if isinstance(first, dict) else None
+    reason = _fields(entities[0]).get("reason") if isinstance(entities, list) and entities else None
     return reason if isinstance(reason, str) and reason.strip() else "not removed, and Thrive gave no reason"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:

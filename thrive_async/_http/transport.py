@@ -97,6 +97,7 @@ class Transport:
     Args:
         base_url: The API's host, without a path.
         token_base_url: The token endpoint's host, without a path.
+        webhooks_token_base_url: The host of the tokens for `webhooks_authorizer`, without a path.
         tenant_id: The tenant that credentials belong to.
         credentials: Who calls.
         timeouts: For calls that bring none of their own.
@@ -114,6 +115,7 @@ class Transport:
         *,
         base_url: str,
         token_base_url: str,
+        webhooks_token_base_url: str,
         tenant_id: str,
         credentials: ApiKey | ClientCredentials | TokenProvider,
         timeouts: Timeouts,
@@ -129,7 +131,6 @@ class Transport:
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url
-        self._token_base_url = token_base_url
         self._deadlines = Deadlines()
         self._token_call: Call | None = None
         self._longest_pause = retry.longest_pause
@@ -139,19 +140,29 @@ class Transport:
         self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
-            base_urls=(base_url, token_base_url),
+            base_urls=(base_url, token_base_url, webhooks_token_base_url),
             connections=limits.concurrency + isinstance(credentials, ClientCredentials),
             proxy=proxy,
             trust_env=trust_env,
             ca_file=ca_file,
         )
         self._authorizer: Authorizer
+        self.webhooks_authorizer: Authorizer
+        """Who knows the Authorization header of the provisioning events; its tokens come from the webhooks host."""
         if isinstance(credentials, ApiKey):
-            self._authorizer = KeyAuthorizer(tenant_id, credentials)
+            self._authorizer = self.webhooks_authorizer = KeyAuthorizer(tenant_id, credentials)
         elif not isinstance(credentials, ClientCredentials):
-            self._authorizer = TokenAuthorizer(checked_provider(credentials))
+            self._authorizer = self.webhooks_authorizer = TokenAuthorizer(checked_provider(credentials))
         else:
-            self._authorizer = TokenAuthorizer(TokenEndpoint(credentials, tenant_id, self._send_for_token).fetch)
+            send = partial(self._send_for_token, token_base_url)
+            self._authorizer = self.webhooks_authorizer = TokenAuthorizer(
+                TokenEndpoint(credentials, tenant_id, send).fetch
+            )
+            if token_base_url != webhooks_token_base_url or credentials != credentials.for_webhooks():
+                send = partial(self._send_for_token, webhooks_token_base_url)
+                self.webhooks_authorizer = TokenAuthorizer(
+                    TokenEndpoint(credentials.for_webhooks(), tenant_id, send).fetch
+                )
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
@@ -171,6 +182,7 @@ class Transport:
         timeouts: Timeouts | None = None,
         *,
         wanted: asyncio.Event | None = None,
+        authorizer: Authorizer | None = None,
     ) -> Reply:
         """Send a request and return its whole 2xx reply.
 
@@ -178,6 +190,7 @@ class Transport:
             request: What to send.
             timeouts: Its limits; None for the client's.
             wanted: Set when the reply is about to be read: it is decoded then. None for at once.
+            authorizer: Who knows its Authorization header; None for the client's credentials.
 
         Raises:
             TypeError: `timeouts` is something else, such as a number of seconds.
@@ -187,7 +200,15 @@ class Transport:
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
         return await self._answered(
-            Call(request, timeouts, deadline, self._authorizer, self._base_url, self._gate, wanted=wanted)
+            Call(
+                request,
+                timeouts,
+                deadline,
+                authorizer or self._authorizer,
+                self._base_url,
+                self._gate,
+                wanted=wanted,
+            )
         )
 
     async def _answered(self, call: Call) -> Reply:
@@ -200,10 +221,10 @@ class Transport:
             return result
         raise result
 
-    async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
+    async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
         total = self.timeouts.total
         deadline = None if total is None else self._session.bound_loop().time() + total
-        call = Call(request, self.timeouts, deadline, FixedHeader(header), self._token_base_url, self._token_gate)
+        call = Call(request, self.timeouts, deadline, FixedHeader(header), base_url, self._token_gate)
         # Calls that wait for the token tell in their errors how far it is.
         self._token_call = call
         try:

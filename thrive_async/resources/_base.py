@@ -114,7 +114,7 @@ class Resource:
 
 
 def check_body(operation: Operation, body: object) -> None:
-    """Refuse what is not the model that an operation takes; lists have been checked by `batch`.
+    """Refuse a body that is not the operation's model. `batch` has checked lists.
 
     This matters most for a model that was read: writing it back would send null for every field that Thrive left out,
     which clears the field.
