@@ -63,7 +63,7 @@ class Kind:
 
 
 # The type of an option, by how its query parameter is written.
-_DATES = ("date-iso", "date-space", "date-local")
+_DATES = ("date-iso", "date-iso-or-day", "date-space", "date-local")
 _REQUIRED: Mapping[str, Any] = dict.fromkeys(_DATES, Date)
 _OPTIONAL: Mapping[str, Any] = {
     "text": str | None,
