@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 _FIELDS: Final = ("operation", "path", "expected", "came", "count", "unread")
-_PER_LIST: Final = 100
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
 _KEY: Final = re.compile(r"\['.*'\]")
 
@@ -112,7 +112,14 @@ class _Look:
 
     async def _first(self, name: str, paginator: Paginator[Any]) -> Any:
         """Read the first page of a list and return its first item, if there is one."""
-        items = await self._get(name, paginator.collect, _PER_LIST)
+
+        async def first_page() -> list[Any]:
+            async with aclosing(paginator.pages()) as pages:
+                async for page in pages:
+                    return page.items
+            return []
+
+        items = await self._get(name, first_page)
         return items[0] if items else None
 
     async def _get(self, name: str, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
