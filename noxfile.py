@@ -57,6 +57,29 @@ def conformance(session: nox.Session) -> None:
     )
 
 
+SPECTRAL = "@stoplight/spectral-cli@6.16.3"
+REDOCLY = "@redocly/cli@2.77.0"
+
+
+@nox.session(venv_backend="none")
+def specification(session: nox.Session) -> None:
+    """Spectral and Redocly find nothing in the specification, not even a warning. Needs Node.js and its npm."""
+    tools = Path(session.create_tmp())
+    session.run(*("npm", "install", "--no-save", "--prefix", str(tools), SPECTRAL, REDOCLY), external=True, silent=True)
+    spectral, redocly = (str(tools / "node_modules" / ".bin" / name) for name in ("spectral", "redocly"))
+    lint_by = ("lint", "--ruleset", "openapi/spectral.yaml", "--fail-severity", "info", "openapi/thrive.yaml")
+    session.run(spectral, *lint_by, external=True)
+    found = session.run(
+        *(redocly, "lint", "--config", "openapi/redocly.yaml", "--format", "json", "openapi/thrive.yaml"),
+        external=True,
+        silent=True,
+        stderr=None,
+    )
+    problems = json.loads(str(found))["problems"]
+    if problems:
+        session.error(f"Redocly: {json.dumps(problems, indent=1)}")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check ruff's rules and format, and that imports keep to the floors of docs/architecture.md."""

@@ -140,5 +140,5 @@ def _shaped(spec: Json, response: Json) -> bool:
 
 
 def _scopes(security: list[Json]) -> tuple[str, ...]:
-    """All scopes of which any one suffices."""
+    """The scopes; any one of them is enough."""
     return tuple(dict.fromkeys(scope for requirement in security for scope in requirement.get("oauth2", [])))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
+    from thrive_async._base.problems import Problem, Problems, unread
     from thrive_async._base.unset import UNSET, Unset
     from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
@@ -68,6 +69,8 @@ __all__ = [
     "Page",
     "Paginator",
     "PermissionDeniedError",
+    "Problem",
+    "Problems",
     "RateLimitError",
     "Region",
     "RequestTimeout",
@@ -84,11 +87,13 @@ __all__ = [
     "UnprocessableError",
     "Unset",
     "__version__",
+    "unread",
 ]
 
 # The pytest plugin lives in this package, and every pytest run of its users imports the package to load it: nothing
 # heavier than this may happen before a name is used.
 _MODULES = {
+    "_base.problems": ("Problem", "Problems", "unread"),
     "_base.unset": ("UNSET", "Unset"),
     "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),

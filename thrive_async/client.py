@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 from attrs import evolve
 
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._environment import VARIABLES, Environment
 from thrive_async._generated.operations import Operation
@@ -66,6 +67,8 @@ class ThriveClient:
         proxy: The URL of an HTTP proxy, with a user and password if it wants them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
+        strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
+            read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -102,6 +105,7 @@ class ThriveClient:
         proxy: str | None = None,
         trust_env: bool = False,
         ca_file: str | Path | None = None,
+        strict: bool = False,
     ) -> None:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
@@ -122,6 +126,7 @@ class ThriveClient:
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
             ("trust_env", trust_env, bool),
+            ("strict", strict, bool),
             ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
@@ -153,6 +158,7 @@ class ThriveClient:
             proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
+            problems=Problems(strict=strict),
         )
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
@@ -205,6 +211,14 @@ class ThriveClient:
     def limits(self) -> Limits:
         """How hard this client may press on Thrive."""
         return self._transport.limits
+
+    @property
+    def problems(self) -> Problems:
+        """What in the replies so far was not what the specification says; empty if all was well.
+
+        A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
+        """
+        return self._transport.problems
 
     async def request(
         self,

@@ -28,6 +28,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
+from thrive_async._base.problems import Found, Problems, unread
 from thrive_async._wire import convert
 from thrive_async.auth import Secret
 from thrive_async.errors import DecodeError, SignatureError
@@ -41,7 +42,7 @@ from thrive_async.models import (
     WebhookEventType,
 )
 
-__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "receive", "sign", "verify"]
+__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "problems", "receive", "sign", "verify"]
 
 SIGNATURE_HEADER: Final = "x-hmac-signature"
 """The header that holds a delivery's signature."""
@@ -50,6 +51,8 @@ Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | Noti
 """One of the documented events, or a `WebhookEvent` of a type that is not documented yet."""
 
 _SCHEME: Final = "sha256="
+_SUBJECT: Final = "webhook"
+_problems: Final = Problems()
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -115,23 +118,39 @@ def parse(body: bytes) -> Event:
         body: The request's body.
 
     Returns:
-        The event. Its kind follows from the whole of its type, for `content.completed` belongs to another subscription
-        than `content.created`. What comes with a type that is not documented (`event_type.is_known` is False) is read
-        as its neighbours are, and as a `WebhookEvent` where it does not look like them.
+        The event. Its kind follows from the whole type: `content.completed` belongs to another subscription than
+        `content.created`. An event of an undocumented type (`event_type.is_known` is False) is read like its
+        neighbours, or as a `WebhookEvent` if it does not look like them. A value that is not what the specification
+        says is read as well as can be, and counted in `problems()`.
 
     Raises:
-        DecodeError: It is no event; `path` says where.
-        TypeError: `body` is no bytes.
+        DecodeError: It is not an event. `path` says where.
+        TypeError: `body` is not bytes.
     """
     document = _object(body)
     *guesses, at_least = _kinds_of(document.get("eventType"))
     for kind in guesses:
+        found = Found()
         with suppress(DecodeError):
-            return convert.read(kind, document)
+            event = convert.read(kind, document, found)
+            if not unread(event):
+                _problems.add(found, _SUBJECT, "$")
+                return event
+    found = Found()
     try:
-        return convert.read(at_least, document)
+        event = convert.read(at_least, document, found)
     except DecodeError as error:
         raise _of_delivery(error, body) from None
+    _problems.add(found, _SUBJECT, "$")
+    return event
+
+
+def problems() -> Problems:
+    """Return what in this process's events so far was not what the specification says; empty if all was well.
+
+    A mapping: the path, such as `$.user.id`, -> what was expected, what came and how often.
+    """
+    return _problems
 
 
 def sign(body: bytes, *, secret: str) -> str:

@@ -73,7 +73,7 @@ NETWORK: Final = Network()
 
 def _client() -> ThriveClient:
     """Make a client over `NETWORK`; it opens nothing, so there is nothing to close."""
-    made = ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9")
+    made = ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9", strict=True)
     made._transport.send = NETWORK.send  # type: ignore[method-assign]
     return made
 

@@ -10,7 +10,7 @@ Paging = Literal["envelope", "array", "none"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Operation:
-    """One operation of the API: all that a request has to know of it."""
+    """One operation of the API: all that a request needs to know about it."""
 
     id: str
     """Its operationId, such as `searchUsers`."""
@@ -36,13 +36,13 @@ class Operation:
     """The query parameters that must be sent."""
 
     paging: Paging
-    """How its pages come: in an envelope with totals, as a bare array without, or not in pages."""
+    """How it pages: in an envelope with totals, as a bare array without totals, or not at all."""
 
     per_page: int | None
     """The documented maximum of `perPage`."""
 
     safe: bool
-    """Whether it may be repeated when an answer was lost: its effect is the same."""
+    """Whether it may be repeated after an answer was lost, because its effect is the same."""
 
     any_answer: bool
     """Whether a 2xx means success whatever its body, because the specification gives the body no shape."""
@@ -66,7 +66,7 @@ class Operation:
     """The documented statuses."""
 
     scopes: tuple[str, ...]
-    """The OAuth scopes of which any one suffices."""
+    """The OAuth scopes; any one of them is enough."""
 
 
 CREATE_ACCESS_TOKEN = Operation(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from thrive_async._base.problems import Problems
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
     Attempt,
@@ -106,6 +107,7 @@ class Transport:
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
+        problems: Where the values go that are not what the specification says; one that is not strict by default.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
+        problems: Problems | None = None,
     ) -> None:
+        self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url

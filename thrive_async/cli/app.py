@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group
 from thrive_async.cli._errors import Exit, is_of_the_extra, report_error, say
 from thrive_async.cli._output import abandon_output
 from thrive_async.cli._session import Interrupted
+from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
 from thrive_async.cli.plan import app as plan
 from thrive_async.cli.resources import apps as looks
@@ -44,6 +45,7 @@ _JOBS = Group("Jobs", sort_key=1)
 _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
+app.command(check, group=_JOBS)
 for _part in (sync, plan):
     _part.group = (_JOBS,)
     app.command(_part)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from thrive_async._base.arguments import argument
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
@@ -58,7 +59,7 @@ class Resource:
         if body is not UNSET:
             check_body(operation, body)
         reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
-        return read_reply(operation, cls, reply)
+        return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
         """Make the paginator of a list. Nothing is sent until it is read.
@@ -99,6 +100,7 @@ class Resource:
             operation=operation.id,
             per_page=per_page,
             prefetch=prefetch,
+            problems=self._transport.problems,
             sizes=self._sizes_of(operation),
         )
 
@@ -126,15 +128,18 @@ def check_body(operation: Operation, body: object) -> None:
     raise TypeError(f"{operation.id} takes a thrive_async.models.{wanted}, not a {type(body).__name__}")
 
 
-def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:
-    """Read a whole reply into one model.
+def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Problems) -> T:
+    """Read a whole reply into one model; values that are not what the specification says go to `problems`.
 
     Raises:
         DecodeError: The reply does not fit the specification.
     """
+    found = problems.found()
     try:
-        return convert.read(cls, reply.value)
+        model = convert.read(cls, reply.value, found)
     except DecodeError as error:
         error.operation = operation.id
         error.body = reply.body
         raise
+    problems.add(found, operation.id, "$")
+    return model

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply
@@ -54,7 +55,7 @@ class WritingResource(Resource):
         known_id = str(named) if isinstance(named, str | int) and named not in ("", True, False) else None
         # An id alone, perhaps beside a status and a message, is no more than the name of the thing.
         if known_id is not None and not _others(cast("Any", cls)).isdisjoint(fields):
-            return read_reply(operation, cls, reply)
+            return read_reply(operation, cls, reply, self._transport.problems)
         reading: ThriveError | None = None
         try:
             found = await again(known_id, timeouts)
@@ -63,7 +64,7 @@ class WritingResource(Resource):
         if found is not None:
             return found
         if known_id is not None:
-            return read_reply(operation, cls, reply)
+            return read_reply(operation, cls, reply, self._transport.problems)
         why = "it could not be found by reading" if reading is None else f"reading it failed: {reading}"
         text = f"done (status {reply.status}), but the reply does not hold the result, and {why}"
         raise ResultUnknown(text, operation=operation.id, body=reply.body, status=reply.status, reading=reading)
@@ -88,20 +89,20 @@ def _others(cls: Any) -> frozenset[str]:
     return frozenset(field.metadata.get("json", field.name) for field in attrs.fields(cls)) - {"id"}
 
 
-def acknowledgement(operation: Operation, reply: Reply) -> models.Acknowledgement:
+def acknowledgement(operation: Operation, reply: Reply, problems: Problems) -> models.Acknowledgement:
     """Read what Thrive said about a write; whatever came, it was done."""
     if not isinstance(reply.value, dict):
         words = reply.value if isinstance(reply.value, str) else None
         return models.Acknowledgement(status=reply.status, message=words)
-    said = read_reply(operation, models.Acknowledgement, reply)
+    said = read_reply(operation, models.Acknowledgement, reply, problems)
     if said.status is None:
         said.status = reply.status
     return said
 
 
-def member_operation(operation: Operation, reply: Reply) -> models.MemberOperationResult:
+def member_operation(operation: Operation, reply: Reply, problems: Problems) -> models.MemberOperationResult:
     """Read the outcome of a batch; if the reply names nobody, that is what the result says (`is_known` False)."""
     parts = {name: record(reply.value).get(name) for name in ("success", "failure")}
     if not any(isinstance(part, dict) for part in parts.values()):
         return models.MemberOperationResult()
-    return read_reply(operation, models.MemberOperationResult, reply)
+    return read_reply(operation, models.MemberOperationResult, reply, problems)

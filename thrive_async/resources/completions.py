@@ -101,7 +101,7 @@ class Completions(Resource):
         reply = await self._send(ops.CREATE_COMPLETION, body=completion, timeouts=timeouts)
         # The status says whether the record is new; a field of this name would say something else.
         reply.value = {name: item for name, item in record(reply.value).items() if name != "created"}
-        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply)
+        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply, self._transport.problems)
         if reply.status == 201 or receipt.statement_id is not None:
             receipt.created = reply.status == 201
         return receipt

@@ -72,7 +72,7 @@ class Managers(Resource):
         """
         body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
         reply = await self._send(ops.ADD_MANAGERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
-        return member_operation(ops.ADD_MANAGERS, reply)
+        return member_operation(ops.ADD_MANAGERS, reply, self._transport.problems)
 
     async def replace(
         self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None
@@ -99,7 +99,7 @@ class Managers(Resource):
         """
         body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
         reply = await self._send(ops.REPLACE_MANAGERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
-        return member_operation(ops.REPLACE_MANAGERS, reply)
+        return member_operation(ops.REPLACE_MANAGERS, reply, self._transport.problems)
 
     async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
         """Remove a user from the managers of an audience.

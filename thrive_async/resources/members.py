@@ -82,7 +82,7 @@ class Members(Resource):
         """
         body = batch("users", users, str, "users")
         reply = await self._send(ops.ADD_MEMBERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
-        return member_operation(ops.ADD_MEMBERS, reply)
+        return member_operation(ops.ADD_MEMBERS, reply, self._transport.problems)
 
     async def replace(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
@@ -111,7 +111,7 @@ class Members(Resource):
         """
         body = batch("users", users, str, "users")
         reply = await self._send(ops.REPLACE_MEMBERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
-        return member_operation(ops.REPLACE_MEMBERS, reply)
+        return member_operation(ops.REPLACE_MEMBERS, reply, self._transport.problems)
 
     async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
         """Remove a user from an audience.

@@ -257,7 +257,7 @@ class Users(WritingResource):
         """
         body = models.UserTagsAdd(tags=batch("tags", tags, str, "tag names"))
         reply = await self._send(ops.ADD_USER_TAGS, path={"userId": user_id}, body=body, timeouts=timeouts)
-        return acknowledgement(ops.ADD_USER_TAGS, reply)
+        return acknowledgement(ops.ADD_USER_TAGS, reply, self._transport.problems)
 
     async def remove_tags(
         self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
@@ -283,7 +283,7 @@ class Users(WritingResource):
         """
         body = models.UserTagsRemove(value=batch("tags", tags, str, "tag names"))
         reply = await self._send(ops.REMOVE_USER_TAGS, path={"userId": user_id}, body=body, timeouts=timeouts)
-        return acknowledgement(ops.REMOVE_USER_TAGS, reply)
+        return acknowledgement(ops.REMOVE_USER_TAGS, reply, self._transport.problems)
 
     async def update_skills(
         self, user_id: str, skills: Iterable[models.SkillUpdate], *, timeouts: Timeouts | None = None
@@ -315,7 +315,7 @@ class Users(WritingResource):
         """
         body = models.UserSkillsUpdate(value=batch("skills", skills, models.SkillUpdate, "SkillUpdates"))
         reply = await self._send(ops.UPDATE_USER_SKILLS, path={"userId": user_id}, body=body, timeouts=timeouts)
-        return acknowledgement(ops.UPDATE_USER_SKILLS, reply)
+        return acknowledgement(ops.UPDATE_USER_SKILLS, reply, self._transport.problems)
 
     def _account(self, ref: str) -> Again[models.UserAccount]:
         async def again(user_id: str | None, timeouts: Timeouts) -> models.UserAccount:
