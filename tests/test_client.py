@@ -175,7 +175,13 @@ def test_secrets_come_from_files_that_the_environment_names(tmp_path: Path) -> N
             Environment({"THRIVE_API_KEY_FILE": str(key)}).credentials()
 
 
-def test_the_webhooks_scope_has_its_own_token_host() -> None:
+async def test_the_webhooks_scope_has_its_own_token_host() -> None:
+    asked: list[str] = []
+
+    async def answered(call: Any) -> Any:
+        asked.append(call.base_url)
+        raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
+
     for scopes, url in (
         (("api/webhooks",), Region.STAGING.webhooks_url),
         (("api/webhooks", "api/all"), Region.STAGING.api_url),
@@ -183,7 +189,10 @@ def test_the_webhooks_scope_has_its_own_token_host() -> None:
     ):
         credentials = ClientCredentials("a", "b", scopes=scopes)
         client = ThriveClient(TENANT, credentials, region="staging")
-        assert client._transport._token_base_url == url
+        client._transport._answered = answered  # type: ignore[method-assign]
+        with pytest.raises(ConnectionFailed):
+            await client._transport._authorizer.header()
+        assert asked.pop() == url
         assert client.base_url == Region.STAGING.api_url
 
 

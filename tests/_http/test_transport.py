@@ -474,7 +474,8 @@ async def test_the_secret_goes_to_the_token_host_alone_and_the_token_to_the_api_
     credentials = ClientCredentials("me", "secret", client_auth="basic")
     token = reply(200, {"access_token": "fresh", "expires_in": 3600})
     async with RawServer([token]) as issuer, RawServer([USER]) as api, api.client(credentials=credentials) as thrive:
-        thrive._transport._token_base_url = issuer.base_url
+        transport = thrive._transport
+        transport._authorizer = transport._token_authorizer(credentials, TENANT, issuer.base_url)
         await thrive.users.get("u1")
     assert [request.target for request in issuer.requests] == [f"/oauth2/token/{TENANT}"]
     assert issuer.requests[0].headers["authorization"] == aiohttp.encode_basic_auth("me", "secret")

@@ -123,8 +123,8 @@ async def test_the_token_for_events_comes_from_the_webhooks_host_of_the_region(r
     """Inferred: Thrive names two token hosts, and says that one of them is for webhooks."""
     asked: list[str] = []
 
-    async def send(request: object, *, authorizer: object, base_url: str) -> Any:
-        asked.append(base_url)
+    async def answered(call: Any) -> Any:
+        asked.append(call.base_url)
         raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
 
     for scopes, hosts in (
@@ -132,7 +132,7 @@ async def test_the_token_for_events_comes_from_the_webhooks_host_of_the_region(r
         ("api/webhooks", [region.webhooks_url, region.webhooks_url]),
     ):
         transport = ThriveClient("tenant", ClientCredentials("id", "secret", scopes), region=region)._transport
-        transport.send = send  # type: ignore[method-assign,assignment]
+        transport._answered = answered  # type: ignore[method-assign]
         for authorizer in (transport._authorizer, transport.webhooks_authorizer):
             with pytest.raises(ConnectionFailed):
                 await authorizer.header()

@@ -154,15 +154,15 @@ class Transport:
         elif not isinstance(credentials, ClientCredentials):
             self._authorizer = self.webhooks_authorizer = TokenAuthorizer(checked_provider(credentials))
         else:
-            send = partial(self._send_for_token, token_base_url)
-            self._authorizer = self.webhooks_authorizer = TokenAuthorizer(
-                TokenEndpoint(credentials, tenant_id, send).fetch
-            )
+            self._authorizer = self._token_authorizer(credentials, tenant_id, token_base_url)
+            self.webhooks_authorizer = self._authorizer
             if token_base_url != webhooks_token_base_url or credentials != credentials.for_webhooks():
-                send = partial(self._send_for_token, webhooks_token_base_url)
-                self.webhooks_authorizer = TokenAuthorizer(
-                    TokenEndpoint(credentials.for_webhooks(), tenant_id, send).fetch
+                self.webhooks_authorizer = self._token_authorizer(
+                    credentials.for_webhooks(), tenant_id, webhooks_token_base_url
                 )
+
+    def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
+        return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
