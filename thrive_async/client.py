@@ -204,6 +204,16 @@ class ThriveClient:
         """How hard this client may press on Thrive."""
         return self._transport.limits
 
+    @property
+    def retry(self) -> Retry:
+        """How often this client repeats a call."""
+        return self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long a call may take that brings no timeouts of its own."""
+        return self._transport.timeouts
+
     @framed
     async def request(
         self,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from thrive_async import ConfigurationError, SyncError
 from thrive_async.sync import MemberPlan, Outcome, SyncReport
 from thrive_async.sync._apply.journal import Journal, Scope, unfinished
-from thrive_async.sync.report import Change, Ledger, described
+from thrive_async.sync._apply.ledger import Change, Ledger
+from thrive_async.sync.report import reason_of
 
 ADDED = Outcome("add", "ann@example.org")
 FAILED = Outcome("add", "ben@example.org", "User does not exist.")
@@ -59,11 +60,11 @@ def test_who_could_not_be_named_is_no_success() -> None:
         held=(Outcome("remove", "63f57d805d8ecbf46f5b5278", "why"),),
     )
     assert not report.ok
-    assert str(report) == ("team: 1 added, 0 removed, 0 failed, 0 not attempted, 1 rejected, 2 ambiguous, 1 held back")
+    assert str(report) == ("team: 1 added, 0 removed, 0 failed, 0 not attempted, 1 rejected, 2 ambiguous, 1 held")
     with pytest.raises(SyncError) as caught:
         report.raise_for_failures()
     assert str(caught.value) == (
-        "team: of 1 planned changes nothing failed; beside them 1 rejected, 2 ambiguous, 1 held back"
+        "team: of 1 planned changes nothing failed; beside them 1 rejected, 2 ambiguous, 1 held"
     )
     for left_out in ("rejected", "ambiguous", "held"):
         assert not SyncReport(subject="team", run="1", **{left_out: getattr(report, left_out)}).ok
@@ -107,7 +108,7 @@ def test_two_outcomes_of_one_change_are_a_bug() -> None:
 
 def test_a_reason_of_something_unforeseen_names_its_kind_only() -> None:
     """Texts of foreign errors may hold anything."""
-    assert described(RuntimeError("ann@example.org")) == "RuntimeError"
+    assert reason_of(RuntimeError("ann@example.org")) == "RuntimeError"
 
 
 def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -127,15 +128,15 @@ def test_a_plan_of_another_version_or_shape_is_refused() -> None:
     """A later release may write what this one would misread."""
     plan = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
     saved = json.loads(plan.to_json())
-    with pytest.raises(ConfigurationError, match="version 4"):
-        MemberPlan.from_json(json.dumps({**saved, "version": 4}))
+    with pytest.raises(ConfigurationError, match="version 5"):
+        MemberPlan.from_json(json.dumps({**saved, "version": 5}))
     from thrive_async.sync._plans import _fingerprint
 
     content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
     del content["to_add"]
     odd = {
         "kind": "members",
-        "version": 3,
+        "version": 4,
         "fingerprint": _fingerprint(content),
         "made_at": saved["made_at"],
         **content,

@@ -16,7 +16,7 @@ from thrive_async.sandbox.state.records import UserRecord
 from thrive_async.sync import UserPlan
 from thrive_async.sync._apply import users as users_apply
 from thrive_async.sync._apply.journal import Journal, Scope
-from thrive_async.sync._apply.users import _managers_first
+from thrive_async.sync._apply.users import managers_first
 from thrive_async.sync._match.export_rows import Reader
 
 COLUMNS = {
@@ -154,7 +154,7 @@ async def test_a_lost_change_of_manager_is_found_out_by_id(
     staff: World, singly: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Done where it was done, although Thrive shows no ref; whether users are read singly or in one walk."""
-    monkeypatch.setattr(users_apply, "_READ_SINGLY", singly)
+    monkeypatch.setattr(users_apply, "FEW", singly)
     rows = [row(at, Boss="S-000" if 0 < at <= 5 else "") for at in range(40)]
     plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
     staff.sandbox.faults.add("close_after", operation="updateUser", times=None)
@@ -363,8 +363,8 @@ def test_managers_are_created_before_those_who_report_to_them() -> None:
         return UserCreate(ref=ref, first_name="A", last_name="B", email=f"{ref}@x.org", manager_ref=manager)
 
     users = [new("c", "b"), new("b", "a"), new("a", "boss"), new("self", "self")]
-    assert _managers_first(users) == [[2, 3], [1], [0]]
-    assert _managers_first([new("x", "y"), new("y", "x")]) == [[0, 1]]
+    assert managers_first(users) == [[2, 3], [1], [0]]
+    assert managers_first([new("x", "y"), new("y", "x")]) == [[0, 1]]
 
 
 async def test_a_lost_creation_is_looked_up_and_not_made_twice(staff: World) -> None:

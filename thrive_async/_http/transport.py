@@ -116,6 +116,7 @@ class Transport:
         ca_file: Path | None = None,
     ) -> None:
         self.timeouts = timeouts
+        self.retry = retry
         self.limits = limits
         self._base_url = base_url
         self._token_base_url = token_base_url

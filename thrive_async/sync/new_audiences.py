@@ -8,7 +8,7 @@ from thrive_async._base.unset import UNSET
 from thrive_async.client import ThriveClient
 from thrive_async.errors import AuthenticationError, ConfigurationError, PermissionDeniedError, ThriveError
 from thrive_async.models import Audience, AudienceCreate
-from thrive_async.sync._arguments import check_audience_name
+from thrive_async.sync._guards import check_audience_name
 
 __all__ = ["NewAudience", "created", "parents_first"]
 

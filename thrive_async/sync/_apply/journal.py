@@ -29,7 +29,17 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 
-__all__ = ["Interrupted", "Journal", "Line", "Scope", "check_journal", "left_open", "unfinished"]
+__all__ = [
+    "Interrupted",
+    "Journal",
+    "Line",
+    "Scope",
+    "check_journal",
+    "check_usable",
+    "left_open",
+    "not_going_on",
+    "unfinished",
+]
 
 Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
@@ -242,6 +252,12 @@ def check_journal(path: str | os.PathLike[str]) -> None:
             begins = found.read(len(_OPENING))
         if not _OPENING.startswith(begins):
             raise ConfigurationError(f"journal: {file} holds something else than a journal: name another file")
+
+
+async def check_usable(path: str | os.PathLike[str] | None) -> None:
+    """Refuse what cannot be a journal, before anything is read; see `check_journal`."""
+    if path is not None:
+        await asyncio.to_thread(check_journal, path)
 
 
 def _may_write(path: Path) -> bool:
