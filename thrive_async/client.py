@@ -17,7 +17,6 @@ from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
-from thrive_async._http.tracebacks import framed
 from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
 from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
@@ -214,7 +213,6 @@ class ThriveClient:
         """How long a call may take that brings no timeouts of its own."""
         return self._transport.timeouts
 
-    @framed
     async def request(
         self,
         method: str,

@@ -8,7 +8,6 @@ from math import ceil
 from typing import Any, Final, Generic, TypeVar, cast
 
 from thrive_async._http.request import Reply
-from thrive_async._http.tracebacks import stripped
 from thrive_async.errors import DecodeError, NotFoundError
 
 __all__ = ["Page", "Paginator"]
@@ -256,10 +255,9 @@ class Paginator(Generic[T]):
         page = self._read_page(reply, number, per_page)
         if isinstance(page, Page):
             return page
-        # Raised out here: the frames it comes from hold what the reply says of people.
         page.operation = self._operation
         page.body = reply.body
-        raise stripped(page)
+        raise page
 
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
         decoded, reply.value = reply.value, None

@@ -28,8 +28,8 @@ from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
-from thrive_async._http.tracebacks import secretive
 from thrive_async._wire import convert
+from thrive_async.auth import Secret
 from thrive_async.errors import DecodeError, SignatureError
 from thrive_async.models import (
     AssignmentEvent,
@@ -65,7 +65,6 @@ _KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
-@secretive
 def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
     """Make an event of a delivery that Thrive has signed.
 
@@ -83,11 +82,12 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
             Thrive send the same again, to answer with 2xx loses it; so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    verify(body, signature, secret=secret)
+    hidden = Secret(secret)
+    del secret  # crash reporters print the variables of an error's frames
+    _verify(body, signature, hidden)
     return parse(body)
 
 
-@secretive
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     """Make sure that whoever sent a body knows the secret.
 
@@ -103,26 +103,11 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
         SignatureError: The signature is missing, or not of this body and secret.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    expected = sign(body, secret=secret)
-    if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
-    if not signature:
-        raise SignatureError(
-            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
-            "or no secret is set up for this subscription on Thrive's side"
-        )
-    written = signature.strip().lower()
-    if not written.startswith(_SCHEME):
-        raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
-    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
-    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
-        raise SignatureError(
-            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
-            "somebody else sent it, the secret is another one, or the body is not the raw one"
-        )
+    hidden = Secret(secret)
+    del secret
+    _verify(body, signature, hidden)
 
 
-@secretive
 def parse(body: bytes) -> Event:
     """Make an event of a body, whoever sent it; for what comes over a network take `receive`.
 
@@ -149,7 +134,6 @@ def parse(body: bytes) -> Event:
         raise _of_delivery(error, body) from None
 
 
-@secretive
 def sign(body: bytes, *, secret: str) -> str:
     """Return the header that Thrive would send with a body, for tests of your own handler.
 
@@ -164,19 +148,11 @@ def sign(body: bytes, *, secret: str) -> str:
         >>> sign(b'{"eventType": "user.created"}', secret="hush")
         'sha256=8397f6570ede5d53495252236cfc01838f58ac8e4ba5e32b7cd35a7ff023c940'
     """
-    _check_bytes(body)
-    if not isinstance(secret, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"secret must be a string, not {type(secret).__name__}")
-    if not secret.strip():
-        raise ValueError("secret is empty: whoever guesses that could sign")
-    try:
-        key = secret.encode()
-    except UnicodeEncodeError:
-        raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)") from None
-    return _SCHEME + hmac.new(key, body, hashlib.sha256).hexdigest()
+    hidden = Secret(secret)
+    del secret
+    return _signed(body, hidden)
 
 
-@secretive
 def fingerprint(body: bytes) -> str:
     """Return what all deliveries of one event have in common, and no other event.
 
@@ -204,6 +180,40 @@ def fingerprint(body: bytes) -> str:
     except orjson.JSONEncodeError:
         common = body  # nested more deeply than can be written
     return hashlib.sha256(common).hexdigest()
+
+
+def _signed(body: bytes, secret: Secret) -> str:
+    _check_bytes(body)
+    if not isinstance(secret.reveal(), str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"secret must be a string, not {type(secret.reveal()).__name__}")
+    if not secret.reveal().strip():
+        raise ValueError("secret is empty: anyone who guesses that could sign")
+    try:
+        return _SCHEME + hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
+    except UnicodeEncodeError:
+        # Raised below, for this error quotes the secret.
+        pass
+    raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)")
+
+
+def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
+    expected = _signed(body, secret)
+    if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
+    if not signature:
+        raise SignatureError(
+            f"the delivery has no {SIGNATURE_HEADER} header: it does not come from Thrive, "
+            "or no secret is set up for this subscription on Thrive's side"
+        )
+    written = signature.strip().lower()
+    if not written.startswith(_SCHEME):
+        raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
+    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
+    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
+        raise SignatureError(
+            f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
+            "somebody else sent it, the secret is another one, or the body is not the raw one"
+        )
 
 
 def _kinds_of(event_type: object) -> tuple[type[Event], ...]:

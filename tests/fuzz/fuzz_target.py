@@ -23,7 +23,6 @@ from thrive_async._generated.operations import OPERATIONS
 from thrive_async._http.attempt import Call, of_reply
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.token import TokenEndpoint
-from thrive_async._http.tracebacks import stripped
 from thrive_async.auth import Authorizer, FixedHeader, Secret, Token
 from thrive_async.config import Timeouts
 from thrive_async.errors import error_class
@@ -61,7 +60,7 @@ class Network:
         result = of_reply(call, self.reply(), None).result()
         if isinstance(result, Reply):
             return result
-        raise stripped(result)
+        raise result
 
     async def send_for_token(self, request: Request, header: Secret | None) -> Reply:
         return await self.send(request, authorizer=FixedHeader(header))

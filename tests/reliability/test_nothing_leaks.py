@@ -11,7 +11,7 @@ import gc
 import logging
 import pickle
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,19 +45,23 @@ REF = "PLANT/77 é"
 USER = {"id": MAIL, "ref": REF, "firstName": FIRST, "lastName": LAST, "email": MAIL, "summary": FIRST}
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
-PLANTED = {
+SECRETS = {
     text
-    for value in (KEY, SECRET, TOKEN, FIRST, LAST, MAIL, REF, "planted.person")
+    for value in (KEY, SECRET, TOKEN)
     for text in (value, quote(value, safe=""), quote_plus(value), base64.b64encode(value.encode()).decode())
 } | {
     base64.b64encode(f"{TENANT}:{KEY}".encode()).decode(),
     base64.b64encode(f"{quote_plus(CLIENT_ID)}:{quote_plus(SECRET)}".encode()).decode(),
+}
+PLANTED = {
+    *SECRETS,
     "O'Plant",
+    *(text for value in (FIRST, LAST, MAIL, REF, "planted.person") for text in (value, quote(value, safe=""))),
 }
 
 
-def look(text: str, where: str) -> None:
-    found = [planted for planted in PLANTED if planted in text]
+def look(text: str, where: str, planted: Iterable[str] = PLANTED) -> None:
+    found = [one for one in planted if one in text]
     assert not found, f"{found[0]!r} shows in {where}: {text[:2000]}"
 
 
@@ -73,7 +77,7 @@ def look_at_error(error: BaseException) -> None:
             if Path(frame.filename) == Path(__file__):
                 continue
             for name, value in (frame.locals or {}).items():
-                look(value, f"{name} of {frame.name} in {frame.filename}:{frame.lineno}")
+                look(value, f"{name} of {frame.name} in {frame.filename}:{frame.lineno}", SECRETS)
         for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
             walk(other)
 

@@ -69,7 +69,7 @@ async def test_who_is_listed_under_a_misspelt_audience_is_not_removed(three: Wor
     desired = {"a0": [*three.ids[5:100], three.ids[300]], typo: three.ids[:5], "a1": three.ids[101:200]}
     described = [NewAudience(typo, parent=None)] if made else []
     plan = await sync.plan_audiences(three.thrive, desired, create_missing=described)
-    assert str(plan.plans["a0"]) == "a0: +1 -0 =95 (5 removals held back)"
+    assert str(plan.plans["a0"]) == "a0: +1 -0 =95 (5 removals held)"
     results = await AudiencesPlan.from_json(plan.to_json(), three.thrive).apply()
     report = report_of(results, "a0")
     assert (len(report.added), report.removed, report.ok) == (1, (), False)

@@ -186,9 +186,9 @@ async def test_names_that_cannot_be_used_are_listed(managed: World) -> None:
     desired = [grant(managed.ref(at)) for at in range(1, 10)] + [grant(managed.email(0)), grant(" ")]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
     assert plan.ambiguous == (managed.email(0),)
-    assert plan.rejected == ((" ", "blank"),)
+    assert plan.rejected == (("entry 11", "blank"),)
     assert plan.is_empty
-    assert plan.kept == 2
+    assert len(plan.held) == 2
 
 
 async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ async def test_a_manager_who_may_be_a_newcomer_is_not_removed(managed: World) ->
     other = managed.sandbox.state.add_user(ref="p-00004", email="somebody.else@example.org")
     desired = [grant(managed.ref(at)) for at in range(10) if at not in (3, 4)] + [grant("p-00003"), grant("p-00004")]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
-    assert plan.doubtful == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
-    assert sync.ManagerPlan.from_json(plan.to_json()).doubtful == plan.doubtful
+    assert plan.held_unless == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
+    assert sync.ManagerPlan.from_json(plan.to_json()).held_unless == plan.held_unless
     report = await plan.apply(max_removals=2)
     assert [one.reference for one in report.removed] == [managed.ids[4]]
     assert {(one.action, one.reference) for one in report.failed} == {("add", "p-00003"), ("remove", managed.ids[3])}

@@ -53,12 +53,12 @@ async def test_while_a_row_is_nobodys_nobody_is_suspended(staff: World, ref: obj
     plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
     assert [one.ref for one in plan.to_create] == ["S-050"]
     assert (plan.to_suspend, [one.ref for one in plan.held]) == ((), ["S-007", "S-008"])
-    assert str(plan) == "users: +1 ~0 -0 =38 (1 rejected, 2 suspensions held back)"
+    assert str(plan) == "users: +1 ~0 -0 =38 (1 rejected, 2 suspensions held)"
     report = await UserPlan.from_json(plan.to_json(), staff.thrive).apply()
     assert [(one.action, one.reference) for one in report.held] == [("suspend", "S-007"), ("suspend", "S-008")]
     assert "row 40" in (report.held[0].reason or "")
     assert (len(report.added), report.removed, report.ok) == (1, (), False)
-    with pytest.raises(SyncError, match="2 held back"):
+    with pytest.raises(SyncError, match="2 held"):
         report.raise_for_failures()
     assert staff.sandbox.state.user("S-007")["status"] != "inactive"
 
@@ -135,7 +135,7 @@ async def test_a_user_may_be_called_so(staff: World) -> None:  # noqa: F811
 async def test_without_leavers_nothing_is_held_back(staff: World) -> None:  # noqa: F811
     """Nobody is asked to be suspended."""
     plan = await sync.plan_users(staff.thrive, [*people(7), row(99, EmployeeID="")], columns=COLUMNS)
-    assert (plan.held, plan.held_because, len(plan.rejected)) == ((), None, 1)
+    assert (plan.held, plan.held_because, len(plan.rejected)) == ((), {}, 1)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
 from thrive_async._http.session import Proxy, Session
 from thrive_async._http.token import TokenEndpoint
-from thrive_async._http.tracebacks import stripped
 from thrive_async.auth import (
     ApiKey,
     Authorizer,
@@ -186,10 +185,9 @@ class Transport:
         if outcome.repeatable:
             outcome = await self._repeated(call, outcome)
         result = outcome.result()
-        # Raised out here so that no error drags along what it came from.
         if isinstance(result, Reply):
             return result
-        raise stripped(result)
+        raise result
 
     async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
         return await self.send(request, authorizer=FixedHeader(header), base_url=self._token_base_url)
@@ -280,7 +278,7 @@ class Transport:
     async def _exchange(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
         """Send once and read the whole answer; whatever goes wrong is returned, never raised.
 
-        The errors of aiohttp carry frames that hold the URL, and the URL a person, so they end here.
+        aiohttp's errors end here: their frames hold secrets.
         """
         ends = call.ends(asyncio.get_running_loop().time())
         scope = self._deadlines.until(ends)
@@ -298,8 +296,8 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             return Broken(described(error), permanent=_is_permanent(error))
         except asyncio.CancelledError as error:
-            cancelled = error
-        raise stripped(cancelled)
+            # Without aiohttp's frames: they hold the form with the client secret, and the proxy's password.
+            raise error.with_traceback(None)  # noqa: B904 - the same error
 
     async def _send_and_read(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
         request = call.request

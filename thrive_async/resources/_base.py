@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
-from thrive_async._http.tracebacks import framed
 from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
 from thrive_async.config import Timeouts
@@ -25,12 +23,6 @@ _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
 class Resource:
     """A group of operations over the client's transport; has no I/O of its own."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name, method in vars(cls).items():
-            if not name.startswith("_") and iscoroutinefunction(method):
-                setattr(cls, name, framed(method))
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

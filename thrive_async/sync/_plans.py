@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
-from thrive_async._http.tracebacks import stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceManager, AudienceMember
@@ -120,16 +119,6 @@ class SavedPlan(ABC):
             ConfigurationError: It is no such plan, was saved by another release, was changed since it was saved, or was
                 made for another tenant.
         """
-        try:
-            return cls._read(text, thrive)
-        except ConfigurationError as error:
-            refusal = stripped(error)
-        # The frame of an error must not show the people whom the plan is about.
-        del text
-        raise refusal
-
-    @classmethod
-    def _read(cls, text: str | bytes, thrive: ThriveClient | None) -> Self:
         try:
             decoded: Any = json.loads(text)
             content = dict(cast("dict[str, Any]", decoded))

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
-from thrive_async._http.tracebacks import framed, stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Scope, check_usable, not_going_on, unfinished
@@ -81,7 +80,6 @@ class AudiencesPlan(SavedPlan):
             f"<AudiencesPlan of {len(self.plans):,}, {len(self.to_create):,} new, {len(self.errors):,} without a plan>"
         )
 
-    @framed
     async def apply(
         self,
         *,
@@ -215,7 +213,6 @@ class AudiencesPlan(SavedPlan):
         )
 
 
-@framed
 async def plan_audiences(
     thrive: ThriveClient,
     desired: Mapping[str, Desired],
@@ -260,7 +257,7 @@ async def plan_audiences(
         except NotFoundError:
             missing.add(new.reference)
         except ThriveError as error:
-            errors[new.reference] = stripped(error)
+            errors[new.reference] = error
 
     async def plan_one(name: str) -> None:
         try:
@@ -272,8 +269,7 @@ async def plan_audiences(
                     thrive, name, desired[name], removals=removals, allow_empty=allow_empty
                 )
         except ThriveError as error:
-            # Its frames hold everybody who is desired.
-            errors[name] = stripped(error)
+            errors[name] = error
 
     await few_at_once(described, look, _AT_ONCE)
     await few_at_once([name for name in desired if name not in errors], plan_one, _AT_ONCE)
@@ -302,7 +298,6 @@ def _refuse_twice(plans: dict[str, MemberPlan], errors: dict[str, ThriveError]) 
                 errors[name] = ConfigurationError(f"{' and '.join(same)} are one audience: give it one list")
 
 
-@framed
 async def sync_audiences(
     thrive: ThriveClient,
     desired: Mapping[str, Desired],
@@ -356,8 +351,6 @@ async def sync_audiences(
     plan = await plan_audiences(
         thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
     )
-    # The frame of an error must not show people.
-    del desired
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )

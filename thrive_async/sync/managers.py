@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
 from thrive_async.sync._apply.journal import check_usable, left_open
@@ -85,7 +84,6 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         counts = f"+{len(self.to_add):,} ~{len(self.to_change):,} -{len(self.to_remove):,} ={self.unchanged:,}"
         return summed_up(f"{self.subject}: {counts}", *self._notes)
 
-    @framed
     async def apply(
         self,
         *,
@@ -149,7 +147,6 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         )
 
 
-@framed
 async def plan_managers(
     thrive: ThriveClient,
     audience: str,
@@ -264,7 +261,6 @@ def _sendable(name: str, manager: AudienceManager | None) -> str:
     return manager.user_id
 
 
-@framed
 async def sync_managers(
     thrive: ThriveClient,
     audience: str,
@@ -308,6 +304,4 @@ async def sync_managers(
     Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
     await check_usable(journal)
     plan = await plan_managers(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    # The frame of an error must not show people.
-    del desired
     return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)

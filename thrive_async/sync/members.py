@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
 from thrive_async.sync._apply.journal import Interrupted, check_usable, left_open
@@ -97,7 +96,6 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         counts = f"+{len(self.to_add):,} -{len(self.to_remove):,} ={self.unchanged:,}"
         return summed_up(f"{self.audience}: {counts}", *self._notes)
 
-    @framed
     async def apply(
         self,
         *,
@@ -197,7 +195,6 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         )
 
 
-@framed
 async def plan_members(
     thrive: ThriveClient,
     audience: str,
@@ -297,7 +294,6 @@ def planned(
     )
 
 
-@framed
 async def sync_members(
     thrive: ThriveClient,
     audience: str,
@@ -339,8 +335,6 @@ async def sync_members(
     Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
     await check_usable(journal)
     plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    # The frame of an error must not show people.
-    del desired
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
     )

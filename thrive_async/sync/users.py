@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import attrs
 
-from thrive_async._http.tracebacks import framed
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
@@ -137,7 +136,6 @@ class UserPlan(SavedPlan):
     def __repr__(self) -> str:
         return f"<UserPlan {self}>"
 
-    @framed
     async def apply(
         self,
         *,
@@ -230,7 +228,6 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-@framed
 async def plan_users(
     thrive: ThriveClient,
     rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
@@ -377,7 +374,6 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
     )
 
 
-@framed
 async def sync_users(
     thrive: ThriveClient,
     rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
@@ -424,6 +420,4 @@ async def sync_users(
     Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
     await check_usable(journal)
     plan = await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
-    # The frame of an error must not show people.
-    del rows
     return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)

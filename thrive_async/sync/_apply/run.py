@@ -13,7 +13,6 @@ from typing import Final, Protocol, TypeVar
 
 import attrs
 
-from thrive_async._http.tracebacks import stripped
 from thrive_async.client import ThriveClient
 from thrive_async.errors import (
     APIError,
@@ -409,8 +408,6 @@ class Run:
             self.ledger.settle(place, done=False, reason=words)
             if not change.restores or self.count_restores:
                 lines.append((change.action, change.reference, "failed", words))
-        if isinstance(self.cause, ThriveError):
-            stripped(self.cause)
         reason = _CANCELLED if self.cause is None else f"stopped by {reason_of(self.cause)}"
         report = self.ledger.report(
             self.subject,
@@ -485,24 +482,6 @@ async def carry_out(
         OSError: The journal cannot be written.
     """
     try:
-        await _carried_out(run, plan, steps, interrupted, strategy)
-    except OSError as error:
-        # The frames that it came through hold people.
-        failure = stripped(error)
-    else:
-        assert plan.report is not None  # noqa: S101 - however it ended
-        return plan.report
-    raise failure
-
-
-async def _carried_out(
-    run: Run,
-    plan: Applied,
-    steps: Callable[[], Awaitable[None]],
-    interrupted: Sequence[Interrupted],
-    strategy: str,
-) -> None:
-    try:
         run.open_journal(plan.scope, plan.fingerprint, strategy)
         if interrupted:
             await run.account_for(interrupted)
@@ -520,3 +499,4 @@ async def _carried_out(
                 run.journal.record(lines)
         finally:
             run.journal.close()
+    return plan.report

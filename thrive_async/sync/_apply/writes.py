@@ -12,7 +12,16 @@ from thrive_async.sync._apply.run import PRESENT, Job, Run, Settled, Told
 from thrive_async.sync._doubts import HELD_UNLESS
 from thrive_async.sync.report import one_line, reason_of
 
-__all__ = ["attributed", "batches", "calls_needed", "halving", "remove_all", "settle_told", "told_by_refusal", "write_all"]
+__all__ = [
+    "attributed",
+    "batches",
+    "calls_needed",
+    "halving",
+    "remove_all",
+    "settle_told",
+    "told_by_refusal",
+    "write_all",
+]
 
 Answer = Literal["taken", "refused", "lost"]
 """What became of a batch as a whole; a partial success is taken."""
