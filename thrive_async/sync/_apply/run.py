@@ -157,6 +157,7 @@ class Run:
         self._on_progress: OnProgress | None = applying.on_progress
         self._verify = applying.verify
         self._staying = staying
+        self._not_attempted = _CANCELLED
         self._differences: tuple[Outcome, ...] | None = None
         self._workers = thrive.limits.concurrency
         self._retry = thrive.retry
@@ -169,15 +170,18 @@ class Run:
         """Return the changes of some places."""
         return [self.ledger.changes[place] for place in places]
 
-    def stop(self, cause: BaseException | None) -> None:
-        """Let every worker end after the request it has under way.
+    def stop(self, cause: BaseException | None, *, because: str | None = None) -> None:
+        """Let every worker end after the request it has under way. The first call counts.
 
         Args:
-            cause: The reason; the first one is kept. None for a cancel.
+            cause: What stops the run; None for a cancel.
+            because: Why the cause stops it, for the report, if the cause does not say so.
         """
         if not self.stopped:
             self.stopped = True
             self.cause = cause
+            if cause is not None:
+                self._not_attempted = f"stopped by {reason_of(cause)}{f'; {because}' if because else ''}"
             if cause is not None:
                 _log.warning("%s: stopped by %s", self.subject, type(cause).__name__)
 
@@ -285,8 +289,10 @@ class Run:
                     self._note_answer(error)
                     raise
                 waited += pause
-                if repeats == self._retry.max_attempts - 1 or waited > (self._longest_wait or waited):
-                    self.stop(error)
+                too_long = self._longest_wait is not None and waited > self._longest_wait
+                if too_long or repeats == self._retry.max_attempts - 1:
+                    words = f"waiting {waited:.3g} s is more than Timeouts.total = {self._longest_wait:g} s allows"
+                    self.stop(error, because=words if too_long else None)
                     raise Stopped from error
                 repeats += 1
                 await asyncio.sleep(pause)
@@ -408,11 +414,10 @@ class Run:
             self.ledger.settle(place, done=False, reason=words)
             if not change.restores or self.count_restores:
                 lines.append((change.action, change.reference, "failed", words))
-        reason = _CANCELLED if self.cause is None else f"stopped by {reason_of(self.cause)}"
         report = self.ledger.report(
             self.subject,
             self.id,
-            not_attempted=reason,
+            not_attempted=self._not_attempted,
             cause=self.cause,
             differences=self._differences,
             count_restores=self.count_restores,
