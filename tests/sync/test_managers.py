@@ -242,3 +242,14 @@ async def test_new_permissions_go_out_under_a_name_that_thrive_knows(managed: Wo
     assert {one.reference for one in report.changed} == {managed.ref(0), managed.ids[1], managed.email(2)}
     assert [one.reference for one in report.added] == [managed.ref(20)]
     assert (await sync.plan_managers(managed.thrive, "team", desired)).is_empty
+
+
+async def test_managers_are_synced_in_one_call(managed: World, tmp_path: Path) -> None:
+    """Plan and apply in one, with the guards of both."""
+    desired = [grant(managed.ref(at), CONTENT) for at in range(1, 11)]
+    with pytest.raises(GuardRefused, match="max_removals"):
+        await sync.sync_managers(managed.thrive, "team", desired, max_removals=0)
+    report = await sync.sync_managers(managed.thrive, "team", desired, max_removals=1, journal=tmp_path / "run.jsonl")
+    assert (report.ok, len(report.added), len(report.changed), len(report.removed)) == (True, 1, 9, 1)
+    again = await sync.sync_managers(managed.thrive, "team", desired[:5], removals=False)
+    assert again.planned == 0

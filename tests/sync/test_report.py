@@ -5,13 +5,10 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from thrive_async import ConfigurationError, SyncError
+from thrive_async import APIError, ConfigurationError, SyncError
 from thrive_async.sync import MemberPlan, Outcome, SyncReport
 from thrive_async.sync._apply.journal import Journal, Scope, unfinished
-from thrive_async.sync._apply.ledger import Change, Ledger
 from thrive_async.sync.report import reason_of
 
 ADDED = Outcome("add", "ann@example.org")
@@ -78,37 +75,39 @@ def test_a_good_report_raises_nothing() -> None:
     assert str(report).endswith("0 found to differ")
 
 
-@given(st.lists(st.sampled_from(["done", "failed", "open"]), max_size=20), st.booleans())
-def test_the_ledger_adds_up(fates: list[str], count_restores: bool) -> None:
-    """Every change is in one place; who was to be put back is told of only where that went wrong."""
-    changes = [
-        Change(("add", "remove", "update")[at % 3], str(at), restores=at % 3 == 0 and at % 2 == 0)  # type: ignore[arg-type]
-        for at in range(len(fates))
-    ]
-    ledger = Ledger(changes)
-    for at, fate in enumerate(fates):
-        if fate != "open":
-            ledger.settle(at, done=fate == "done", reason=None)
-    report = ledger.report("team", "1", not_attempted="stopped", cause=None, count_restores=count_restores)
-    told = [*report.added, *report.removed, *report.changed, *report.failed, *report.not_attempted]
-    expected = {
-        str(at) for at, fate in enumerate(fates) if not changes[at].restores or (count_restores and fate != "done")
-    }
-    assert sorted(one.reference for one in told) == sorted(expected)
-    assert ledger.settled == sum(fate != "open" for fate in fates)
-
-
-def test_two_outcomes_of_one_change_are_a_bug() -> None:
-    """The accounting refuses what would not add up."""
-    ledger = Ledger([Change("add", "x")])
-    ledger.settle(0, done=True)
-    with pytest.raises(RuntimeError, match="two outcomes"):
-        ledger.settle(0, done=False)
-
-
 def test_a_reason_of_something_unforeseen_names_its_kind_only() -> None:
     """Texts of foreign errors may hold anything."""
     assert reason_of(RuntimeError("ann@example.org")) == "RuntimeError"
+
+
+def refusal(message: object) -> APIError:
+    return APIError(
+        "GET /rest/v1/users: 422",
+        status=422,
+        error="Unprocessable",
+        message=message,
+        body=None,
+        headers={},
+        request_id=None,
+        operation="addMembers",
+        attempts=1,
+        retry_after=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Licence for Grace Hopper expired; ask Payroll", "422: Licence for Grace Hopper expired; ask Payroll"),
+        ("Audience grace@example.com\tnot\r\n found\x1b[31m\u202e", "422: Audience grace@example.com not found[31m"),
+        ({"languageCode": "xx is not enabled"}, '422: {"languageCode": "xx is not enabled"}'),
+        (None, "422: GET /rest/v1/users: 422"),
+        ("x" * 1000, "422: " + "x" * 495),
+    ],
+)
+def test_a_reason_is_thrives_as_it_came(message: object, reason: str) -> None:
+    """In one line, without control characters, of bounded length, and nothing masked: the reader named these people."""
+    assert reason_of(refusal(message)) == reason
 
 
 def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:

@@ -502,3 +502,28 @@ def test_a_blank_cell_clears_a_tenants_own_field_when_asked_to() -> None:
     reader = Reader({"ref": "ref", "additional_fields.Site": "Site"}, "clear")
     reader.feed([{"ref": "1", "Site": " "}])
     assert reader.rows.by_ref["1"].additional == {"Site": None}
+
+
+async def test_users_are_synced_in_one_call(staff: World, tmp_path: Path) -> None:
+    """Plan and apply in one, with the guards of both."""
+    rows = [row(at, Job="Cook" if at == 1 else "Clerk") for at in range(41) if at != 39]
+    with pytest.raises(GuardRefused, match="max_removals"):
+        await sync.sync_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend", max_removals=0)
+    report = await sync.sync_users(
+        staff.thrive, rows, columns=COLUMNS, leavers="suspend", max_removals=1, journal=tmp_path / "run.jsonl"
+    )
+    assert (report.ok, len(report.added), len(report.changed), len(report.removed)) == (True, 1, 1, 1)
+    assert (await sync.sync_users(staff.thrive, rows, columns=COLUMNS)).planned == 0
+
+
+@pytest.mark.parametrize(("email", "added"), [("new@example.org", 1), ("other@example.org", 0)])
+async def test_a_clash_over_a_new_user_counts_only_if_it_is_the_same_person(
+    staff: World, email: str, added: int
+) -> None:
+    """Thrive says 409 because the ref was given to somebody meanwhile: reading tells who that is."""
+    new = row(50, **{"E-mail": "new@example.org"})
+    plan = await sync.plan_users(staff.thrive, [*map(row, range(40)), new], columns=COLUMNS)
+    staff.sandbox.state.add_user(ref="S-050", email=email)
+    staff.sandbox.faults.add("status", operation="createUser", status=409)
+    report = await plan.apply()
+    assert (len(report.added), len(report.failed)) == (added, 1 - added)

@@ -132,6 +132,19 @@ async def test_a_user_may_be_called_so(staff: World) -> None:  # noqa: F811
     assert (plan.is_empty, plan.unchanged, plan.rejected) == (True, 39, ())
 
 
+async def test_a_row_with_more_cells_than_the_header_may_be_anybodys(staff: World) -> None:  # noqa: F811
+    """As `csv.DictReader` shows it: a comma within a name has moved the other cells."""
+    rows: list[dict[Any, Any]] = [row(at) for at in range(38)]
+    rows.append({**row(38), None: ["s38@example.org"]})
+    plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")
+    assert plan.rejected == (("row 39", "it has more cells than the header"),)
+    assert (plan.to_suspend, len(plan.held)) == ((), 2)
+    rows[-1] = {**row(38), None: [""]}
+    assert [
+        one.ref for one in (await sync.plan_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend")).to_suspend
+    ] == ["S-039"]
+
+
 async def test_without_leavers_nothing_is_held_back(staff: World) -> None:  # noqa: F811
     """Nobody is asked to be suspended."""
     plan = await sync.plan_users(staff.thrive, [*people(7), row(99, EmployeeID="")], columns=COLUMNS)

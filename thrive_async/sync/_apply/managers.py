@@ -13,7 +13,7 @@ from thrive_async.sync._apply.ledger import Change
 from thrive_async.sync._apply.run import PRESENT, Applied, Done, Key, Run, Told, carry_out
 from thrive_async.sync._apply.writes import attributed, remove_all, write_all
 from thrive_async.sync._guards import Applying, check_writable
-from thrive_async.sync._match.people import People
+from thrive_async.sync._match.matching import People
 from thrive_async.sync._reading import read_managers
 from thrive_async.sync.permissions import writable_permissions
 from thrive_async.sync.report import SyncReport

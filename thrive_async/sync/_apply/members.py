@@ -14,7 +14,7 @@ from thrive_async.sync._apply.ledger import Change
 from thrive_async.sync._apply.run import Applied, Done, Key, Run, Told, carry_out
 from thrive_async.sync._apply.writes import attributed, remove_all, settle_told, write_all
 from thrive_async.sync._guards import Applying, check_writable
-from thrive_async.sync._match.people import People
+from thrive_async.sync._match.matching import People
 from thrive_async.sync._reading import read_members
 from thrive_async.sync.report import SyncReport, reason_of
 
