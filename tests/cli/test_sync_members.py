@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import signal
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from thrive_async import ThriveClient, sync
 from thrive_async.cli import main
 from thrive_async.sandbox import Sandbox
+from thrive_async.sync import MemberPlan
 
 from .conftest import AUDIENCE, Run, Terminal
 
@@ -481,3 +484,29 @@ def test_a_row_that_names_nobody_keeps_everybody_in(
     assert f"  rejected  line {at}  names nobody: column 'reference' is blank" in result.lines
     assert f"  rejected  line {at + 2}  names nobody: it has 4 columns, the first line 3" in result.lines
     assert f"not removed: line {at}, line {at + 2} name nobody, and may mean them; correct the list" in result.out
+
+
+@pytest.mark.parametrize("entry", [None, "118\nb", "two; names"], ids=repr)
+def test_the_command_and_the_library_hold_alike(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path, entry: object
+) -> None:
+    """The same list, as a file and as a Python list: the same people are added, removed and held."""
+    inside = list(served.state.audiences[AUDIENCE].members)
+    served.state.users[inside[0]]["ref"], served.state.users[inside[1]]["ref"] = "118", "two"
+    desired = [*inside[3:], entry]
+    path, saved = tmp_path / "people.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(desired), encoding="utf-8")
+
+    async def planned() -> MemberPlan:
+        async with ThriveClient(served.tenant_id, served.credentials, base_url=served.base_url) as thrive:
+            return await sync.plan_members(thrive, AUDIENCE, desired)  # type: ignore[arg-type]
+
+    here = asyncio.run(planned())
+    result = run(*SYNC, str(path), "--dry-run", "--max-removals", "none", "--save-plan", str(saved))
+    assert result.code == 0, result
+    there = MemberPlan.load(saved)
+    assert (there.to_add, there.staying) == (here.to_add, here.staying)
+    assert [one.user_id for one in there.to_remove] == [one.user_id for one in here.to_remove]
+    assert [one.user_id for one in there.held] == [one.user_id for one in here.held]
+    assert (there.held_unless, len(there.rejected)) == (here.held_unless, len(here.rejected))
+    assert here.held or here.held_unless
