@@ -279,7 +279,7 @@ async def test_with_one_attempt_nothing_is_repeated(
     world: World, kind: Any, details: dict[str, Any], operation: str
 ) -> None:
     """`Retry(max_attempts=1)` switches repeating off in a sync, too: each write arrives once."""
-    async with world.sandbox.client(retry=Retry(max_attempts=1)) as thrive:
+    async with world.sandbox.client(retry=Retry(max_attempts=1), timeouts=Timeouts(total=None)) as thrive:
         plan = await sync.plan_members(thrive, "team", world.ids[5:420])
         world.sandbox.requests.clear()
         world.sandbox.faults.add(kind, operation=operation, times=None, **details)

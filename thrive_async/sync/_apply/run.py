@@ -289,10 +289,12 @@ class Run:
                     self._note_answer(error)
                     raise
                 waited += pause
-                too_long = self._longest_wait is not None and waited > self._longest_wait
-                if too_long or repeats == self._retry.max_attempts - 1:
-                    words = f"waiting {waited:.3g} s is more than Timeouts.total = {self._longest_wait:g} s allows"
-                    self.stop(error, because=words if too_long else None)
+                if self._longest_wait is not None and waited > self._longest_wait:
+                    allowed = f"Timeouts.total = {self._longest_wait:g} s"
+                    self.stop(error, because=f"waiting {waited:.3g} s is more than {allowed} allows")
+                elif repeats == self._retry.max_attempts - 1:
+                    self.stop(error)
+                if self.stopped:
                     raise Stopped from error
                 repeats += 1
                 await asyncio.sleep(pause)
