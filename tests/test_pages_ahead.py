@@ -43,7 +43,7 @@ async def test_a_page_ahead_that_is_no_json_is_asked_for_again_when_its_turn_com
 
 
 async def test_a_page_ahead_that_is_refused_is_asked_for_again_at_once(clock: VirtualClock) -> None:
-    """Nobody need wait for the pause: it is over when the page is wanted."""
+    """Its reader does not wait for the pause: that is over by the time the page is wanted."""
     server_pages = Pages(spoilt=0)
 
     async def busy_at_first(request: RawRequest, writer: asyncio.StreamWriter) -> None:

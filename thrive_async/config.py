@@ -136,6 +136,8 @@ class Limits:
             learns a pace from the 429s it meets.
         burst: Requests that may start at once after a quiet time before `rate` holds them apart; 1 if None.
         max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`.
+        per_page: The most items to ask for in one page of any list whose call names no `per_page`; None for the
+            documented maximum of each (1,000 or 100).
 
     Raises:
         ConfigurationError: A value is out of range, or `burst` is given without `rate`.
@@ -145,10 +147,13 @@ class Limits:
     rate: float | None = None
     burst: int | None = None
     max_reply_bytes: int = 64 * 1024 * 1024
+    per_page: int | None = None
 
     def __attrs_post_init__(self) -> None:
         _count(self.concurrency, "Limits.concurrency")
         _count(self.max_reply_bytes, "Limits.max_reply_bytes")
+        if self.per_page is not None:
+            _count(self.per_page, "Limits.per_page")
         _positive(self.rate, "Limits.rate", "requests per second", optional=True)
         if self.burst is not None:
             _count(self.burst, "Limits.burst")

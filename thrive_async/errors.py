@@ -24,6 +24,7 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "IncompleteList",
     "InvalidArgument",
     "NotFoundError",
     "PermissionDeniedError",
@@ -148,6 +149,35 @@ class DecodeError(ThriveError, ValueError):
     def __str__(self) -> str:
         where = f"{self.operation}: " if self.operation else ""
         return f"{where}{self.subject} cannot be read at {self.path}: {self.reason}"
+
+
+class IncompleteList(DecodeError):  # noqa: N818 - the public name
+    """A list ended before the total that Thrive gives for it; what came before the end was given.
+
+    Attributes:
+        items: How many items came.
+        total_results: How many there are, as Thrive says; None if it gives only pages.
+        total_pages: How many pages there are, as Thrive says.
+        page: The number of the page that brought nothing new.
+    """
+
+    def __init__(
+        self, *, operation: str, items: int, total_results: int | None, total_pages: int | None, page: int
+    ) -> None:
+        told = f"{total_pages:,} pages" if total_results is None else f"{total_results:,} items"
+        super().__init__(
+            f"Thrive says that the list has {told}, but page {page:,} brought nothing new after {items:,} items. "
+            "If nobody changed the list meanwhile, try a smaller per_page",
+            path="$.pagination",
+            operation=operation,
+        )
+        self.items = items
+        self.total_results = total_results
+        self.total_pages = total_pages
+        self.page = page
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.reason}"
 
 
 class SignatureError(ThriveError, ValueError):

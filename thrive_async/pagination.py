@@ -1,14 +1,16 @@
-"""Lists as async iterators: pages in flight ahead of the reader, in order, never past the end for long."""
+"""Lists as async iterators: pages arrive ahead of the reader, in order, and every walk ends."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from math import ceil
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+
+import orjson
 
 from thrive_async._http.request import Reply
-from thrive_async.errors import DecodeError, NotFoundError
+from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
 __all__ = ["Page", "Paginator"]
 
@@ -21,11 +23,11 @@ class Page(Generic[T]):
     Attributes:
         items: The models, in Thrive's order.
         number: From 1.
-        total_pages: As this page tells it; None where Thrive does not (bare arrays).
-        total_results: As this page tells it; None where Thrive does not.
+        total_pages: How many pages there are, as this page says; None where Thrive does not say (bare arrays).
+        total_results: How many items there are in all, as this page says; None where Thrive does not say.
     """
 
-    __slots__ = ("_body", "_raw", "items", "number", "total_pages", "total_results")
+    __slots__ = ("_body", "_came", "_raw", "items", "number", "total_pages", "total_results")
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class Page(Generic[T]):
         number: int,
         total_pages: int | None = None,
         total_results: int | None = None,
+        *,
+        came: "_Came | None" = None,
     ) -> None:
         self.items: list[T] = items
         self.number: int = number
@@ -41,13 +45,14 @@ class Page(Generic[T]):
         self.total_results: int | None = total_results
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
+        self._came = came or _Came.of(items, None)
 
     @property
     def raw(self) -> list[Any]:
-        """The items as Thrive sent them, with the fields that the models do not know; decoded when first asked for."""
+        """The items as Thrive sent them, unknown fields included. Decoded on first use."""
         if self._raw is None:
             assert self._body is not None  # noqa: S101 - held until it has been decoded
-            self._raw = _items_and_totals(self._body.json(), None)[0]
+            self._raw = _items_of(self._body.json())
             self._body = None
         return self._raw
 
@@ -59,9 +64,9 @@ class Page(Generic[T]):
 class _Items(Generic[T]):
     """The items of pages, one by one.
 
-    Not a second generator around that of the pages: at its end a loop closes all generators that are left at once, and
-    complains of one that another is closing. And a generator that was broken off, by a timeout around one item, looks
-    like one at its end: here the next item is an error.
+    Not a second generator around that of the pages: when a loop ends it closes all open generators at once, and
+    complains about one that another is closing. A generator that was interrupted, by a timeout around one item, also
+    looks finished; here the next item is an error.
     """
 
     __slots__ = ("_broken_off", "_items", "_pages")
@@ -78,7 +83,7 @@ class _Items(Generic[T]):
         for item in self._items:
             return item
         if self._broken_off:
-            raise RuntimeError("this walk was broken off by an error, a timeout or a cancel: begin another one")
+            raise RuntimeError("this walk was interrupted by an error, a timeout or a cancel: begin another one")
         try:
             async for page in self._pages:
                 self._items = iter(page.items)
@@ -95,13 +100,30 @@ class _Items(Generic[T]):
         await self._pages.aclose()
 
 
-class Paginator(Generic[T]):
-    """A list on Thrive, read as it is walked; made by the `list` methods, never by hand.
+class PageSizes:
+    """What one client has learnt about the pages of one operation.
 
-    `async for item in paginator` walks every item, in Thrive's order; iterating again walks again. While a page is
-    being used, up to `prefetch` further ones are on their way. Leaving early leaves nothing behind. A page that fails
-    after its retries raises; nothing is ever silently cut short: a walk that was broken off, also by a timeout around
-    one item, raises a RuntimeError when it is asked on.
+    Attributes:
+        accepted: The page size to ask for if the caller names none; None if the operation has no pages.
+        longest: The most items that came in one page: Thrive does not cut pages below that.
+    """
+
+    __slots__ = ("accepted", "longest")
+
+    def __init__(self, accepted: int | None) -> None:
+        self.accepted = accepted
+        self.longest = 0
+
+
+class Paginator(Generic[T]):
+    """A list on Thrive, read while you walk it. The `list` methods make it.
+
+    `async for item in paginator` walks every item, in Thrive's order. Iterating again walks again. While you use a
+    page, up to `prefetch` further ones are on their way. Leaving early leaves nothing behind.
+
+    Nothing is silently cut short. A page that fails after its retries raises. So does a list that ends before the total
+    that Thrive gives for it. A walk that was interrupted, for example by a timeout around one item, raises a
+    RuntimeError when you ask it for more.
 
     Example:
         async for user in thrive.users.list():
@@ -117,12 +139,18 @@ class Paginator(Generic[T]):
         operation: str,
         per_page: int | None,
         prefetch: int,
+        sizes: PageSizes | None = None,
     ) -> None:
         self._fetch = fetch
         self._read = read
         self._operation = operation
-        self._per_page = per_page
+        self._named_size = per_page
         self._prefetch = prefetch
+        self._sizes = sizes or PageSizes(None)
+
+    @property
+    def _per_page(self) -> int | None:
+        return self._sizes.accepted if self._named_size is None else self._named_size
 
     def __repr__(self) -> str:
         return f"<Paginator of {self._operation}, per_page={self._per_page}, prefetch={self._prefetch}>"
@@ -131,91 +159,73 @@ class Paginator(Generic[T]):
         return _Items(self.pages())
 
     async def first(self) -> T | None:
-        """Return the first item, or None if the list is empty; asks for one item only.
+        """Return the first item, or None if the list is empty. Asks for one item only.
 
         Raises:
-            ThriveError: The page could not be had.
+            ThriveError: The page could not be read.
         """
-        page = await self._page(1, None if self._per_page is None else 1)
-        return page.items[0] if page.items else None
+        items = await self.collect(limit=1)
+        return items[0] if items else None
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """Return the items as a list.
 
         Args:
-            limit: At most this many, from the front; pages beyond are not asked for.
+            limit: At most this many, from the front; pages beyond are not asked for. None for all.
 
         Raises:
-            ValueError: `limit` is no whole number, or negative.
-            ThriveError: A page could not be had.
+            InvalidArgument: `limit` is negative or not a whole number.
+            IncompleteList: The list ended before the total that Thrive gives for it.
+            ThriveError: A page could not be read.
         """
-        if limit is None:
-            return [item async for item in self]
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"limit must be a whole number, 0 or more, or None for all, not {limit!r}")
-        collected: list[T] = []
+        known = limit is None or (isinstance(limit, int) and not isinstance(limit, bool))  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not known or (limit is not None and limit < 0):
+            raise InvalidArgument(f"$limit must be a whole number, 0 or more, or None for all, not {limit!r}", "limit")
         if limit == 0:
-            return collected
-        per_page = None if self._per_page is None else min(self._per_page, limit)
-        async with aclosing(self._walk(per_page, limit)) as pages:
+            return []
+        page, course = begun = await self._begin(limit)
+        if course.end <= 1:
+            # Most lists: no generator, no task.
+            return page.items if limit is None else page.items[:limit]
+        collected: list[T] = []
+        async with aclosing(self._walk(limit, begun)) as pages:
             async for page in pages:
-                collected += page.items[: limit - len(collected)]
-        return collected
+                collected += page.items
+        return collected if limit is None else collected[:limit]
 
     def pages(self) -> AsyncGenerator[Page[T]]:
         """Walk the list page by page.
 
-        An async generator: after an error, or a timeout around one page, it is at its end, and asking on gives no page.
+        An async generator: after an error, or a timeout around one page, it is finished and gives no more pages.
 
         Raises:
-            ThriveError: While iterating: a page could not be had.
+            IncompleteList: While iterating: the list ended before the total that Thrive gives for it.
+            ThriveError: While iterating: a page could not be read.
         """
-        return self._walk(self._per_page, None)
+        return self._walk(None)
 
-    async def _walk(self, per_page: int | None, limit: int | None) -> AsyncGenerator[Page[T]]:
+    async def _walk(self, limit: int | None, begun: "tuple[Page[T], _Course] | None" = None) -> AsyncGenerator[Page[T]]:
         """Yield pages in order, as many as `limit` items need.
 
-        Where pages tell the total, none beyond it is asked for. Bare arrays are read by slow start: a second page is
-        asked for when the first was full, then 2, 4 ... up to `prefetch` are in flight. A first page of just 50 or 100
-        where more than 100 were asked for may be all that Thrive gives at once: the second page tells.
-
-        A page ahead stays bytes until it is wanted, and the one before is let go by then: both decoded at once fill the
-        processor's cache, and 100,000 users take a quarter more time.
+        A page ahead stays bytes until it is wanted, and the one before is let go by then: decoding both at once fills
+        the processor's cache, and 100,000 users take a quarter more time.
         """
-        page = await self._page(1, per_page)
-        if per_page is None:
-            yield page
-            return
+        page, course = begun or await self._begin(limit)
+        del begun
+        size, asked = course.size, 1
         in_flight: deque[tuple[asyncio.Event, asyncio.Task[Page[T]]]] = deque()
-        full = per_page
-        window = min(2, self._prefetch)
-        if per_page > max(_CERTAIN, len(page.items)) and len(page.items) in _LIKELY_MOST:
-            full, window = len(page.items), 1
-        # By what came and not by what was asked for: Thrive may give fewer at once.
-        size = max(1, len(page.items))
-        asked, seen = 1, 0
         try:
             while True:
-                counted = page.total_pages is not None
-                if counted:
-                    end = page.total_pages or 0
-                    window = self._prefetch
-                else:
-                    # A short page is the last one.
-                    end = page.number if len(page.items) < full else page.number + window
-                seen += len(page.items)
-                if limit is not None:
-                    end = min(end, page.number + max(0, ceil((limit - seen) / size)))
-                while asked < end and len(in_flight) < window:
+                while asked < course.end and len(in_flight) < course.window:
                     asked += 1
                     wanted = asyncio.Event()
-                    task = asyncio.create_task(self._page(asked, per_page, wanted))
+                    task = asyncio.create_task(self._page(asked, size, wanted))
                     _waiting.add(task)
                     task.add_done_callback(_waiting.discard)
                     in_flight.append((wanted, task))
                 number = page.number
                 yield page
-                if number >= end:
+                if number >= course.end:
                     return
                 del page
                 wanted, task = in_flight[0]
@@ -223,29 +233,58 @@ class Paginator(Generic[T]):
                 try:
                     page = await task
                 except NotFoundError:
-                    if await self._still_has(number + 1, per_page) and counted:
+                    # Past the end, or the list itself is gone: then page 1 raises.
+                    if course.promises_more(await self._page(1, size), before=number + 1):
                         raise
                     return
                 in_flight.popleft()
-                if not page.items and not counted:
+                if not course.takes(page):
+                    self._check_whole(course, page)
                     return
-                if not counted:
-                    window = min(window * 2, self._prefetch)
         finally:
-            # An error of a page past the end is nobody's concern, but its task is ours to end.
+            # Errors of pages past the end do not matter, but their tasks are ours to end.
             tasks = [task for _, task in in_flight]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _still_has(self, number: int, per_page: int) -> bool:
-        """Tell whether a list should have a page that was answered by 404; where none is counted, nobody knows.
+    async def _begin(self, limit: int | None) -> "tuple[Page[T], _Course]":
+        size = self._per_page
+        if limit is not None and size is not None:
+            size = min(size, limit)
+        page, size = await self._first_page(size)
+        course = _Course(size, self._sizes, self._prefetch, limit)
+        if not course.takes(page):
+            self._check_whole(course, page)
+        return page, course
 
-        Raises:
-            NotFoundError: The list itself is gone.
-        """
-        first = await self._page(1, per_page)
-        return first.total_pages is None or first.total_pages >= number
+    async def _first_page(self, size: int | None) -> tuple[Page[T], int | None]:
+        """Read page 1. If Thrive refuses it and the caller named no page size, try smaller ones."""
+        try:
+            return await self._page(1, size), size
+        except APIError as error:
+            if size is None or self._named_size is not None or error.status not in _REFUSED_SIZE:
+                raise
+            refusal = error
+        for smaller in _SMALLER_SIZES:
+            if smaller < size:
+                try:
+                    page = await self._page(1, smaller)
+                except APIError:
+                    continue
+                self._sizes.accepted = min(self._sizes.accepted or smaller, smaller)
+                return page, smaller
+        raise refusal
+
+    def _check_whole(self, course: "_Course", page: Page[T]) -> None:
+        if course.promises_more(page, before=page.number):
+            raise IncompleteList(
+                operation=self._operation,
+                items=course.seen,
+                total_results=course.totals[1],
+                total_pages=course.totals[0],
+                page=page.number,
+            )
 
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
@@ -263,46 +302,166 @@ class Paginator(Generic[T]):
         decoded, reply.value = reply.value, None
         where = "$"
         try:
-            raw, total_pages, total_results = _items_and_totals(decoded, per_page)
+            raw = _items_of(decoded)
+            total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw))
             where = "$" if isinstance(decoded, list) else "$.results"
+            # Before the items are read, for that takes them apart.
+            came = _Came.of(raw, told_size)
             items = self._read(raw)
         except DecodeError as error:
             error.path = where + error.path.removeprefix("$")
             return error
-        return Page(items, reply, number, total_pages, total_results)
+        return Page(items, reply, number, total_pages, total_results, came=came)
 
 
-# A page that waits for its reader is held by nothing but the reader's iterator. Should that be found as garbage, its
-# tasks live on until it has ended them.
+class _Came(NamedTuple):
+    """What came in one page: enough to tell it from other pages, and to know whether it was full."""
+
+    length: int
+    first: object
+    last: object
+    size: int | None
+    """How long pages are, as an envelope says, 0 if it does not; None for a bare array."""
+
+    @classmethod
+    def of(cls, items: list[Any], size: int | None) -> "_Came":
+        if not items:
+            return cls(0, None, None, size)
+        first: object = _id(items[0])
+        last: object = _id(items[-1])
+        if first is None or last is None:
+            # Records without an id may look alike: both ends of pages of one length must, to make them the same page.
+            try:
+                first = last = len(items), orjson.dumps(items[0]), orjson.dumps(items[-1])
+            except TypeError:
+                # Nested more deeply than can be written.
+                first = last = len(items)
+        return cls(len(items), first, last, size)
+
+    def repeats(self, earlier: "_Came | None") -> bool:
+        """Tell whether it begins or ends as an earlier page does, which two pages of one list cannot.
+
+        One end is enough, for the list may have grown in between.
+        """
+        return earlier is not None and (self.first == earlier.first or self.last == earlier.last)
+
+
+def _id(item: object) -> str | None:
+    found = cast("dict[str, Any]", item).get("id") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else None
+
+
+class _Course:
+    """Where a walk stands, and where it ends by what its pages say.
+
+    Totals are believed while they fit what came. Without them a list ends with a page that is shorter than Thrive could
+    have made it. An empty page ends every list, and so does one that repeats the page before it or the first.
+    """
+
+    def __init__(self, size: int | None, sizes: PageSizes, prefetch: int, limit: int | None) -> None:
+        self.size = size
+        self.end = 1
+        """The last page worth asking for, as far as is known."""
+        self.window = 1
+        """How many pages may be on their way at once."""
+        self.seen = 0
+        self.totals: tuple[int | None, int | None] = (None, None)
+        """Pages and items, as the latest page that gives any tells them."""
+        self._limit = limit
+        self._prefetch = prefetch
+        self._sizes = sizes
+        self._usual = 1
+        self._first: _Came | None = None
+        self._previous: _Came | None = None
+
+    def takes(self, page: Page[Any]) -> bool:
+        """Count a page in; False if it brings nothing new, for then the list ended before it."""
+        came = page._came  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
+        if page.total_pages or page.total_results:
+            self.totals = page.total_pages, page.total_results
+        if not came.length or came.repeats(self._first) or came.repeats(self._previous):
+            return False
+        if self._first is None:
+            self._first = came
+            # By what came and not by what was asked for: Thrive may give fewer at once.
+            self._usual = came.length
+            if self.size is None and came.size is not None:
+                # Documented without pages, but it came in an envelope.
+                self.size = came.size or came.length
+        self._previous = came
+        self.seen += came.length
+        self._sizes.longest = max(self._sizes.longest, came.length)
+        self.end = self._end_after(page, came.length)
+        if self._limit is not None:
+            self.end = min(self.end, page.number + max(0, ceil((self._limit - self.seen) / self._usual)))
+        return True
+
+    def _end_after(self, page: Page[Any], count: int) -> int:
+        number, pages, results = page.number, page.total_pages, page.total_results
+        if self.size is None:
+            return number
+        left = 0 if results is None else results - self.seen
+        counted = max(pages or 0, number + ceil(left / self._usual))
+        if results == self.seen and (counted == number or count > self.size):
+            return number
+        if counted > number:
+            self.window = self._prefetch
+            return counted
+        # Nothing says that there is more, but no total says that this is all.
+        if count < min(self.size, self._sizes.longest):
+            return number
+        # Slow start: 2, 4 ... up to `prefetch` pages ahead. A first page of another size than was asked for may hold
+        # everything, or all that Thrive gives at once: the second page tells.
+        if number > 1 or count == self.size:
+            self.window = min(self.window * 2, self._prefetch)
+        return number + self.window
+
+    def promises_more(self, page: Page[Any], *, before: int) -> bool:
+        """Tell whether the totals, of this page or else the latest, say that a list is longer that ended `before`."""
+        pages, results = (
+            (page.total_pages, page.total_results) if page.total_pages or page.total_results else self.totals
+        )
+        if results is not None:
+            return results > self.seen
+        return pages is not None and pages >= before
+
+
+# A page that waits for its reader is held only by the reader's iterator. If that is collected as garbage, its tasks
+# live on until it has ended them.
 _waiting: Final[set[asyncio.Task[Any]]] = set()
 _LARGE_BODY: Final = 250_000
-# The documents agree on pages of that size: a shorter one is the last.
-_CERTAIN: Final = 100
-# Figures that no count has; so long a number may have lost some of them on the way.
+# No count has more digits; a number that long may have lost some of them on the way.
 _LONGEST_COUNT: Final = 15
-# Page sizes that a server may silently hold to, where it is asked for more than that.
-_LIKELY_MOST: Final = frozenset({10, 20, 25, 50, 100, 200, 250, 500})
+# How Thrive may refuse a page size, and what it is asked for then: the documented defaults.
+_REFUSED_SIZE: Final = frozenset({400, 413, 422})
+_SMALLER_SIZES: Final = (100, 20)
 
 
-def _items_and_totals(decoded: Any, per_page: int | None) -> tuple[list[Any], int | None, int | None]:
-    """Take a page apart: an envelope or a bare array, whatever the specification expects (tags may be either)."""
+def _items_of(decoded: Any) -> list[Any]:
+    """Return the items of a page, envelope or bare array, whichever the specification expects."""
     if isinstance(decoded, list):
-        return cast("list[Any]", decoded), None, None
+        return cast("list[Any]", decoded)
     if not isinstance(decoded, dict):
         raise DecodeError("a list was expected")
-    envelope = cast("dict[str, Any]", decoded)
-    results = envelope.get("results")
+    results = cast("dict[str, Any]", decoded).get("results")
     if not isinstance(results, list):
         raise DecodeError("a list was expected", path="$.results")
-    items = cast("list[Any]", results)
-    pagination = envelope.get("pagination")
+    return cast("list[Any]", results)
+
+
+def _totals_of(decoded: Any, per_page: int | None, count: int) -> tuple[int | None, int | None, int | None]:
+    """Return the totals of pages and of items that a page tells, and the size that an envelope says pages have."""
+    if isinstance(decoded, list):
+        return None, None, None
+    pagination = decoded.get("pagination")
     totals = cast("dict[str, Any]", pagination) if isinstance(pagination, dict) else {}
-    total_results = _count(totals, "totalResults")
-    total_pages = _count(totals, "totalPages")
-    if total_pages is None and total_results is not None:
-        size = _count(totals, "perPage") or per_page or len(items)
-        total_pages = -(-total_results // size) if size else 0
-    return items, total_pages, total_results
+    results = _count(totals, "totalResults")
+    pages = _count(totals, "totalPages")
+    told_size = _count(totals, "perPage") or 0
+    if pages is None and results is not None:
+        size = told_size or per_page or count
+        pages = -(-results // size) if size else 0
+    return pages, results, told_size
 
 
 def _count(totals: dict[str, Any], name: str) -> int | None:

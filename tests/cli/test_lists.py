@@ -294,3 +294,16 @@ def test_nobody_reading_is_no_error_of_ours(
     monkeypatch.setattr(sys, "stdout", Gone())
     assert main(["tags", "list"]) == 141
     assert capsys.readouterr().err == ""
+
+
+def test_per_page_holds_for_every_list_and_is_checked(run: Run, served: Sandbox) -> None:
+    """`--per-page` lowers the pages of every command; a short `--limit` stays one page."""
+    served.requests.clear()
+    assert run("users", "list", "--per-page", "7", "--format", "jsonl").code == 0
+    assert {entry.query["perPage"] for entry in served.requests} == {"7"}
+    served.requests.clear()
+    assert run("users", "list", "--per-page", "7", "--limit", "3", "--format", "jsonl").code == 0
+    assert [entry.query["perPage"] for entry in served.requests] == ["3"]
+    wrong = run("users", "list", "--per-page", "0")
+    assert wrong.code == 2
+    assert "per_page" in wrong.err or "--per-page" in wrong.err

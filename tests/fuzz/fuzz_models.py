@@ -1,7 +1,7 @@
 """Which operation brings which model, by the specification."""
 
 import fuzz_rule as rule
-from resources.test_completeness import CALLS
+from calls import CALLS
 
 from thrive_async import models
 from thrive_async._generated.operations import OPERATIONS

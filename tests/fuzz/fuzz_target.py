@@ -13,9 +13,9 @@ from typing import Any, Final
 import attrs
 import fuzz_json
 import fuzz_rule as rule
+from calls import CALLS
 from fuzz_parts import NAMES, Broken, check_attribution, check_headers, names_of
 from multidict import CIMultiDict
-from resources.test_completeness import CALLS
 
 from thrive_async import APIError, ApiKey, ClientCredentials, DecodeError, ThriveClient, ThriveError, UnprocessableError
 from thrive_async import models as m

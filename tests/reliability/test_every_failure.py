@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from calls import CALLS
 from raw_server import Handler, RawRequest, RawServer, close, hang, refused_port, reply, reset, then_close
-from resources.test_completeness import CALLS
 
 from thrive_async import (
     APIError,

@@ -189,7 +189,7 @@ def test_a_count_is_a_whole_number_of_its_range(value: Any) -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\n"])
 def test_a_blank_entry_is_refused_by_its_place(blank: str) -> None:
-    """It names nobody, and as a filter it would be none: a column of a file that was empty, most often."""
+    """It names no user, and Thrive would read it as no filter; most often it is an empty cell of a file."""
     with pytest.raises(ValueError, match=r"^users\[1\] is blank$"):
         batch("users", ["ada@example.com", blank], str, "users")
     with pytest.raises(ValueError, match=r"^content_ids\[0\] is blank$"):

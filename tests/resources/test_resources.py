@@ -24,7 +24,7 @@ LATE = datetime(2100, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def idle() -> AsyncIterator[ThriveClient]:
-    """A client that reaches nobody: what it refuses, it refuses before anything is sent."""
+    """A client that cannot reach Thrive: what it refuses, it refuses before anything is sent."""
     async with ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9") as client:
         yield client
 

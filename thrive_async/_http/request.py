@@ -25,6 +25,7 @@ from thrive_async._wire.gc_pause import uncollected
 from thrive_async.errors import (
     APIError,
     DecodeError,
+    InvalidArgument,
     error_class,
     status_phrase,
 )
@@ -132,7 +133,8 @@ def build(
             target = f"{target}?{encoded}"
     for name in operation.required_query:
         if query.get(name) is None:
-            raise ValueError(f"{operation.id} needs {argument(operation.resource, name)}")
+            said = argument(operation.resource, name)
+            raise _wrong(said, operation.id + " needs {}")
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
     return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
@@ -146,11 +148,11 @@ def _segment(operation: Operation, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise _wrong(name, "{} is empty")
     if value in (".", ".."):
-        raise ValueError(f"{name} must not be {value!r}: it would name another path")
+        raise _wrong(name, f"{{}} must not be {value!r}: it would name another path")
     if len(value) > _LONGEST_SEGMENT:
-        raise ValueError(f"{name} has {len(value):,} characters; no id, reference or e-mail address is that long")
+        raise _wrong(name, f"{{}} has {len(value):,} characters; no id, reference or e-mail address is that long")
     return _quoted(name, value)
 
 
@@ -158,7 +160,12 @@ def _quoted(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds characters that are no Unicode text (a lone surrogate)") from None
+        raise _wrong(name, "{} holds characters that are not Unicode text (a lone surrogate)") from None
+
+
+def _wrong(name: str, text: str) -> InvalidArgument:
+    """Make the error about an argument; a parameter of a call by hand may have any name."""
+    return InvalidArgument(text.format(f"${name}" if name.isidentifier() and name.isascii() else name), name)
 
 
 def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[str]) -> str:
@@ -172,7 +179,7 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         said = argument(operation.resource, name)
         items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
-            raise ValueError(f"{said} is an empty list: leave it out to ask for everything")
+            raise _wrong(said, "{} is an empty list: leave it out to ask for everything")
         arguments.extend(items)
         pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
@@ -202,9 +209,9 @@ def _query_text(name: str, value: object, encoding: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} takes a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise _wrong(name, "{} is empty")
     if encoding == "list" and "," in value:
-        raise ValueError(f"an item of {name} holds a comma, which would split it in two")
+        raise _wrong(name, "an item of {} holds a comma, which would split it in two")
     return value
 
 
@@ -226,9 +233,10 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
         what = "a date without a time" if isinstance(value, date) else type(value).__name__
         raise TypeError(f"{name} takes a datetime with a time zone, not {what}")
     if value.utcoffset() is None:
-        raise ValueError(
-            f"{name} is a datetime without a time zone, which would mean another time on another machine: "
-            "use datetime(..., tzinfo=UTC) or .astimezone()"
+        raise _wrong(
+            name,
+            "{} is a datetime without a time zone, which would mean another time on another machine: "
+            "use datetime(..., tzinfo=UTC) or .astimezone()",
         )
     moment = value.astimezone(UTC)
     if encoding == "date-iso":

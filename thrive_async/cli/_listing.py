@@ -106,8 +106,10 @@ def show_list(
     if output.limit is not None and output.limit < 1:
         raise CliError(f"--limit {output.limit}: at least 1")
     columns = columns_of(output, kind)
-    # No request for what nobody will see: a short list is one small page.
-    short = output.limit is not None and output.limit <= _SHORTEST_MAXIMUM
+    # A short list is one small page, and no request for what is not shown.
+    short = output.limit is not None and output.limit <= min(
+        _SHORTEST_MAXIMUM, connection.per_page or _SHORTEST_MAXIMUM
+    )
     paging: Paging = {"per_page": output.limit, "prefetch": 1} if short else {}
 
     async def walk() -> int:

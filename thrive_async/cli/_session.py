@@ -52,6 +52,8 @@ class Connection:
     """Requests per second; by default as fast as Thrive lets us."""
     concurrency: int | None = None
     """Requests under way at once (10)."""
+    per_page: int | None = None
+    """Items per page of every list (as many as Thrive documents: 1000, or 100)."""
     timeout: float | None = None
     """Seconds for one call with all its attempts and pauses (120)."""
     attempts: int | None = None
@@ -70,7 +72,7 @@ class Connection:
             raise CliError("no tenant: set THRIVE_TENANT_ID (and THRIVE_API_KEY), or try `thrive demo` without any")
         if not self.tenant_id.strip():
             raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
-        limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency}
+        limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency, "per_page": self.per_page}
         timeouts: dict[str, Any] = {}
         if self.timeout is not None:
             # An attempt may not outlive the call that it is part of.

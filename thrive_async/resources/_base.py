@@ -1,10 +1,11 @@
-"""What every resource does the same way: send, read into models, list."""
+"""What all resources share: sending a call, reading its reply into models, and listing."""
 
 import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from thrive_async._base.arguments import argument
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
@@ -12,20 +13,22 @@ from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
-from thrive_async.pagination import Paginator
-from thrive_async.resources._checks import whole
+from thrive_async.pagination import PageSizes, Paginator
+from thrive_async.resources._checks import strings, whole
 from thrive_async.resources._models import models
 
 T = TypeVar("T")
 
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
+_PAGING: Final = frozenset({"page", "perPage", "limit"})
 
 
 class Resource:
-    """A group of operations over the client's transport; has no I/O of its own."""
+    """A group of operations over the client's transport, without I/O of its own."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._page_sizes: dict[str, PageSizes] = {}
 
     async def _send(
         self,
@@ -36,7 +39,7 @@ class Resource:
         body: object = UNSET,
         timeouts: Timeouts | None = None,
     ) -> Reply:
-        """Make a call whose reply is looked at by the caller, or not at all."""
+        """Make a call and return its reply unread."""
         if body is not UNSET:
             _check_body(operation, body)
         return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
@@ -51,50 +54,40 @@ class Resource:
         body: object = UNSET,
         timeouts: Timeouts | None = None,
     ) -> T:
-        """Make a call whose reply is one model."""
+        """Make a call and read its reply into a model."""
         if body is not UNSET:
             _check_body(operation, body)
         reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
         return read_reply(operation, cls, reply)
 
-    async def _read_list(
-        self,
-        operation: Operation,
-        cls: type[T],
-        *,
-        path: Mapping[str, str] = _NO_ARGUMENTS,
-        query: Mapping[str, object] = _NO_ARGUMENTS,
-        timeouts: Timeouts | None = None,
-    ) -> list[T]:
-        """Make a call whose reply is an array of models, not paged."""
-        return await self._list(operation, cls, path=path, query=query, timeouts=timeouts).collect()
+    def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
+        """Make the paginator of a list. Nothing is sent until it is read.
 
-    def _list(
-        self,
-        operation: Operation,
-        cls: type[T],
-        *,
-        path: Mapping[str, str] = _NO_ARGUMENTS,
-        query: Mapping[str, object] = _NO_ARGUMENTS,
-        per_page: int | None = None,
-        prefetch: int = 4,
-        timeouts: Timeouts | None = None,
-    ) -> Paginator[T]:
-        """Prepare a walk over a list; nothing is sent before it begins.
+        Args:
+            operation: The operation.
+            cls: The model of an item.
+            given: The arguments of the public method by name, as `locals()` has them: the operation knows which of
+                them belong in the path and which in the query.
 
         Raises:
             TypeError: A value of a type that its parameter cannot take.
-            ValueError: `per_page` or `prefetch` is no whole number of its range, a datetime is naive, a name in the
-                path empty.
+            InvalidArgument: `per_page` or `prefetch` is not a whole number of its range, a datetime is naive, a name in
+                the path or a filter is empty.
         """
-        if per_page is None:
-            per_page = operation.per_page
-        else:
+        per_page: int | None = given.get("per_page")
+        prefetch: int = given.get("prefetch", 1)
+        if per_page is not None:
             whole("per_page", per_page, 1, operation.per_page)
         whole("prefetch", prefetch, 1)
-        # What cannot be meant shows where it was written, and not where the first page is asked for.
+        path = {wire: given[argument(operation.resource, wire)] for wire in operation.path_parameters}
+        query: dict[str, object] = {}
+        for wire, kind in operation.query.items():
+            if wire not in _PAGING:
+                name = argument(operation.resource, wire)
+                query[wire] = strings(name, given[name]) if kind == "list" else given[name]
+        # Built now, so that a wrong argument is an error where it was written, not where the first page is read.
         request = build(operation, path=path, query=query)
-        timeouts = self._transport.time_limits(timeouts)
+        timeouts = self._transport.time_limits(given["timeouts"])
         send = self._transport.send
 
         async def fetch(number: int, size: int | None, wanted: asyncio.Event | None) -> Reply:
@@ -106,16 +99,26 @@ class Resource:
             operation=operation.id,
             per_page=per_page,
             prefetch=prefetch,
+            sizes=self._sizes_of(operation),
         )
+
+    def _sizes_of(self, operation: Operation) -> PageSizes:
+        sizes = self._page_sizes.get(operation.id)
+        if sizes is None:
+            most, wanted = operation.per_page, self._transport.limits.per_page
+            accepted = most if most is None or wanted is None else min(most, wanted)
+            sizes = self._page_sizes[operation.id] = PageSizes(accepted)
+        return sizes
 
 
 def _check_body(operation: Operation, body: object) -> None:
-    """Refuse what is not the model that an operation takes; lists have been checked by `batch`.
+    """Refuse a body that is not the operation's model. `batch` has checked lists.
 
-    Above all a model that was read: written back, all that Thrive left out would be null, which clears it.
+    This matters most for a model that was read: writing it back would send null for every field that Thrive left out,
+    which clears the field.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: The body is something else.
     """
     wanted = operation.body_model
     if wanted is None or isinstance(body, getattr(models, wanted)):
@@ -127,7 +130,7 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:
     """Read a whole reply into one model.
 
     Raises:
-        DecodeError: The reply is not what the specification says.
+        DecodeError: The reply does not fit the specification.
     """
     try:
         return convert.read(cls, reply.value)

@@ -1,36 +1,37 @@
-"""Checks of arguments that come before anything is sent."""
+"""Checks of arguments before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeVar, cast
 
+from thrive_async.errors import InvalidArgument
+
 T = TypeVar("T")
 
 BATCH_LIMIT = 100
-"""The most entities Thrive takes in one write of members, managers, tags or skills."""
+"""The most entities that Thrive takes in one write of members, managers, tags or skills."""
 
 
 def strings(name: str, values: Iterable[str] | None) -> list[str] | None:
-    """Check a filter that takes several strings, and keep it for every page that will be asked for.
+    """Check a filter of several strings, and keep it for every page.
 
     Args:
-        name: The argument's name, for the error.
-        values: Strings or string enums. None means no filter.
+        name: The argument's name.
+        values: Strings or string enums. None for no filter.
 
     Returns:
         The values as a list, or None.
 
     Raises:
-        TypeError: A lone string (it would be taken apart letter by letter), or something in it that is no string.
-        ValueError: Nothing in it, or a blank string: Thrive would read an empty filter as no filter and answer with
-            everything.
+        TypeError: A lone string, which would be taken apart letter by letter, or an item that is not a string.
+        InvalidArgument: An empty filter, which Thrive would read as no filter, or a blank string.
     """
     if values is None:
         return None
     found = _listed(name, values, str, "strings")
     if not found:
-        raise ValueError(f"{name} is empty: leave it out (None) for no filter")
+        raise InvalidArgument(f"${name} is empty: leave it out (None) for no filter", name)
     return found
 
 
@@ -38,21 +39,21 @@ def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
     """Check the entities of one write.
 
     Args:
-        name: The argument's name, for the error.
+        name: The argument's name.
         items: 1 to 100 entities.
-        kind: What each of them is.
-        plural: What they are called together, for the error: ``"users"``.
+        kind: The type of each.
+        plural: What several are called, for the error: ``"users"``.
 
     Returns:
         The entities as a list.
 
     Raises:
-        TypeError: A lone string or a lone entity, or something in it that is not of the kind.
-        ValueError: None of them, more than 100, or a blank string, which names nobody.
+        TypeError: A lone entity, or an item of another type.
+        InvalidArgument: No entity, more than 100, or a blank string.
     """
     found = _listed(name, items, kind, plural)
     if not 1 <= len(found) <= BATCH_LIMIT:
-        raise ValueError(f"{name} must hold 1 to {BATCH_LIMIT} {plural}, got {len(found)}")
+        raise InvalidArgument(f"${name} must hold 1 to {BATCH_LIMIT} {plural}, got {len(found)}", name)
     return found
 
 
@@ -60,21 +61,21 @@ def whole(name: str, value: int, least: int, most: int | None = None) -> int:
     """Check a count.
 
     Args:
-        name: The argument's name, for the error.
-        value: A whole number. True is none, and neither is 2.0.
-        least: The smallest that it may be.
-        most: The largest; None for no limit.
+        name: The argument's name.
+        value: A whole number. True and 2.0 are not.
+        least: The smallest value allowed.
+        most: The largest value allowed; None for no limit.
 
     Returns:
         The number.
 
     Raises:
-        ValueError: It is none, or out of range.
+        InvalidArgument: Not a whole number, or out of range.
     """
-    known = isinstance(value, int) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
-    if not known or value < least or (most is not None and value > most):
+    is_whole = isinstance(value, int) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_whole or value < least or (most is not None and value > most):
         wanted = f"of at least {least}" if most is None else f"from {least} to {most:,}"
-        raise ValueError(f"{name} must be a whole number {wanted}, not {value!r}")
+        raise InvalidArgument(f"${name} must be a whole number {wanted}, not {value!r}", name)
     return value
 
 
@@ -86,6 +87,6 @@ def _listed(name: str, values: object, kind: type[T], plural: str) -> list[T]:
         if not isinstance(value, kind):
             raise TypeError(f"{name}[{place}] must be a {kind.__name__}, not a {type(value).__name__}")
         if isinstance(value, str) and not value.strip():
-            raise ValueError(f"{name}[{place}] is blank")
+            raise InvalidArgument(f"${name}[{place}] is blank", name)
         found.append(value)
     return found

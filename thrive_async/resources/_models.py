@@ -1,9 +1,8 @@
-"""The models, imported when a client is built, and not with the resources.
+"""The generated models, imported on first use.
 
-Some seventy attrs classes cost tens of milliseconds to build, and a program that imports ``thrive_async`` may need none
-of them for a while. So the resources name every model as ``models.User``: type checkers and editors see the generated
-module, and at run time an object stands in its place that imports the module, if nobody has, at the first look-up.
-``typing.get_type_hints`` works on every method for the same reason.
+Building some seventy attrs classes takes tens of milliseconds, which ``import thrive_async`` should not cost. So the
+resources write ``models.User``: type checkers see the generated module, and at run time a stand-in imports it when an
+attribute is first looked up. ``typing.get_type_hints`` works on every method for the same reason.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 else:
 
     class _LazyModels:
-        """Stands for the module of models and remembers what was asked of it."""
+        """Stands for the module of models."""
 
         def __getattr__(self, name: str) -> object:
             value = getattr(import_module("thrive_async._generated.models"), name)

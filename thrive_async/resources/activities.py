@@ -9,7 +9,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 __all__ = ["Activities"]
@@ -41,18 +40,18 @@ class Activities(Resource):
             omit_actions: Leave out activities of these types.
             content_ids: Only activities on these contents.
             content_type: Only activities on contents of this type.
-            timestamp_from: Only activities from this time on. Must be aware; sent in UTC, in whole seconds.
-            timestamp_to: Only activities up to this time. Must be aware; sent in UTC, in whole seconds.
-            per_page: Activities per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            timestamp_from: Only activities from this time on. Must have a time zone; sent in UTC, in whole seconds.
+            timestamp_to: Only activities up to this time. Must have a time zone; sent in UTC, in whole seconds.
+            per_page: Activities per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of activities. Nothing is sent before it is read.
+            A paginator of activities. Nothing is sent until you read it.
 
         Raises:
-            TypeError: A lone string for `actions`, `omit_actions` or `content_ids`.
-            ValueError: A naive time, an empty list for a filter; `per_page` or `prefetch` out of range.
+            TypeError: One string instead of several for `actions`, `omit_actions` or `content_ids`.
+            InvalidArgument: A time without a time zone, an empty filter; `per_page` or `prefetch` out of range.
 
         Example:
             ```python
@@ -61,17 +60,7 @@ class Activities(Resource):
                 print(activity.user, activity.context_id)
             ```
         """
-        query = {
-            "actions": strings("actions", actions),
-            "omitActions": strings("omit_actions", omit_actions),
-            "contentIds": strings("content_ids", content_ids),
-            "contentType": content_type,
-            "timestampFrom": timestamp_from,
-            "timestampTo": timestamp_to,
-        }
-        return self._list(
-            ops.LIST_ACTIVITIES, models.Activity, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_ACTIVITIES, models.Activity, locals())
 
     async def get(self, activity_id: str, *, timeouts: Timeouts | None = None) -> models.Activity:
         """Get an activity.
@@ -81,7 +70,7 @@ class Activities(Resource):
 
         Args:
             activity_id: The activity's id (24 hexadecimal digits).
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The activity. Its `data` is a plain dictionary: what is in it depends on the type.

@@ -47,26 +47,19 @@ class Assignments(Resource):
 
         Args:
             audience_id: Only assignments of this audience, by id or reference.
-            updated_since: Only assignments changed at this time or later. Must be aware (have a time zone).
-            per_page: Assignments per request, 1 to 100. None for 100.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only assignments changed at this time or later. Must have a time zone.
+            per_page: Assignments per request, 1 to 100. None for 100, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of assignments; deleted ones may be among them (`is_deleted`). Nothing is sent before it is
-            read. Thrive tells no totals here.
+            A paginator of assignments; deleted ones may be among them (`is_deleted`). Nothing is sent until you
+            read it. Thrive gives no totals here.
 
         Raises:
-            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_ASSIGNMENTS,
-            models.Assignment,
-            query={"audienceId": audience_id, "updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_ASSIGNMENTS, models.Assignment, locals())
 
     async def get(self, assignment_id: str, *, timeouts: Timeouts | None = None) -> models.Assignment:
         """Get an assignment.

@@ -54,25 +54,18 @@ class Audiences(Resource):
 
         Args:
             api_controlled: True for only those that the API can change, False for only the others.
-            updated_since: Only audiences changed at this time or later. Must be aware (have a time zone).
-            per_page: Audiences per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only audiences changed at this time or later. Must have a time zone.
+            per_page: Audiences per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of audiences. Nothing is sent before it is read.
+            A paginator of audiences. Nothing is sent until you read it.
 
         Raises:
-            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_AUDIENCES,
-            models.Audience,
-            query={"apiControlled": api_controlled, "updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_AUDIENCES, models.Audience, locals())
 
     async def get(self, audience: str, *, timeouts: Timeouts | None = None) -> models.Audience:
         """Get an audience.

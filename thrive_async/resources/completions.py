@@ -37,33 +37,19 @@ class Completions(Resource):
             content_id: Only completions of this content.
             is_rpl: True for only those recorded as prior learning, False for only the others.
             user_id: Only completions by this user, by id.
-            completed_from: Only completions from this time on, itself included. Must be aware (have a time zone).
-            completed_to: Only completions up to this time, itself included. Must be aware.
-            per_page: Completions per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            completed_from: Only completions from this time on, itself included. Must have a time zone.
+            completed_to: Only completions up to this time, itself included. Must have a time zone.
+            per_page: Completions per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of completions. Nothing is sent before it is read. Thrive tells no totals here.
+            A paginator of completions. Nothing is sent until you read it. Thrive gives no totals here.
 
         Raises:
-            ValueError: A naive time; `per_page` or `prefetch` out of range.
+            InvalidArgument: A time without a time zone; `per_page` or `prefetch` out of range.
         """
-        query = {
-            "contentId": content_id,
-            "isRPL": is_rpl,
-            "userId": user_id,
-            "completedDateRangeStart": completed_from,
-            "completedDateRangeEnd": completed_to,
-        }
-        return self._list(
-            ops.LIST_COMPLETIONS,
-            models.Completion,
-            query=query,
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_COMPLETIONS, models.Completion, locals())
 
     async def get(self, completion_id: str, *, timeouts: Timeouts | None = None) -> models.Completion:
         """Get a completion.

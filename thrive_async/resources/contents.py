@@ -9,7 +9,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 __all__ = ["Contents"]
@@ -30,22 +29,22 @@ class Contents(Resource):
     ) -> Paginator[models.Content]:
         """List contents.
 
-        API: ``GET /rest/v1/contents``. No official page was found; third-party evidence.
+        API: ``GET /rest/v1/contents``. No official page found; third-party evidence.
 
         Args:
             types: Only contents of these types. Where both are given, Thrive goes by `types`.
             omit_types: Leave out contents of these types.
-            updated_since: Only contents changed at this time or later. Must be aware (have a time zone).
-            per_page: Contents per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only contents changed at this time or later. Must have a time zone.
+            per_page: Contents per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of contents. Nothing is sent before it is read.
+            A paginator of contents. Nothing is sent until you read it.
 
         Raises:
-            TypeError: A lone string for `types` or `omit_types`.
-            ValueError: A naive `updated_since`, an empty `types` or `omit_types`;
+            TypeError: One string instead of several for `types` or `omit_types`.
+            InvalidArgument: `updated_since` without a time zone, an empty `types` or `omit_types`;
                 `per_page` or `prefetch` out of range.
 
         Example:
@@ -53,14 +52,7 @@ class Contents(Resource):
             videos = await thrive.contents.list(types=["video"]).collect(limit=50)
             ```
         """
-        query = {
-            "types": strings("types", types),
-            "omitTypes": strings("omit_types", omit_types),
-            "updatedSince": updated_since,
-        }
-        return self._list(
-            ops.LIST_CONTENTS, models.Content, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_CONTENTS, models.Content, locals())
 
     async def get(self, content_id: str, *, timeouts: Timeouts | None = None) -> models.Content:
         """Get a content.
@@ -70,7 +62,7 @@ class Contents(Resource):
 
         Args:
             content_id: The content's id (24 hexadecimal digits).
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The content. Its description may be HTML.

@@ -10,7 +10,6 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import strings
 from thrive_async.resources._models import models
 
 if TYPE_CHECKING:
@@ -36,25 +35,18 @@ class CpdCategories(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-categories
 
         Args:
-            updated_since: Only categories changed at this time or later. Must be aware (have a time zone).
-            per_page: Categories per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only categories changed at this time or later. Must have a time zone.
+            per_page: Categories per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of categories. Nothing is sent before it is read.
+            A paginator of categories. Nothing is sent until you read it.
 
         Raises:
-            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_CATEGORIES,
-            models.CpdCategory,
-            query={"updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_CATEGORIES, models.CpdCategory, locals())
 
     async def get(self, category_id: str, *, timeouts: Timeouts | None = None) -> models.CpdCategory:
         """Get a category.
@@ -64,7 +56,7 @@ class CpdCategories(Resource):
 
         Args:
             category_id: The category's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The category.
@@ -95,26 +87,19 @@ class CpdEntries(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-entries
 
         Args:
-            entry_date_from: Only entries dated from this time on. Must be aware; sent in UTC, in whole seconds.
-            entry_date_to: Only entries dated up to this time. Must be aware; sent in UTC, in whole seconds.
-            per_page: Entries per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            entry_date_from: Only entries dated from this time on. Must have a time zone; sent in UTC, in whole seconds.
+            entry_date_to: Only entries dated up to this time. Must have a time zone; sent in UTC, in whole seconds.
+            per_page: Entries per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of entries. Nothing is sent before it is read.
+            A paginator of entries. Nothing is sent until you read it.
 
         Raises:
-            ValueError: A naive time; `per_page` or `prefetch` out of range.
+            InvalidArgument: A time without a time zone; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_ENTRIES,
-            models.CpdEntry,
-            query={"entryDateFrom": entry_date_from, "entryDateTo": entry_date_to},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_ENTRIES, models.CpdEntry, locals())
 
     async def get(self, log_entry_id: str, *, timeouts: Timeouts | None = None) -> models.CpdEntry:
         """Get a log entry.
@@ -124,7 +109,7 @@ class CpdEntries(Resource):
 
         Args:
             log_entry_id: The entry's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The entry; its duration is in minutes.
@@ -154,25 +139,18 @@ class CpdRequirements(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-requirements
 
         Args:
-            updated_since: Only requirements changed at this time or later. Must be aware (have a time zone).
-            per_page: Requirements per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only requirements changed at this time or later. Must have a time zone.
+            per_page: Requirements per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of requirements. Nothing is sent before it is read.
+            A paginator of requirements. Nothing is sent until you read it.
 
         Raises:
-            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_CPD_REQUIREMENTS,
-            models.CpdRequirement,
-            query={"updatedSince": updated_since},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_REQUIREMENTS, models.CpdRequirement, locals())
 
     async def get(self, audience_requirement_id: str, *, timeouts: Timeouts | None = None) -> models.CpdRequirement:
         """Get a requirement.
@@ -182,7 +160,7 @@ class CpdRequirements(Resource):
 
         Args:
             audience_requirement_id: The requirement's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The requirement.
@@ -217,19 +195,19 @@ class CpdUserSummaries(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-user-summaries
 
         Args:
-            entry_date_from: The start of the period; Thrive demands it. Must be aware; sent in UTC, in whole seconds.
-            entry_date_to: The end of the period; Thrive demands it. Must be aware; sent in UTC, in whole seconds.
+            entry_date_from: The start of the period, required. Must have a time zone; sent in UTC, in whole seconds.
+            entry_date_to: The end of the period, required. Must have a time zone; sent in UTC, in whole seconds.
             user_ids: Only these users, by id.
-            per_page: Users per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Users per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of sums. Nothing is sent before it is read.
+            A paginator of sums. Nothing is sent until you read it.
 
         Raises:
-            TypeError: A lone string for `user_ids`.
-            ValueError: A naive time, empty `user_ids`; `per_page` or `prefetch` out of range.
+            TypeError: One string instead of several for `user_ids`.
+            InvalidArgument: A time without a time zone, empty `user_ids`; `per_page` or `prefetch` out of range.
 
         Example:
             ```python
@@ -239,19 +217,7 @@ class CpdUserSummaries(Resource):
             hours = {row.user_id: row.duration_minutes / 60 async for row in year if row.duration_minutes}
             ```
         """
-        query = {
-            "entryDateFrom": entry_date_from,
-            "entryDateTo": entry_date_to,
-            "userIds": strings("user_ids", user_ids),
-        }
-        return self._list(
-            ops.LIST_CPD_USER_SUMMARIES,
-            models.CpdUserSummary,
-            query=query,
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_CPD_USER_SUMMARIES, models.CpdUserSummary, locals())
 
 
 class Cpd:

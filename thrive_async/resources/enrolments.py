@@ -6,6 +6,7 @@ from datetime import datetime
 
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
+from thrive_async.errors import InvalidArgument
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
 from thrive_async.resources._models import models
@@ -34,18 +35,19 @@ class Enrolments(Resource):
 
         Args:
             assignment_id: The assignment's id.
-            updated_at_from: Only enrolments changed from this time on. Must be aware (have a time zone).
-            updated_at_to: Only enrolments changed up to this time. Must be aware; needs `updated_at_from`.
+            updated_at_from: Only enrolments changed from this time on. Must have a time zone.
+            updated_at_to: Only enrolments changed up to this time. Must have a time zone; needs `updated_at_from`.
             status: Only enrolments with this status (archived, complete, open, overdue, scheduled).
-            per_page: Enrolments per request, 1 to 100. None for 100.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Enrolments per request, 1 to 100. None for 100, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of enrolments. Nothing is sent before it is read. Thrive tells no totals here.
+            A paginator of enrolments. Nothing is sent until you read it. Thrive gives no totals here.
 
         Raises:
-            ValueError: `updated_at_to` without `updated_at_from`, a naive time; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_at_to` without `updated_at_from`, a time without a time zone; `per_page` or
+                `prefetch` out of range.
 
         Example:
             ```python
@@ -53,16 +55,12 @@ class Enrolments(Resource):
             ```
         """
         if updated_at_to is not None and updated_at_from is None:
-            raise ValueError("updated_at_to needs updated_at_from: Thrive takes no end without a start")
-        return self._list(
-            ops.LIST_ENROLMENTS,
-            models.Enrolment,
-            path={"assignmentId": assignment_id},
-            query={"updatedAtFrom": updated_at_from, "updatedAtTo": updated_at_to, "status": status},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+            raise InvalidArgument(
+                "$updated_at_to needs $updated_at_from: Thrive takes no end without a start",
+                "updated_at_to",
+                "updated_at_from",
+            )
+        return self._list(ops.LIST_ENROLMENTS, models.Enrolment, locals())
 
     async def get(self, assignment_id: str, enrolment_id: str, *, timeouts: Timeouts | None = None) -> models.Enrolment:
         """Get an enrolment.
@@ -73,7 +71,7 @@ class Enrolments(Resource):
         Args:
             assignment_id: The assignment's id.
             enrolment_id: The enrolment's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The enrolment with its history.

@@ -28,13 +28,13 @@ class Managers(Resource):
 
         Args:
             audience: The audience's id or reference.
-            timeouts: The time limits of the request, if not the client's.
+            timeouts: Time limits for the request; None for the client's.
 
         Returns:
-            A paginator of managers, always of one page: Thrive sends them all at once, and takes no `per_page`.
-            Nothing is sent before it is read.
+            A paginator of managers. Thrive documents one reply with all of them, so there is no `per_page`; if they
+            come in pages after all, every page is read. Nothing is sent until you read it.
         """
-        return self._list(ops.LIST_MANAGERS, models.AudienceManager, path={"audienceId": audience}, timeouts=timeouts)
+        return self._list(ops.LIST_MANAGERS, models.AudienceManager, locals())
 
     async def add(
         self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None

@@ -34,25 +34,18 @@ class Members(Resource):
 
         Args:
             audience: The audience's id or reference.
-            per_page: Members per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Members per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of members. Nothing is sent before it is read. The API promises no order: if members change
+            A paginator of members. Nothing is sent until you read it. The API promises no order: if members change
             meanwhile, one may be missed or seen twice.
 
         Raises:
-            ValueError: `per_page` or `prefetch` out of range.
+            InvalidArgument: `per_page` or `prefetch` out of range.
         """
-        return self._list(
-            ops.LIST_MEMBERS,
-            models.AudienceMember,
-            path={"audienceId": audience},
-            per_page=per_page,
-            prefetch=prefetch,
-            timeouts=timeouts,
-        )
+        return self._list(ops.LIST_MEMBERS, models.AudienceMember, locals())
 
     async def add(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None

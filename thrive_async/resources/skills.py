@@ -16,10 +16,10 @@ class Skills(Resource):
     async def levels(self, *, timeouts: Timeouts | None = None) -> list[models.SkillLevel]:
         """Get the skill levels of the tenant.
 
-        API: ``GET /rest/v1/skills/levels``. No official page was found; third-party evidence.
+        API: ``GET /rest/v1/skills/levels``. No official page found; third-party evidence.
 
         Args:
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             Every level in the server's order. Their values are numbers such as 1024 and 2048, and are what
@@ -28,4 +28,4 @@ class Skills(Resource):
         Raises:
             PermissionDeniedError: The key or token does not reach this.
         """
-        return await self._read_list(ops.LIST_SKILL_LEVELS, models.SkillLevel, timeouts=timeouts)
+        return await self._list(ops.LIST_SKILL_LEVELS, models.SkillLevel, locals()).collect()

@@ -26,34 +26,31 @@ class Tags(Resource):
     ) -> Paginator[models.Tag]:
         """List the tags.
 
-        API: ``GET /rest/v1/tags``. No official page was found; third-party evidence. An answer that is a bare array
+        API: ``GET /rest/v1/tags``. No official page found; third-party evidence. An answer that is a bare array
         is read as well.
 
         Args:
-            updated_since: Only tags changed at this time or later. Must be aware (have a time zone).
-            per_page: Tags per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            updated_since: Only tags changed at this time or later. Must have a time zone.
+            per_page: Tags per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of tags. Nothing is sent before it is read.
+            A paginator of tags. Nothing is sent until you read it.
 
         Raises:
-            ValueError: A naive `updated_since`; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
         """
-        query = {"updatedSince": updated_since}
-        return self._list(
-            ops.LIST_TAGS, models.Tag, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.LIST_TAGS, models.Tag, locals())
 
     async def get(self, tag_id: str, *, timeouts: Timeouts | None = None) -> models.Tag:
         """Get a tag.
 
-        API: ``GET /rest/v1/tags/{tagId}``. No official page was found; third-party evidence.
+        API: ``GET /rest/v1/tags/{tagId}``. No official page found; third-party evidence.
 
         Args:
             tag_id: The tag's id, not its name.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call; None for the client's.
 
         Returns:
             The tag with the ids of the contents, campaigns, interests and skills that carry it.

@@ -12,9 +12,10 @@ from datetime import date, datetime
 from thrive_async._base.unset import UNSET
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
+from thrive_async.errors import InvalidArgument
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
-from thrive_async.resources._checks import batch, strings
+from thrive_async.resources._checks import batch
 from thrive_async.resources._models import models
 
 __all__ = ["Users"]
@@ -44,20 +45,20 @@ class Users(Resource):
         https://docs.thrivelearning.com/v1-api/apidocs/search-users-and-return-basic-user-information
 
         Args:
-            updated_since: Only users changed at this time or later. Must be aware (have a time zone).
+            updated_since: Only users changed at this time or later. Must have a time zone.
             statuses: Only users with one of these statuses (active, inactive, expired, new).
             omit_statuses: Leave out users with one of these statuses.
             status: Only users with this status.
-            per_page: Users per request, 1 to 1,000. None for 1,000.
-            prefetch: Pages in flight at once, at least 1.
-            timeouts: The time limits of each request, if not the client's.
+            per_page: Users per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
+            prefetch: How many pages to request ahead, at least 1.
+            timeouts: Time limits for each request; None for the client's.
 
         Returns:
-            A paginator of users. Nothing is sent before it is read.
+            A paginator of users. Nothing is sent until you read it.
 
         Raises:
-            TypeError: A lone string for `statuses` or `omit_statuses`.
-            ValueError: A naive `updated_since`, an empty `statuses` or `omit_statuses`;
+            TypeError: One string instead of several for `statuses` or `omit_statuses`.
+            InvalidArgument: `updated_since` without a time zone, an empty `statuses` or `omit_statuses`;
                 `per_page` or `prefetch` out of range.
 
         Example:
@@ -66,15 +67,7 @@ class Users(Resource):
                 print(user.id, user.email)
             ```
         """
-        query = {
-            "updatedSince": updated_since,
-            "statuses": strings("statuses", statuses),
-            "omitStatuses": strings("omit_statuses", omit_statuses),
-            "status": status,
-        }
-        return self._list(
-            ops.SEARCH_USERS, models.User, query=query, per_page=per_page, prefetch=prefetch, timeouts=timeouts
-        )
+        return self._list(ops.SEARCH_USERS, models.User, locals())
 
     async def get(self, user_id: str, *, timeouts: Timeouts | None = None) -> models.User:
         """Get a user by id.
@@ -143,7 +136,7 @@ class Users(Resource):
         """
         known = isinstance(user, models.UserCreate)  # pyright: ignore[reportUnnecessaryIsInstance]
         if known and user.email is UNSET and user.login_method != "ref":
-            raise ValueError('a user needs an email, unless login_method is "ref"')
+            raise InvalidArgument('a user needs an $email, unless $login_method is "ref"', "email", "login_method")
         return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
 
     async def update(

@@ -21,9 +21,12 @@ a setting, a keyword argument of `Sandbox`, picks the other.
 |---|---|---|
 | a batch of which every entity fails | 207, `success.count` 0 | `all_failed_batch=422` |
 | members that are members already, or twice in a batch | success, each time named | |
-| a page past the last | an empty page | `past_last_page="not_found"` |
+| a page past the last | an empty page | `past_last_page="not_found"`, `"last"`, `"first"` |
+| whether a list comes in pages | it does | `paging="whole"`: everything at once; `"first"`: page 1 for every page |
+| totals of a list | right | `totals="absent"`, `"zero"`, `"double"` |
 | `totalPages` of an empty list | 0 | |
 | `perPage` above its maximum | 400 | `per_page_clamp=N`: N at most, silently |
+| `perPage` below its maximum | accepted | `largest_page=N`: more is refused, with `large_page_status` |
 | an unknown query parameter, one given twice | 400 | |
 | a body that is no JSON / that breaks the schema | 400 / 422, or whichever of them is documented | |
 | an id in a body that is unknown | 404 where documented, else 422 | |

@@ -56,7 +56,11 @@ class Settings:
 
     Args:
         all_failed_batch: Status of a member or manager write of which every entity failed.
-        past_last_page: What a page behind the last one is: an empty list, or a 404.
+        past_last_page: What a page behind the last one is: an empty list, a 404, the last page again, or the first.
+        paging: Whether lists come in pages; whole, whatever page is asked for; or page 1 is sent for every page.
+        totals: What the pagination of a list says: the right totals, none, zero, or twice as many as there are.
+        largest_page: The most items a page may be asked for; a request for more is refused with `large_page_status`.
+        large_page_status: Status of that refusal.
         create_status: Status of a created user, audience or assignment.
         delete_reply: Reply to a delete or remove: 200 with an object, a string, null or nothing, or 204.
         moved_keys: Names inside `memberOperations`: for leaving the old parent, and for joining the new one.
@@ -86,9 +90,17 @@ class Settings:
     """
 
     all_failed_batch: Literal[207, 422] = attrs.field(default=207, validator=_one_of(207, 422))
-    past_last_page: Literal["empty", "not_found"] = attrs.field(
-        default="empty", validator=_one_of("empty", "not_found")
+    past_last_page: Literal["empty", "not_found", "last", "first"] = attrs.field(
+        default="empty", validator=_one_of("empty", "not_found", "last", "first")
     )
+    paging: Literal["pages", "whole", "first"] = attrs.field(
+        default="pages", validator=_one_of("pages", "whole", "first")
+    )
+    totals: Literal["right", "absent", "zero", "double"] = attrs.field(
+        default="right", validator=_one_of("right", "absent", "zero", "double")
+    )
+    largest_page: int | None = attrs.field(default=None, validator=_count)
+    large_page_status: Literal[400, 413, 422] = attrs.field(default=400, validator=_one_of(400, 413, 422))
     create_status: Literal[200, 201] = attrs.field(default=201, validator=_one_of(200, 201))
     delete_reply: Literal["object", "string", "null", "empty", "no_content"] = attrs.field(
         default="object", validator=_one_of("object", "string", "null", "empty", "no_content")

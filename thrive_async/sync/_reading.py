@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
+from thrive_async.errors import ConfigurationError, IncompleteList, NotFoundError, ThriveError
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync._guards import missing_audience
@@ -43,14 +43,17 @@ async def read_whole(
             await asyncio.sleep(_PAUSE * 2**reading)
         items: list[K] = []
         totals: set[int] = set()
-        async with aclosing(paginator.pages()) as pages:
-            async for page in pages:
-                items += map(keep, page.items)
-                if page.total_results is not None:
-                    totals.add(page.total_results)
-                if len(totals) > 1:
-                    break
-        whole = not totals or totals == {len(items)}
+        ended = False
+        with suppress(IncompleteList):
+            async with aclosing(paginator.pages()) as pages:
+                async for page in pages:
+                    items += map(keep, page.items)
+                    if page.total_results is not None:
+                        totals.add(page.total_results)
+                    if len(totals) > 1:
+                        break
+            ended = True
+        whole = ended and (not totals or totals == {len(items)})
         if whole and len({identity(item) for item in items}) == len(items):
             return items
     raise SyncError(

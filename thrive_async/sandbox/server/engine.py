@@ -232,6 +232,8 @@ class Engine:
         settings = self._settings
         if operation.id == TOKEN_OPERATION:
             return settings.token_expires_in == "string"  # noqa: S105
+        if operation.paging != "none" and (settings.totals == "absent" or settings.largest_page is not None):
+            return True
         return (operation.id == "listTags" and settings.tags_shape == "array") or (
             operation.path.startswith("/rest/v2/") and settings.v2_error_shape == "v2"
         )

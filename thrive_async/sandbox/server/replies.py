@@ -131,9 +131,11 @@ def page(call: Call, records: Sequence[Record], form: str = "", *, largest: int 
     """
     start, per_page, number = _window(call, len(records), largest)
     body = b",".join([record.wire(form) for record in records[start : start + per_page]])
-    pages = -(-len(records) // per_page)
+    if call.settings.totals == "absent":
+        return Reply(200, b'{"results":[' + body + b"]}")
+    told = len(records) * {"right": 1, "zero": 0, "double": 2}[call.settings.totals]
     tail = b'],"pagination":{"totalResults":%d,"totalPages":%d,"page":%d,"perPage":%d}}'
-    return Reply(200, b'{"results":[' + body + tail % (len(records), pages, number, per_page))
+    return Reply(200, b'{"results":[' + body + tail % (told, -(-told // per_page), number, per_page))
 
 
 def array(call: Call, records: Sequence[Record], form: str = "", *, largest: int = 100) -> Reply:
@@ -148,10 +150,24 @@ def _window(call: Call, total: int, default: int) -> tuple[int, int, int]:
     clamp = call.settings.per_page_clamp
     if clamp is not None:
         per_page = min(per_page, clamp)
-    start = (number - 1) * per_page
-    if start >= total and number > 1 and call.settings.past_last_page == "not_found":
-        raise Refusal(404, f"Page {number} does not exist.")
-    return start, per_page, number
+    most = call.settings.largest_page
+    if most is not None and per_page > most:
+        raise Refusal(call.settings.large_page_status, f"perPage: {per_page} is more than {most}.")
+    if call.settings.paging == "whole":
+        return 0, max(total, 1), number
+    shown = 1 if call.settings.paging == "first" else number
+    last = max(1, -(-total // per_page))
+    if shown > last:
+        match call.settings.past_last_page:
+            case "not_found":
+                raise Refusal(404, f"Page {number} does not exist.")
+            case "last":
+                shown = last
+            case "first":
+                shown = 1
+            case _:
+                pass
+    return (shown - 1) * per_page, per_page, number
 
 
 def since(records: Iterable[Record], call: Call, name: str = "updatedSince") -> list[Record]:
