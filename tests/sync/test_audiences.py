@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
+from tests.sync._apply.test_run import lines
 from thrive_async import (
     APIError,
     ConfigurationError,

@@ -193,7 +193,7 @@ async def test_names_that_cannot_be_used_are_listed(managed: World) -> None:
 
 async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: Path) -> None:
     """As with members; permissions of which this run knows nothing other are as they should be."""
-    from tests.sync.test_stopping import lines
+    from tests.sync._apply.test_run import lines
     from thrive_async.sync._apply.journal import Journal
 
     path = tmp_path / "run.jsonl"

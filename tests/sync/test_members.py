@@ -276,7 +276,7 @@ async def test_a_plan_is_applied_once(world: World) -> None:
 
 async def test_a_plan_survives_a_file(world: World, tmp_path) -> None:
     """Saved and loaded it is the same plan, readable by its owner only, and can be applied."""
-    plan = await sync.plan_members(world.thrive, "team", [*world.ids[10:400], "", world.ids[10]])
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[10:400], world.ids[10]])
     path = tmp_path / "plan.json"
     plan.save(path)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
+from tests.sync._apply.test_run import lines
 from thrive_async import ConfigurationError, GuardRefused, sync
 from thrive_async.models import ManagerGrant, ManagerGrantPermissions
 from thrive_async.sandbox import Sandbox
