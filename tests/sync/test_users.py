@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.sync.conftest import World
 from tests.sync._apply.test_run import lines
+from tests.sync.conftest import World
 from thrive_async import ConfigurationError, GuardRefused, Retry, SyncError, sync
 from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sync.conftest import World
 from tests.sync._apply.test_run import lines
+from tests.sync.conftest import World
 from thrive_async import ConfigurationError, sync
 
 
