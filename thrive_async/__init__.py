@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
     from thrive_async._base.unset import UNSET, Unset
-    from thrive_async.auth import ApiKey, ClientCredentials
+    from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
     from thrive_async.config import Limits, Region, Retry, Timeouts
     from thrive_async.errors import (
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         RequestTimeout,
+        ResultUnknown,
         ServerError,
         SignatureError,
         ThriveError,
+        TokenProviderError,
         UnprocessableError,
     )
     from thrive_async.pagination import Page, Paginator
@@ -49,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSET",
     "APIError",
+    "AccessToken",
     "ApiKey",
     "AuthenticationError",
     "BadRequestError",
@@ -68,6 +71,7 @@ __all__ = [
     "RateLimitError",
     "Region",
     "RequestTimeout",
+    "ResultUnknown",
     "Retry",
     "ServerError",
     "SignatureError",
@@ -75,6 +79,8 @@ __all__ = [
     "ThriveClient",
     "ThriveError",
     "Timeouts",
+    "TokenProvider",
+    "TokenProviderError",
     "UnprocessableError",
     "Unset",
     "__version__",
@@ -84,7 +90,7 @@ __all__ = [
 # heavier than this may happen before a name is used.
 _MODULES = {
     "_base.unset": ("UNSET", "Unset"),
-    "auth": ("ApiKey", "ClientCredentials"),
+    "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),
     "pagination": ("Page", "Paginator"),

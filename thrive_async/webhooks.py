@@ -47,7 +47,7 @@ SIGNATURE_HEADER: Final = "x-hmac-signature"
 """The header that holds a delivery's signature."""
 
 Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | NotificationEvent | UserEvent | WebhookEvent
-"""What comes: one of the documented kinds, or a `WebhookEvent` of a type nobody has documented yet."""
+"""One of the documented events, or a `WebhookEvent` of a type that is not documented yet."""
 
 _SCHEME: Final = "sha256="
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
@@ -78,8 +78,8 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
 
     Raises:
         SignatureError: The signature is missing, or not of this body and secret: answer with 401 and do nothing.
-        DecodeError: Thrive signed it, and it is no event: `path` says where, `body` holds it. To answer with 400 has
-            Thrive send the same again, to answer with 2xx loses it; so keep it.
+        DecodeError: Thrive signed it, but it is no event: `path` says where, `body` holds it. Answering with 400 makes
+            Thrive send it again, and answering with 2xx loses it, so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
     hidden = Secret(secret)
@@ -89,10 +89,10 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
 
 
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
-    """Make sure that whoever sent a body knows the secret.
+    """Check that the sender of a body knows the secret.
 
-    The signature covers no moment: a delivery that somebody has overheard stays valid. Where that matters, compare the
-    event's `dispatched_at` with the clock.
+    The signature covers no time, so a recorded delivery stays valid. Where that matters, compare the event's
+    `dispatched_at` with the clock.
 
     Args:
         body: The request's body as it came.
@@ -109,7 +109,7 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
 
 
 def parse(body: bytes) -> Event:
-    """Make an event of a body, whoever sent it; for what comes over a network take `receive`.
+    """Make an event of a body without checking its sender; use `receive` for what comes over a network.
 
     Args:
         body: The request's body.
@@ -154,11 +154,11 @@ def sign(body: bytes, *, secret: str) -> str:
 
 
 def fingerprint(body: bytes) -> str:
-    """Return what all deliveries of one event have in common, and no other event.
+    """Return a hash that all deliveries of one event share, and no other event has.
 
-    Deliveries carry no id, and a repeated one may tell another `dispatchedAt`: this is a hash of all the rest. (Where
-    an event does not say when it happened, `dispatchedAt` counts too: better an event twice than another one lost.)
-    Keep those of the last days, and pass over an event whose fingerprint is among them.
+    Deliveries have no id, and a repeated one may have another `dispatchedAt`, so this hashes everything else. (If an
+    event does not say when it happened, `dispatchedAt` counts too: better to see an event twice than to lose one.) Keep
+    the fingerprints of the last days, and skip an event whose fingerprint is among them.
 
     Args:
         body: The request's body.
@@ -208,11 +208,11 @@ def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
     written = signature.strip().lower()
     if not written.startswith(_SCHEME):
         raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
-    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
+    # In constant time, so that trying teaches nothing; as bytes, since non-ASCII text cannot be compared.
     if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
         raise SignatureError(
             f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
-            "somebody else sent it, the secret is another one, or the body is not the raw one"
+            "it was sent by someone else, the secret differs, or the body is not the raw one"
         )
 
 

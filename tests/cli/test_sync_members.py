@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
+import io
 import json
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -349,15 +352,117 @@ def test_a_name_that_fits_two_people_is_told_and_never_guessed(
     assert emails(served) == {*members, "one@example.com", "twin@example.com"}
 
 
+def test_a_run_that_is_refused_leaves_the_report_of_the_run_before(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    """Also one that is being written right now, under the name that earlier releases shared."""
+    report, part = tmp_path / "r.csv", tmp_path / ".r.csv.part"
+    assert run(*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(report)).code == 0
+    before = report.read_text()
+    part.write_text("another run")
+    assert run(*SYNC, people(members[:1]), "--yes", "--report", str(report)).code == 3
+    assert report.read_text() == before
+    assert part.read_text() == "another run"
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".r.csv.part", "people.csv", "r.csv"]
+
+
+def _full(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_a_disk_that_fills_after_the_changes_costs_the_file_and_not_the_outcomes(  # noqa: PLR0917 - fixtures
+    run: Run,
+    served: Sandbox,
+    members: list[str],
+    people: People,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """What was done is printed whole, exit code 1; the report of the run before stays, and no part of this one."""
+    report = tmp_path / name
+    report.write_text("before")
+    new = newcomers(served, 30)
+    monkeypatch.setattr("thrive_async.cli._reports.visible", _full)
+    result = run(*SYNC, people([*members[1:], *new]), "--yes", "--report", str(report))
+    assert result.code == 1
+    assert f"--report {report} cannot be written: No space left on device; all outcomes are on standard" in result.err
+    gone = next(line for line in result.lines if line.startswith("  removed  remove  "))
+    assert members[0] in gone
+    assert all(any(line.startswith(f"  added  add     {one}") for line in result.lines) for one in new)
+    assert report.read_text() == "before"
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["people.csv", name])
+
+
+def test_a_report_that_cannot_be_put_in_place_is_kept_beside_it(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows replaces no file that Excel has open."""
+
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", denied)
+    result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(tmp_path / "r.csv"))
+    assert result.code == 1
+    (kept,) = tmp_path.glob(".r.csv.*.part")
+    assert f"the report is in {kept}" in result.err
+    assert "new0@example.com" in kept.read_text()
+
+
+def test_a_journal_whose_disk_fills_stops_the_run_with_the_report_so_far(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thrive_async.sync._apply.journal import Journal
+
+    written = Journal.record
+
+    def filling(journal: Journal, *rest: Any, **more: Any) -> None:
+        if len(served.state.audiences[AUDIENCE].members) > before:
+            _full()
+        written(journal, *rest, **more)
+
+    before = len(members)
+    monkeypatch.setattr(Journal, "record", filling)
+    report = tmp_path / "r.json"
+    options = ("--journal", str(tmp_path / "j"), "--report", str(report), "--concurrency", "1")
+    result = run(*SYNC, people([*members, *newcomers(served, 150)]), *options)
+    assert result.code == 1
+    assert result.err.count("thrive: stopped: No space left on device") == 1
+    told = json.loads(report.read_text())
+    assert told["added"] + told["not_attempted"] == 150
+    assert told["added"] >= 100
+
+
+def test_a_standard_output_that_fills_after_the_changes_is_not_wrong_usage(  # noqa: PLR0917 - fixtures
+    served: Sandbox,
+    members: list[str],
+    people: People,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Filling(io.StringIO):
+        def write(self, text: str) -> int:
+            return _full() if " added, " in text else len(text)
+
+    report = tmp_path / "r.json"
+    command = [*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(report)]
+    monkeypatch.setattr(sys, "stdout", Filling())
+    assert main(command) == 1
+    assert "standard output cannot be written: No space left on device" in capsys.readouterr().err
+    assert json.loads(report.read_text())["added"] == 1
+
+
 @pytest.mark.parametrize("name", ["r.csv", "r.json"])
 def test_a_report_is_readable_by_its_owner_only(
     run: Run, members: list[str], people: People, tmp_path: Path, name: str
 ) -> None:
-    """Also where a report for all, or the rest of one that was cut off, is there already."""
+    """Also where a report that everybody can read is there already."""
     report = tmp_path / name
-    for old in (report, tmp_path / f".{name}.part"):
-        old.write_text("old")
-        old.chmod(0o644)
+    report.write_text("old")
+    report.chmod(0o644)
     assert run(*SYNC, people(members), "--report", str(report)).code == 0
     assert report.stat().st_mode & 0o777 == 0o600
     assert "old" not in report.read_text()

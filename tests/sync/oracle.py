@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from thrive_async.sandbox import Sandbox
-from thrive_async.sandbox.state.records import Members
+from thrive_async.sandbox.state.audiences import Members
 from thrive_async.sync import MemberPlan, SyncReport
 
 User = Any

@@ -21,6 +21,9 @@ class _Failure(Protocol[Entity_co]):
 
 class _Result(Protocol[Entity_co]):
     @property
+    def success(self) -> object: ...
+
+    @property
     def failure(self) -> _Failure[Entity_co] | None: ...
 
 
@@ -28,6 +31,11 @@ class MemberOperations:
     """For results of adding, replacing and moving members or managers: what went wrong, without looking for None."""
 
     __slots__ = ()
+
+    @property
+    def is_known(self: _Result[object]) -> bool:
+        """Whether the reply said who was processed; False for a 2xx without such a body. Read to find out then."""
+        return self.success is not None or self.failure is not None
 
     @property
     def is_partial(self: _Result[object]) -> bool:

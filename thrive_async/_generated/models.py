@@ -132,6 +132,15 @@ class WebhookEventType(OpenStrEnum):
     USER_CREATED = "user.created"
 
 
+class ProvisioningEventType(OpenStrEnum):
+    """What happened to an account."""
+
+    USER_JOINED = "user_joined"
+    USER_UPDATED = "user_updated"
+    USER_SUSPENDED = "user_suspended"
+    USER_DELETED = "user_deleted"
+
+
 @attrs.define(kw_only=True, eq=False, repr=False)
 class Acknowledgement(Model):
     """Confirms a change of tags or skills."""
@@ -815,8 +824,10 @@ class CompletionCreate(Model):
 class CompletionReceipt(Model):
     """The receipt for a recorded completion."""
 
-    statement_id: str = attrs.field(metadata={"json": "statementId"})
-    """The id of the statement behind the record. Not clearly the id of the completion itself."""
+    statement_id: str | None = attrs.field(default=None, metadata={"json": "statementId"})
+    """The id of the statement behind the record. Not clearly the id of the completion itself. Null if Thrive
+    confirmed the record without it.
+    """
 
     created: bool | None = None
     """Whether the record was made by this call; false where Thrive had it already. Not in the body; a client fills
@@ -1113,6 +1124,90 @@ class WebhookEvent(Model):
 
     dispatched_at: datetime | None = attrs.field(default=None, metadata={"json": "dispatchedAt"})
     """When this delivery was sent. May differ between deliveries of one event."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ProvisioningUser(Model):
+    """The account in an event; the fields are those of a new account. Whether null clears a field, as it does in
+    version 2, is not documented.
+    """
+
+    ref: str = attrs.field(validator=_check.valid(_check.text(min_length=1)))
+    """Your organisation's own identifier of the person."""
+
+    first_name: str | Unset = attrs.field(
+        default=UNSET, metadata={"json": "firstName"}, validator=_check.valid(_check.text(), unset=True)
+    )
+    """The given name."""
+
+    last_name: str | Unset = attrs.field(
+        default=UNSET, metadata={"json": "lastName"}, validator=_check.valid(_check.text(), unset=True)
+    )
+    """The family name."""
+
+    email: str | None | Unset = attrs.field(
+        default=UNSET, validator=_check.valid(_check.text(min_length=1), null=True, unset=True)
+    )
+    """The e-mail address. Null clears it, for those who log in by ref."""
+
+    login_method: LoginMethod | str | Unset = attrs.field(
+        default=UNSET, metadata={"json": "loginMethod"}, validator=_check.valid(_check.choice(LoginMethod), unset=True)
+    )
+    """What the person logs in with."""
+
+    role: UserRole | str | Unset = attrs.field(
+        default=UNSET, validator=_check.valid(_check.choice(UserRole), unset=True)
+    )
+    """What the person may do in Thrive."""
+
+    job_title: str | None | Unset = attrs.field(
+        default=UNSET, metadata={"json": "jobTitle"}, validator=_check.valid(_check.text(), null=True, unset=True)
+    )
+    """What the person's job is called."""
+
+    manager_ref: str | None | Unset = attrs.field(
+        default=UNSET, metadata={"json": "managerRef"}, validator=_check.valid(_check.text(), null=True, unset=True)
+    )
+    """Your organisation's own identifier of the line manager."""
+
+    start_date: Date | datetime | None | Unset = attrs.field(
+        default=UNSET,
+        metadata={"json": "startDate"},
+        validator=_check.valid(_check.either(_check.day(), _check.moment()), null=True, unset=True),
+    )
+    """When the person joined the organisation, as a date or a time."""
+
+    end_date: Date | datetime | None | Unset = attrs.field(
+        default=UNSET,
+        metadata={"json": "endDate"},
+        validator=_check.valid(_check.either(_check.day(), _check.moment()), null=True, unset=True),
+    )
+    """When the person left or leaves the organisation, as a date or a time."""
+
+    time_zone: str | None | Unset = attrs.field(
+        default=UNSET, metadata={"json": "timeZone"}, validator=_check.valid(_check.text(), null=True, unset=True)
+    )
+    """The time zone the person prefers, such as Europe/London."""
+
+    language_code: str | None | Unset = attrs.field(
+        default=UNSET, metadata={"json": "languageCode"}, validator=_check.valid(_check.text(), null=True, unset=True)
+    )
+    """The language the person prefers, such as en-gb."""
+
+    sso: bool | Unset = attrs.field(default=UNSET, validator=_check.valid(_check.flag(), unset=True))
+    """Whether an authentication provider manages the account."""
+
+    domain: str | None | Unset = attrs.field(
+        default=UNSET, validator=_check.valid(_check.text(), null=True, unset=True)
+    )
+    """The domain the person belongs to, where the tenant has several."""
+
+    additional_fields: dict[str, Any] | None | Unset = attrs.field(
+        default=UNSET,
+        metadata={"json": "additionalFields"},
+        validator=_check.valid(_check.mapping(_check.anything()), null=True, unset=True),
+    )
+    """The tenant's own fields and their values."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -1453,6 +1548,14 @@ class WebhookNotification(Model):
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
+class ProvisioningContent(Model):
+    """What an event is about."""
+
+    user: ProvisioningUser = attrs.field(validator=_check.valid(_check.nested(ProvisioningUser)))
+    """The account."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
 class User(Model):
     """A person in Thrive, as the reads of version 1 tell them."""
 
@@ -1579,6 +1682,14 @@ class ManagerGrant(Model):
     reference: str = attrs.field(validator=_check.valid(_check.text(min_length=1)))
     """The e-mail address or ref of the user."""
 
+    user_id: str | Unset = attrs.field(
+        default=UNSET, metadata={"json": "userId"}, validator=_check.valid(_check.text(), unset=True)
+    )
+    """The user's id. Thrive's example shows it and its schema does not; the reference decides."""
+
+    email: str | Unset = attrs.field(default=UNSET, validator=_check.valid(_check.text(), unset=True))
+    """The user's e-mail. Thrive's example shows it and its schema does not; the reference decides."""
+
     permissions: ManagerGrantPermissions = attrs.field(validator=_check.valid(_check.nested(ManagerGrantPermissions)))
     """What the manager may do."""
 
@@ -1648,6 +1759,25 @@ class NotificationEvent(Model):
 
     notification: WebhookNotification | None = None
     """The notification."""
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ProvisioningEvent(Model):
+    """Something that happened to a person's account in your organisation."""
+
+    id: str = attrs.field(validator=_check.valid(_check.text(min_length=1)))
+    """The event's own id, unique per event. A repeat of the same event has the same id."""
+
+    timestamp: datetime = attrs.field(validator=_check.valid(_check.moment()))
+    """When it happened."""
+
+    event_type: ProvisioningEventType | str = attrs.field(
+        metadata={"json": "eventType"}, validator=_check.valid(_check.choice(ProvisioningEventType))
+    )
+    """What happened."""
+
+    content: ProvisioningContent = attrs.field(validator=_check.valid(_check.nested(ProvisioningContent)))
+    """The account it happened to."""
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)

@@ -526,8 +526,8 @@ def read_completion_receipt(data: Any) -> CompletionReceipt:
     """Read a CompletionReceipt."""
     get = data.get
     self = _new(CompletionReceipt)
-    value = data["statementId"]
-    if type(value) is not str:
+    value = get("statementId")
+    if type(value) is not str and value is not None:
         v.text(value)
     self.statement_id = value
     value = get("created")

@@ -41,7 +41,7 @@ class Resource:
     ) -> Reply:
         """Make a call and return its reply unread."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
 
     async def _read(
@@ -56,7 +56,7 @@ class Resource:
     ) -> T:
         """Make a call and read its reply into a model."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
         return read_reply(operation, cls, reply)
 
@@ -111,7 +111,7 @@ class Resource:
         return sizes
 
 
-def _check_body(operation: Operation, body: object) -> None:
+def check_body(operation: Operation, body: object) -> None:
     """Refuse a body that is not the operation's model. `batch` has checked lists.
 
     This matters most for a model that was read: writing it back would send null for every field that Thrive left out,

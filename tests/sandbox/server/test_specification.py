@@ -1,23 +1,11 @@
-"""Requests that break the specification are refused with the place named, and so are strangers."""
-
-import base64
-import io
-import socket
-from datetime import UTC, datetime
+"""Requests that break the specification are refused with the place named; so are replies, if they are checked."""
 
 import pytest
 
-from sandbox.raw_api import Api, connect
+from sandbox.raw_api import Api, connect, message
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async.sandbox import Sandbox
 from thrive_async.sandbox.server.specification import specification
-from thrive_async.sandbox.state.records import instant, later, timestamp
-
-
-def message(answer):
-    assert answer.body["status"] == answer.status
-    assert set(answer.body) == {"status", "error", "message"}
-    return answer.body["message"]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +74,8 @@ async def test_of_very_many_mistakes_the_first_ten_are_named(api):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"data": b"{nope", "headers": {"Content-Type": "application/json"}}, "no JSON"),
-        ({"data": b"\xff", "headers": {"Content-Type": "application/json"}}, "no JSON"),
+        ({"data": b"{nope", "headers": {"Content-Type": "application/json"}}, "not JSON"),
+        ({"data": b"\xff", "headers": {"Content-Type": "application/json"}}, "not JSON"),
         ({"data": b"[]", "headers": {"Content-Type": "text/plain"}}, "Content-Type"),
         ({}, "required"),
     ],
@@ -108,63 +96,6 @@ async def test_an_id_of_another_form_is_refused_where_its_form_is_known(api):
     answer = await api("GET", "/rest/v1/contents/nope")
     assert answer.status in (400, 404, 422)
     assert "path.id" in message(answer)
-
-
-@pytest.mark.parametrize("path", ["/rest/v1/nothing", "/rest/v3/users", "/rest/v1/users//ref", "/rest/v1/user/%FF"])
-async def test_an_unknown_path_is_not_found(api, path):
-    answer = await api("GET", path)
-    assert answer.status == 404
-    assert message(answer) == "There is no such endpoint."
-
-
-async def test_a_verb_that_the_path_does_not_know_is_refused_with_those_it_knows(api):
-    answer = await api("PUT", "/rest/v1/audiences/emea")
-    assert answer.status == 405
-    assert answer.headers["Allow"] == "DELETE, GET, PATCH"
-
-
-async def test_a_body_too_large_is_refused(api):
-    answer = await api("POST", "/rest/v2/users", data=io.BytesIO(b"x" * (17 * 1024**2)))
-    assert answer.status == 413
-
-
-def basic(name, secret):
-    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
-
-
-@pytest.mark.parametrize(
-    "header",
-    [None, "", "Basic", "Basic ???", "Basic " + base64.b64encode(b"nocolon").decode(), "Digest x", "Bearer nope"],
-)
-async def test_strangers_are_refused(api, header):
-    answer = await api("GET", "/rest/v1/users", headers={"Authorization": header})
-    assert answer.status == 401
-    assert isinstance(message(answer), str)
-    assert answer.headers["WWW-Authenticate"]
-
-
-async def test_tenant_and_key_have_to_be_those_of_this_sandbox(api):
-    tokens = api.sandbox.tokens
-    for name, secret, status in (
-        (tokens.tenant_id, tokens.api_key, 200),
-        (tokens.tenant_id, "wrong", 401),
-        ("eu-west-2_Other", tokens.api_key, 401),
-    ):
-        headers = {"Authorization": basic(name, secret)}
-        assert (await api("GET", "/rest/v1/users", headers=headers)).status == status
-    # The scheme's name is in any case, and a header may be spaced otherwise.
-    headers = {"Authorization": basic(tokens.tenant_id, tokens.api_key).replace("Basic ", "basic  ")}
-    assert (await api("GET", "/rest/v1/users", headers=headers)).status == 200
-
-
-async def test_strangers_learn_nothing_of_what_they_asked_for(api):
-    bad = await api("POST", "/rest/v1/audiences/nowhere/members", [], headers={"Authorization": None})
-    assert bad.status == 401
-
-
-async def test_every_reply_has_a_request_id_of_its_own(api):
-    seen = {(await api("GET", "/rest/v1/skills/levels")).headers["x-request-id"] for _ in range(3)}
-    assert len(seen) == 3
 
 
 def test_without_its_validator_the_sandbox_says_what_to_install(monkeypatch):
@@ -188,35 +119,12 @@ async def test_a_reply_that_breaks_the_specification_is_a_500_that_names_the_pla
         assert sandbox.violations == [answer.body["message"].partition(": ")[2]]
 
 
-async def test_a_failure_of_the_sandbox_itself_is_a_500_without_the_data(caplog):
-    async with Sandbox(10) as sandbox, connect() as session:
-        api = Api(sandbox, session)
-        user = next(iter(sandbox.state.users.values()))
-        user["firstName"] = {1, 2}
-        answer = await api("GET", f"/rest/v1/user/{user['id']}")
-        assert answer.status == 500
-        assert "getUser" in sandbox.violations[0]
-        assert user["id"] not in caplog.text
-        assert "getUser" in caplog.text
-
-
-async def test_a_raw_request_in_absolute_form_or_without_a_path_is_answered(api):
-    for line in (b"GET * HTTP/1.1", b"OPTIONS * HTTP/1.1"):
-        connection = socket.create_connection(("127.0.0.1", api.sandbox.port))
-        connection.setblocking(False)
-        loop = __import__("asyncio").get_running_loop()
-        await loop.sock_sendall(connection, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
-        head = await loop.sock_recv(connection, 200)
-        connection.close()
-        assert b" 4" in head.split(b"\r\n")[0]
-
-
 @pytest.mark.parametrize(
     ("operation", "status", "body", "wrong"),
     [
         ("getUser", 200, b'{"id": "a"}', None),
         ("getUser", 200, b"", "empty"),
-        ("getUser", 200, b"{", "no JSON"),
+        ("getUser", 200, b"{", "not JSON"),
         ("getUser", 200, b"{}", "$"),
         ("listTags", 200, b'{"results": [{"id": 5}]}', "$.results[0].id"),
         ("deleteUser", 204, b"", None),
@@ -229,25 +137,3 @@ async def test_a_raw_request_in_absolute_form_or_without_a_path_is_answered(api)
 def test_replies_are_held_against_the_specification(operation, status, body, wrong):
     found = specification().check_reply(OPERATIONS[operation], status, body)
     assert (found is None) if wrong is None else (wrong in found)
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
-        ("2026-01-02t03:04:05z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
-        ("2016-12-31T23:59:60Z", datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)),
-        ("2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
-        ("0000-01-01T00:00:00Z", datetime.min.replace(tzinfo=UTC)),
-        ("never", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_dates_are_read_as_rfc_3339_has_them(text, moment):
-    assert instant(text) == moment
-
-
-def test_time_has_ends_and_nothing_fails_there():
-    assert timestamp(datetime.fromisoformat("0001-01-01T00:00:00+05:00")) == "0001-01-01T00:00:00.000Z"
-    assert later(datetime(9999, 12, 31, tzinfo=UTC), 5) == datetime.max.replace(tzinfo=UTC)

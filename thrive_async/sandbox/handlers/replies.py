@@ -1,8 +1,8 @@
-"""What handlers give back: replies, refusals, pages."""
+"""What a handler gets, a call, and what it gives back: replies, refusals, pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import orjson
@@ -10,17 +10,27 @@ import orjson
 from thrive_async._generated.operations import Operation
 from thrive_async.sandbox.settings import Settings
 from thrive_async.sandbox.state.records import Record, instant
+from thrive_async.sandbox.state.state import State
 
-if TYPE_CHECKING:
-    from thrive_async.sandbox.server.faults import Faults
-    from thrive_async.sandbox.state.state import State
-
-__all__ = ["Call", "Refusal", "Reply", "array", "deleted", "json", "page", "since", "within", "written"]
+__all__ = [
+    "Call",
+    "Refusal",
+    "Reply",
+    "array",
+    "deleted",
+    "documented",
+    "error_body",
+    "json",
+    "page",
+    "since",
+    "within",
+    "written",
+]
 
 
 @attrs.frozen
 class Reply:
-    """A finished answer: status, encoded body, headers beside the content type."""
+    """A finished answer: status, encoded body, and headers besides the content type."""
 
     status: int
     body: bytes = b""
@@ -32,9 +42,9 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
 
     Args:
         status: The HTTP status.
-        message: Words, or an object, as Thrive's `message` may be either.
+        message: A text or an object: Thrive's `message` may be either.
         body: A whole body instead of `{status, error, message}`.
-        headers: Further headers.
+        headers: More headers.
     """
 
     def __init__(
@@ -74,16 +84,17 @@ class Call:
         body: The decoded body, None if there is none.
         state: The sandbox's data.
         settings: The sandbox's choices.
-        faults: The sandbox's faults, for those that act on single users.
+        fault: Tells whether a fault of a kind strikes now, and if so its details; None while no fault is in force.
+            The second argument holds every name of the people in a batch.
     """
 
     operation: Operation
     path: Mapping[str, str]
     query: dict[str, Any]
     body: Any
-    state: "State"
+    state: State
     settings: Settings
-    faults: "Faults"
+    fault: Callable[[str, frozenset[str]], Mapping[str, Any] | None] | None = None
 
     def refuse(self, message: str | Mapping[str, Any], *statuses: int) -> Refusal:
         """A refusal with the first of these statuses that the operation documents, else with the first."""
@@ -126,8 +137,8 @@ def page(call: Call, records: Sequence[Record], form: str = "", *, largest: int 
     Args:
         call: The request, with `page`, `perPage` and perhaps the older `limit`.
         records: Everything that matches.
-        form: Which shape of the records.
-        largest: The page's length when the request names none.
+        form: Which shape the records take.
+        largest: The length of a page if the request does not say.
     """
     start, per_page, number = _window(call, len(records), largest)
     body = b",".join([record.wire(form) for record in records[start : start + per_page]])
@@ -139,7 +150,7 @@ def page(call: Call, records: Sequence[Record], form: str = "", *, largest: int 
 
 
 def array(call: Call, records: Sequence[Record], form: str = "", *, largest: int = 100) -> Reply:
-    """One page of a bare array. Arguments as of `page`."""
+    """One page of a bare array; the arguments are those of `page`."""
     start, per_page, _ = _window(call, len(records), largest)
     return Reply(200, b"[" + b",".join([record.wire(form) for record in records[start : start + per_page]]) + b"]")
 
@@ -171,7 +182,7 @@ def _window(call: Call, total: int, default: int) -> tuple[int, int, int]:
 
 
 def since(records: Iterable[Record], call: Call, name: str = "updatedSince") -> list[Record]:
-    """The records updated at or after the query's date; one never updated counts from its creation."""
+    """The records updated at or after the date in the query; one never updated counts from its creation."""
     earliest = call.query.get(name)
     if earliest is None:
         return list(records)
@@ -184,7 +195,7 @@ def since(records: Iterable[Record], call: Call, name: str = "updatedSince") -> 
 
 
 def within(records: Iterable[Record], call: Call, field: str, start: str, end: str) -> list[Record]:
-    """The records whose date lies between two of the query's, both included."""
+    """The records whose date lies between two dates in the query, both included."""
     earliest, latest = call.query.get(start), call.query.get(end)
     if earliest is None and latest is None:
         return list(records)
