@@ -99,8 +99,8 @@ def refusal(message: object) -> APIError:
     ("message", "reason"),
     [
         ("Licence for Grace Hopper expired; ask Payroll", "422: Licence for Grace Hopper expired; ask Payroll"),
-        ("Audience grace@example.com\tnot\r\n found\x1b[31m\u202e", "422: Audience grace@example.com not found[31m"),
-        ({"languageCode": "xx is not enabled"}, '422: {"languageCode": "xx is not enabled"}'),
+        ("Audience grace@example.com\tnot\r\n found\x1b[31m\u202e", "422: Audience grace@example.com not found [31m"),
+        ({"languageCode": "xx is not enabled"}, '422: {"languageCode":"xx is not enabled"}'),
         (None, "422: GET /rest/v1/users: 422"),
         ("x" * 1000, "422: " + "x" * 495),
     ],

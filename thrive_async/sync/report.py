@@ -1,12 +1,12 @@
 """What became of every planned change."""
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import attrs
 
+from thrive_async._http.quoting import one_line
 from thrive_async.errors import APIError, ThriveError
 from thrive_async.sync.errors import SyncError
 
@@ -20,7 +20,7 @@ __all__ = [
     "Progress",
     "SyncReport",
     "done_as",
-    "one_line",
+    "reason_in",
     "reason_of",
     "tell",
 ]
@@ -223,18 +223,10 @@ def reason_of(error: BaseException) -> str:
     Errors of other libraries are told by their kind only, since their texts may hold anything.
     """
     if isinstance(error, APIError):
-        return one_line(f"{error.status}: {one_line(error.message) or error}")
-    return one_line(str(error)) if isinstance(error, ThriveError) else type(error).__name__
+        return reason_in(f"{error.status}: {one_line(error.message) or error}")
+    return reason_in(str(error)) if isinstance(error, ThriveError) else type(error).__name__
 
 
-def one_line(words: object) -> str:
-    """Put Thrive's words into one line without control characters, at most 500 characters long.
-
-    Args:
-        words: A string, the object that Thrive sent in its place, or None.
-    """
-    if words is None:
-        return ""
-    text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False)
-    text = " ".join(text.split())
-    return "".join(char for char in text if char.isprintable())[:_LONGEST_REASON]
+def reason_in(words: object) -> str:
+    """Return Thrive's words, a string or an object, in one line without control characters, 500 characters at most."""
+    return one_line(words)[:_LONGEST_REASON]

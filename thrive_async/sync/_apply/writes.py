@@ -10,7 +10,7 @@ from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync._apply.run import PRESENT, Job, Run, Settled, Told
 from thrive_async.sync._doubts import HELD_UNLESS
-from thrive_async.sync.report import one_line, reason_of
+from thrive_async.sync.report import reason_in, reason_of
 
 __all__ = [
     "attributed",
@@ -220,7 +220,7 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Told:
         at = _place(places, entity.reference)
         if at is None:
             continue
-        reason = one_line(entity.reason) or "Thrive gave no reason"
+        reason = reason_in(entity.reason) or "Thrive gave no reason"
         if at in succeeded or at in failed:
             unknown[at] = f"the answer names this person twice, once with: {reason}"
         elif "already" in (entity.reason or "").lower():
