@@ -17,6 +17,7 @@ from thrive_async import (
     ThriveError,
     sync,
 )
+from thrive_async.errors import InvalidArgument
 from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
 from thrive_async.sync._apply.journal import Journal, Scope
 
@@ -95,8 +96,8 @@ async def test_an_impossible_name_leaves_the_others_alone(three: World, name: st
     results = await sync.sync_audiences(
         three.thrive, {name: three.ids[:5], "a0": three.ids[:101]}, create_missing=described
     )
-    assert isinstance(results[name], ConfigurationError)
-    assert "cannot be an audience" in str(results[name])
+    assert isinstance(results[name], InvalidArgument)
+    assert "audience" in str(results[name])
     assert report_of(results, "a0").ok
     with pytest.raises(ConfigurationError):
         await sync.plan_members(three.thrive, name, three.ids)

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, IncompleteList, NotFoundError, ThriveError
+from thrive_async.errors import IncompleteList, NotFoundError
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync._guards import missing_audience
@@ -96,7 +96,7 @@ async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:
 
     Raises:
         GuardRefused: There is none.
-        ConfigurationError: An audience cannot have this name.
+        InvalidArgument: An audience cannot have this name.
         ThriveError: It could not be read.
     """
     try:
@@ -109,13 +109,7 @@ async def get_audience(thrive: ThriveClient, name: str) -> Audience:
     """Get an audience by id or reference.
 
     Raises:
-        ConfigurationError: An audience cannot have this name.
+        InvalidArgument: An audience cannot have this name.
         ThriveError: It could not be read.
     """
-    try:
-        return await thrive.audiences.get(name)
-    except ThriveError:
-        raise
-    except ValueError as error:
-        # One impossible name among many must not keep the others from being synced.
-        raise ConfigurationError(f"{name[:100]!r} cannot be an audience: {error}") from error
+    return await thrive.audiences.get(name)

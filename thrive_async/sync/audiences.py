@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, NotFoundError, ThriveError
+from thrive_async.errors import ConfigurationError, InvalidArgument, NotFoundError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Scope, check_usable, not_going_on, unfinished
 from thrive_async.sync._doubts import same_audience
 from thrive_async.sync._guards import (
@@ -31,7 +31,7 @@ from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
 __all__ = ["AudiencesPlan", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
-_ERRORS: Final = {kind.__name__: kind for kind in (GuardRefused, SyncError, ConfigurationError)}
+_ERRORS: Final = {kind.__name__: kind for kind in (GuardRefused, SyncError, ConfigurationError, InvalidArgument)}
 # Audiences read or written at a time: small ones wait for answers, large ones take memory.
 _AT_ONCE: Final = 8
 
