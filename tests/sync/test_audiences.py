@@ -99,7 +99,7 @@ async def test_an_impossible_name_leaves_the_others_alone(three: World, name: st
     assert isinstance(results[name], InvalidArgument)
     assert "audience" in str(results[name])
     assert report_of(results, "a0").ok
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidArgument):
         await sync.plan_members(three.thrive, name, three.ids)
 
 
