@@ -220,6 +220,16 @@ class ThriveClient:
         """
         return self._transport.problems
 
+    @property
+    def retry(self) -> Retry:
+        """How often this client repeats a call."""
+        return self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long a call may take that brings no timeouts of its own."""
+        return self._transport.timeouts
+
     async def request(
         self,
         method: str,

@@ -29,7 +29,7 @@ from thrive_async.config import Limits, Timeouts
 from thrive_async.errors import error_class
 from thrive_async.pagination import Page, Paginator
 from thrive_async.resources._moves import member_operations
-from thrive_async.sync._apply.audience_run import _told_by_refusal
+from thrive_async.sync._apply.writes import told_by_refusal
 
 GATE: Final = Gate(Limits())
 TARGETS: Final = (*CALLS, "createAccessToken", "request by hand")
@@ -267,7 +267,7 @@ def _check_refusal(target: str, error: APIError, status: int, headers: Mapping[s
         raise Broken("another error after pickling")
     if target == "updateAudience" and isinstance(error, UnprocessableError):
         _check_results(error.member_operations, error.body)
-    told = _told_by_refusal(NAMES, error)
+    told = told_by_refusal(NAMES, error)
     if told is not None and told.keys() != set(range(len(NAMES))):
         raise Broken("a refusal that tells of some only is to be split")
 
