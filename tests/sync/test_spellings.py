@@ -62,7 +62,7 @@ EMAIL_SPELLINGS: Final[dict[str, Callable[[str], Any]]] = {
     "domain in punycode": lambda name: name.replace("brückner", "xn--brckner-o2a"),
     "umlaut written out": lambda name: name.replace("ü", "ue"),
     "umlaut dropped": lambda name: name.replace("ü", "u"),
-    "dotless i": lambda name: name.replace("i", "ı"),
+    "dotless i": lambda name: name.replace("i", "\u0131"),
     "dotted capital i": lambda name: name.upper().replace("I", "İ"),
     "dots of the mailbox dropped": lambda name: name.replace("michele.di", "micheledi"),
     "plus tag": lambda name: name.replace("@", "+learning@"),
@@ -96,8 +96,8 @@ REF_SPELLINGS: Final[dict[str, Callable[[str], Any]]] = {
     "in groups by points": lambda _: "812.345.600",
     "in groups by blanks": lambda _: "812 345 600",
     "in groups by narrow blanks": lambda _: "812\u202f345\u202f600",
-    "full-width digits": lambda _: "０００８１２３４５６００",
-    "Arabic digits": lambda _: "٠٠٠٨١٢٣٤٥٦٠٠",
+    "full-width digits": lambda _: "".join(chr(0xFF10 + int(digit)) for digit in REF),
+    "Arabic digits": lambda _: "".join(chr(0x0660 + int(digit)) for digit in REF),
     "apostrophe before": lambda name: f"'{name}",
     "as a formula": lambda name: f'="{name}"',
     "hash before": lambda name: f"#{name}",
@@ -120,10 +120,11 @@ CODE_SPELLINGS: Final[dict[str, Callable[[str], Any]]] = {
 }
 
 PLACEHOLDERS: Final[list[Any]] = [
-    *("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#####", "NULL", "null", "n/a", "N/A", "NaN", "None", "-", "--", "?"),
-    *("unknown", "tbc", "TBD", "(blank)", "03-Apr", "2026-04-03", "03/04/2026", "03.04.2026", "1900-01-00", "TRUE"),
+    *("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#####", "NULL", "null", "n/a", "N/A", "NaN", "None"),
+    *("-", "--", "?", "unknown", "tbc", "TBD", "(blank)", "TRUE"),
+    *("03-Apr", "2026-04-03", "03/04/2026", "03.04.2026", "1900-01-00"),
     *("", " ", "\u200b", None, float("nan"), float("inf"), 0, 3.5, True, b"bytes", ["list"], object()),
-]  # fmt: skip
+]
 
 KINDS: Final[list[Any]] = [
     *(pytest.param(EMAIL, spell, id=f"address: {kind}") for kind, spell in EMAIL_SPELLINGS.items()),
