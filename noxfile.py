@@ -206,7 +206,7 @@ def fuzz(session: nox.Session) -> None:
     data = f"--data-file={folder}/.coverage"
     session.run("coverage", "run", data, "--branch", "--include=*/thrive_async/*", fuzzer, "--replay", corpus)
     reached = (
-        *(f"_http/{name}" for name in ("attempt", "headers", "request", "token", "words")),
+        *(f"_http/{name}" for name in ("attempt", "headers", "request", "quoting", "token")),
         *("_base/mixins", "_base/values", "_generated/readers", "_wire/convert"),
         *("pagination", "resources/_moves", "sync/_apply/batches"),
     )

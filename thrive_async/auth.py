@@ -90,14 +90,18 @@ def _scopes(value: object) -> tuple[str, ...]:
 def _checked_scopes(_instance: object, _attribute: object, value: tuple[object, ...]) -> None:
     # Only their form: Thrive may have scopes that nobody has documented, and says itself what it does not know.
     if not all(isinstance(scope, str) and re.fullmatch(_SCOPE, scope) for scope in value):
-        raise ConfigurationError('scopes are strings such as "api/read", or one string with spaces between them')
+        raise ConfigurationError(
+            '$scopes are strings such as "api/read", or one string with spaces between them', "scopes"
+        )
 
 
 def _client_id(_instance: object, _attribute: object, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError("the client id is empty: Thrive Support issues it with the client secret")
+        raise ConfigurationError("$client_id is empty: Thrive Support issues it with the client secret", "client_id")
     if not value.isprintable():
-        raise ConfigurationError("the client id holds a line break or another control character: was it cut or pasted?")
+        raise ConfigurationError(
+            "$client_id holds a line break or another control character: was it cut or pasted?", "client_id"
+        )
 
 
 def _client_auth(_instance: object, _attribute: object, value: str) -> None:

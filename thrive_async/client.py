@@ -1,6 +1,5 @@
 """`ThriveClient`: configuration, lifetime, and the resources."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -14,14 +13,15 @@ import aiohttp
 from attrs import evolve
 
 from thrive_async._base.unset import UNSET
+from thrive_async._environment import VARIABLES, Environment
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
-from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
+from thrive_async.auth import ApiKey, ClientCredentials
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.resources import (
     Activities,
     Assignments,
@@ -160,9 +160,10 @@ class ThriveClient:
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> "ThriveClient":
         """Build a client from environment variables.
 
-        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` with `THRIVE_CLIENT_SECRET` and perhaps
-        `THRIVE_SCOPES` (by spaces); and where they are set `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea) and `THRIVE_BASE_URL`. One that is blank is not set.
+        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
+        `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
+        staging-mea) and `THRIVE_BASE_URL`. `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds
+        the secret instead. A blank variable counts as not set.
 
         Args:
             environ: Read instead of `os.environ`.
@@ -174,29 +175,22 @@ class ThriveClient:
         Raises:
             ConfigurationError: A variable is missing, contradicts another or cannot work; the text names it.
         """
-        env = _Environment(environ)
+        env = Environment(environ)
         del environ
         tenant_id = env.text("THRIVE_TENANT_ID")
         if tenant_id is None:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        key, client_secret = env.secret("THRIVE_API_KEY"), env.secret("THRIVE_CLIENT_SECRET")
-        client_id = env.text("THRIVE_CLIENT_ID")
-        credentials: ApiKey | ClientCredentials
-        if key is not None and (client_id is not None or client_secret is not None):
-            raise ConfigurationError("both THRIVE_API_KEY and THRIVE_CLIENT_ID/THRIVE_CLIENT_SECRET are set: keep one")
-        if key is not None:
-            credentials = ApiKey(key)
-        elif client_id is not None and client_secret is not None:
-            credentials = ClientCredentials(client_id, client_secret, env.text("THRIVE_SCOPES") or DEFAULT_SCOPES)
-        else:
-            raise ConfigurationError("set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
-        settings: dict[str, Any] = {"base_url": env.text("THRIVE_BASE_URL")}
-        region = env.text("THRIVE_REGION")
-        if region is not None:
-            settings["region"] = region
-        return cls(tenant_id, credentials, **(settings | overrides))
+        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url")}
+        settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
+        credentials = env.credentials()
+        try:
+            return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
+        except ConfigurationError as error:
+            from_here = {"tenant_id", *settings}
+            told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
+            raise ConfigurationError(told, *error.arguments) from None
 
     @property
     def limits(self) -> Limits:
@@ -228,7 +222,8 @@ class ThriveClient:
             The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
 
         Raises:
-            TypeError, ValueError: An argument cannot be meant; nothing was sent.
+            TypeError: An argument has the wrong type; nothing was sent.
+            InvalidArgument: An argument cannot be meant; nothing was sent.
             ThriveError: As for every call.
         """
         query: Mapping[str, object] = {} if params is None else params
@@ -264,24 +259,10 @@ class ThriveClient:
         return f"<ThriveClient {getattr(self, 'base_url', 'not built')}>"
 
 
-class _Environment:
-    """Environment variables, out of sight: whoever prints the frames of an error must not print all of them."""
-
-    def __init__(self, environ: Mapping[str, str] | None) -> None:
-        self._environ = os.environ if environ is None else environ
-
-    def text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def secret(self, name: str) -> Secret | None:
-        value = self.text(name)
-        return None if value is None else checked_secret(value)
-
-
 def _check_type(name: str, value: object, wanted: Any) -> None:
     if not isinstance(value, wanted):
         names = " or ".join(one.__name__ for one in get_args(wanted) or (wanted,) if one is not NoneType)
-        raise ConfigurationError(f"{name} must be {names}, not {type(value).__name__}")
+        raise ConfigurationError(f"${name} must be {names}, not {type(value).__name__}", name)
 
 
 def _check_request(name: str, value: object, wanted: type, words: str) -> None:
@@ -292,23 +273,27 @@ def _check_request(name: str, value: object, wanted: type, words: str) -> None:
 def _checked_tenant(tenant_id: object) -> str:
     if tenant_id is not None and not isinstance(tenant_id, str):
         raise ConfigurationError(
-            f"the tenant id is a string such as eu-west-2_AbcdEfghI, not {type(tenant_id).__name__}"
+            f"$tenant_id is a string such as eu-west-2_AbcdEfghI, not {type(tenant_id).__name__}", "tenant_id"
         )
     if not tenant_id or not tenant_id.strip():
-        raise ConfigurationError("the tenant id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key")
+        raise ConfigurationError(
+            "$tenant_id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key", "tenant_id"
+        )
     tenant_id = tenant_id.strip()
     if not re.fullmatch(r"[A-Za-z0-9._~-]+", tenant_id):
-        raise ConfigurationError("the tenant id holds characters that none has: it looks like eu-west-2_AbcdEfghI")
+        raise ConfigurationError(
+            "$tenant_id must look like eu-west-2_AbcdEfghI: it holds other characters", "tenant_id"
+        )
     return tenant_id
 
 
 def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: object) -> Request:
     if method not in _METHODS:
-        raise ValueError(f"unknown HTTP method {method[:20]!r}")
+        raise InvalidArgument(f"$method {method[:20]!r} is unknown", "method")
     if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
-        raise ValueError('path must look like "/rest/v1/users", without a query: give params= for that')
+        raise InvalidArgument('$path must look like "/rest/v1/users"; a query goes into $params', "path", "params")
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/")):
-        raise ValueError("path must not hold '.' or '..' segments")
+        raise InvalidArgument("$path must not hold '.' or '..' segments", "path")
     if not all(isinstance(name, str) for name in params):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("the names of params must be strings")
     written = {name: _written(name, value) for name, value in params.items()}
@@ -337,7 +322,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
     return evolve(
         built,
         target=f"{target}?{query}" if query else target,
-        arguments=(*built.arguments, *(unquote(segment) for segment in path.split("/")[4:])),
+        arguments=(*built.arguments, *(("path", unquote(segment)) for segment in path.split("/")[4:])),
         may_be_empty=True,
     )
 

@@ -55,7 +55,7 @@ class Region(Enum):
             if region.value == wanted:
                 return region
         known = ", ".join(region.value for region in cls)
-        raise ConfigurationError(f"unknown Thrive region {name[:40]!r}: choose one of {known}")
+        raise ConfigurationError(f"$region {name[:40]!r} is unknown: choose one of {known}", "region")
 
 
 _DOMAINS: Final = {
@@ -70,13 +70,12 @@ def _positive(value: object, name: str, unit: str = "seconds", *, optional: bool
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        also = ", or None for no limit" if optional else ""
-        raise ConfigurationError(f"{name} must be a positive number of {unit}{also}, not {value!r}")
+        raise ConfigurationError(f"${name} must be a positive number of {unit}, not {value!r}", name)
 
 
 def _count(value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
+        raise ConfigurationError(f"${name} must be a whole number of at least 1, not {value!r}", name)
 
 
 @attrs.frozen
@@ -153,7 +152,7 @@ class Limits:
         if self.burst is not None:
             _count(self.burst, "Limits.burst")
             if self.rate is None:
-                raise ConfigurationError("Limits.burst says how a rate may be exceeded: give Limits.rate too")
+                raise ConfigurationError("$Limits.burst needs $Limits.rate", "Limits.burst", "Limits.rate")
 
 
 def is_loopback(host: str) -> bool:
@@ -178,17 +177,22 @@ def checked_base_url(url: str) -> str:
     try:
         parsed = URL(url)
     except (TypeError, ValueError):
-        raise ConfigurationError("base_url is not a URL: give a host such as https://public.api.learn.link") from None
+        raise ConfigurationError(
+            "$base_url is not a URL: give a host such as https://public.api.learn.link", "base_url"
+        ) from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigurationError("base_url must begin with https:// and name a host")
+        raise ConfigurationError("$base_url must begin with https:// and name a host", "base_url")
     if parsed.user or parsed.password:
-        raise ConfigurationError("base_url must not hold a user or password: give them as credentials")
+        raise ConfigurationError("$base_url must not hold a user or password: give them as credentials", "base_url")
     if parsed.query_string or parsed.fragment or parsed.path not in ("", "/"):
         raise ConfigurationError(
-            "base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself"
+            "$base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself",
+            "base_url",
         )
     if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
-            f"base_url http://{parsed.host} would send credentials unencrypted: use https (http is for loopback hosts)"
+            f"$base_url http://{parsed.host} would send credentials unencrypted: "
+            "use https (http is for loopback hosts)",
+            "base_url",
         )
     return str(parsed.origin())

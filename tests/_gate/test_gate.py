@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thrive_async import Limits, Retry
 from thrive_async._gate.gate import Gate, TurnTooLate
@@ -159,7 +161,7 @@ async def test_the_row_holds_its_rate_whoever_is_cancelled_in_it(clock: VirtualC
         for last in range(first, min(first + 120, len(started))):
             assert last - first + 1 <= 3 + (started[last] - start) * 50 + 1e-6
     assert len(started) >= 0.97 * 20 * 50
-    assert gate._slots._free == 20
+    assert gate._slots._value == 20
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
@@ -215,3 +217,54 @@ async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: Vir
     await asyncio.sleep(0.5)
     gate.refused(0, 60.0)
     assert max(await asyncio.gather(*waiting)) <= 1.0
+
+
+async def test_a_slot_is_had_at_once_only_if_one_is_free(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2))
+    assert [await gate.enter_at_once(clock.time()) for _ in range(3)] == [0, 0, None]
+    gate.leave()
+    waiting = asyncio.ensure_future(gate.enter())
+    await waiting
+    gate.leave()
+    assert await gate.enter_at_once(clock.time()) == 0
+
+
+async def test_a_call_at_once_does_not_overtake_one_that_waits(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1))
+    await gate.enter()
+    waiting = asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(0)
+    gate.leave()
+    assert await gate.enter_at_once(clock.time()) is None
+    assert await waiting == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), max_size=40), st.integers(1, 4))
+def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool, bool]], count: int) -> None:
+    async def run() -> None:
+        gate, inside = Gate(Limits(concurrency=count)), 0
+
+        async def one(steps: int, *, at_once: bool) -> None:
+            nonlocal inside
+            if not at_once or await gate.enter_at_once(0.0) is None:
+                await gate.enter()
+            inside += 1
+            assert inside <= count
+            try:
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+            finally:
+                inside -= 1
+                gate.leave()
+
+        tasks = []
+        for steps, at_once, cancelled in calls:
+            tasks.append(asyncio.ensure_future(one(steps, at_once=at_once)))
+            await asyncio.sleep(0)
+            if cancelled:
+                tasks[len(tasks) // 2].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        free = [await gate.enter_at_once(0.0) for _ in range(count + 1)]
+        assert free == [0] * count + [None]
+
+    asyncio.run(run())

@@ -66,7 +66,7 @@ async def test_words_that_repeat_the_secret_are_hidden_however_harmless_they_loo
     async with RawServer([refusal]) as server, server.client(credentials=credentials) as thrive:
         with pytest.raises(AuthenticationError) as raised:
             await thrive.skills.levels()
-    assert "invalid_client: no *** for ***, nor ***" in str(raised.value)
+    assert "invalid_client: no {client_secret} for {client_id}, nor {client_secret}" in str(raised.value)
 
 
 @pytest.mark.parametrize("style", ["basic", "post"])

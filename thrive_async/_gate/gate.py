@@ -8,7 +8,6 @@ import asyncio
 from typing import Final
 
 from thrive_async._gate.pace import Pace
-from thrive_async._gate.slots import Slots
 from thrive_async.config import Limits, Retry
 
 # Rounding of the loop's clock.
@@ -34,7 +33,7 @@ class Gate:
     def __init__(self, limits: Limits, retry: Retry | None = None) -> None:
         retry = retry or Retry()
         self._turn = asyncio.Lock()
-        self._slots = Slots(limits.concurrency)
+        self._slots = asyncio.Semaphore(limits.concurrency)
         self._rate = limits.rate
         self._burst = limits.burst or 1
         self._pace = Pace()
@@ -45,18 +44,20 @@ class Gate:
         self._first_pause = min(retry.base_delay, retry.max_delay)
         self._unannounced_pause = self._first_pause
 
-    def enter_at_once(self, now: float) -> int | None:
+    async def enter_at_once(self, now: float) -> int | None:
         """Do what `enter` does if it need not wait; else return None.
 
         Args:
             now: The loop's time.
         """
-        if self._rate is None and not self._pace.known:
-            # Nothing to keep to and, without a refusal so far, nobody in the row: as most often.
-            return self._closings if self._slots.take_at_once() else None
-        if self._turn.locked() or self._next_start(now) > now + _HAIR or not self._slots.take_at_once():
+        if self._slots.locked():
             return None
-        self._take_turn(now, waited=False)
+        paced = self._rate is not None or self._pace.known
+        if paced and (self._turn.locked() or self._next_start(now) > now + _HAIR):
+            return None
+        await self._slots.acquire()  # a free one is taken without a turn of the loop
+        if paced:
+            self._take_turn(now, waited=False)
         return self._closings
 
     async def enter(self, deadline: float | None = None) -> int:
@@ -73,20 +74,20 @@ class Gate:
         """
         loop = asyncio.get_running_loop()
         self._refuse_too_late(loop.time(), deadline)
-        await self._slots.take()
+        await self._slots.acquire()
         waited = self._turn.locked() or self._next_start(loop.time()) > loop.time() + _HAIR
         if waited:
             try:
                 await self._wait_for_turn(loop, deadline)
             except BaseException:
-                self._slots.give_back()
+                self._slots.release()
                 raise
         self._take_turn(loop.time(), waited=waited)
         return self._closings
 
     def leave(self) -> None:
         """Give a slot back."""
-        self._slots.give_back()
+        self._slots.release()
 
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> None:
         # Only the first in the row watches the clock; a place is taken when its time has come and not before, so that

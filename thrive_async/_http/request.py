@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, cast
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import attrs
 import orjson
@@ -19,18 +19,17 @@ from thrive_async._base.arguments import argument
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.headers import request_id
-from thrive_async._http.words import masked_words
+from thrive_async._http.quoting import one_line, quoted
 from thrive_async._wire.convert import dump
-from thrive_async._wire.gc_pause import uncollected
 from thrive_async.errors import (
     APIError,
     DecodeError,
+    InvalidArgument,
     error_class,
     status_phrase,
 )
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}").fullmatch
 _LONGEST_ERROR_TEXT: Final = 100_000
@@ -47,8 +46,8 @@ class Request:
     target: str = attrs.field(repr=False)
     """The encoded path and query, from the host on."""
     body: bytes | None = attrs.field(repr=False)
-    arguments: tuple[str, ...] = attrs.field(repr=False)
-    """The strings of the path and the query, to be masked where Thrive's words repeat them."""
+    arguments: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    """Names and values of the path and the query: an error shows the name where Thrive's words repeat the value."""
     content_type: str = "application/json"
     may_be_empty: bool = False
     """Whether a 2xx without a body is a whole answer."""
@@ -65,11 +64,13 @@ class Request:
         joint = "&" if "?" in self.target else "?"
         return attrs.evolve(self, target=f"{self.target}{joint}page={number}&perPage={size}")
 
-    def sent_strings(self) -> Iterator[str]:
-        """Yield every string that the request holds."""
+    def carried(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of everything that the request carries."""
         yield from self.arguments
-        if self.body is not None and self.content_type == "application/json":
-            yield from _leaves(orjson.loads(self.body))
+        if self.body is not None and self.content_type == _FORM:
+            yield from parse_qsl(self.body.decode())
+        elif self.body is not None:
+            yield from _leaves("body", orjson.loads(self.body))
 
 
 @attrs.define(eq=False)
@@ -88,8 +89,7 @@ class Reply:
         Raises:
             orjson.JSONDecodeError: The body is cut, empty, or no JSON at all.
         """
-        large = len(self.body) >= _LARGE_BODY
-        self.value = uncollected(orjson.loads, self.body) if large else orjson.loads(self.body)
+        self.value = orjson.loads(self.body)
         return self.value
 
     def json(self) -> Any:
@@ -116,23 +116,24 @@ def build(
 
     Raises:
         TypeError: A parameter that the operation does not have, or a value of a type that it cannot take.
-        ValueError: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is too
-            long or empty.
+        InvalidArgument: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is
+            too long or empty.
     """
     target = operation.path
-    arguments: list[str] = []
+    arguments: list[tuple[str, str]] = []
     if operation.path_parameters:
         for name in operation.path_parameters:
             # An encoded segment holds no brace.
             target = target.replace("{" + name + "}", _segment(operation, name, path.get(name)))
-        arguments.extend(path.values())
+        arguments.extend(path.items())
     if query:
         encoded = _encoded_query(operation, query, arguments)
         if encoded:
             target = f"{target}?{encoded}"
     for name in operation.required_query:
         if query.get(name) is None:
-            raise ValueError(f"{operation.id} needs {argument(operation.resource, name)}")
+            needed = argument(operation.resource, name)
+            raise InvalidArgument(f"{operation.id} needs ${needed}", needed)
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
     return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
@@ -146,11 +147,13 @@ def _segment(operation: Operation, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if value in (".", ".."):
-        raise ValueError(f"{name} must not be {value!r}: it would name another path")
+        raise InvalidArgument(f"${name} must not be {value!r}: it would name another path", name)
     if len(value) > _LONGEST_SEGMENT:
-        raise ValueError(f"{name} has {len(value):,} characters; no id, reference or e-mail address is that long")
+        raise InvalidArgument(
+            f"${name} has {len(value):,} characters; no id, reference or e-mail address is that long", name
+        )
     return _quoted(name, value)
 
 
@@ -158,10 +161,10 @@ def _quoted(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds characters that are no Unicode text (a lone surrogate)") from None
+        raise InvalidArgument(f"${name} holds characters that are no Unicode text (a lone surrogate)", name) from None
 
 
-def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[str]) -> str:
+def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[tuple[str, str]]) -> str:
     pairs: list[str] = []
     for name, value in query.items():
         if value is None:
@@ -172,9 +175,9 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         said = argument(operation.resource, name)
         items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
-            raise ValueError(f"{said} is an empty list: leave it out to ask for everything")
-        arguments.extend(items)
-        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
+            raise InvalidArgument(f"${said} is an empty list: leave it out to ask for everything", said)
+        arguments.extend((name, item) for item in items)
+        pairs.append(f"{_quoted(said, name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
 
 
@@ -202,9 +205,9 @@ def _query_text(name: str, value: object, encoding: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} takes a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if encoding == "list" and "," in value:
-        raise ValueError(f"an item of {name} holds a comma, which would split it in two")
+        raise InvalidArgument(f"an item of ${name} holds a comma, which would split it in two", name)
     return value
 
 
@@ -220,15 +223,16 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
 
     Raises:
         TypeError: Not a datetime.
-        ValueError: A naive datetime: it would mean another time on another machine.
+        InvalidArgument: A naive datetime: it would mean another time on another machine.
     """
     if not isinstance(value, datetime):
         what = "a date without a time" if isinstance(value, date) else type(value).__name__
         raise TypeError(f"{name} takes a datetime with a time zone, not {what}")
     if value.utcoffset() is None:
-        raise ValueError(
-            f"{name} is a datetime without a time zone, which would mean another time on another machine: "
-            "use datetime(..., tzinfo=UTC) or .astimezone()"
+        raise InvalidArgument(
+            f"${name} is a datetime without a time zone, which would mean another time on another machine: "
+            "use datetime(..., tzinfo=UTC) or .astimezone()",
+            name,
         )
     moment = value.astimezone(UTC)
     if encoding == "date-iso":
@@ -252,7 +256,7 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
         count = len(cast("list[Any]", body))
         least = operation.min_items or 0
         if not least <= count <= operation.max_items:
-            raise ValueError(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
+            raise InvalidArgument(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
     return dump(cast("object", body))
 
 
@@ -292,10 +296,9 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
     """
     body = _error_body(reply)
     error, message = _words(body, reply)
-    sent = tuple(request.sent_strings())
-    said = masked_words(message, sent)
+    words = f"{error}: {one_line(message)}" if message else error
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    text = f"{request.summary}: {reply.status} {masked_words(error, sent)}{f': {said}' if said else ''} ({tries}){note}"
+    text = f"{request.summary}: {reply.status} {quoted(words, request.carried())} ({tries}){note}"
     cls = error_class(reply.status)
     return cls(
         text,
@@ -356,12 +359,15 @@ def _words(body: Any, reply: Reply) -> tuple[str, object]:
     return phrase, body if isinstance(body, str) and body else None
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a JSON document, and its numbers of five digits and more, which may be somebody's."""
     if isinstance(value, str):
-        yield value
+        yield name, value
     elif isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
-            yield from _leaves(item)
+        for key, item in cast("dict[str, Any]", value).items():
+            yield from _leaves(key, item)
     elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _leaves(item)
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from _leaves(f"{name}[{index}]", item)
+    elif isinstance(value, int) and abs(value) >= 10_000:
+        yield name, str(value)

@@ -8,6 +8,12 @@ import backoff
 
 from thrive_async.config import Retry
 
+if not hasattr(backoff, "Attempt"):  # new in python-backoff 3
+    raise ImportError(
+        "the archived package `backoff` has overwritten the files of `python-backoff`, which thrive-async needs: "
+        "run `pip uninstall -y backoff python-backoff`, then `pip install python-backoff`"
+    )
+
 # Nothing was done: the request never left, or Thrive said so before doing anything.
 _REFUSED_UNTOUCHED = frozenset({429, 503})
 # Something may have been done, which does no harm to an operation that may be repeated.

@@ -71,8 +71,11 @@ class TokenEndpoint:
     def _request(self, style: Style) -> tuple[Request, Secret | None]:
         form, header = self._credentials.token_request(style)
         built = build(CREATE_ACCESS_TOKEN, path={"tenantId": self._tenant_id}, form=form)
-        # Words of the endpoint that repeat an argument are masked in errors.
-        secrets = (self._credentials.client_id, self._credentials.client_secret.reveal())
+        # Errors show their names where the endpoint's words repeat them.
+        secrets = (
+            ("client_id", self._credentials.client_id),
+            ("client_secret", self._credentials.client_secret.reveal()),
+        )
         return attrs.evolve(built, arguments=(*built.arguments, *secrets), keep_body=False), header
 
 

@@ -196,7 +196,7 @@ class Transport:
         ticket: int | None = None
         if session is not None and header is not None:
             # Nothing to wait for, as most often: no timer is needed.
-            ticket = self._gate.enter_at_once(asyncio.get_running_loop().time())
+            ticket = await self._gate.enter_at_once(asyncio.get_running_loop().time())
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import attrs
 
-from thrive_async._http.words import masked_words
+from thrive_async._http.quoting import one_line
 from thrive_async.errors import APIError, ThriveError
 from thrive_async.sync.errors import SyncError
 
@@ -231,7 +231,7 @@ def described(error: BaseException) -> str:
     Reports and journals hold identifiers and nothing else of anybody, so a name that the words quote is masked.
     """
     words: object = error.message if isinstance(error, APIError) else None
-    text = masked_words(words) if words else str(error) if isinstance(error, ThriveError) else type(error).__name__
+    text = one_line(words) if words else str(error) if isinstance(error, ThriveError) else type(error).__name__
     text = " ".join(text.split())
     if isinstance(error, APIError):
         text = f"{error.status}: {text}"

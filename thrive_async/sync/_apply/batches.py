@@ -6,7 +6,7 @@ from typing import Final, Literal
 import attrs
 
 from thrive_async._generated.models import FailedEntity, ProcessedEntity
-from thrive_async._http.words import masked_words
+from thrive_async._http.quoting import one_line
 from thrive_async.models import MemberOperationResult
 
 __all__ = ["BATCH", "Answer", "Attribution", "attributed", "batches", "calls_needed", "halving"]
@@ -83,7 +83,7 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Attributi
         at = _place(places, entity.reference)
         if at is None:
             continue
-        reason = masked_words(entity.reason) or "Thrive gave no reason"
+        reason = one_line(entity.reason) or "Thrive gave no reason"
         if at in succeeded or at in failed:
             unknown[at] = f"the answer names this person twice, once with: {reason}"
         elif "already" in (entity.reason or "").lower():
