@@ -68,18 +68,20 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
             raise TypeError(f"create_missing must hold NewAudiences, not {type(new).__name__}")
         check_audience_name(new.reference)
         if by_reference.setdefault(new.reference, new) is not new:
-            raise ConfigurationError(f"create_missing describes {new.reference} twice")
+            raise ConfigurationError(f"$create_missing describes {new.reference} twice", "create_missing")
         try:
             new.body()
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"create_missing cannot make {new.reference[:100]!r}: {error}") from error
+            raise ConfigurationError(
+                f"$create_missing cannot make {new.reference[:100]!r}: {error}", "create_missing"
+            ) from error
     ordered: dict[str, NewAudience] = {}
     for new in by_reference.values():
         chain: dict[str, NewAudience] = {}
         above: NewAudience | None = new
         while above is not None and above.reference not in ordered:
             if above.reference in chain:
-                raise ConfigurationError(f"create_missing puts {above.reference} inside itself")
+                raise ConfigurationError(f"$create_missing puts {above.reference} inside itself", "create_missing")
             chain[above.reference] = above
             above = by_reference.get(above.parent) if above.parent is not None else None
         ordered.update(reversed(chain.items()))
