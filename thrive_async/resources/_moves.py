@@ -1,4 +1,4 @@
-"""What a refused move of an audience did to its members, wherever the reply holds it."""
+"""Find out what a refused move of an audience did to its members, wherever the reply says it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NAMELESS = "memberOperations"
 def member_operations(body: object) -> dict[str, models.MemberOperationResult] | None:
     """Find the results of member operations in the body of a refusal.
 
-    The documents say that a refused move answers with a partial success, but not what is wrapped around it. So this
-    looks in every plausible place: under ``memberOperations``, in the body itself, and in the same two inside
-    ``message``. Each may hold one nameless ``{success, failure}`` object, or several by name.
+    Thrive's documentation says that a refused move answers with a partial success, but not where the reply holds it.
+    So this looks in every plausible place: under ``memberOperations``, in the body itself, and in the same two inside
+    ``message``. Each may hold one unnamed ``{success, failure}`` object, or several by name.
 
     Args:
         body: The decoded JSON of the reply, or its text.
 
     Returns:
-        The results by the name Thrive gave them; a nameless one is called ``memberOperations``. None if there are no
-        results: this never raises, because the refusal itself matters more.
+        The results by Thrive's names for them; an unnamed one is called ``memberOperations``. None if there are no
+        results. This never raises, because the refusal itself matters more.
     """
     for place in _places(body):
         found = _results(place)
@@ -38,7 +38,7 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 
 
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the places to look in, the likeliest first."""
+    """Yield the places to look in, most likely first."""
     outer = _mapping(body)
     for place in (outer, _mapping(outer.get("message"))):
         yield _mapping(place.get("memberOperations"))
@@ -61,7 +61,7 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
 
 
 def _is_result(value: object) -> bool:
-    """Tell whether this is a ``{success, failure}`` object; either part may be missing or null."""
+    """Return whether this is a ``{success, failure}`` object. Either part may be missing or null."""
     return any(isinstance(_mapping(value).get(part), Mapping) for part in _PARTS)
 
 
