@@ -212,14 +212,14 @@ class TestRefusals:
             ("A: {type: object, properties: {x: {not: {}}}}", "A.x: the generator does not know 'not'"),
             ("A: {type: object, properties: {x: {type: thing}}}", "A.x: unknown type 'thing'"),
             ("A: {type: object, properties: {x: {$ref: '#/components/schemas/B'}}}", "schemas/B leads nowhere"),
-            ("A: {type: object, properties: {x: {$ref: 'b.yaml'}}}", "b.yaml leads out of the document"),
+            ("A: {type: object, properties: {x: {$ref: 'b.yaml'}}}", "b.yaml leads outside the document"),
             (
                 """
 A: {type: object, properties: {x: {$ref: '#/components/schemas/B'}}}
 B: {$ref: '#/components/schemas/C'}
 C: {$ref: '#/components/schemas/B'}
 """,
-                "leads round in a circle",
+                "leads in a circle",
             ),
             ("A: {type: object, properties: {x: {enum: []}}}", "AX: an enum without strings"),
             (
@@ -241,7 +241,7 @@ A: {type: object, properties: {b: {$ref: '#/components/schemas/B'}}}
 B: {type: object, properties: {}}
 C: {type: object, x-thrive-body: patch, properties: {b: {$ref: '#/components/schemas/B'}}}
 """,
-                "B: both written and read; make it two schemas",
+                "B: used in both requests and replies: make it two schemas",
             ),
         ],
     )
@@ -273,7 +273,7 @@ class TestYaml:
     @pytest.mark.parametrize(
         ("text", "complaint"),
         [
-            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: the key 'c' is there twice"),
+            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: duplicate key 'c'"),
             ("a: [", "not YAML"),
             ("- a", "not a mapping"),
         ],
