@@ -24,7 +24,7 @@ def test_public_modules_are_attributes_and_imported_when_asked_for(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["ThriveClent", "model", "_nothing", "attrs"])
-def test_what_is_not_there_is_an_attribute_error(name: str) -> None:
+def test_a_name_that_does_not_exist_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
         getattr(thrive_async, name)
 

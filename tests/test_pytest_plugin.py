@@ -30,7 +30,7 @@ async def test_a_wait_takes_no_time(thrive_sandbox, thrive_client):
     assert thrive_sandbox.clock.elapsed >= 30
 
 {mark}
-async def test_the_next_one_has_a_sandbox_of_its_own(thrive_sandbox):
+async def test_the_next_test_has_its_own_sandbox(thrive_sandbox):
     assert len(thrive_sandbox.state.users) == 100
     assert not thrive_sandbox.requests
 """
@@ -89,7 +89,7 @@ def test_under_anyio_alone(run):
     run(BODY.format(mark="@pytest.mark.anyio") + ANYIO, "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
-def test_two_plugins_that_fight_for_a_test_are_named(run):
+def test_two_plugins_that_both_want_a_test_are_named(run):
     result = run(BODY.format(mark="@pytest.mark.anyio") + ANYIO, "-o", "asyncio_mode=auto")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*both anyio and pytest-asyncio*"])

@@ -24,7 +24,7 @@ async def test_sandboxes_live_side_by_side_and_share_nothing(open_api):
     assert (await two("GET", LEVELS, headers={"Authorization": one.basic})).status == 401
 
 
-async def test_a_sandbox_needs_a_start_and_ends_but_once():
+async def test_a_sandbox_must_be_started_and_stops_only_once():
     sandbox = Sandbox(0)
     with pytest.raises(RuntimeError, match="start it"):
         _ = sandbox.base_url
@@ -134,7 +134,7 @@ async def test_the_environment_leads_to_it():
         assert len(await thrive.skills.levels()) == 3
 
 
-def test_in_a_thread_its_clients_are_closed_by_who_uses_them():
+def test_in_a_thread_you_close_its_clients_yourself():
     async def count(sandbox):
         async with sandbox.client() as thrive:
             return len(await thrive.users.list().collect())

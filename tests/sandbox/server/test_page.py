@@ -54,7 +54,7 @@ def test_the_page_loads_nothing_and_lets_nothing_in(served: Sandbox) -> None:
     assert "__" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
-def test_what_the_sandbox_holds_cannot_end_the_script() -> None:
+def test_data_in_the_sandbox_cannot_end_the_script() -> None:
     sandbox = Sandbox(users=0)
     sandbox.state.add_user(ref="</script><script>alert(1)</script>")
     with sandbox:
