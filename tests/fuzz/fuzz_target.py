@@ -81,13 +81,26 @@ def _client() -> ThriveClient:
 _CLIENT: Final = _client()
 
 
+class _Clock(asyncio.AbstractEventLoop):
+    """All that a call may want of a loop when its reply is at hand."""
+
+    def time(self) -> float:
+        return 0.0
+
+
+_CLOCK: Final = _Clock()
+
+
 def driven(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end without a loop; it may only yield to others (`asyncio.sleep(0)`)."""
+    asyncio._set_running_loop(_CLOCK)
     try:
         while coroutine.send(None) is None:
             pass
     except StopIteration as end:
         return end.value
+    finally:
+        asyncio._set_running_loop(None)
     raise Broken("a reply was waited for")
 
 

@@ -15,7 +15,7 @@ from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import check_body
 from thrive_async.resources._models import models
-from thrive_async.resources._moves import member_operations
+from thrive_async.resources._moves import NAMELESS, member_operations
 from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
@@ -154,8 +154,8 @@ class Audiences(WritingResource):
         Returns:
             The audience after the change. If it was moved, its `member_operations` tells by name what became of the
             members. If some could not be taken out of the old parent (207), one of them has `is_partial` True; that is
-            a result, not an exception. `member_operations` is None if the audience was not moved, or if Thrive's reply
-            did not hold the audience and it had to be read.
+            a result, not an exception. A result without a name is called "memberOperations". `member_operations` is
+            None if the audience was not moved, or if Thrive's reply does not say.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -178,7 +178,12 @@ class Audiences(WritingResource):
             fields: dict[str, Any] = {field.name: getattr(found, field.name) for field in attrs.fields(models.Audience)}
             return models.MovedAudience(**fields)
 
-        return await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        moved = await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        found = member_operations(reply.value)
+        if found is not None and (NAMELESS in found or not moved.member_operations):
+            # A result without a name was read as two results called "success" and "failure", both empty.
+            moved.member_operations = found
+        return moved
 
     async def _patch(self, audience: str, changes: models.AudienceUpdate, timeouts: Timeouts | None) -> Reply:
         """Send an update with the slash of the documents, or without it, whichever this client has seen to work."""
