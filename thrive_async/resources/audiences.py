@@ -207,9 +207,10 @@ class Audiences(WritingResource):
             if error.status not in _NO_ROUTE:
                 self._slash = False
                 raise
-            raise refusal from None
-        self._slash = False
-        return reply
+        else:
+            self._slash = False
+            return reply
+        raise refusal
 
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.
