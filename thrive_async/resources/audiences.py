@@ -155,8 +155,7 @@ class Audiences(WritingResource):
             The audience after the change. After a move, its `member_operations` holds the results for the members, by
             name. If some members could not be removed from the old parent (207), one result has `is_partial` True;
             this does not raise. A result without a name is called "memberOperations". `member_operations` is None if
-            the audience did not move, or if Thrive's reply did not
-            hold the audience and the client had to read it.
+            the audience did not move, or if Thrive's reply did not hold the audience and the client had to read it.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
