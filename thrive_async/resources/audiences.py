@@ -15,7 +15,7 @@ from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import check_body
 from thrive_async.resources._models import models
-from thrive_async.resources._moves import member_operations
+from thrive_async.resources._moves import NAMELESS, member_operations
 from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
@@ -154,8 +154,8 @@ class Audiences(WritingResource):
         Returns:
             The audience after the change. After a move, its `member_operations` holds the results for the members, by
             name. If some members could not be removed from the old parent (207), one result has `is_partial` True;
-            this does not raise. `member_operations` is None if the audience did not move, or if Thrive's reply did not
-            hold the audience and the client had to read it.
+            this does not raise. A result without a name is called "memberOperations". `member_operations` is None if
+            the audience did not move, or if Thrive's reply did not hold the audience and the client had to read it.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -178,7 +178,12 @@ class Audiences(WritingResource):
             fields: dict[str, Any] = {field.name: getattr(found, field.name) for field in attrs.fields(models.Audience)}
             return models.MovedAudience(**fields)
 
-        return await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        moved = await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        found = member_operations(reply.value)
+        if found is not None and (NAMELESS in found or not moved.member_operations):
+            # A result without a name was read as two results called "success" and "failure", both empty.
+            moved.member_operations = found
+        return moved
 
     async def _patch(self, audience: str, changes: models.AudienceUpdate, timeouts: Timeouts | None) -> Reply:
         """Send an update with or without the documented slash, preferring the form that has worked for this client."""
@@ -202,9 +207,10 @@ class Audiences(WritingResource):
             if error.status not in _NO_ROUTE:
                 self._slash = False
                 raise
-            raise refusal from None
-        self._slash = False
-        return reply
+        else:
+            self._slash = False
+            return reply
+        raise refusal
 
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.
