@@ -87,7 +87,7 @@ def shapes_of(spec: Json) -> Shapes:
     for name, kind in selection.items():
         node = schemas(spec)[name]
         if "$ref" in node:
-            continue  # an alias, whose class comes from the other schema
+            continue  # an alias: its class comes from the other schema
         if reader.enum_values(node) is not None:
             reader.enum(name, node)
         elif reader.is_object(node):

@@ -1,4 +1,4 @@
-"""Tokens: fetched once for however many wait, renewed early, a failure shared and then forgotten."""
+"""Tokens are fetched once for all who wait and renewed early; a failure is shared and then forgotten."""
 
 import asyncio
 import base64
@@ -166,7 +166,7 @@ def test_a_secret_or_an_id_that_is_no_text_is_a_configuration_error(value: Any) 
 
 
 class Vault:
-    """A token provider that gives out what it is told to."""
+    """A token provider that returns what you tell it to."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""Each benchmark runs, at a size that takes no time: their figures are judged by people, never by a test."""
+"""Each benchmark runs, at a tiny size. People judge the figures, never a test."""
 
 import shutil
 import subprocess

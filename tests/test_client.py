@@ -1,4 +1,4 @@
-"""The client: how it is built, on which loop it lives, whose session it uses, and what `request` reaches."""
+"""The client: how it is built, its loop, its session, and what `request` reaches."""
 
 import asyncio
 import gc
@@ -464,7 +464,7 @@ async def test_through_a_proxy_tls_goes_to_thrive_itself(clock: VirtualClock) ->
 
 
 async def test_a_cookie_of_a_host_with_a_name_is_not_kept() -> None:
-    """Of an address none would be kept anyway."""
+    """A cookie of an IP address would not be kept anyway."""
     async with RawServer([reply(200, [], Set_Cookie="a=b; Path=/")]) as server:
         thrive = server.client(base_url=f"http://localhost:{server.port}")
         await thrive.skills.levels()

@@ -1,4 +1,4 @@
-"""Every walk ends, whatever the server answers: each item once, or an error."""
+"""Every iteration ends, whatever the server answers: with each item once, or with an error."""
 
 import asyncio
 from itertools import product
@@ -71,7 +71,7 @@ class Server:
 
 
 class Walked:
-    """A list of a server, and what was asked of it."""
+    """A list on a server, and the requests it received."""
 
     def __init__(self, server: Server, sizes: PageSizes | None = None) -> None:
         self.server = server

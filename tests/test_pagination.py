@@ -1,4 +1,4 @@
-"""Paging, over a list in memory: which pages are asked for, when, and what comes of failures."""
+"""Paging over a list in memory: which pages are requested, when, and what failures do."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from thrive_async.pagination import Page, PageSizes, Paginator
 
 
 class Listing:
-    """A list somewhere, served in pages; notes what was asked and how many answers were under way at once."""
+    """A list served in pages. It records the requests, and how many answers were in flight at once."""
 
     def __init__(
         self,
@@ -286,7 +286,7 @@ async def test_a_cancelled_walk_leaves_no_task_behind() -> None:
 
 @pytest.mark.parametrize("after", ["a timeout", "an error"])
 async def test_an_interrupted_iteration_does_not_look_finished(after: str) -> None:
-    """A reader who puts a timeout around each item and goes on would take what came so far for everything."""
+    """Otherwise, with a timeout around each item, you would mistake the items so far for the whole list."""
     listing = Listing(60)
     if after == "an error":
         listing.failing = {2}

@@ -14,7 +14,7 @@ MODULES = ["auth", "client", "config", "errors", "models", "pagination", "resour
 
 @pytest.mark.parametrize("name", MODULES)
 def test_public_modules_are_attributes_and_imported_when_asked_for(name: str) -> None:
-    """`import thrive_async` is enough for `thrive_async.models.User`, and brings none of them by itself."""
+    """`import thrive_async` is enough for `thrive_async.models.User`, but does not load the modules itself."""
     program = (
         f"import sys, thrive_async; assert 'thrive_async.{name}' not in sys.modules; "
         f"print(thrive_async.{name}.__name__, thrive_async.{name} is sys.modules['thrive_async.{name}'])"

@@ -1,4 +1,4 @@
-"""The pytest plugin: one pair of fixtures for pytest-asyncio, for anyio, and for tests without a loop."""
+"""The pytest plugin: the same fixtures for pytest-asyncio, for anyio, and for tests without a loop."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Between JSON and models: every sound value is read, nothing is ever coerced, and errors say where."""
+"""Between JSON and models: every valid value is read, nothing is coerced, and errors say where."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_the_fast_and_the_careful_reader_accept_the_same_and_never_a_wrong_value
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 @given(documents())
 def test_lenient_reading_reports_everything_that_strict_reading_refuses(case: tuple[type, Any]) -> None:
-    """Nothing is silent, nothing but a DecodeError is raised, and where nothing is odd both give the same."""
+    """Every odd value is reported, only a DecodeError is raised, and without odd values both give the same."""
     cls, document = case
     original = copy.deepcopy(document)
     strict: Any = convert._read_carefully(cls, document, None)
@@ -344,7 +344,7 @@ def test_a_reader_that_is_too_strict_would_change_nothing(monkeypatch: pytest.Mo
 
 
 def test_no_value_is_left_in_the_traceback_of_a_decode_error() -> None:
-    """A traceback with local variables would otherwise show the person whose record was malformed."""
+    """Otherwise a traceback with local variables would show the person behind a malformed record."""
     for call in (
         lambda: read(models.User, {"id": "a", "email": "planted@example.com", "level": "x"}),
         lambda: read_list(models.User, [{"id": "a", "email": "planted@example.com", "level": "x"}]),

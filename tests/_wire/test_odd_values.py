@@ -85,7 +85,7 @@ def nested(path: str, value: object) -> dict[str, Any]:
 
 
 def document(model: str, path: str, value: object) -> dict[str, Any]:
-    """A record of which everything but one value is as the specification says."""
+    """A record in which all values but one match the specification."""
     key, known = {
         "AudienceMember": ("userId", "u"),
         "AudienceManager": ("userId", "u"),
@@ -221,7 +221,7 @@ def test_an_odd_shape_affects_only_its_own_field(shape: Shape) -> None:
 
 @pytest.mark.parametrize("path", ["positions.id", "positions.manager.id"])
 def test_a_person_without_a_line_manager_is_not_a_problem(path: str) -> None:
-    """Nested ids are null in the specification too: there is nothing to tell."""
+    """The specification allows null for nested ids, so there is nothing to report."""
     found = Found()
     user = read(models.User, document("User", path, None), found)
     assert at(user, path) is None
@@ -242,7 +242,7 @@ def test_a_null_in_a_list_of_records_is_left_out_and_reported() -> None:
 
 @pytest.mark.parametrize("item", [7, "a", [], {}, {"id": None}])
 def test_an_item_without_a_readable_id_is_an_error_that_names_it(item: object) -> None:
-    """Something was there, and to leave it out would make the list shorter than it is."""
+    """There was an item, and leaving it out would make the list too short."""
     with pytest.raises(DecodeError) as caught:
         read_list(models.User, [{"id": "a"}, {"id": 5}, item], Found(), root="$.results")
     assert caught.value.path.startswith("$.results[2]")

@@ -1,4 +1,4 @@
-"""Odd values in replies: told by the page and the client, logged once, or an error for a strict client."""
+"""Odd values in replies are reported by the page and the client and logged once; a strict client raises an error."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_member_without_a_readable_id_is_an_error(thrive: ThriveClient, 
 
 
 async def test_an_unreadable_failure_does_not_count_as_success(thrive: ThriveClient, sandbox: Sandbox) -> None:
-    """Else a person who was not added would count as added."""
+    """Otherwise a person who was not added would count as added."""
     sandbox.faults.add(
         "wrong_shape", operation="addMembers", body={"success": {"count": 0}, "failure": "of one"}, times=None
     )

@@ -90,7 +90,7 @@ def test_member_operations_are_found_in_every_plausible_place(body: object, name
     ],
 )
 def test_a_refusal_without_member_operations_has_none(body: object) -> None:
-    """What is not there, or is no such thing, is None, and never an error that hides the refusal."""
+    """If the reply has no results, you get None, and never an error that hides the refusal."""
     assert member_operations(body) is None
 
 
@@ -195,7 +195,7 @@ def test_a_count_is_a_whole_number_in_its_range(value: Any) -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\n"])
 def test_a_blank_entry_is_refused_by_its_place(blank: str) -> None:
-    """It names no user, and Thrive would read it as no filter; most often it is an empty cell of a file."""
+    """It names no user, and Thrive would read it as no filter. Usually it is an empty cell in a file."""
     with pytest.raises(ValueError, match=r"^users\[1\] is blank$"):
         batch("users", ["ada@example.com", blank], str, "users")
     with pytest.raises(ValueError, match=r"^content_ids\[0\] is blank$"):

@@ -1,4 +1,4 @@
-"""What each resource gives back, and what it refuses, against a sandbox on loopback."""
+"""What each resource returns and refuses, against a sandbox on loopback."""
 
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ LATE = datetime(2100, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def idle() -> AsyncIterator[ThriveClient]:
-    """A client that cannot reach Thrive: what it refuses, it refuses before anything is sent."""
+    """A client that cannot reach Thrive, so every refusal happens before anything is sent."""
     async with ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9") as client:
         yield client
 
@@ -213,7 +213,7 @@ async def test_any_other_refused_update_has_no_member_operations(thrive: ThriveC
 
 
 async def test_members_are_listed_added_replaced_and_removed(thrive: ThriveClient, sandbox: Sandbox) -> None:
-    """Users are named by id, ref or e-mail, mixed as one likes."""
+    """You can name users by id, ref or e-mail, in any mix."""
     members = sandbox.state.add_audience("team", parent="emea").members
     third = sandbox.state.user("E00003")["id"]
     result = await thrive.audiences.members.add("team", ["E00001", "user2@example.com", third])
@@ -296,7 +296,7 @@ MODELS: list[tuple[Callable[[ThriveClient, Any], Awaitable[object]], str]] = [
     ids=lambda body: type(body).__name__,
 )
 async def test_a_write_accepts_only_its_own_model(idle: ThriveClient, write: Any, words: str, body: object) -> None:
-    """A model that was read holds None for all that Thrive left out: written back, it would clear what people have."""
+    """A model from a reply has None for every field that Thrive left out: writing it back would clear those fields."""
     with pytest.raises(TypeError, match=words) as caught:
         await write(idle, body)
     assert "ada" not in str(caught.value).lower()
@@ -376,7 +376,7 @@ async def test_a_list_refuses_invalid_arguments_before_iteration(idle: ThriveCli
 
 @pytest.mark.parametrize("timeouts", [30, 0, 2.5, (1, 2), "30"])
 async def test_timeouts_must_not_be_a_number(idle: ThriveClient, timeouts: Any) -> None:
-    """Which of the two limits would it be? And 0 must not be taken for none given."""
+    """It would not say which limit it sets, and 0 must not mean that there is no limit."""
     with pytest.raises(TypeError, match=r"timeouts must be Timeouts\(attempt=..., total=...\), not"):
         idle.users.list(timeouts=timeouts)
     for call in (
@@ -400,7 +400,7 @@ async def test_an_end_of_a_range_of_enrolments_needs_a_start(idle: ThriveClient)
 
 @pytest.mark.parametrize("reply", ["object", "empty", "no_content"])
 async def test_deletes_and_removes_return_none_for_any_reply(reply: str) -> None:
-    """The bodies of these replies are not documented, so none is read."""
+    """The bodies of these replies are not documented, so the SDK does not read them."""
     async with Sandbox(users=12, delete_reply=reply) as sandbox, sandbox.client() as thrive:
         sandbox.state.add_audience("team", parent="emea", members=["E00001"])
         await thrive.audiences.managers.add("team", [grant("E00002")])

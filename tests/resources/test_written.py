@@ -1,4 +1,4 @@
-"""Writes of which Thrive confirms no more than that they were done, and removals that were not."""
+"""Writes that Thrive only confirms, and removals that failed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,7 +104,7 @@ async def test_two_equal_assignments_cannot_be_told_apart() -> None:
 
 
 async def test_a_gateway_page_does_not_confirm_a_write(clock: VirtualClock) -> None:
-    """HTML, and JSON that was cut, are answers that were lost."""
+    """HTML and truncated JSON count as lost answers."""
     for body in (b"<html>", b'{"id": "5', b'"do', b"[1, "):
         async with RawServer([reply(200, body), reply(200, {"id": "u", "ref": "E1"})]) as server:
             async with server.client() as thrive:

@@ -66,7 +66,7 @@ async def test_stopping_does_not_wait_for_slow_answers():
 @pytest.mark.parametrize("loop_factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
 @pytest.mark.parametrize("turns", range(6))
 def test_stopping_closes_a_connection_that_is_just_being_accepted(turns, loop_factory):
-    """Whatever turn of the loop the connection came in: whoever made it learns of its end."""
+    """In any turn of the loop: the client always learns that the connection has ended."""
 
     async def main():
         sandbox = Sandbox(users=1)

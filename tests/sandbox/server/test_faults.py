@@ -1,4 +1,4 @@
-"""Faults: each kind goes wrong in its own way, as often as told, where told."""
+"""Faults: each kind does what it says, as often as told, on the operations told."""
 
 import asyncio
 import logging
@@ -333,7 +333,7 @@ async def test_a_rate_limit_may_say_so_otherwise_or_not_at_all(open_api, style):
 @pytest.mark.parametrize("kind", [None, "cut_body", "close_after", "not_json", "status"])
 @pytest.mark.parametrize("sent", [1.0, 0.9])
 async def test_a_client_that_disconnects_leaves_no_line_in_the_log(open_api, caplog, kind, sent):
-    """Before its answer, whatever was to become of that, or within its request: clients do that, and so do tests."""
+    """It may disconnect before its answer or within its request: clients do that, and so do tests."""
     api = await open_api(clock=VirtualClock())
     if kind is not None:
         api.sandbox.faults.add(kind)

@@ -1,4 +1,4 @@
-"""The sandbox's page in a browser: made of the specification, with nothing from elsewhere, and harmless."""
+"""The sandbox's page: made from the specification, without outside resources, and safe."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_form_can_be_sent_as_it_stands(served: Sandbox) -> None:
                 path = path.replace(f"{{{parameter['name']}}}", parameter["value"])
         fetched(served, path, Authorization=data["authorizations"][""])
         sent += 1
-    # All but the one whose period is required.
+    # All except the one with a required period.
     assert sent == sum(operation["method"] == "GET" for operation in data["operations"]) - 1
 
 

@@ -1,4 +1,4 @@
-"""Strangers are refused; the token endpoint, scopes, and the life of a token."""
+"""Credentials, the token endpoint, scopes, and the lifetime of a token."""
 
 import asyncio
 import base64
