@@ -30,7 +30,7 @@ async def test_a_wait_takes_no_time(thrive_sandbox, thrive_client):
     assert thrive_sandbox.clock.elapsed >= 30
 
 {mark}
-async def test_the_next_test_has_its_own_sandbox(thrive_sandbox):
+async def test_the_next_one_has_a_sandbox_of_its_own(thrive_sandbox):
     assert len(thrive_sandbox.state.users) == 100
     assert not thrive_sandbox.requests
 """
