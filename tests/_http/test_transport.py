@@ -600,6 +600,13 @@ async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_requ
                 await call(thrive)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.5, "0.5 s"), (121, "121 s"), (600, "10 min"), (7200, "2 h"), (1e9, "11,574 days")]
+)
+def test_a_pause_is_written_for_people(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
 async def test_nobody_else_logs_that_a_call_is_repeated(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with RawServer([reply(503), reply(429), USER]) as server, server.client() as thrive:
