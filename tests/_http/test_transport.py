@@ -36,6 +36,7 @@ from thrive_async import (
     Timeouts,
     UnprocessableError,
 )
+from thrive_async._http.attempt import duration
 from thrive_async.models import AudienceCreate, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
 
