@@ -41,7 +41,7 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 
 
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the places to look in, the likeliest first."""
+    """Yield the places to look in, most likely first."""
     outer = _mapping(body)
     for place in (outer, _mapping(outer.get("message"))):
         yield _mapping(place.get("memberOperations"))
@@ -64,7 +64,7 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
 
 
 def _is_result(value: object) -> bool:
-    """Tell whether this is a ``{success, failure}`` object; either part may be missing or null."""
+    """Return whether this is a ``{success, failure}`` object. Either part may be missing or null."""
     return any(isinstance(_mapping(value).get(part), Mapping) for part in _PARTS)
 
 
