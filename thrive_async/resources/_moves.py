@@ -1,19 +1,20 @@
-"""What a refused move of an audience did to its members, wherever the reply holds it."""
+"""What a move of an audience did to its members, wherever the reply holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
+from thrive_async._base.problems import Found
 from thrive_async._wire.convert import read
 from thrive_async.errors import DecodeError
 from thrive_async.resources._models import models
 
-__all__ = ["member_operations"]
+__all__ = ["member_operations", "name_operations"]
 
 _PARTS = ("success", "failure")
-_WRAPPERS = ("memberOperations", "message")
 _NAMELESS = "memberOperations"
+_WRAPPERS = (_NAMELESS, "message")
 
 
 def member_operations(body: object) -> dict[str, models.MemberOperationResult] | None:
@@ -21,7 +22,7 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 
     The documents say that a refused move answers with a partial success, but not what is wrapped around it. So this
     looks in every plausible place: under ``memberOperations``, in the body itself, and in the same two inside
-    ``message``. Each may hold one nameless ``{success, failure}`` object, or several by name.
+    ``message``. Each may hold one nameless ``{success, failure}`` object, or several by name or in a list.
 
     Args:
         body: The decoded JSON of the reply, or its text.
@@ -40,8 +41,8 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
     """Yield the places to look in, the likeliest first."""
     outer = _mapping(body)
-    for place in (outer, _mapping(outer.get("message"))):
-        yield _mapping(place.get("memberOperations"))
+    for place in (outer, _by_name(outer.get("message"))):
+        yield _by_name(place.get(_NAMELESS))
         yield place
 
 
@@ -54,7 +55,7 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
     for name, value in candidates.items():
         parts = {part: value[part] for part in _PARTS if isinstance(value.get(part), Mapping)}
         try:
-            found[name] = read(models.MemberOperationResult, parts)
+            found[name] = read(models.MemberOperationResult, parts, Found())
         except DecodeError:
             continue  # the error holds the whole body
     return found
@@ -63,6 +64,21 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
 def _is_result(value: object) -> bool:
     """Tell whether this is a ``{success, failure}`` object; either part may be missing or null."""
     return any(isinstance(_mapping(value).get(part), Mapping) for part in _PARTS)
+
+
+def name_operations(value: object) -> None:
+    """Give a nameless result in a decoded reply the name that it has in a refusal, in place."""
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        if _is_result(fields.get(_NAMELESS)):
+            fields[_NAMELESS] = {_NAMELESS: fields[_NAMELESS]}
+
+
+def _by_name(value: object) -> Mapping[str, Any]:
+    """Take a list for a mapping from its indices, as the models do."""
+    if isinstance(value, list):
+        return {str(index): item for index, item in enumerate(cast("list[Any]", value))}
+    return _mapping(value)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

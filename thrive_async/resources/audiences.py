@@ -15,7 +15,7 @@ from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import check_body
 from thrive_async.resources._models import models
-from thrive_async.resources._moves import member_operations
+from thrive_async.resources._moves import member_operations, name_operations
 from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
@@ -27,6 +27,8 @@ __all__ = ["Audiences"]
 
 _NO_ROUTE = frozenset({301, 302, 307, 308, 403, 404, 405})
 """How a server may answer a path that it only knows with, or only without, the slash; Amazon's gateway says 403."""
+_OF_THE_UPDATE = frozenset({400, 409, 422})
+"""How Thrive refuses an update whose path it knows. A 429 or a 500, for example, says nothing about the path."""
 
 
 class Audiences(WritingResource):
@@ -155,7 +157,7 @@ class Audiences(WritingResource):
             The audience after the change. If it was moved, its `member_operations` tells by name what became of the
             members. If some could not be taken out of the old parent (207), one of them has `is_partial` True; that is
             a result, not an exception. `member_operations` is None if the audience was not moved, or if Thrive's reply
-            did not hold the audience and it had to be read.
+            does not say what became of the members.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -172,11 +174,14 @@ class Audiences(WritingResource):
             error.member_operations = member_operations(error.body)
             raise
 
+        moved = member_operations(reply.value)
+        name_operations(reply.value)
+
         async def again(audience_id: str | None, left: Timeouts) -> models.MovedAudience:
             reference = changes.reference if isinstance(changes.reference, str) else None
             found = await self.get(audience_id or reference or audience, timeouts=left)
             fields: dict[str, Any] = {field.name: getattr(found, field.name) for field in attrs.fields(models.Audience)}
-            return models.MovedAudience(**fields)
+            return models.MovedAudience(**fields, member_operations=moved)
 
         return await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
 
@@ -199,10 +204,11 @@ class Audiences(WritingResource):
         try:
             reply = await self._transport.send(bare, timeouts)
         except APIError as error:
-            if error.status not in _NO_ROUTE:
+            if error.status in _NO_ROUTE:
+                raise refusal from None
+            if error.status in _OF_THE_UPDATE:
                 self._slash = False
-                raise
-            raise refusal from None
+            raise
         self._slash = False
         return reply
 
