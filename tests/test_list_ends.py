@@ -321,6 +321,15 @@ async def test_odd_totals_cost_a_warning_and_never_the_list(pagination: object, 
             assert raised.value.path.startswith("$.pagination")
 
 
+async def test_a_page_larger_than_was_asked_for_is_the_whole_list_if_its_total_agrees() -> None:
+    """Its count of pages is that of a server that pages."""
+    items = [{"id": str(index)} for index in range(45)]
+    body = {"results": items, "pagination": {"totalResults": 45, "totalPages": 5, "page": 1, "perPage": 10}}
+    async with RawServer([reply(200, body)]) as server, server.client() as thrive:
+        assert len(await thrive.users.list(per_page=10).collect()) == 45
+        assert len(server.requests) == 1
+
+
 async def test_null_for_the_items_is_an_empty_page() -> None:
     async with RawServer([reply(200, {"results": None})]) as server, server.client() as thrive:
         (page,) = [page async for page in thrive.users.list().pages()]
