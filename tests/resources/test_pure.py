@@ -95,6 +95,15 @@ def test_a_refusal_without_member_operations_has_none(body: object) -> None:
     assert member_operations(body) is None
 
 
+def test_a_value_that_cannot_be_read_does_not_cost_the_rest_of_a_result() -> None:
+    found = member_operations({"success": {"count": "many"}, "failure": {"count": "1", "entities": [{"reference": 5}]}})
+    assert found is not None
+    (result,) = found.values()
+    assert result.failure is not None
+    assert result.failure.count == 1
+    assert [entity.reference for entity in result.failures] == ["5"]
+
+
 @pytest.mark.parametrize("part", ["success", "failure"])
 @pytest.mark.parametrize("null", [True, False])
 def test_either_part_of_a_result_may_be_missing_or_null(part: str, null: bool) -> None:

@@ -10,26 +10,28 @@ from thrive_async._wire.convert import read
 from thrive_async.errors import DecodeError
 from thrive_async.resources._models import models
 
-__all__ = ["member_operations", "name_operations"]
+__all__ = ["NAMELESS", "member_operations"]
 
+NAMELESS = "memberOperations"
+"""What a result is called that Thrive gave no name."""
 _PARTS = ("success", "failure")
-_NAMELESS = "memberOperations"
-_WRAPPERS = (_NAMELESS, "message")
+_WRAPPERS = (NAMELESS, "message")
 
 
 def member_operations(body: object) -> dict[str, models.MemberOperationResult] | None:
-    """Find the results of member operations in the body of a refusal.
+    """Find the results of member operations in the reply to a move.
 
-    The documents say that a refused move answers with a partial success, but not what is wrapped around it. So this
-    looks in every plausible place: under ``memberOperations``, in the body itself, and in the same two inside
-    ``message``. Each may hold one nameless ``{success, failure}`` object, or several by name or in a list.
+    The documents say that a refused move answers with a partial success, but not what is wrapped around it, and they do
+    not name the steps of a move that was made. So this looks in every plausible place: under ``memberOperations``, in
+    the body itself, and in the same two inside ``message``. Each may hold one nameless ``{success, failure}`` object,
+    or several by name or in a list.
 
     Args:
         body: The decoded JSON of the reply, or its text.
 
     Returns:
         The results by the name Thrive gave them; a nameless one is called ``memberOperations``. None if there are no
-        results: this never raises, because the refusal itself matters more.
+        results: this never raises, because what the reply says besides matters more.
     """
     for place in _places(body):
         found = _results(place)
@@ -39,16 +41,16 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 
 
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the places to look in, the likeliest first."""
+    """Yield the places to look in, most likely first."""
     outer = _mapping(body)
     for place in (outer, _by_name(outer.get("message"))):
-        yield _by_name(place.get(_NAMELESS))
+        yield _by_name(place.get(NAMELESS))
         yield place
 
 
 def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult]:
     if _is_result(place):
-        candidates: Mapping[str, Any] = {_NAMELESS: place}
+        candidates: Mapping[str, Any] = {NAMELESS: place}
     else:
         candidates = {name: value for name, value in place.items() if name not in _WRAPPERS and _is_result(value)}
     found: dict[str, models.MemberOperationResult] = {}
@@ -62,16 +64,8 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
 
 
 def _is_result(value: object) -> bool:
-    """Tell whether this is a ``{success, failure}`` object; either part may be missing or null."""
+    """Return whether this is a ``{success, failure}`` object. Either part may be missing or null."""
     return any(isinstance(_mapping(value).get(part), Mapping) for part in _PARTS)
-
-
-def name_operations(value: object) -> None:
-    """Give a nameless result in a decoded reply the name that it has in a refusal, in place."""
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        if _is_result(fields.get(_NAMELESS)):
-            fields[_NAMELESS] = {_NAMELESS: fields[_NAMELESS]}
 
 
 def _by_name(value: object) -> Mapping[str, Any]:
