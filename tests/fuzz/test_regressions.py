@@ -16,7 +16,7 @@ from thrive_async._generated import operations as ops
 from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, build, refusal
 from thrive_async._wire.convert import read
-from thrive_async.errors import APIError
+from thrive_async.errors import APIError, DecodeError
 from thrive_async.resources._moves import member_operations
 
 OK = HEADER_SETS[0]
@@ -79,12 +79,12 @@ def test_a_refusal_of_megabytes_is_kept_as_the_beginning_of_its_text() -> None:
     ["9" * 5_000, "9" * 400, "1000000000000000", 10**15, 1e300, -1, 2.5, "2.5", "", "²", "\u0662", "-1", True, [], {}],
 )
 @pytest.mark.parametrize("name", ["totalPages", "totalResults", "perPage"])
-def test_a_total_that_is_no_count_is_told_and_not_believed(name: str, count: object) -> None:
+def test_a_total_that_is_no_count_is_a_decode_error_with_its_path(name: str, count: object) -> None:
     """Was: a ValueError or an OverflowError for thousands of digits, and a number for digits of other scripts."""
-    page = paged({"results": [{"id": "a"}], "pagination": {name: count}})
-    assert (page.total_pages, page.total_results) == (None, None)
-    (problem,) = [page.problems[f"$.pagination.{name}"]]
-    assert problem.lost == (count != "")
+    page: dict[str, Any] = {"results": [], "pagination": {"totalResults": 5, name: count}}
+    with pytest.raises(DecodeError) as caught:
+        paged(page)
+    assert caught.value.path == f"$.pagination.{name}"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_total_that_is_no_count_is_told_and_not_believed(name: str, count: obj
     [
         ({"totalResults": 999_999_999_999_999, "perPage": 1}, 999_999_999_999_999),
         ({"totalResults": 999_999_999_999_999, "perPage": 2}, 500_000_000_000_000),
-        ({"totalResults": "201", "perPage": "100"}, 3),
+        ({"totalResults": 201, "perPage": 100}, 3),
         ({"totalResults": 200.0, "perPage": 100}, 2),
         ({"totalResults": 0, "perPage": 100}, 0),
         ({"totalResults": 7, "perPage": 0}, 1),
