@@ -91,6 +91,10 @@ async def test_invalid_arguments_are_not_sent(sandbox: Sandbox, thrive: ThriveCl
         await provisioning.user_joined(UserCreate(ref="N-1", first_name="A", last_name="B"))
     with pytest.raises(ValueError, match="ref"):
         await provisioning.user_deleted("")
+    for blank in ("", " \t"):
+        # Deleting is for good.
+        with pytest.raises(ValueError, match="ref"):
+            await thrive.provisioning.user_deleted(blank)
     with pytest.raises(ValueError, match="end_date"):
         await provisioning.user_suspended("E00001", end_date=datetime(2026, 1, 31))  # noqa: DTZ001
     assert not sandbox.requests

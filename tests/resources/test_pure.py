@@ -87,6 +87,7 @@ def test_member_operations_are_found_in_every_plausible_place(body: object, name
         {**REFUSAL, "memberOperations": None},
         {"success": None, "failure": None},
         {"success": False, "message": "no"},
+        {"success": "many"},
     ],
 )
 def test_a_refusal_without_member_operations_has_none(body: object) -> None:

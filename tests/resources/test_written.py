@@ -8,7 +8,16 @@ from typing import Any, Literal
 import pytest
 from raw_server import RawServer, reply
 
-from thrive_async import APIError, DecodeError, NotFoundError, ResultUnknown, ThriveClient, sync
+from thrive_async import (
+    APIError,
+    DecodeError,
+    NotFoundError,
+    ResultUnknown,
+    Retry,
+    ThriveClient,
+    UnprocessableError,
+    sync,
+)
 from thrive_async import models as m
 from thrive_async.sandbox import Sandbox, VirtualClock
 
@@ -169,6 +178,19 @@ async def test_a_removal_answered_with_a_failure_raises_with_thrives_reason(stat
         ({"success": {"count": 0}, "failure": {"count": 1}}, False),
         ({"failure": {"entities": [{"reference": "u", "reason": None}]}}, False),
         ({"failure": {"count": 1, "entities": ["u"]}}, False),
+        # Odd shapes of it.
+        ({"failure": {"count": "0", "entities": [None]}}, True),
+        ({"failure": []}, True),
+        ({"failure": False}, True),
+        ({"failure": " "}, True),
+        ({"failure": {"total": 0}}, True),
+        ({"failure": {"count": "1"}}, False),
+        ({"failure": ["u"]}, False),
+        ({"failure": [None, {"reference": "u", "reason": "not removed: locked"}]}, False),
+        ({"failure": {"entities": {"reference": "u", "reason": "not removed: locked"}}}, False),
+        ({"failure": {"reference": "u"}}, False),
+        ({"failure": True}, False),
+        ({"failure": "not removed: locked"}, False),
     ],
 )
 async def test_a_failure_counts_if_it_names_a_person(body: object, done: bool) -> None:
@@ -176,7 +198,8 @@ async def test_a_failure_counts_if_it_names_a_person(body: object, done: bool) -
         if done:
             await thrive.audiences.members.remove("a", "u")
         else:
-            with pytest.raises(APIError, match="not removed"):
+            reason = "locked" if "locked" in str(body) else "gave no reason"
+            with pytest.raises(APIError, match=f"not removed.* {reason}"):
                 await thrive.audiences.members.remove("a", "u")
         assert len(server.requests) == 1
 
@@ -229,11 +252,51 @@ async def test_a_refused_update_does_not_make_the_client_try_the_other_path(stat
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [429, 500, 401])
+async def test_a_failure_that_has_nothing_to_do_with_the_path_teaches_no_form(status: int, clock: VirtualClock) -> None:
+    """Was: the bare form for ever, so that every later update was a 404."""
+    answers = [reply(404), reply(status)]
+    async with RawServer(list(answers)) as server, server.client(retry=Retry(max_attempts=1)) as thrive:
+        with pytest.raises(APIError):
+            await thrive.audiences.update("nowhere", m.AudienceUpdate(name="S"))
+        server.answers = [*answers, reply(200, {"id": "a", "name": "S"})]
+        await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
+    assert [one.target[-2:] for one in server.requests] == ["e/", "re", "a/"]
+
+
 async def test_a_missing_audience_costs_at_most_one_more_request() -> None:
     async with RawServer([reply(404)]) as server, server.client() as thrive:
         with pytest.raises(NotFoundError):
             await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
         assert len(server.requests) == 2
+
+
+# Moves
+
+FAILED = {"count": 1, "entities": [{"reference": "u", "reason": "Locked."}, None]}
+PARTIAL = {"success": {"count": 1}, "failure": FAILED}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("operations", "name"), [(PARTIAL, "memberOperations"), ([PARTIAL], "0"), ({"left": PARTIAL}, "left")]
+)
+@pytest.mark.parametrize("status", [200, 207, 422])
+async def test_what_became_of_the_members_is_never_lost(
+    status: int, operations: object, name: str, whole: bool
+) -> None:
+    """Nameless, in a list or by name; beside the audience or instead of it. Was: a nameless failure was a success."""
+    audience = {"id": "a", "name": "S"} if whole else {}
+    answers = [reply(status, {**audience, "memberOperations": operations}), reply(200, {"id": "a", "name": "S"})]
+    async with RawServer(list(answers)) as server, server.client() as thrive:
+        try:
+            moved = (await thrive.audiences.update("a", m.AudienceUpdate(parent_id="p"))).member_operations
+        except UnprocessableError as error:
+            moved = error.member_operations
+    assert moved is not None
+    (result,) = [moved[name]]
+    assert result.is_partial
+    assert [(one.reference, one.reason) for one in result.failures] == [("u", "Locked.")]
 
 
 # Days
