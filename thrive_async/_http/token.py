@@ -49,8 +49,8 @@ class TokenEndpoint:
         try:
             token = await self._ask("basic")
         except (APIError, DecodeError) as error:
-            # A 200 without a token refuses, too.
-            if _status(error) == 429:
+            # A 200 without a token refuses, too. A redirect does not: it says that the host is another.
+            if _status(error) == 429 or 300 <= _status(error) < 400:
                 raise
             refusal = error
         else:
