@@ -121,7 +121,7 @@ def test_a_row_of_nobody_keeps_everybody_from_being_suspended(
     dry = run(*command, "--dry-run")
     assert dry.code == 0
     assert "1 rejected, 1 suspension held" in dry.lines[0]
-    assert any(line.startswith(f"  held back  suspend  {leaver}  not suspended: row ") for line in dry.lines)
+    assert any(line.startswith(f"  held  suspend  {leaver}  not suspended: row ") for line in dry.lines)
     result = run(*command)
     assert result.code == 1
     assert "users: 1 added, 0 removed, 0 failed, 0 not attempted, 1 rejected, 1 held" in result.lines
@@ -129,7 +129,7 @@ def test_a_row_of_nobody_keeps_everybody_from_being_suspended(
     written = json.loads(report.read_text())
     assert (written["rejected"], written["held"]) == (1, 1)
     assert {(one["reference"], one["outcome"]) for one in written["outcomes"]} >= {
-        (leaver, "held back"),
+        (leaver, "held"),
         ("N1", "added"),
     }
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.sync.conftest import World
 from thrive_async import sync
-from thrive_async.errors import InvalidArgument, GuardRefused, SyncError
+from thrive_async.errors import GuardRefused, InvalidArgument, SyncError
 from thrive_async.models import Audience, ManagerGrant, ManagerGrantPermissions
 from thrive_async.sync._guards import check_audience, check_desired, check_removals, removal_limit
 
@@ -70,7 +70,7 @@ def test_audiences_that_the_api_cannot_change_are_refused() -> None:
 
 async def test_every_kind_of_plan_can_be_asked_what_its_guards_say(world: World) -> None:
     """Members, managers and users alike: with the default limit or another, before anything is sent; once each."""
-    grants = [ManagerGrant(reference=world.ids[0], permissions=ManagerGrantPermissions())]
+    grants = [ManagerGrant(reference=one, permissions=ManagerGrantPermissions()) for one in world.ids[:2]]
     await (await sync.plan_managers(world.thrive, "team", grants)).apply()
     half = [{"ref": world.ref(at), "email": world.email(at)} for at in range(300)]
     plans = [

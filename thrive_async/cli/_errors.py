@@ -20,6 +20,8 @@ class Exit(enum.IntEnum):
     USAGE = 2
     GUARD = 3
     REFUSED = 4
+    #: A dry run with --detailed-exitcode found something to do.
+    CHANGES = 10
     #: A bug of ours (`EX_SOFTWARE` of sysexits).
     BUG = 70
     HANGUP = 129
