@@ -223,17 +223,20 @@ def test_the_list_is_read_again_afterwards_unless_it_is_not_wanted(
 
 
 def test_a_run_of_the_same_audience_is_refused_or_waited_for(
-    run: Run, served: Sandbox, members: list[str], people: People
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
 ) -> None:
     """Before its list is read; a dry run keeps nobody out and waits for nobody."""
     target = Target(
         f"{served.tenant_id} {served.base_url}", "members", served.state.audiences[AUDIENCE]["id"], "the other"
     )
     file = people(members[1:])
+    report = tmp_path / "report.csv"
+    report.write_text("of the other run", encoding="utf-8")
     with other_run(target):
         served.requests.clear()
-        result = run(*SYNC, file, "--yes")
+        result = run(*SYNC, file, "--yes", "--report", str(report))
         assert result.code == 3
+        assert report.read_text(encoding="utf-8") == "of the other run"
         assert f"{AUDIENCE}: another run is going on (process {os.getpid()}" in result.err
         assert "To wait for it, pass --wait 600" in result.err
         assert not [entry for entry in served.requests if entry.operation == "listMembers"]
@@ -249,6 +252,23 @@ def test_a_run_with_the_same_journal_is_refused(
     with other_run(journal=journal):
         result = run(*SYNC, people(members[1:]), "--yes", "--journal", journal)
     assert (result.code, "is in use by another run" in result.err, writes(served)) == (3, True, 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+def test_more_audiences_than_files_may_be_open_are_locked(
+    run: Run, many: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock is a file: the command asks for as many as it needs."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (100, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, limits: asked.append(limits))
+    assert run("sync", "audiences", many(losing=0), "--yes").code == 0
+    assert asked == [(281, 4096)]
+    monkeypatch.undo()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
 
 
 # Saved plans

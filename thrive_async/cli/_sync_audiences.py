@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -79,6 +81,7 @@ def audiences(
     protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
+    _make_room(len(desired))
 
     async def main() -> int:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
@@ -101,6 +104,19 @@ def audiences(
             return await apply_audiences(plan, applying, report)
 
     return finish(main, report)
+
+
+def _make_room(audiences: int) -> None:
+    """Allow the process a file for each audience's lock: 1,024 are usual, and more are free to ask for."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = audiences + 256
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(ValueError, OSError):
+                most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def grouped(

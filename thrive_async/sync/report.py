@@ -134,7 +134,7 @@ class SyncReport:
         rejected: Pairs of what was written and why nothing is done for it, as in the plan.
         ambiguous: Names that fit two people, as in the plan; nothing is done for them.
         held: Removals or suspensions that the plan leaves out, each with the reason: an entry that is rejected or
-            ambiguous may mean this very person.
+            ambiguous may mean this very person, or the person is protected.
         dropped: Changes of a saved plan that no longer hold, each with the reason: the person is a member already, or
             is none any more. Nothing was done for them, and nothing needed to be.
         cause: What stopped the run before its end: an error that would have met every further request. None if
