@@ -330,7 +330,7 @@ async def exclusive(*, wait: float = 0.0, journal: str | os.PathLike[str] | None
     """
     async with AsyncExitStack() as stack:
         holding = _Holding(stack, wait)
-        path = None if journal is None else await asyncio.to_thread(os.path.realpath, journal)
+        path = None if journal is None else await asyncio.to_thread(os.path.realpath, os.fspath(journal))
         if path is not None and all(one.journal != path for one in _holdings()):
             await holding.claim_journal(path)
         token = _holding.set(holding)
