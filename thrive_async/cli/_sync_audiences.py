@@ -328,11 +328,12 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
 
 
 def _show_results(plan: AudiencesPlan, views: Mapping[str, MembersView], *, whole: bool) -> None:
+    from thrive_async.errors import ThriveError  # noqa: PLC0415 - after the parsing
+
     reports = _reports(plan)
     idle: list[str] = []
-    results: Mapping[str, Any] = plan.reports
-    for name, result in results.items():
-        if name not in reports:
+    for name, result in plan.reports.items():
+        if isinstance(result, ThriveError):
             out(f"{name}: nothing was changed: {describe(result)[0]}")
         elif reports[name].ok and not reports[name].planned and not reports[name].dropped:
             idle.append(name)

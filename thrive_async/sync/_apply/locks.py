@@ -330,7 +330,7 @@ async def exclusive(*, wait: float = 0.0, journal: str | os.PathLike[str] | None
     """
     async with AsyncExitStack() as stack:
         holding = _Holding(stack, wait)
-        path = None if journal is None else await asyncio.to_thread(os.path.realpath, os.fspath(journal))
+        path = None if journal is None else await asyncio.to_thread(_without_links, journal)
         if path is not None and all(one.journal != path for one in _holdings()):
             await holding.claim_journal(path)
         token = _holding.set(holding)
@@ -341,6 +341,10 @@ async def exclusive(*, wait: float = 0.0, journal: str | os.PathLike[str] | None
             # A task that was started in this context and outlives it finds nothing here.
             holding.locks.clear()
             holding.journal = None
+
+
+def _without_links(path: str | os.PathLike[str]) -> str:
+    return str(Path(path).resolve())
 
 
 async def claim(target: Target) -> Lock | None:
