@@ -36,6 +36,7 @@ from thrive_async import (
     Timeouts,
     UnprocessableError,
 )
+from thrive_async._http.attempt import duration
 from thrive_async.models import AudienceCreate, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
 
@@ -581,6 +582,17 @@ async def test_each_attempt_is_one_debug_line_without_arguments(
     assert KEY not in caplog.text
 
 
+async def test_a_request_id_that_is_words_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "thrive_async")
+    words = reply(404, X_Request_Id="no anna@example.org here")
+    async with RawServer([words]) as server, server.client() as thrive:
+        with pytest.raises(NotFoundError) as raised:
+            await thrive.users.get("u1")
+    assert raised.value.request_id == "no anna@example.org here"
+    assert "404, request id -, attempt 1" in caplog.text
+    assert "anna" not in caplog.text
+
+
 async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_request() -> None:
     """Also if it looks like a word: as a segment, a query value, a leaf of the body, by hand or not."""
     words = reply(422, {"message": "no autumn here, nor Autumn"})
@@ -598,6 +610,13 @@ async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_requ
         for call in calls:
             with pytest.raises(UnprocessableError, match=r"no \{(\S+)\} here, nor \{\1\} \("):
                 await call(thrive)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.5, "0.5 s"), (121, "121 s"), (600, "10 min"), (7200, "2 h"), (1e9, "11,574 days")]
+)
+def test_a_pause_is_written_for_people(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 async def test_nobody_else_logs_that_a_call_is_repeated(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:

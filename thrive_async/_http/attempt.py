@@ -117,7 +117,7 @@ class Attempt:
             return True
         if self.make_error is not None:
             self.error = self.make_error(
-                f"; repeating it after {pause:.3g} s would pass Timeouts.total = {self.call.timeouts.total:g} s"
+                f"; repeating it after {duration(pause)} would pass Timeouts.total = {self.call.timeouts.total:g} s"
             )
         return False
 
@@ -176,15 +176,23 @@ def _deleted(call: Call, reply: Reply) -> Attempt:
 
 
 def _failure(reply: Reply) -> str | None:
-    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed."""
+    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed.
+
+    That is not documented for a single removal, so a failure holds somebody in any shape that is not empty: entities or
+    a count, a list of entities, one of them, words.
+    """
     try:
-        failure = _fields(_fields(reply.json()).get("failure"))
+        failure: Any = _fields(reply.json()).get("failure")
     except orjson.JSONDecodeError:
         return None
-    entities: Any = failure.get("entities")
-    if not entities and not failure.get("count"):
+    held, fields = failure, _fields(failure)
+    if fields and fields.keys().isdisjoint(("reference", "reason")):
+        held = fields.get("entities") or (None if fields.get("count") == "0" else fields.get("count"))
+    if isinstance(held, list):
+        held = next((entity for entity in cast("list[Any]", held) if entity), None)
+    if not held or (isinstance(held, str) and not held.strip()):
         return None
-    reason = _fields(entities[0]).get("reason") if isinstance(entities, list) and entities else None
+    reason: Any = failure if isinstance(failure, str) else _fields(held).get("reason")
     return reason if isinstance(reason, str) and reason.strip() else "not removed, and Thrive gave no reason"
 
 
@@ -254,7 +262,7 @@ def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
         call: The call.
         token_call: The client's last call for a token, if there was one.
     """
-    waited = "still waiting for a free slot or its turn"
+    waited = "still waiting for a free slot"
     if call.awaits_token:
         waited = "still waiting for a token from "
         waited += f"{token_call.request.summary}: {_progress(token_call)}" if token_call else "the token provider"
@@ -273,7 +281,7 @@ def _progress(call: Call) -> str:
     return (
         f"{counted(call.attempts)}, the last one: {words}"
         if call.attempts
-        else "not sent: still waiting for a free slot or its turn"
+        else "not sent: still waiting for a free slot"
     )
 
 
@@ -282,7 +290,7 @@ def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
     made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
     return _too_late(
         call,
-        f"Thrive answered 429 and asked for a pause that lasts {seconds:.3g} s more, "
+        f"Thrive answered 429 and asked for a pause that lasts {duration(seconds)} more, "
         f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
         retry_after=seconds,
     )
@@ -299,6 +307,14 @@ def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> Re
         maybe_applied=maybe_applied,
         retry_after=retry_after,
     )
+
+
+def duration(seconds: float) -> str:
+    """Write seconds for people: "0.5 s", "121 s", "2 h", "10 days"."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= max(2 * size, 600):
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def counted(attempts: int) -> str:

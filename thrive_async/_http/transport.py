@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("thrive_async")
 _USER_AGENT: Final = "thrive-async (python)"
+_ID: Final = re.compile(r"[\w.:=+/-]+", re.ASCII)
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
@@ -405,16 +407,17 @@ def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
     milliseconds = (time.perf_counter() - started) * 1000
     operation = call.request.operation
     if isinstance(result, Reply):
-        status, identity = str(result.status), request_id(result.headers) or "-"
+        status, identity = str(result.status), request_id(result.headers) or ""
     else:
-        status, identity = result.words, "-"
+        status, identity = result.words, ""
     _log.debug(
         "%s %s %s: %s, request id %s, attempt %d, %.1f ms",
         operation.id,
         operation.method,
         operation.path,
         status,
-        identity,
+        # A header may hold words instead, and the log holds none of Thrive's.
+        identity if _ID.fullmatch(identity) else "-",
         call.attempts,
         milliseconds,
     )
