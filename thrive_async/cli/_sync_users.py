@@ -58,7 +58,7 @@ def users(
     async def main() -> int:
         from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             say(f"comparing users with {sheet.source}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
             view = UsersView(
                 await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)

@@ -18,7 +18,7 @@ Example:
     ```
 """
 
-from thrive_async.sync._guards import Strategy
+from thrive_async.sync._guards import Share, Strategy
 from thrive_async.sync._match.names import Unnamed
 from thrive_async.sync.audiences import AudiencesPlan, plan_audiences, sync_audiences
 from thrive_async.sync.errors import GuardRefused, SyncError
@@ -37,6 +37,7 @@ __all__ = [
     "NewAudience",
     "Outcome",
     "Progress",
+    "Share",
     "Strategy",
     "SyncError",
     "SyncReport",

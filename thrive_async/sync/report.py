@@ -106,11 +106,13 @@ class LeftOut:
         rejected: Pairs of what was written and why nothing is done for it.
         ambiguous: Names that fit two people.
         held: The removals and suspensions that are left out because of either.
+        dropped: Planned changes that no longer hold, found when a saved plan was read.
     """
 
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -132,7 +134,9 @@ class SyncReport:
         rejected: Pairs of what was written and why nothing is done for it, as in the plan.
         ambiguous: Names that fit two people, as in the plan; nothing is done for them.
         held: Removals or suspensions that the plan leaves out, each with the reason: an entry that is rejected or
-            ambiguous may mean this very person.
+            ambiguous may mean this very person, or the person is protected.
+        dropped: Changes of a saved plan that no longer hold, each with the reason: the person is a member already, or
+            is none any more. Nothing was done for them, and nothing needed to be.
         cause: What stopped the run before its end: an error that would have met every further request. None if
             nothing did.
     """
@@ -148,6 +152,7 @@ class SyncReport:
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
     cause: BaseException | None = None
 
     @property
@@ -206,6 +211,8 @@ class SyncReport:
         if self.differences is not None:
             counts.append(f"{len(self.differences):,} found to differ")
         counts += self._left_out
+        if self.dropped:
+            counts.append(f"{len(self.dropped):,} dropped")
         stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
         return f"{self.subject}: {', '.join(counts)}{stopped}"
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -12,12 +12,15 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Scope, check_usable, left_open
+from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._doubts import LOOKS_REWRITTEN, OTHER_SPELLING, nameless_rows, other_spellings, unnamed
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
     DEFAULT_MAX_REMOVALS,
     Applying,
+    MaxRemovals,
     check_desired,
     check_flags,
     check_iterable,
@@ -25,7 +28,7 @@ from thrive_async.sync._guards import (
 )
 from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation, rewritten
 from thrive_async.sync._match.user_diff import Known, Staff, difference, known, set_fields
-from thrive_async.sync._plans import SavedPlan, summed_up
+from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
@@ -69,7 +72,7 @@ class UserLeaver:
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
-class UserPlan(SavedPlan):
+class UserPlan(SinglePlan):
     """What a sync of users would change; made by `plan_users`.
 
     Attributes:
@@ -114,6 +117,11 @@ class UserPlan(SavedPlan):
         return Scope(self.kind, self.tenant, "")
 
     @property
+    def subject(self) -> str:
+        """What the report calls it."""
+        return "users"
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.to_create or self.to_update or self.to_suspend)
@@ -139,9 +147,11 @@ class UserPlan(SavedPlan):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
         """Create, update and suspend, in this order; managers are created before those who report to them.
 
@@ -152,6 +162,8 @@ class UserPlan(SavedPlan):
             max_removals: Refuse to suspend more: a count (int), a fraction of the active users (float), or None.
             on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
+            wait: As for `MemberPlan.apply`.
+            max_age: As for `MemberPlan.apply`.
 
         Returns:
             What became of every planned change: created users under `added`, updated ones under `changed`, suspended
@@ -163,12 +175,14 @@ class UserPlan(SavedPlan):
             ConfigurationError, TypeError: An argument cannot be meant.
             OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
-        applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
-        interrupted = await left_open(journal, self.scope, "users")
-        self.check_guards(max_removals=max_removals)
-        return await apply_users(self._begin("users"), self, applying, interrupted)
+        applying = Applying(
+            max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait, max_age=max_age
+        )
+        async with self._turn(applying) as (interrupted, lock):
+            self.check_guards(max_removals=max_removals)
+            return await apply_users(self._begin_with(lock), self, applying, interrupted)
 
-    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+    def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
 
         Args:
@@ -180,7 +194,9 @@ class UserPlan(SavedPlan):
             ConfigurationError: `max_removals` is neither a count nor a fraction.
         """
         self._client("users")
-        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
+        check_removals(
+            "users", len(self.to_suspend), self.current, max_removals, what="active users", verb="the plan suspends"
+        )
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -302,8 +318,12 @@ async def plan_users(
         what="export",
         past="suspended" if leavers == "suspend" else None,
     )
+    await claim(target_of(thrive, UserPlan.kind, "", "users"))
+    made_at = datetime.now(UTC)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
-    return _planned(thrive, reader.rows, users, leavers)
+    plan = _planned(thrive, reader.rows, users, leavers)
+    plan.made_at = made_at
+    return plan
 
 
 def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leavers) -> UserPlan:
@@ -382,9 +402,10 @@ async def sync_users(
     leavers: Leavers = "ignore",
     blank: Blank = "keep",
     allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
+    wait: float = 0.0,
 ) -> SyncReport:
     """Make Thrive's users equal to the rows of an HR export: `plan_users` and `UserPlan.apply` in one.
 
@@ -398,6 +419,7 @@ async def sync_users(
         max_removals: As for `UserPlan.apply`.
         on_progress: As for `UserPlan.apply`.
         journal: As for `UserPlan.apply`.
+        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
 
     Returns:
         What became of every planned change; call `raise_for_failures` on it.
@@ -417,7 +439,8 @@ async def sync_users(
         ```
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait)
     await check_usable(journal)
-    plan = await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
-    return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    async with exclusive(wait=wait, journal=journal):
+        plan = await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
+        return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait)
