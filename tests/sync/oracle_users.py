@@ -119,7 +119,7 @@ async def users(seed: int, directory: Path) -> Found:
             for kind, details in chance.sample(FAULTS, chance.choice((0, 1, 2))):
                 times, probability = chance.choice((1, 3, None)), chance.choice((1.0, 0.4))
                 sandbox.faults.add(kind, operation="*User", times=times, probability=probability, **details)  # type: ignore[arg-type]
-            task = asyncio.create_task(plan.apply(max_removals=None, journal=directory / f"users-{seed}.jsonl"))
+            task = asyncio.create_task(plan.apply(max_removals=None, max_changes=None, journal=directory / f"users-{seed}.jsonl"))
             if chance.random() < 0.3:
                 await asyncio.wait([task], timeout=chance.uniform(0, 3))
                 task.cancel()
@@ -136,7 +136,7 @@ async def users(seed: int, directory: Path) -> Found:
         sandbox.faults.clear()
         async with sandbox.client() as thrive:
             plan = await sync.plan_users(thrive, rows, blank=blank, leavers=leavers, allow_empty=True)
-            refused = {one.reference for one in (await plan.apply(max_removals=None)).failed}
+            refused = {one.reference for one in (await plan.apply(max_removals=None, max_changes=None)).failed}
             plan = await sync.plan_users(thrive, rows, blank=blank, leavers=leavers, allow_empty=True)
         left = [*plan.to_create, *plan.to_update, *plan.to_suspend]
         if any(one.ref not in refused for one in left):

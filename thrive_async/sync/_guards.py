@@ -16,11 +16,15 @@ from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import NOT_AWAITED, OnProgress
 
 __all__ = [
+    "DEFAULT_MAX_CHANGES",
     "DEFAULT_MAX_REMOVALS",
     "Applying",
+    "MaxRemovals",
+    "Share",
     "Strategy",
     "check_audience",
     "check_audience_name",
+    "check_changes",
     "check_desired",
     "check_flags",
     "check_iterable",
@@ -30,11 +34,48 @@ __all__ = [
     "removal_limit",
 ]
 
-DEFAULT_MAX_REMOVALS: Final = 0.10
 Strategy = Literal["diff", "rebuild"]
 
 
 # Arguments
+
+
+def _fraction(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigurationError(f"{name} as a fraction must lie between 0.0 and 1.0, got {value}; a count is an int")
+    return float(value)
+
+
+@attrs.frozen
+class Share:
+    """A limit that grows with the number of people, and never falls below a floor.
+
+    Example:
+        >>> sync.Share(0.10, at_least=1)  # one leaver of a team of six passes; three do not
+
+    Attributes:
+        fraction: The part of the people, 0.0 to 1.0.
+        at_least: The floor: this many always pass.
+    """
+
+    fraction: float
+    at_least: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.at_least, bool) or not isinstance(self.at_least, int) or self.at_least < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"at_least must be a count of people, not {self.at_least!r}")
+        fraction = _fraction(self.fraction, "fraction")
+        object.__setattr__(self, "fraction", fraction)
+
+    def __str__(self) -> str:
+        floor = f", at least {self.at_least:,}" if self.at_least else ""
+        return f"{self.fraction * 100:g}% of them{floor}"
+
+
+MaxRemovals = float | Share | None
+"""A count (int), a fraction (float), a `Share`, or None for no limit."""
+DEFAULT_MAX_REMOVALS: Final = 0.10
+DEFAULT_MAX_CHANGES: Final = Share(0.10, at_least=5)
 
 
 @attrs.frozen(kw_only=True)
@@ -109,32 +150,31 @@ def check_iterable(name: str, value: object, what: str) -> None:
 # Plans
 
 
-def removal_limit(max_removals: float | None, current: int) -> Fraction | None:
+def removal_limit(limit: MaxRemovals, current: int, name: str = "max_removals") -> Fraction | None:
     """Return how many removals are allowed, which need not be a whole number.
 
     Args:
-        max_removals: A count (int), a fraction of the current members (float, 0.0 to 1.0), or None for no limit.
+        limit: A count (int), a fraction of the current members (float, 0.0 to 1.0), a `Share`, or None for no limit.
         current: How many members there are now.
+        name: What the argument is called.
 
     Returns:
         The limit, exact (0.29 of 100 is 29, whatever floats make of it), or None for no limit.
 
     Raises:
-        ConfigurationError: Neither a count nor a fraction.
+        ConfigurationError: It is none of these.
     """
-    if max_removals is None:
+    if limit is None:
         return None
-    if isinstance(max_removals, bool) or not isinstance(max_removals, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("max_removals must be a count (int), a fraction (float) or None")
-    if isinstance(max_removals, int):
-        if max_removals < 0:
-            raise ConfigurationError(f"max_removals must not be negative, got {max_removals}")
-        return Fraction(max_removals)
-    if math.isnan(max_removals) or not 0 <= max_removals <= 1:
-        raise ConfigurationError(
-            f"max_removals as a fraction must lie between 0.0 and 1.0, got {max_removals}; a count is an int"
-        )
-    return Fraction(str(max_removals)) * current
+    if isinstance(limit, Share):
+        return max(Fraction(str(limit.fraction)) * current, Fraction(limit.at_least))
+    if isinstance(limit, bool) or not isinstance(limit, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} must be a count (int), a fraction (float), a Share or None")
+    if isinstance(limit, int):
+        if limit < 0:
+            raise ConfigurationError(f"{name} must not be negative, got {limit}")
+        return Fraction(limit)
+    return Fraction(str(_fraction(limit, name))) * current
 
 
 def check_removals(
@@ -255,4 +295,32 @@ def missing_audience(subject: str) -> GuardRefused:
     return GuardRefused(
         f"{subject}: there is no such audience, so nothing was changed. "
         "Check the reference, or create it (create_missing= of sync_audiences)"
+    )
+
+
+def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) -> None:
+    """Refuse to give more people another name or e-mail address than allowed; at the limit is allowed.
+
+    One cell too many in a column of an export gives every person the next one's address.
+
+    Args:
+        subject: Who the people are, for the error.
+        changes: How many people get another name or address, each counted once.
+        matched: How many people the export names.
+        limit: A count, a fraction of the matched people, a `Share`, or None for no guard.
+
+    Raises:
+        GuardRefused: There are more.
+        ConfigurationError: The limit cannot be meant.
+    """
+    allowed = removal_limit(limit, matched, "max_changes")
+    if allowed is None or changes <= allowed:
+        return
+    raise GuardRefused(
+        f"{subject}: the plan changes the name or e-mail address of {changes:,} of {matched:,} people "
+        f"({changes / matched:.1%}), $max_changes allows {math.floor(allowed):,}; nothing was changed. "
+        "Look whether a column of the export has slipped",
+        argument="max_changes",
+        value=changes,
+        figures={"changes": changes, "matched": matched, "allowed": float(allowed)},
     )

@@ -22,7 +22,7 @@ __all__ = ["PeoplePlan", "SavedPlan", "restored_plan", "saved_content", "summed_
 
 S = TypeVar("S", bound="SavedPlan")
 P = TypeVar("P", AudienceMember, AudienceManager)
-_VERSION: Final = 4
+_VERSION: Final = 5
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)

@@ -1,11 +1,12 @@
 """The journal: what is planned, then a line per outcome as it happens.
 
 Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "process",
-"fingerprint", "strategy", "planned", "at"}`, where `target` is the audience's id and `planned` maps each action to the
-references it is planned for. Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome",
-"reason", "at"}`. If a run was killed, planned changes have no outcome. The next run of the same target with the same
-journal finds out by reading what became of them, and adds their lines under the old run's id. While a run goes on, no
-other run of its target begins.
+"fingerprint", "strategy", "planned", "changes", "at"}`, where `target` is the audience's id and `planned` maps each
+action to the references it is planned for. `changes`, only in a run of users, maps the ref of each update to its fields
+with the old and the new value, so that an undo finds the old ones whatever becomes of the run. Then comes one line per
+outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`. If a run was killed, planned changes
+have no outcome. The next run of the same target with the same journal finds out by reading what became of them, and
+adds their lines under the old run's id. While a run goes on, no other run of its target begins.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -21,6 +22,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 import attrs
@@ -95,7 +97,15 @@ class Journal:
         """Whether anything is written."""
         return self._descriptor is not None
 
-    def open_run(self, scope: Scope, *, fingerprint: str, strategy: str, planned: Mapping[str, Sequence[str]]) -> None:
+    def open_run(
+        self,
+        scope: Scope,
+        *,
+        fingerprint: str,
+        strategy: str,
+        planned: Mapping[str, Sequence[str]],
+        changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
+    ) -> None:
         """Write the line a run begins with.
 
         Args:
@@ -103,6 +113,7 @@ class Journal:
             fingerprint: The plan's.
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
+            changes: The old and the new value of each field of an update, by reference.
         """
         self._write(
             _line(
@@ -115,6 +126,7 @@ class Journal:
                     "fingerprint": fingerprint,
                     "strategy": strategy,
                     "planned": planned,
+                    **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
             )

@@ -401,7 +401,8 @@ class Run:
             for change in self.ledger.changes:
                 if not change.restores:
                     planned.setdefault(change.action, []).append(change.reference)
-            self.journal.open_run(scope, fingerprint=fingerprint, strategy=strategy, planned=planned)
+            changes = {change.reference: change.changes for change in self.ledger.changes if change.changes}
+            self.journal.open_run(scope, fingerprint=fingerprint, strategy=strategy, planned=planned, changes=changes)
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
         """Account for every change that is left, however the run ended.
