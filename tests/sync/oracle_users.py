@@ -119,7 +119,9 @@ async def users(seed: int, directory: Path) -> Found:
             for kind, details in chance.sample(FAULTS, chance.choice((0, 1, 2))):
                 times, probability = chance.choice((1, 3, None)), chance.choice((1.0, 0.4))
                 sandbox.faults.add(kind, operation="*User", times=times, probability=probability, **details)  # type: ignore[arg-type]
-            task = asyncio.create_task(plan.apply(max_removals=None, max_changes=None, journal=directory / f"users-{seed}.jsonl"))
+            task = asyncio.create_task(
+                plan.apply(max_removals=None, max_changes=None, journal=directory / f"users-{seed}.jsonl")
+            )
             if chance.random() < 0.3:
                 await asyncio.wait([task], timeout=chance.uniform(0, 3))
                 task.cancel()

@@ -523,7 +523,16 @@ class _Planning:
                 except (ValueError, TypeError) as error:
                     self._rejected.append((ref, str(error)))
                 self._reject_cells(row, None)
-        return create
+        return self._without_twins(create)
+
+    def _without_twins(self, create: Sequence[UserCreate]) -> list[UserCreate]:
+        """Reject newcomers who may have an account whose ref could not be read."""
+        refless = [user for user in self._users if "ref" in user.unread]
+        for user in refless:
+            self._hold(user, "update", "left as it is: the ref could not be read in Thrive's answer")
+        twins = set(may_be_newcomers(refless, create).values())
+        self._rejected += [(ref, "may have an account whose ref could not be read") for ref in sorted(twins)]
+        return [user for user in create if user.ref not in twins]
 
     def _reject_cells(self, row: Row, user: Known | None) -> None:
         """List the cells that hold no value, unless Thrive has just this text in the field."""
