@@ -13,12 +13,13 @@ from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import STDIN
-from thrive_async.cli._options import Flag, Strategy, max_removals
+from thrive_async.cli._options import Flag, Strategy, max_changes, max_removals
 from thrive_async.cli._output import abandon_output, is_terminal, out
-from thrive_async.cli._plans import Fate, PlanView, fate
+from thrive_async.cli._plans import Fate, PlanView, UsersView, fate
 from thrive_async.cli._progress import ProgressView
-from thrive_async.cli._reports import ReportFile, print_fates
+from thrive_async.cli._reports import ReportFile, in_words, print_fates
 from thrive_async.cli._session import ask, run_async
+from thrive_async.cli._text import one_line
 
 if TYPE_CHECKING:
     from thrive_async.sync import SyncReport
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Applying",
     "MemberApplying",
+    "PlanApplying",
+    "UserApplying",
     "agree",
+    "agree_to_changes",
     "apply_plan",
     "exit_code",
     "fates_of",
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 SAFETY = Group("What may happen", sort_key=50)
+_NAMED = 20
 
 
 @Parameter(name="*", group=SAFETY)
@@ -51,7 +56,7 @@ class Applying:
     max_removals: Annotated[str | None, Parameter(metavar="N|P%")] = None
     """Refuse to remove or suspend more than this: a number of people, a share (default 10%), or none for no limit."""
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
-    """Remove without asking; without a terminal, removals need it."""
+    """Do not ask before people are removed, suspended or renamed; without a terminal, this is needed."""
     journal: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Append a JSON line per outcome as it happens; after a crash, run again with it to account for everyone."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
@@ -119,6 +124,37 @@ class MemberApplying(Applying):
     """rebuild replaces the whole list where that takes fewer requests; members who stay are out for a moment."""
 
 
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class UserApplying(Applying):
+    """How to apply a plan for users, and where to write its outcomes."""
+
+    max_changes: Annotated[str | None, Parameter(metavar="N|P%")] = None
+    """Refuse to change the name or e-mail address of more users: a number, a share (by default 10%, or 5), or none."""
+
+    def check(self, *inputs: str | None, save_plan: str | None = None) -> None:
+        """Refuse options that cannot be meant; see `Applying.check`."""
+        max_changes(self.max_changes)
+        super().check(*inputs, save_plan=save_plan)
+
+    def limit_changes(self, view: object) -> None:
+        """Put `--max-changes` on a plan.
+
+        Raises:
+            CliError: It is given, and the plan is not one of users.
+        """
+        if isinstance(view, UsersView):
+            view.max_changes = max_changes(self.max_changes)
+        elif self.max_changes is not None:
+            raise CliError("--max-changes is for plans of users; nothing was changed")
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PlanApplying(MemberApplying, UserApplying):
+    """How to apply a plan of any kind, and where to write its outcomes."""
+
+
 def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
     """Print a plan: one line, and the entries that change nothing.
 
@@ -153,7 +189,9 @@ def fates_of(report: SyncReport, view: PlanView[Any]) -> Iterator[Fate]:
     """
     for name, word in _OUTCOMES.items():
         outcomes = getattr(report, name) or ()
-        yield from view.named(fate(report.subject, one.action, one.reference, word, one.reason) for one in outcomes)
+        yield from view.named(
+            fate(report.subject, one.action, one.reference, word, one.reason, changes=one.changes) for one in outcomes
+        )
 
 
 def show_report(report: SyncReport, view: PlanView[Any], *, whole: bool = False) -> None:
@@ -210,6 +248,28 @@ def agree(subject: str, removals: int, *, yes: bool, verb: str = "remove", past:
         raise CliError("nothing was changed", Exit.GUARD)
 
 
+def agree_to_changes(view: PlanView[Any], *, yes: bool) -> None:
+    """Have other names and e-mail addresses agreed to, as `agree` does removals, after saying who gets which.
+
+    Raises:
+        CliError: There is no terminal, or the answer was no; exit code 3.
+    """
+    people = view.identity_changes
+    if not people or yes:
+        return
+    for one in people[:_NAMED]:
+        say(f"  {one_line(one['reference'])}  {one_line(in_words(one['changes']))}")
+    if len(people) > _NAMED:
+        say(f"  ... and {len(people) - _NAMED:,} more: --dry-run --report lists them all")
+    agree(
+        view.subject,
+        len(people),
+        yes=yes,
+        verb="change the name or e-mail address of",
+        past="given another name or e-mail address",
+    )
+
+
 async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | None) -> int:
     """Take a plan that was shown to its end.
 
@@ -223,7 +283,7 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
 
     Raises:
         GuardRefused: More removals than allowed; nobody was asked.
-        CliError: The removals were not agreed to.
+        CliError: The removals or changes were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
@@ -242,6 +302,7 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
         return Exit.DONE
     view.check(limit, strategy)
     agree(view.subject, view.removals, yes=options.yes, verb=view.verb, past=view.past)
+    agree_to_changes(view, yes=options.yes)
 
     try:
         with ProgressView(view.subject) as progress:

@@ -16,7 +16,21 @@ from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
 if TYPE_CHECKING:
     from cyclopts import Token
 
-__all__ = ["INPUT", "Date", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
+    from thrive_async.sync._guards import MaxRemovals
+
+__all__ = [
+    "INPUT",
+    "Date",
+    "FileArgument",
+    "Flag",
+    "Input",
+    "When",
+    "max_changes",
+    "max_removals",
+    "seconds",
+    "texts",
+    "when",
+]
 
 INPUT = Group("Reading the file", sort_key=80)
 
@@ -89,16 +103,36 @@ def max_removals(text: str | None) -> int | float | None:
         from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS  # noqa: PLC0415 - after the parsing
 
         return DEFAULT_MAX_REMOVALS
+    return _limit(text, "--max-removals")
+
+
+def max_changes(text: str | None) -> MaxRemovals:
+    """Read `--max-changes`, as `max_removals` does.
+
+    Args:
+        text: As given; None for the default of 10 %, but at least five people.
+
+    Raises:
+        CliError: It cannot be read.
+    """
+    if text is None:
+        from thrive_async.sync._guards import DEFAULT_MAX_CHANGES  # noqa: PLC0415 - after the parsing
+
+        return DEFAULT_MAX_CHANGES
+    return _limit(text, "--max-changes")
+
+
+def _limit(text: str, option: str) -> int | float | None:
     if text.strip().casefold() == "none":
         return None
     match = re.fullmatch(r"\s*(\d+)\s*|\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     if match is None:
-        raise CliError(f"--max-removals {text}: write a number of people (250), a share (10%) or none")
+        raise CliError(f"{option} {text}: write a number of people (250), a share (10%) or none")
     if match[1] is not None:
         return int(match[1])
     share = float(match[2]) / 100
     if share > 1:
-        raise CliError(f"--max-removals {text}: a share is at most 100%")
+        raise CliError(f"{option} {text}: a share is at most 100%")
     return share
 
 

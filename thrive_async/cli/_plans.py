@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import load_json
+from thrive_async.cli._options import max_changes
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient
     from thrive_async.cli._options import Strategy
     from thrive_async.cli._progress import ProgressView
     from thrive_async.models import AudienceManager, AudienceMember
-    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
+    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
+    from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 
 __all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
@@ -24,10 +26,18 @@ P = TypeVar("P", bound="MemberPlan | ManagerPlan | UserPlan")
 Fate = dict[str, Any]
 
 
-def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
+def fate(
+    subject: str,
+    action: str,
+    reference: str,
+    outcome: str,
+    reason: str | None = None,
+    *,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Fate:
     """Return a row of a report: a person, and what is planned for them or was done; see `PlanView.named`."""
     row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
-    return {**row, "ref": None, "email": None}
+    return {**row, "ref": None, "email": None, "changes": dict(changes) if changes else None}
 
 
 def counted_calls(calls: Mapping[str, int]) -> str:
@@ -63,6 +73,11 @@ class PlanView(ABC, Generic[P]):
     def calls(self) -> str:
         """How many requests it takes, in words."""
         return f"requests: {self.plan.calls:,}"
+
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return ()
 
     @abstractmethod
     def planned(self) -> Iterator[Fate]:
@@ -183,20 +198,48 @@ class ManagersView(PlanView["ManagerPlan"]):
 
 
 class UsersView(PlanView["UserPlan"]):
-    """A plan for the users of the tenant."""
+    """A plan for the users of the tenant.
+
+    Attributes:
+        max_changes: The limit of changes of names and e-mail addresses, as `UserPlan.apply` takes it.
+    """
 
     verb = "suspend"
     past = "suspended"
 
     def __init__(self, plan: UserPlan) -> None:
         super().__init__(plan, "users", plan.to_suspend)
+        self.max_changes: MaxRemovals = max_changes(None)
+
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return [self._update(change) for change in self.plan.identity_changes]
+
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse."""
+        _only_members(strategy != "diff", "--strategy")
+        self.plan.check_guards(max_removals=limit, max_changes=self.max_changes)
+
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it."""
+        _only_members(verify or strategy != "diff", "--verify")
+        return await self.plan.apply(
+            max_removals=limit, max_changes=self.max_changes, on_progress=progress, journal=journal
+        )
+
+    def _update(self, change: UserChange) -> Fate:
+        return fate(self.subject, "update", change.ref, "planned", changes=change.changes)
 
     def planned(self) -> Iterator[Fate]:
         """Return a row for each person it changes."""
         for user in self.plan.to_create:
             yield fate(self.subject, "create", user.ref, "planned")
-        for change in self.plan.to_update:
-            yield fate(self.subject, "update", change.ref, "planned", ", ".join(change.fields))
+        for back in self.plan.to_unsuspend:
+            yield fate(self.subject, "unsuspend", back.ref, "planned")
+        yield from map(self._update, self.plan.to_update)
         for leaver in self.plan.to_suspend:
             yield fate(self.subject, "suspend", leaver.ref, "planned")
 
@@ -205,7 +248,11 @@ class UsersView(PlanView["UserPlan"]):
         yield from super().unplanned()
         for ref in self.plan.returning:
             yield fate(
-                self.subject, "", ref, "suspended", "is in the file, but the API cannot reactivate: do it in Thrive"
+                self.subject,
+                "",
+                ref,
+                "suspended",
+                "is in the file and stays suspended; --returning unsuspend changes that",
             )
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 from cyclopts import App
 
-from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
+from thrive_async.cli._apply import PlanApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import Exit, say
 from thrive_async.cli._plans import PlanView, counted_calls, load_plan
 from thrive_async.cli._reports import FIELDS
@@ -55,7 +55,7 @@ def apply(
     file: str,
     /,
     *,
-    applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
+    applying: PlanApplying = PlanApplying(),  # noqa: B008 - frozen
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Apply a saved plan, with the same guards as `thrive sync`.
@@ -70,6 +70,7 @@ def apply(
     applying.check(file)
     thrive = connection.client()
     loaded = load_plan(file, thrive)
+    applying.limit_changes(loaded)
     report = applying.report_file()
 
     async def main() -> int:
