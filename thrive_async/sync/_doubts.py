@@ -282,9 +282,9 @@ def may_be_newcomers(gone: Iterable[Known], create: Iterable[UserCreate]) -> dic
         The ref of a newcomer, by the user's id.
     """
     newcomers: dict[object, str] = {}
-    for user in create:
-        email = user.email if isinstance(user.email, str) else None
-        newcomers.update(dict.fromkeys(_marks_of(Identity(f"{user.first_name} {user.last_name}", email)), user.ref))
+    for new in create:
+        email = new.email if isinstance(new.email, str) else None
+        newcomers.update(dict.fromkeys(_marks_of(Identity(f"{new.first_name} {new.last_name}", email)), new.ref))
     found: dict[str, str] = {}
     for user in gone if newcomers else ():
         marks = _marks_of(Identity(full_name(user.values), user.email))
