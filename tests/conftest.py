@@ -1,6 +1,7 @@
 """What every test can have: a sandbox of its own, and a client on it."""
 
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from thrive_async.sandbox import Sandbox, VirtualClock
 
 # For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
 sys.path.append(str(Path(__file__).parents[1]))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _lock_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The locks of the tests are beside those of the machine's own runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
+        yield
 
 
 @pytest.fixture

@@ -300,8 +300,8 @@ def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(
     assert "  rejected  line 4  names nobody: column 'member' is blank" in result.lines
     with report.open(encoding="utf-8", newline="") as stream:
         fates = {(row["audience"], row["outcome"]): row["reason"] for row in csv.DictReader(stream)}
-    assert fates.keys() == {("berlin", "held back"), ("berlin", "rejected"), ("lyon", "removed")}
-    assert fates["berlin", "held back"] == "not removed: line 4 names nobody, and may mean them; correct the list"
+    assert fates.keys() == {("berlin", "held"), ("berlin", "rejected"), ("lyon", "removed")}
+    assert fates["berlin", "held"] == "not removed: line 4 names nobody, and may mean them; correct the list"
 
 
 def test_who_is_listed_under_an_audience_in_another_case_is_not_removed(

@@ -172,4 +172,4 @@ def test_foreign_lines_in_a_journal_are_passed_over(tmp_path: Path) -> None:
     path.write_text("\n".join(odd), encoding="utf-8")
     (run,) = unfinished(path)[Scope("members", "t", "1")]
     assert (run.run, run.pending) == ("7", (("add", "b"),))
-    assert not run.is_going_on()
+    assert run.is_foreign

@@ -63,7 +63,7 @@ def users(
     async def main() -> int:
         from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             say(f"comparing users with {sheet.source}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
             plan = await plan_users(
                 thrive,
@@ -76,7 +76,6 @@ def users(
                 allow_takeover=allow_takeover,
             )
             view = UsersView(plan)
-            applying.limit_changes(view)
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)

@@ -23,6 +23,7 @@ from thrive_async.sync._match.user_diff import (
     Changes,
     Known,
     Staff,
+    as_before,
     as_update,
     changes_of,
     differs,
@@ -30,7 +31,7 @@ from thrive_async.sync._match.user_diff import (
     unread_in,
 )
 
-__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn"]
+__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "overtaken_by"]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -303,3 +304,48 @@ class Planning:
             else:
                 leaving.append(UserLeaver(user_id=user.user_id, ref=str(user.ref)))
         return leaving
+
+
+def overtaken_by(
+    users: Sequence[Known],
+    create: Sequence[UserCreate],
+    update: Sequence[UserChange],
+    suspend: Sequence[UserLeaver],
+    unsuspend: Sequence[UserReturn],
+) -> dict[tuple[str, str], str]:
+    """Find the changes of an older plan that no longer hold.
+
+    Args:
+        users: All users as they are now.
+        create: The planned creations.
+        update: The planned updates.
+        suspend: The planned suspensions.
+        unsuspend: The users to bring back.
+
+    Returns:
+        The reason, by action and ref.
+    """
+    present = [user for user in users if not user.deleted]
+    by_ref = {user.ref: user for user in present if user.ref}
+    emails = {user.email.lower() for user in present if user.email}
+    staff = Staff(by_ref)
+    found: dict[tuple[str, str], str] = {}
+    for new in create:
+        if new.ref in by_ref:
+            found["create", new.ref] = "a user has this ref by now"
+        elif isinstance(new.email, str) and new.email.lower() in emails:
+            found["create", new.ref] = "a user has this e-mail address by now"
+    for change in update:
+        user = by_ref.get(change.ref)
+        if user is None or user.user_id != change.user_id:
+            found["update", change.ref] = "the account is gone, or has another ref by now"
+        elif not as_before(change.changes, change.update, user, staff):
+            found["update", change.ref] = "was changed after the plan was made"
+    for action, people, active in (("suspend", suspend, True), ("unsuspend", unsuspend, False)):
+        for one in people:
+            user = by_ref.get(one.ref)
+            if user is None or user.user_id != one.user_id:
+                found[action, one.ref] = "the account is gone, or has another ref by now"
+            elif user.active != active:
+                found[action, one.ref] = "is active already" if user.active else "is suspended already"
+    return found

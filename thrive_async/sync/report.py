@@ -110,11 +110,13 @@ class LeftOut:
         rejected: Pairs of what was written and why nothing is done for it.
         ambiguous: Names that fit two people.
         held: The changes that are left out because of a doubt.
+        dropped: Planned changes that no longer hold, found when a saved plan was read.
     """
 
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -137,6 +139,8 @@ class SyncReport:
         ambiguous: Names that fit two people, as in the plan; nothing is done for them.
         held: Removals, suspensions and changes of users that the plan leaves out, each with the reason, such as an
             entry that is rejected or ambiguous and may mean this very person.
+        dropped: Changes of a saved plan that no longer hold, each with the reason: the person is a member already, or
+            is none any more. Nothing was done for them, and nothing needed to be.
         cause: What stopped the run before its end: an error that would have met every further request. None if
             nothing did.
     """
@@ -152,6 +156,7 @@ class SyncReport:
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
     cause: BaseException | None = None
 
     @property
@@ -210,6 +215,8 @@ class SyncReport:
         if self.differences is not None:
             counts.append(f"{len(self.differences):,} found to differ")
         counts += self._left_out
+        if self.dropped:
+            counts.append(f"{len(self.dropped):,} dropped")
         stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
         return f"{self.subject}: {', '.join(counts)}{stopped}"
 

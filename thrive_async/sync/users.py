@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 
@@ -12,9 +12,11 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Scope, check_usable, left_open
+from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
     DEFAULT_MAX_CHANGES,
     DEFAULT_MAX_REMOVALS,
     Applying,
@@ -29,9 +31,9 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.export_rows import Blank, Reader
 from thrive_async.sync._match.identity import IDENTITY
 from thrive_async.sync._match.user_diff import known, set_fields
-from thrive_async.sync._plans import SavedPlan, summed_up
+from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
-from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn
+from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
 __all__ = [
@@ -52,7 +54,7 @@ _AT_ONCE: Final = 2_000
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
-class UserPlan(SavedPlan):
+class UserPlan(SinglePlan):
     """What a sync of users would change; made by `plan_users`.
 
     Attributes:
@@ -68,6 +70,7 @@ class UserPlan(SavedPlan):
         rejected: Pairs of a ref or row and why it, or one of its cells, is ignored. Users in a rejected row are not
             suspended.
         held: Users who are left alone, or some of their fields, each with the reason.
+        dropped: Changes of a saved plan that no longer held when the users were read again, each with the reason.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of the plan, once applied, also after a cancel; None before.
@@ -86,13 +89,14 @@ class UserPlan(SavedPlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     held: tuple[UserHeld, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
     @property
     def left_out(self) -> LeftOut:
         """What the plan leaves out, for the report."""
         held = tuple(Outcome(one.action, one.ref, one.reason) for one in self.held)
-        return LeftOut(rejected=self.rejected, held=held)
+        return LeftOut(rejected=self.rejected, held=held, dropped=self.dropped)
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
@@ -103,6 +107,11 @@ class UserPlan(SavedPlan):
     def scope(self) -> Scope:
         """What the plan is about, for the journal."""
         return Scope(self.kind, self.tenant, "")
+
+    @property
+    def subject(self) -> str:
+        """What the report calls it."""
+        return "users"
 
     @property
     def is_empty(self) -> bool:
@@ -125,6 +134,7 @@ class UserPlan(SavedPlan):
             (suspensions, "suspension held", "suspensions held"),
             (len(self.held) - suspensions, "change held", "changes held"),
             (len(self.returning), "suspended, but in the export", "suspended, but in the export"),
+            (len(self.dropped), "dropped", "dropped"),
         )
 
     def __repr__(self) -> str:
@@ -133,10 +143,12 @@ class UserPlan(SavedPlan):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
         """Create, unsuspend, update and suspend, in this order.
 
@@ -152,6 +164,8 @@ class UserPlan(SavedPlan):
                 matched users (float), a `Share`, or None for no limit. By default a tenth of them, but at least five.
             on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
+            wait: As for `MemberPlan.apply`.
+            max_age: As for `MemberPlan.apply`.
 
         Returns:
             What became of every planned change: created users under `added`, updated and unsuspended ones under
@@ -164,16 +178,35 @@ class UserPlan(SavedPlan):
             ConfigurationError, TypeError: An argument cannot be meant.
             OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
-        applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+        applying = Applying(
+            max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait, max_age=max_age
+        )
         removal_limit(max_changes, 0, "max_changes")
-        interrupted = await left_open(journal, self.scope, "users")
-        self.check_guards(max_removals=max_removals, max_changes=max_changes)
-        return await apply_users(self._begin("users"), self, applying, interrupted)
+        async with self._turn(applying) as (interrupted, lock):
+            self.check_guards(max_removals=max_removals, max_changes=max_changes)
+            return await apply_users(self._begin_with(lock), self, applying, interrupted)
+
+    async def refresh(self) -> None:
+        """Read the users once more, and drop what no longer holds; see `dropped`.
+
+        Raises:
+            SyncError: The plan has no client, or the users changed during every reading.
+            ThriveError: Thrive refused, or could not be reached.
+        """
+        thrive = self._client("users")
+        users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
+        overtaken = overtaken_by(users, self.to_create, self.to_update, self.to_suspend, self.to_unsuspend)
+        self.dropped += tuple(Outcome(action, ref, reason) for (action, ref), reason in overtaken.items())
+        self.to_create = tuple(one for one in self.to_create if ("create", one.ref) not in overtaken)
+        self.to_update = tuple(one for one in self.to_update if ("update", one.ref) not in overtaken)
+        self.to_suspend = tuple(one for one in self.to_suspend if ("suspend", one.ref) not in overtaken)
+        self.to_unsuspend = tuple(one for one in self.to_unsuspend if ("unsuspend", one.ref) not in overtaken)
+        await super().refresh()
 
     def check_guards(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
     ) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
@@ -188,7 +221,9 @@ class UserPlan(SavedPlan):
             ConfigurationError: One of them is neither a count nor a fraction.
         """
         self._client("users")
-        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
+        check_removals(
+            "users", len(self.to_suspend), self.current, max_removals, what="active users", verb="the plan suspends"
+        )
         check_changes("users", len(self.identity_changes), self.matched, max_changes)
 
     def _content(self) -> dict[str, Any]:
@@ -343,6 +378,8 @@ async def plan_users(
         what="export",
         past="suspended" if leavers == "suspend" else None,
     )
+    await claim(target_of(thrive, UserPlan.kind, "", "users"))
+    made_at = datetime.now(UTC)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
     decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
@@ -350,6 +387,7 @@ async def plan_users(
         **attrs.asdict(decisions, recurse=False),
         duplicates=tuple(reader.rows.duplicates),
         tenant=thrive.tenant_id,
+        made_at=made_at,
         thrive=thrive,
     )
 
@@ -364,10 +402,11 @@ async def sync_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
+    wait: float = 0.0,
 ) -> SyncReport:
     """Make Thrive's users equal to the rows of an HR export: `plan_users` and `UserPlan.apply` in one.
 
@@ -384,6 +423,7 @@ async def sync_users(
         max_changes: As for `UserPlan.apply`.
         on_progress: As for `UserPlan.apply`.
         journal: As for `UserPlan.apply`.
+        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
 
     Returns:
         What became of every planned change; call `raise_for_failures` on it.
@@ -403,19 +443,20 @@ async def sync_users(
         ```
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait)
     removal_limit(max_changes, 0, "max_changes")
     await check_usable(journal)
-    plan = await plan_users(
-        thrive,
-        rows,
-        columns=columns,
-        leavers=leavers,
-        returning=returning,
-        blank=blank,
-        allow_empty=allow_empty,
-        allow_takeover=allow_takeover,
-    )
-    return await plan.apply(
-        max_removals=max_removals, max_changes=max_changes, on_progress=on_progress, journal=journal
-    )
+    async with exclusive(wait=wait, journal=journal):
+        plan = await plan_users(
+            thrive,
+            rows,
+            columns=columns,
+            leavers=leavers,
+            returning=returning,
+            blank=blank,
+            allow_empty=allow_empty,
+            allow_takeover=allow_takeover,
+        )
+        return await plan.apply(
+            max_removals=max_removals, max_changes=max_changes, on_progress=on_progress, journal=journal, wait=wait
+        )

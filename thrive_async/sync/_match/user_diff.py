@@ -11,7 +11,19 @@ from thrive_async._base.unset import UNSET
 from thrive_async.models import User, UserCreate, UserUpdate
 from thrive_async.sync._match.export_rows import Row, update
 
-__all__ = ["OWN", "Changes", "Known", "Staff", "as_update", "changes_of", "differs", "known", "set_fields", "unread_in"]
+__all__ = [
+    "OWN",
+    "Changes",
+    "Known",
+    "Staff",
+    "as_before",
+    "as_update",
+    "changes_of",
+    "differs",
+    "known",
+    "set_fields",
+    "unread_in",
+]
 
 Changes = dict[str, tuple[Any, Any]]
 """The old and the new value of each field that changes, dates as ISO 8601 text."""
@@ -185,6 +197,28 @@ def as_update(row: Row, user: Known, fields: Iterable[str]) -> UserUpdate:
     own = {name for name in fields if name.startswith(OWN)}
     additional = {**user.additional, **row.additional} if own else {}
     return update(row, (name for name in fields if name not in own), additional)
+
+
+def as_before(changes: Mapping[str, tuple[Any, Any]], wanted: UserUpdate, user: Known, staff: Staff) -> bool:
+    """Return whether a user still has all the old values, and no other values that the update would overwrite.
+
+    Args:
+        changes: The planned changes.
+        wanted: The update that makes them.
+        user: The user as it is now.
+        staff: The possible managers.
+    """
+    own = {name.removeprefix(OWN): old for name, (old, _new) in changes.items() if name.startswith(OWN)}
+    if own:
+        sent = wanted.additional_fields if isinstance(wanted.additional_fields, dict) else {}
+        if {name: own.get(name, value) for name, value in sent.items()} != {**dict.fromkeys(sent), **user.additional}:
+            return False
+    for name, (old, _new) in changes.items():
+        if not name.startswith(OWN):
+            value = staff.manager_of(user) if name == "manager_ref" else user.values[name]
+            if name in user.unread or _plain(value, getattr(wanted, name)) != old:
+                return False
+    return True
 
 
 def differs(wanted: Any, found: Any) -> bool:
