@@ -16,7 +16,7 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceManager, AudienceMember
-from thrive_async.sync._apply.journal import History, Interrupted, Scope, history_of, still_to_account_for
+from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_usable, history_of, still_to_account_for
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import folded
 from thrive_async.sync._guards import Applying
@@ -274,6 +274,7 @@ class SinglePlan(SavedPlan):
         """
         thrive = self._client(self.subject)
         self.check_age(self.subject, applying.max_age)
+        await check_usable(applying.journal)
         async with exclusive(wait=applying.wait, journal=applying.journal):
             lock = await claim(target_of(thrive, self.kind, self.scope.target, self.subject))
             assert lock is not None  # noqa: S101 - within `exclusive`

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypeVar
 
@@ -40,7 +40,6 @@ from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
 __all__ = ["AudiencesPlan", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
-_ERRORS: Final = {kind.__name__: kind for kind in (GuardRefused, SyncError, ConfigurationError, InvalidArgument)}
 # Audiences read or written at a time: small ones wait for answers, large ones take memory.
 _AT_ONCE: Final = 8
 
@@ -258,7 +257,7 @@ class AudiencesPlan(SavedPlan):
         return {
             "order": self.order,
             "plans": {name: saved_content(plan) for name, plan in self.plans.items()},
-            "errors": {name: [type(error).__name__, str(error)] for name, error in self.errors.items()},
+            "errors": {name: _saved_error(error) for name, error in self.errors.items()},
             "to_create": [[new.reference, new.name, new.parent] for new in self.to_create],
         }
 
@@ -266,12 +265,30 @@ class AudiencesPlan(SavedPlan):
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
             plans={name: restored_plan(MemberPlan, plan, **common) for name, plan in content["plans"].items()},
-            # An error is saved by its kind and its words; what it carried is not.
-            errors={name: _ERRORS.get(kind, ThriveError)(text) for name, (kind, text) in content["errors"].items()},
+            errors={name: _restored_error(*saved) for name, saved in content["errors"].items()},
             order=tuple(content["order"]),
             to_create=tuple(NewAudience(*new) for new in content["to_create"]),
             **common,
         )
+
+
+def _saved_error(error: ThriveError) -> list[Any]:
+    # By its kind and its words; what it carried is not saved, but for the arguments that the words name.
+    if isinstance(error, GuardRefused):
+        named = [*error.named, *([error.argument] if error.argument else [])]
+        lifted = f". {error.remedy}, pass ${error.argument}" if error.argument else ""
+        return ["GuardRefused", error.text + lifted, named]
+    if isinstance(error, InvalidArgument | ConfigurationError):
+        return [type(error).__name__, error.text, error.arguments]
+    return [type(error).__name__, str(error), []]
+
+
+def _restored_error(kind: str, text: str, named: Sequence[str]) -> ThriveError:
+    if kind == "GuardRefused":
+        return GuardRefused(text, named=named)
+    if kind in ("InvalidArgument", "ConfigurationError"):
+        return {"InvalidArgument": InvalidArgument}.get(kind, ConfigurationError)(text, *named)
+    return SyncError(text) if kind == "SyncError" else ThriveError(text)
 
 
 async def plan_audiences(
@@ -580,7 +597,7 @@ class _Turns:
         except ThriveError as error:
             self._results[name] = error
         except Exception as error:
-            if isinstance(error, OSError) or error is self._watcher.error:
+            if isinstance(error, OSError) or error in self._watcher.errors:
                 raise
             stopped = SyncError(f"{name}: stopped by {type(error).__name__}, see __cause__", report=plan.report)
             stopped.__cause__ = error
@@ -681,11 +698,11 @@ class _Watcher:
     """Sums up the progress of several audiences.
 
     Attributes:
-        error: What `on_progress` raised, if anything.
+        errors: What `on_progress` raised.
     """
 
     def __init__(self, on_progress: OnProgress | None) -> None:
-        self.error: Exception | None = None
+        self.errors: list[Exception] = []
         self._on_progress = on_progress
         self._total = 0
         self._latest: dict[str, Progress] = {}
@@ -693,7 +710,7 @@ class _Watcher:
 
     def of(self, plan: MemberPlan) -> OnProgress | None:
         """Return the `on_progress` of one audience, whose changes count from now on."""
-        self.expect(plan)
+        self._total += len(plan.to_add) + len(plan.to_remove)
         if self._on_progress is None:
             return None
 
@@ -702,14 +719,10 @@ class _Watcher:
             try:
                 self._tell()
             except Exception as error:
-                self.error = error
+                self.errors.append(error)
                 raise
 
         return note
-
-    def expect(self, plan: MemberPlan) -> None:
-        """Count the changes of a plan."""
-        self._total += len(plan.to_add) + len(plan.to_remove)
 
     def _tell(self) -> None:
         done = sum(step.done for step in self._latest.values())
