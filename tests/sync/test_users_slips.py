@@ -376,6 +376,63 @@ async def test_days_are_days_in_old_and_new(staff: World) -> None:  # noqa: F811
         assert (await plan.apply()).ok
 
 
+# Saved plans
+
+
+async def test_a_saved_plan_drops_what_no_longer_holds(staff: World) -> None:  # noqa: F811
+    """The users are read once more; what was changed meanwhile is told and not written over."""
+    rows = [*rows_of()[2:], *(row(at) for at in (50, 51, 52))]
+    for at in (3, 4, 5, 6):
+        rows[at - 2]["Surname"] = "Married"
+    rows[7 - 2]["Site"] = "York"
+    for at in (8, 9):
+        staff.sandbox.state.user(f"S-{at:03}")["status"] = "inactive"
+    plan = await planned(staff, rows, leavers="suspend", returning="unsuspend")
+    assert plan.calls == 3 + 5 + 2 + 2
+    loaded = UserPlan.from_json(plan.to_json(), staff.thrive)
+    user = staff.sandbox.state.user
+    staff.sandbox.state.add_user(ref="S-050", email="other@example.org")
+    staff.sandbox.state.add_user(ref="OTHER", email="S51@example.org")
+    user("S-003")["lastName"] = "Divorced"
+    user("S-004")["ref"] = "MOVED"
+    user("S-005")["firstName"] = "Other field"
+    user("S-007")["additionalFields"] = {"Site": "Leeds", "Floor": 3}
+    user("S-000")["status"] = "inactive"
+    user("S-001")["ref"] = "GONE"
+    user("S-008")["status"] = "active"
+    report = await loaded.apply(max_changes=None, max_removals=None)
+    assert {(one.action, one.reference): one.reason for one in report.dropped} == {
+        ("create", "S-050"): "a user has this ref by now",
+        ("create", "S-051"): "a user has this e-mail address by now",
+        ("update", "S-003"): "was changed after the plan was made",
+        ("update", "S-004"): "the account is gone, or has another ref by now",
+        ("update", "S-007"): "was changed after the plan was made",
+        ("suspend", "S-000"): "is suspended already",
+        ("suspend", "S-001"): "the account is gone, or has another ref by now",
+        ("unsuspend", "S-008"): "is active already",
+    }
+    assert [one.reference for one in report.added] == ["S-052"]
+    assert [(one.action, one.reference) for one in report.changed] == [
+        ("unsuspend", "S-009"),
+        ("update", "S-005"),
+        ("update", "S-006"),
+    ]
+    assert (report.removed, report.failed) == ((), ())
+    assert "8 dropped" in str(loaded)
+
+
+async def test_a_saved_plan_of_every_field_still_holds(staff: World) -> None:  # noqa: F811
+    """Days, managers and the tenant's own fields are what they were; an unread field is not."""
+    columns = {**COLUMNS, "start_date": "Start"}
+    rows = [row(at, Start="2026-01-05", Boss="S-001" if at != 1 else "") for at in range(40)]
+    assert (await (await sync.plan_users(staff.thrive, rows, columns=columns)).apply()).ok
+    for one in rows:
+        one.update({"Start": "2026-01-06", "Boss": "S-002" if one["Boss"] else "", "Site": "York", "Job": "Cook"})
+    plan = await sync.plan_users(staff.thrive, rows, columns=columns)
+    report = await UserPlan.from_json(plan.to_json(), staff.thrive).apply()
+    assert (len(report.changed), report.dropped, report.ok) == (40, (), True)
+
+
 # Fields that could not be read
 
 
