@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time
 from typing import Any
 
 import attrs
 
+from thrive_async._base.unset import UNSET
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._doubts import (
     LOOKS_REWRITTEN,
@@ -78,7 +80,7 @@ class UserReturn:
     Attributes:
         user_id: The user's id.
         ref: The user's ref.
-        account: What `thrive.provisioning.user_joined` is sent: name and address as Thrive has them.
+        account: What `thrive.provisioning.user_joined` is sent: the fields as Thrive has them.
     """
 
     user_id: str
@@ -165,7 +167,7 @@ class Planning:
         unchanged = sum(not changes for _row, _user, changes in wanted.values())
         self._order_addresses(wanted, create)
         suspended = [(row, user) for row, user, _changes in wanted.values() if not user.active]
-        to_unsuspend = self._unsuspensions(suspended) if unsuspend else []
+        to_unsuspend = self._unsuspensions(suspended, staff) if unsuspend else []
         to_suspend = self._leavers(create) if suspend else []
         return Decisions(
             to_create=tuple(create),
@@ -257,21 +259,18 @@ class Planning:
             old, new = changes.pop("email")
             self._hold(user, "update", f"email {old} -> {new} is left out: {reason}")
 
-    def _unsuspensions(self, suspended: Sequence[tuple[Row, Known]]) -> list[UserReturn]:
+    def _unsuspensions(self, suspended: Sequence[tuple[Row, Known]], staff: Staff) -> list[UserReturn]:
         found: list[UserReturn] = []
         for row, user in suspended:
-            lost = sorted(user.unread & {"status", "first_name", "last_name", "email"})
-            # What Thrive has, so that bringing somebody back changes nothing else.
-            names = {name: user.values[name] or row.values.get(name) for name in ("first_name", "last_name")}
-            if lost:
-                self._hold(
-                    user, "unsuspend", f"stays suspended: {', '.join(lost)} could not be read in Thrive's answer"
-                )
-            elif not all(names.values()):
-                self._hold(user, "unsuspend", "stays suspended: the event needs a first and a last name")
+            if user.unread:
+                lost = ", ".join(sorted(user.unread))
+                self._hold(user, "unsuspend", f"stays suspended: {lost} could not be read in Thrive's answer")
+                continue
+            try:
+                account = _as_it_was(row, user, staff)
+            except (TypeError, ValueError) as error:
+                self._hold(user, "unsuspend", f"stays suspended: {error}")
             else:
-                address: dict[str, Any] = {"email": user.email} if user.email else {"login_method": "ref"}
-                account = UserCreate(**{"ref": row.ref, **names, **address})
                 found.append(UserReturn(user_id=user.user_id, ref=row.ref, account=account))
         return found
 
@@ -304,6 +303,27 @@ class Planning:
             else:
                 leaving.append(UserLeaver(user_id=user.user_id, ref=str(user.ref)))
         return leaving
+
+
+def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
+    """Return what brings a user back without changing anything else: all that Thrive has.
+
+    Whether the event leaves omitted fields alone is not documented. Thrive clears the end date, which the row may want.
+
+    Raises:
+        TypeError, ValueError: First or last name is missing, or Thrive has what it does not take.
+    """
+    values: dict[str, Any] = {name: value for name, value in user.values.items() if value is not None}
+    for name in ("first_name", "last_name"):
+        values.setdefault(name, row.values.get(name))
+    start = values.get("start_date")
+    if isinstance(start, datetime) and start.time() == time.min:
+        values["start_date"] = start.date()
+    values["manager_ref"] = staff.refs.get(user.manager_id or "", UNSET)
+    values["end_date"] = row.values.get("end_date") or UNSET
+    if not user.email:
+        values.update(email=UNSET, login_method="ref")
+    return UserCreate(ref=row.ref, **values, additional_fields=dict(user.additional) or UNSET)
 
 
 def overtaken_by(
