@@ -72,10 +72,10 @@ async def test_two_runs_of_one_audience_do_not_go_on_at_once(world: World) -> No
     world.sandbox.faults.add("latency", operation="addMembers", times=None, seconds=5)
     first = asyncio.create_task(sync.sync_members(world.thrive, "team", world.ids[:310]))
     await asyncio.sleep(1)
-    read = world.arrived("listAudienceMembers")
+    read = world.arrived("listMembers")
     with pytest.raises(GuardRefused, match=f"team: another run is going on .process {os.getpid()}"):
         await sync.sync_members(world.thrive, "team", world.ids[:290])
-    assert world.arrived("listAudienceMembers") == read
+    assert world.arrived("listMembers") == read
     waiting = asyncio.create_task(sync.sync_members(world.thrive, world.scope.target, world.ids[:300], wait=60))
     results = await sync.sync_audiences(world.thrive, {"team": world.ids[:290], "other": world.ids[:101]})
     assert isinstance(results["team"], GuardRefused)
