@@ -419,3 +419,15 @@ def test_a_user_who_is_back_is_brought_back_if_that_is_asked_for(
     assert served.state.by_ref("Q-2")["status"] == "active"  # type: ignore[index]
     (one,) = json.loads(report.read_text())["outcomes"]
     assert (one["action"], one["reference"], one["outcome"]) == ("unsuspend", "Q-2", "changed")
+
+
+def test_protected_users_stay(run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path) -> None:
+    leaver, other = active_refs(served)[:2]
+    protect = tmp_path / "protect.csv"
+    protect.write_text(f"ref\n{leaver}\n")
+    command = ("sync", "users", export(without=(leaver, other)), *MAP, "--leavers", "suspend", "--yes")
+    result = run(*command, "--protect", str(protect), "--max-removals", "none")
+    assert result.code == 1
+    assert any(line.startswith(f"  held  suspend  {leaver}") and "protected" in line for line in result.lines)
+    assert served.state.by_ref(leaver)["status"] != "inactive"  # type: ignore[index]
+    assert served.state.by_ref(other)["status"] == "inactive"  # type: ignore[index]

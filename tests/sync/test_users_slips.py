@@ -179,6 +179,21 @@ async def test_a_leaver_who_may_be_a_newcomer_is_not_suspended(staff: World) -> 
     ]
 
 
+@pytest.mark.parametrize("name", ["S-003", " s3@EXAMPLE.org", "id"])
+async def test_who_is_protected_is_never_suspended(staff: World, name: str) -> None:  # noqa: F811
+    """By id, ref or e-mail address; also in a plan from a file."""
+    protect = [staff.ids[3] if name == "id" else name]
+    rows = rows_of()[5:]
+    plan = await planned(staff, rows, leavers="suspend", protect=protect)
+    saved = UserPlan.from_json((await planned(staff, rows, leavers="suspend")).to_json(), staff.thrive)
+    saved.protect(protect)
+    for one in (plan, saved):
+        assert [gone.ref for gone in one.to_suspend] == ["S-000", "S-001", "S-002", "S-004"]
+        assert [(held.ref, held.reason) for held in one.held] == [("S-003", "not suspended: protected")]
+    with pytest.raises(TypeError, match="protect"):
+        await planned(staff, rows, protect="S-003")
+
+
 # Swaps and chains
 
 

@@ -159,17 +159,11 @@ def _same_file(one: str, other: str) -> bool:
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class PeopleApplying(Applying):
-    """How to apply a plan for the people of an audience."""
+class ProtectedApplying(Applying):
+    """How to apply a plan that may protect people."""
 
     protect: Annotated[str | None, Parameter(metavar="FILE")] = None
-    """Never remove the people in this file, which names them by id, ref or e-mail."""
-    verify: Annotated[bool, Parameter(negative="--no-verify")] = True
-    """Read the list again afterwards, and report differences."""
-
-    def how(self) -> dict[str, Any]:
-        """Return the arguments of `apply`."""
-        return {**super().how(), "verify": self.verify}
+    """Never remove or suspend the people in this file, which names them by id, ref or e-mail."""
 
     def protected(self) -> list[str]:
         """Return the names of the people who are never removed.
@@ -185,6 +179,19 @@ class PeopleApplying(Applying):
             if not isinstance(name, str):
                 raise CliError(f"--protect {self.protect}: {name.where} does not say who it is: {name.reason}")
         return [name for name in found if isinstance(name, str)]
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PeopleApplying(ProtectedApplying):
+    """How to apply a plan for the people of an audience."""
+
+    verify: Annotated[bool, Parameter(negative="--no-verify")] = True
+    """Read the list again afterwards, and report differences."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "verify": self.verify}
 
 
 @Parameter(name="*", group=SAFETY)
@@ -223,7 +230,7 @@ class AudiencesApplying(MemberApplying):
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class UserApplying(Applying):
+class UserApplying(ProtectedApplying):
     """How to apply a plan for users, and where to write its outcomes."""
 
     max_changes: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "10%,min 5"

@@ -232,6 +232,10 @@ class UsersView(PlanView["UserPlan"]):
             raise CliError("--strategy is for plans of members; nothing was changed")
         self.plan.check_guards(max_removals=max_removals, max_changes=how["max_changes"])
 
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the suspension of people who are never to be suspended."""
+        self.plan.protect(names)
+
     def _update(self, change: UserChange) -> Fate:
         return fate(self.subject, "update", change.ref, "planned", changes=change.changes)
 

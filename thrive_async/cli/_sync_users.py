@@ -57,6 +57,7 @@ def users(
     applying.check(file, save_plan=save_plan)
     sheet = reading.read(file).with_header()
     columns, rows = mapping((*map_, *more), sheet)
+    protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
 
@@ -74,6 +75,7 @@ def users(
                 blank=blank,
                 allow_empty=allow_empty,
                 allow_takeover=allow_takeover,
+                protect=protected,
             )
             view = UsersView(plan)
             show_plan(view)

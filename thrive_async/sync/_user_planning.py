@@ -67,10 +67,12 @@ class UserLeaver:
     Attributes:
         user_id: The user's id.
         ref: The user's ref.
+        email: The user's e-mail address.
     """
 
     user_id: str
     ref: str
+    email: str | None = None
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -301,7 +303,7 @@ class Planning:
                     user, "suspend", f"not suspended: may be the newcomer {newcomer}; correct the ref in the list"
                 )
             else:
-                leaving.append(UserLeaver(user_id=user.user_id, ref=str(user.ref)))
+                leaving.append(UserLeaver(user_id=user.user_id, ref=str(user.ref), email=user.email))
         return leaving
 
 

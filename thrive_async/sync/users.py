@@ -30,6 +30,7 @@ from thrive_async.sync._guards import (
 )
 from thrive_async.sync._match.export_rows import Blank, Reader
 from thrive_async.sync._match.identity import IDENTITY
+from thrive_async.sync._match.likeness import comparable
 from thrive_async.sync._match.user_diff import known, set_fields
 from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
@@ -186,6 +187,24 @@ class UserPlan(SinglePlan):
             self.check_guards(max_removals=max_removals, max_changes=max_changes)
             return await apply_users(self._begin_with(lock), self, applying, interrupted)
 
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the suspension of people who are never to be suspended.
+
+        Args:
+            names: Their ids, refs or e-mail addresses.
+        """
+        protected = {comparable(name).strip() for name in names} - {""}
+        safe = [
+            one
+            for one in self.to_suspend
+            if not protected.isdisjoint(comparable(name) for name in (one.user_id, one.ref, one.email or ""))
+        ]
+        self.held += tuple(
+            UserHeld(user_id=one.user_id, ref=one.ref, action="suspend", reason="not suspended: protected")
+            for one in safe
+        )
+        self.to_suspend = tuple(one for one in self.to_suspend if one not in safe)
+
     async def refresh(self) -> None:
         """Read the users once more, and drop what no longer holds; see `dropped`.
 
@@ -232,7 +251,7 @@ class UserPlan(SinglePlan):
             "to_update": [
                 [one.user_id, one.ref, _jsonable(set_fields(one.update)), one.changes] for one in self.to_update
             ],
-            "to_suspend": [[one.user_id, one.ref] for one in self.to_suspend],
+            "to_suspend": [[one.user_id, one.ref, one.email] for one in self.to_suspend],
             "to_unsuspend": [[one.user_id, one.ref, _jsonable(set_fields(one.account))] for one in self.to_unsuspend],
             "unchanged": self.unchanged,
             "matched": self.matched,
@@ -256,7 +275,9 @@ class UserPlan(SinglePlan):
                 )
                 for user_id, ref, fields, changes in content["to_update"]
             ),
-            to_suspend=tuple(UserLeaver(user_id=user_id, ref=ref) for user_id, ref in content["to_suspend"]),
+            to_suspend=tuple(
+                UserLeaver(user_id=user_id, ref=ref, email=email) for user_id, ref, email in content["to_suspend"]
+            ),
             to_unsuspend=tuple(
                 UserReturn(user_id=user_id, ref=ref, account=UserCreate(**_dated(fields)))
                 for user_id, ref, fields in content["to_unsuspend"]
@@ -297,6 +318,7 @@ async def plan_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    protect: Iterable[str] = (),
 ) -> UserPlan:
     """Compare Thrive's users with the rows of an HR export. Only reads.
 
@@ -333,6 +355,7 @@ async def plan_users(
             time zone and language are never cleared.
         allow_empty: Whether an export without one usable row is meant.
         allow_takeover: Whether an account may pass to a new person, with another name and another e-mail address.
+        protect: People who are never suspended, by id, ref or e-mail address.
 
     Returns:
         The plan.
@@ -357,6 +380,7 @@ async def plan_users(
         raise TypeError("rows must be an iterable or async iterable of mappings, not one mapping")
     check_iterable("rows", rows, "mappings")
     check_flags(allow_empty=allow_empty, allow_takeover=allow_takeover)
+    check_iterable("protect", protect, "names")
     if leavers not in get_args(Leavers):
         raise ConfigurationError('leavers must be "ignore" or "suspend"')
     if returning not in get_args(Returning):
@@ -383,13 +407,15 @@ async def plan_users(
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
     decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
-    return UserPlan(
+    plan = UserPlan(
         **attrs.asdict(decisions, recurse=False),
         duplicates=tuple(reader.rows.duplicates),
         tenant=thrive.tenant_id,
         made_at=made_at,
         thrive=thrive,
     )
+    plan.protect(protect)
+    return plan
 
 
 async def sync_users(
@@ -402,6 +428,7 @@ async def sync_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
     on_progress: OnProgress | None = None,
@@ -419,6 +446,7 @@ async def sync_users(
         blank: As for `plan_users`.
         allow_empty: As for `plan_users`.
         allow_takeover: As for `plan_users`.
+        protect: As for `plan_users`.
         max_removals: As for `UserPlan.apply`.
         max_changes: As for `UserPlan.apply`.
         on_progress: As for `UserPlan.apply`.
@@ -456,6 +484,7 @@ async def sync_users(
             blank=blank,
             allow_empty=allow_empty,
             allow_takeover=allow_takeover,
+            protect=protect,
         )
         return await plan.apply(
             max_removals=max_removals, max_changes=max_changes, on_progress=on_progress, journal=journal, wait=wait
