@@ -236,7 +236,9 @@ class Planning:
         owner = self._by_email.get(email.lower()) if email else None
         if owner is not None and owner.user_id != user.user_id and not self._gives_up_address(owner):
             return f"its ref is one user's, and its e-mail address belongs to {owner.ref or 'a user without a ref'}"
-        if self._allow_takeover or not {"email", "first_name", "last_name"}.isdisjoint(user.unread):
+        if self._allow_takeover or "email" not in changes or changes.keys().isdisjoint(("first_name", "last_name")):
+            return None
+        if not IDENTITY.isdisjoint(user.unread):
             return None
         wanted = {**user.values, **row.values}
         old = Identity(full_name(user.values), user.email)
