@@ -32,7 +32,9 @@ __all__ = [
     "MemberApplying",
     "PeopleApplying",
     "PlanApplying",
+    "UserApplying",
     "agree",
+    "agree_to_changes",
     "apply_plan",
     "exit_code",
     "fates_of",
@@ -60,7 +62,7 @@ class Applying:
     max_removals: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "10%,min 1"
     """Refuse to remove or suspend more: a number of people, a share, a share with a floor, or none for no limit."""
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
-    """Remove without asking; without a terminal, removals need it."""
+    """Do not ask before people are removed, suspended or renamed; without a terminal, this is needed."""
     journal: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Append a JSON line per outcome as it happens; after a crash, run again with it to account for everyone."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
@@ -157,17 +159,11 @@ def _same_file(one: str, other: str) -> bool:
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class PeopleApplying(Applying):
-    """How to apply a plan for the people of an audience."""
+class ProtectedApplying(Applying):
+    """How to apply a plan that may protect people."""
 
     protect: Annotated[str | None, Parameter(metavar="FILE")] = None
-    """Never remove the people in this file, which names them by id, ref or e-mail."""
-    verify: Annotated[bool, Parameter(negative="--no-verify")] = True
-    """Read the list again afterwards, and report differences."""
-
-    def how(self) -> dict[str, Any]:
-        """Return the arguments of `apply`."""
-        return {**super().how(), "verify": self.verify}
+    """Never remove or suspend the people in this file, which names them by id, ref or e-mail."""
 
     def protected(self) -> list[str]:
         """Return the names of the people who are never removed.
@@ -183,6 +179,19 @@ class PeopleApplying(Applying):
             if not isinstance(name, str):
                 raise CliError(f"--protect {self.protect}: {name.where} does not say who it is: {name.reason}")
         return [name for name in found if isinstance(name, str)]
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PeopleApplying(ProtectedApplying):
+    """How to apply a plan for the people of an audience."""
+
+    verify: Annotated[bool, Parameter(negative="--no-verify")] = True
+    """Read the list again afterwards, and report differences."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "verify": self.verify}
 
 
 @Parameter(name="*", group=SAFETY)
@@ -221,7 +230,20 @@ class AudiencesApplying(MemberApplying):
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class PlanApplying(AudiencesApplying):
+class UserApplying(ProtectedApplying):
+    """How to apply a plan for users, and where to write its outcomes."""
+
+    max_changes: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "10%,min 5"
+    """Refuse to change the name or e-mail address of more users; like --max-removals."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "max_changes": removal_limit(self.max_changes, "--max-changes")}
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PlanApplying(AudiencesApplying, UserApplying):
     """How to apply a saved plan of any kind."""
 
     max_age: Annotated[str, Parameter(metavar="TIME")] = "24h"
@@ -256,7 +278,7 @@ def show_people(view: PlanView[Any], *, hint: str, leaving: bool = False) -> Non
         leaving: Print only those who leave.
     """
     planned = list(view.planned())
-    for action in (view.verb, *(() if leaving else ("update", "create", "add"))):
+    for action in (view.verb, *(() if leaving else ("unsuspend", "update", "create", "add"))):
         print_fates("planned", [one for one in planned if one["action"] == action], hint=hint)
 
 
@@ -279,7 +301,9 @@ def fates_of(report: SyncReport, view: PlanView[Any]) -> Iterator[Fate]:
     """
     for name, word in _OUTCOMES.items():
         outcomes = getattr(report, name) or ()
-        yield from view.named(fate(report.subject, one.action, one.reference, word, one.reason) for one in outcomes)
+        yield from view.named(
+            fate(report.subject, one.action, one.reference, word, one.reason, changes=one.changes) for one in outcomes
+        )
 
 
 def show_report(report: SyncReport, view: PlanView[Any], *, whole: bool = False) -> None:
@@ -347,6 +371,23 @@ def agree(
         raise CliError("nothing was changed", Exit.GUARD)
 
 
+def agree_to_changes(view: PlanView[Any], *, yes: bool) -> None:
+    """Have other names and e-mail addresses agreed to, as `agree` does removals.
+
+    Raises:
+        CliError: There is no terminal, or the answer was no; exit code 3.
+    """
+    people = view.identity_changes
+    agree(
+        view.subject,
+        len(people),
+        yes=yes,
+        show=lambda: print_fates("planned", people, hint="--dry-run --report FILE lists them all"),
+        verb="change the name or e-mail address of",
+        past="given another name or e-mail address",
+    )
+
+
 async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | None) -> int:
     """Take a plan that was shown to its end.
 
@@ -360,7 +401,7 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
 
     Raises:
         GuardRefused: More removals than allowed; nobody was asked.
-        CliError: The removals were not agreed to.
+        CliError: The removals or changes were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
@@ -387,6 +428,7 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
         show_people(view, leaving=True, hint="--dry-run --report FILE lists them all")
 
     agree(view.subject, view.removals, yes=options.yes, show=show, verb=view.verb, past=view.past)
+    agree_to_changes(view, yes=options.yes)
     try:
         with ProgressView(view.subject) as progress:
             report = await view.apply(on_progress=progress, **how)

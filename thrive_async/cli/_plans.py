@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from thrive_async import ThriveClient
     from thrive_async.cli._options import Strategy
     from thrive_async.models import AudienceManager, AudienceMember
-    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
+    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
     from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 
@@ -24,10 +24,18 @@ P = TypeVar("P", bound="MemberPlan | ManagerPlan | UserPlan")
 Fate = dict[str, Any]
 
 
-def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
+def fate(
+    subject: str,
+    action: str,
+    reference: str,
+    outcome: str,
+    reason: str | None = None,
+    *,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Fate:
     """Return a row of a report: a person, and what is planned for them or was done; see `PlanView.named`."""
     row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
-    return {**row, "ref": None, "email": None}
+    return {**row, "ref": None, "email": None, "changes": dict(changes) if changes else None}
 
 
 def counted_calls(calls: Mapping[str, int]) -> str:
@@ -63,6 +71,11 @@ class PlanView(ABC, Generic[P]):
     def calls(self) -> str:
         """How many requests it takes, in words."""
         return f"requests: {self.plan.calls:,}"
+
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return ()
 
     @abstractmethod
     def planned(self) -> Iterator[Fate]:
@@ -133,7 +146,7 @@ class PlanView(ABC, Generic[P]):
 class MembersView(PlanView["MemberPlan"]):
     """A plan for the members of an audience."""
 
-    unused = ("max_total_removals",)
+    unused = ("max_total_removals", "max_changes")
 
     def __init__(self, plan: MemberPlan) -> None:
         super().__init__(plan, plan.audience)
@@ -170,7 +183,7 @@ class MembersView(PlanView["MemberPlan"]):
 class ManagersView(PlanView["ManagerPlan"]):
     """A plan for the managers of an audience."""
 
-    unused = ("strategy", "max_total_removals")
+    unused = ("strategy", "max_total_removals", "max_changes")
 
     def __init__(self, plan: ManagerPlan) -> None:
         super().__init__(plan, plan.subject)
@@ -208,12 +221,31 @@ class UsersView(PlanView["UserPlan"]):
     def __init__(self, plan: UserPlan) -> None:
         super().__init__(plan, "users")
 
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return [self._update(change) for change in self.plan.identity_changes]
+
+    def check(self, *, max_removals: MaxRemovals, strategy: Strategy = "diff", **how: Any) -> None:
+        """Refuse what `apply` would refuse."""
+        if strategy != "diff":
+            raise CliError("--strategy is for plans of members; nothing was changed")
+        self.plan.check_guards(max_removals=max_removals, max_changes=how["max_changes"])
+
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the suspension of people who are never to be suspended."""
+        self.plan.protect(names)
+
+    def _update(self, change: UserChange) -> Fate:
+        return fate(self.subject, "update", change.ref, "planned", changes=change.changes)
+
     def planned(self) -> Iterator[Fate]:
         """Return a row for each person it changes."""
         for user in self.plan.to_create:
             yield fate(self.subject, "create", user.ref, "planned")
-        for change in self.plan.to_update:
-            yield fate(self.subject, "update", change.ref, "planned", ", ".join(change.fields))
+        for back in self.plan.to_unsuspend:
+            yield fate(self.subject, "unsuspend", back.ref, "planned")
+        yield from map(self._update, self.plan.to_update)
         for leaver in self.plan.to_suspend:
             yield fate(self.subject, "suspend", leaver.ref, "planned")
 
@@ -222,7 +254,11 @@ class UsersView(PlanView["UserPlan"]):
         yield from super().unplanned()
         for ref in self.plan.returning:
             yield fate(
-                self.subject, "", ref, "suspended", "is in the file, but the API cannot reactivate: do it in Thrive"
+                self.subject,
+                "",
+                ref,
+                "suspended",
+                "is in the file and stays suspended; --returning unsuspend changes that",
             )
 
 

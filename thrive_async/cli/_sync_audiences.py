@@ -252,7 +252,7 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
-    how = applying.how()
+    how = {name: value for name, value in applying.how().items() if name != "max_changes"}
     refusals = plan.refusals(max_removals=how["max_removals"], strategy=how["strategy"])
     refused = {**plan.errors, **refusals}
     for error in refused.values():

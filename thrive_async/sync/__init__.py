@@ -26,7 +26,7 @@ from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
 from thrive_async.sync.members import Desired, MemberPlan, plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience
 from thrive_async.sync.report import Outcome, Progress, SyncReport
-from thrive_async.sync.users import UserChange, UserLeaver, UserPlan, plan_users, sync_users
+from thrive_async.sync.users import UserChange, UserHeld, UserLeaver, UserPlan, UserReturn, plan_users, sync_users
 
 __all__ = [
     "AudiencesPlan",
@@ -43,8 +43,10 @@ __all__ = [
     "SyncReport",
     "Unnamed",
     "UserChange",
+    "UserHeld",
     "UserLeaver",
     "UserPlan",
+    "UserReturn",
     "plan_audiences",
     "plan_managers",
     "plan_members",

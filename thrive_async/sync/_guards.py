@@ -18,6 +18,7 @@ from thrive_async.sync.report import NOT_AWAITED, OnProgress
 
 __all__ = [
     "DEFAULT_MAX_AGE",
+    "DEFAULT_MAX_CHANGES",
     "DEFAULT_MAX_REMOVALS",
     "DEFAULT_MAX_TOTAL_REMOVALS",
     "Applying",
@@ -26,6 +27,7 @@ __all__ = [
     "Strategy",
     "check_audience",
     "check_audience_name",
+    "check_changes",
     "check_desired",
     "check_flags",
     "check_iterable",
@@ -80,6 +82,7 @@ MaxRemovals = float | Share | None
 """A count (int), a fraction (float), a `Share`, or None for no limit."""
 DEFAULT_MAX_REMOVALS: Final = Share(0.10, at_least=1)
 DEFAULT_MAX_TOTAL_REMOVALS: Final = Share(0.05, at_least=20)
+DEFAULT_MAX_CHANGES: Final = Share(0.10, at_least=5)
 DEFAULT_MAX_AGE: Final = timedelta(hours=24)
 
 
@@ -342,4 +345,32 @@ def missing_audience(subject: str) -> GuardRefused:
         f"{subject}: there is no such audience, so nothing was changed. "
         "Check the reference, or create it ($create_missing, when you sync several audiences)",
         named=("create_missing",),
+    )
+
+
+def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) -> None:
+    """Refuse to give more people another name or e-mail address than allowed; at the limit is allowed.
+
+    One cell too many in a column of an export gives every person the next one's address.
+
+    Args:
+        subject: Who the people are, for the error.
+        changes: How many people get another name or address, each counted once.
+        matched: How many people the export names.
+        limit: A count, a fraction of the matched people, a `Share`, or None for no guard.
+
+    Raises:
+        GuardRefused: There are more.
+        InvalidArgument: The limit cannot be meant.
+    """
+    allowed = removal_limit(limit, matched, "max_changes")
+    if allowed is None or changes <= allowed:
+        return
+    raise GuardRefused(
+        f"{subject}: the plan changes the name or e-mail address of {changes:,} of {matched:,} people "
+        f"({changes / matched:.1%}), $max_changes allows {math.floor(allowed):,}; nothing was changed. "
+        "Look whether a column of the export has slipped",
+        argument="max_changes",
+        value=changes,
+        figures={"changes": changes, "matched": matched, "allowed": float(allowed)},
     )

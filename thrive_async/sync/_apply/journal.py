@@ -1,10 +1,12 @@
 """The journal: what is planned, then a line per outcome as it happens.
 
 Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "machine",
-"process", "fingerprint", "made_at", "strategy", "planned", "at"}`, where `target` is the audience's id and `planned`
-maps each action to the references it is planned for. Then comes one line per outcome, `{"run", "audience", "action",
-"reference", "outcome", "reason", "at"}`. If a run was killed, planned changes have no outcome. The next run of the same
-target with the same journal finds out by reading what became of them, and adds their lines under the old run's id.
+"process", "fingerprint", "made_at", "strategy", "planned", "changes", "at"}`, where `target` is the audience's id and
+`planned` maps each action to the references it is planned for. `changes`, only in a run of users, maps the ref of each
+update to its fields with the old and the new value, so that an undo finds the old ones whatever becomes of the run.
+Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`. If a run was
+killed, planned changes have no outcome. The next run of the same target with the same journal finds out by reading what
+became of them, and adds their lines under the old run's id.
 
 One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
 Of another machine's run, on a shared volume, only its silence tells: until that has lasted an hour, no run of its
@@ -24,6 +26,7 @@ import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 import attrs
@@ -105,6 +108,7 @@ class Journal:
         strategy: str,
         planned: Mapping[str, Sequence[str]],
         made_at: datetime | None = None,
+        changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
     ) -> None:
         """Write the line a run begins with.
 
@@ -114,6 +118,7 @@ class Journal:
             made_at: When the plan was made; no two plans of a target are made at one moment.
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
+            changes: The old and the new value of each field of an update, by reference.
         """
         self._write(
             _line(
@@ -128,6 +133,7 @@ class Journal:
                     "made_at": None if made_at is None else made_at.isoformat(),
                     "strategy": strategy,
                     "planned": planned,
+                    **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
             )

@@ -404,7 +404,12 @@ class Run:
                 if not change.restores:
                     planned.setdefault(change.action, []).append(change.reference)
             self.journal.open_run(
-                plan.scope, fingerprint=plan.fingerprint, strategy=strategy, planned=planned, made_at=plan.made_at
+                plan.scope,
+                fingerprint=plan.fingerprint,
+                strategy=strategy,
+                planned=planned,
+                made_at=plan.made_at,
+                changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
             )
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
