@@ -11,14 +11,21 @@ SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 class RedisServer:
-    """A `redis-server` that can be killed, stopped and started again on its port."""
+    """A `redis-server` that can be killed, stopped and started again on its port.
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    Args:
+        folder: What it may write goes here.
+        tls: Whether it speaks TLS only.
+        cluster: Whether it is a cluster of one, on two ports.
+        options: More of its command line.
+    """
+
+    def __init__(self, folder: Path, *options: str, tls: bool = False, cluster: bool = False) -> None:
+        self.port = _free_port()
         self._folder = folder
-        self._options = options
+        network = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
+        bus = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port())) if cluster else ()
+        self._options = (*network, *bus, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options)
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -27,15 +34,8 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        assert SERVER is not None
-        network = () if "--tls-port" in self._options else ("--port", str(self.port))
-        network = network or ("--port", "0", "--tls-port", str(self.port))
-        options = [option for option in self._options if option != "--tls-port"]
-        self._process = subprocess.Popen(
-            [SERVER, *network, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options],
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-        )
+        assert SERVER is not None, "redis-server is not installed"
+        self._process = subprocess.Popen([SERVER, *self._options], cwd=self._folder, stdout=subprocess.DEVNULL)
         while True:
             assert self._process.poll() is None, "redis-server did not start"
             try:
@@ -58,3 +58,9 @@ class RedisServer:
     def answer_again(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -9,8 +9,8 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -156,32 +156,26 @@ class FileShare:
     async def _on_row(self, scope: Scope, change: Callable[[RowState, float], tuple[RowState, _Answer]]) -> _Answer:
         give_up = 0.0
         while True:
-            # In the loop's own thread: it takes a few microseconds, a job in a thread a hundred.
-            with self._mutex, self._locked_row(scope) as descriptor:
-                if descriptor is not None:
-                    row, answer = change(_read(descriptor), time.monotonic())
-                    _write(descriptor, row)
-                    return answer
+            try:
+                # In the loop's own thread: it takes a few microseconds, a job in a thread a hundred.
+                with self._mutex:
+                    descriptor = self._row_file(scope)
+                    if locked(descriptor):
+                        try:
+                            before = _read(descriptor)
+                            after, answer = change(before, time.monotonic())
+                            if after is not before:
+                                _write(descriptor, after)
+                            return answer
+                        finally:
+                            unlock(descriptor)
+            except OSError as error:
+                raise ShareUnavailable(f"the share's folder {self._folder} cannot be used ({error})") from error
             now = time.monotonic()
             give_up = give_up or now + _PATIENCE
             if now > give_up:
                 raise ShareUnavailable(f"a process has kept {self._folder} locked for {_PATIENCE:g} s: is it stopped?")
             await asyncio.sleep(_POLL)
-
-    @contextmanager
-    def _locked_row(self, scope: Scope) -> Generator[int | None]:
-        try:
-            descriptor = self._row_file(scope)
-            free = locked(descriptor)
-        except OSError as error:
-            raise ShareUnavailable(f"the share's folder {self._folder} cannot be used ({error.strerror})") from error
-        if not free:
-            yield None
-            return
-        try:
-            yield descriptor
-        finally:
-            unlock(descriptor)
 
     def _row_file(self, scope: Scope) -> int:
         if self._pid != os.getpid():

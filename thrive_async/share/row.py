@@ -82,9 +82,9 @@ class Row:
                 place = await self._ask(ends)
             finally:
                 self._asking = False
-                if self._waiters and (place is None or place == _AT_ONCE):
+                if self._waiters and (place is None or place is _AT_ONCE):
                     self._serve()
-            if place == _AT_ONCE:
+            if place is _AT_ONCE:
                 return
         waiter = _Waiter(ends)
         heapq.heappush(self._waiters, (priority, order, waiter))
