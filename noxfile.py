@@ -38,7 +38,7 @@ def built_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session) -> None:
     """The test suite, against the built wheel and not the checkout."""
     wheel = built_wheel(session)
-    session.install(f"{wheel}[cli]", *group("test"), *group("codegen"), *group("conformance"))
+    session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout's own thrive_async off the path: what is tested is what users install.
     session.run("python", "-P", "-m", "pytest", *session.posargs)
 
@@ -65,7 +65,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    session.install(".[cli]", *group("types"), *group("codegen"), *group("test"))
+    session.install(".[cli,redis]", *group("types"), *group("codegen"), *group("test"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
@@ -219,7 +219,7 @@ def bench(session: nox.Session) -> None:
 
     openapi-generator needs Java; without it, its rows are left out.
     """
-    session.install(".[sandbox]", *group("bench"))
+    session.install(".[sandbox,redis]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -31,8 +31,8 @@ _POLL: Final = 0.0005
 _PATIENCE: Final = 5.0
 """Seconds after which a lock that stays busy counts as stuck."""
 _TABLE: Final = (
-    "CREATE TABLE IF NOT EXISTS kept (kind TEXT, scope TEXT, name TEXT, value BLOB, seconds REAL, ends REAL, "
-    "PRIMARY KEY (kind, scope, name)) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS kept (kind TEXT, scope TEXT, name TEXT, value BLOB, seconds REAL, ends REAL,
+    PRIMARY KEY (kind, scope, name)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS kept_until ON kept (ends)",
 )
 
@@ -223,11 +223,12 @@ class _Kept:
 
     def get(self, kind: str, scope: Scope, name: str) -> tuple[bytes, float] | None:
         """Return a value and when it ends."""
-        return self._connection.execute(
+        found: tuple[bytes, float] | None = self._connection.execute(
             "SELECT value, ends FROM kept "
             "WHERE kind = ? AND scope = ? AND name = ? AND ends > ? AND ends - ? <= seconds",
             (kind, str(scope), name, self.now, self.now),
         ).fetchone()
+        return found
 
     def put(self, kind: str, scope: Scope, name: str, value: bytes, seconds: float) -> None:
         """Keep a value, and drop all that have ended."""

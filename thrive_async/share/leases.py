@@ -52,7 +52,7 @@ class Lease:
         """Renew the lease three times in its time, until it is lost."""
         loop = asyncio.get_running_loop()
         pause = seconds / 3
-        while self.held:
+        while True:
             await asyncio.sleep(max(0.0, min(pause, self._ends - loop.time())))
             if not self.held:
                 return

@@ -157,7 +157,8 @@ class RedisShare:
         line = self._line()
         if not line.away:
             with suppress(ShareUnavailable):
-                return max(left, await self._run(line, scripts.COOL_DOWN, (self._key(scope, "row"),), (seconds,)) / 1e6)
+                shared: int = await self._run(line, scripts.COOL_DOWN, (self._key(scope, "row"),), (seconds,))
+                return max(left, shared / 1e6)
         return left
 
     async def load(self, scope: Scope, name: str) -> Stored | None:

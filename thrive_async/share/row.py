@@ -90,8 +90,9 @@ class Row:
         heapq.heappush(self._waiters, (priority, order, waiter))
         if not self._asking:
             self._serve(place)
+        scope = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as scope:
+            async with scope:
                 await waiter.turn
         except TimeoutError as error:
             if isinstance(error, TurnTooLate) or not scope.expired():

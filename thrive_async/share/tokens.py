@@ -58,7 +58,8 @@ class SharedTokens:
     async def token(self, *, refused: str | None = None) -> SharedToken:
         """Return the token that all processes use, fetched by one of them.
 
-        While the share cannot be reached, each process fetches its own.
+        Keep it for its seconds: each call asks the share, and repeatedly while another process fetches. While the
+        share cannot be reached, each process fetches its own.
 
         Args:
             refused: A token that Thrive answered with 401. It is forgotten, unless another one has replaced it.
