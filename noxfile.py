@@ -17,7 +17,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = nox.project.python_versions(PROJECT)
+# 3.14 joins the classifiers once a run with it has passed; its job in .github/workflows/ci.yml is there.
+PYTHONS = [*nox.project.python_versions(PROJECT), "3.14"]
 
 
 def group(name: str) -> list[str]:
@@ -29,23 +30,23 @@ def built_wheel(session: nox.Session) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
-    # pip keeps what is installed where the version is the same, whatever else has changed.
+    # pip would keep an older build of the same version.
     session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", PROJECT["project"]["name"], silent=True)
     return next(folder.glob("*.whl"))
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The test suite, against the built wheel and not the checkout."""
+    """Run the test suite against the built wheel: `nox -s tests-3.11 -- tests/sync -k members`."""
     wheel = built_wheel(session)
     session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
-    # -P keeps the checkout's own thrive_async off the path: what is tested is what users install.
+    # -P keeps the checkout off the path, so that the tests import what users install.
     session.run("python", "-P", "-m", "pytest", *session.posargs)
 
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """The long run of schemathesis, with requests made anew: `nox -s conformance -- EXAMPLES SEED`."""
+    """Let schemathesis try the specification against the sandbox: `nox -s conformance -- EXAMPLES SEED`."""
     session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("conformance"))
     examples, seed = "200", str(random.randrange(2**32))  # noqa: S311 - a seed is no secret
     if session.posargs:
@@ -56,15 +57,41 @@ def conformance(session: nox.Session) -> None:
     )
 
 
+SPECTRAL = "@stoplight/spectral-cli@6.16.3"
+REDOCLY = "@redocly/cli@2.77.0"
+
+
+@nox.session(venv_backend="none")
+def specification(session: nox.Session) -> None:
+    """Spectral and Redocly find nothing in the specification, not even a warning. Needs Node.js and its npm."""
+    tools = Path(session.create_tmp())
+    session.run(*("npm", "install", "--no-save", "--prefix", str(tools), SPECTRAL, REDOCLY), external=True, silent=True)
+    spectral, redocly = (str(tools / "node_modules" / ".bin" / name) for name in ("spectral", "redocly"))
+    lint_by = ("lint", "--ruleset", "openapi/spectral.yaml", "--fail-severity", "info", "openapi/thrive.yaml")
+    session.run(spectral, *lint_by, external=True)
+    found = session.run(
+        *(redocly, "lint", "--config", "openapi/redocly.yaml", "--format", "json", "openapi/thrive.yaml"),
+        external=True,
+        silent=True,
+        stderr=None,
+    )
+    problems = json.loads(str(found))["problems"]
+    if problems:
+        session.error(f"Redocly: {json.dumps(problems, indent=1)}")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
+    """Check ruff's rules and format, and that imports keep to the floors of docs/architecture.md."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
+    """Run mypy and pyright, strict, and check that every public name is typed."""
     session.install(".[cli,redis]", *group("types"), *group("codegen"), *group("test"))
     session.run("mypy")
     session.run("pyright")
@@ -75,14 +102,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def codegen(session: nox.Session) -> None:
-    """Fails if the generated files are not what the specification makes."""
+    """Check that the generated files match the specification."""
     session.install("attrs", *group("codegen"))
     session.run("python", "-m", "codegen", "--check")
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """The wheel and the source archive hold what they must."""
+    """Build the wheel and the source archive, and check that they are complete."""
     session.install("build", "twine")
     folder = Path(session.create_tmp()) / "dist"
     shutil.rmtree(folder, ignore_errors=True)
@@ -96,18 +123,18 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def reproducible(session: nox.Session) -> None:
-    """Two builds of one commit, in two places, are the same to the byte."""
+    """Build one commit twice, in two places, and compare the bytes."""
     session.install("build")
     folder = Path(session.create_tmp())
     shutil.rmtree(folder / "first", ignore_errors=True)
     shutil.rmtree(folder / "second", ignore_errors=True)
     session.run("git", "clone", "--quiet", ".", str(folder / "first"), external=True)
     shutil.copytree(folder / "first", folder / "second")
-    # The time of the commit, as builders of distributions set it.
+    # Builders of distributions set the commit's time, too.
     moment = session.run("git", "-C", str(folder / "first"), "log", "-1", "--format=%ct", external=True, silent=True)
     digests: list[dict[str, str]] = []
     for copy, umask in ((folder / "first", 0o022), (folder / "second", 0o077)):
-        # Other times on the files, and another umask: neither may show.
+        # File times and umask must not change the result.
         for path in copy.rglob("*"):
             os.utime(path, (10**9 + umask, 10**9 + umask))
         before = os.umask(umask)
@@ -127,10 +154,10 @@ def reproducible(session: nox.Session) -> None:
 
 @nox.session
 def security(session: nox.Session) -> None:
-    """No mistake that ruff's S rules or bandit know; no known vulnerability in what is installed with the package.
+    """Run ruff's S rules and bandit, and look up known vulnerabilities in everything installed with the package.
 
-    It fails, too, where the database of vulnerabilities cannot be reached, for then nobody knows. Only
-    `nox -s security -- --without-database` goes on without it, and says so.
+    It also fails if the vulnerability database cannot be reached. `nox -s security -- --without-database` continues
+    without it, and says so.
     """
     wheel = built_wheel(session)
     session.install(*group("security"), *group("lint"))
@@ -138,7 +165,7 @@ def security(session: nox.Session) -> None:
     session.run("bandit", "--quiet", "--configfile", "pyproject.toml", "--recursive", "thrive_async", "noxfile.py")
     folder = Path(session.create_tmp())
     resolved, wanted, found = folder / "resolved.json", folder / "resolved.txt", folder / "audit.json"
-    # What a user's pip would install, and not what this session has for its own work.
+    # Look up what a user's pip would install, not the tools of this session.
     resolve = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(resolved))
     session.run("python", "-m", "pip", "install", *resolve, f"{wheel}[cli]", silent=True)
     packages = [one["metadata"] for one in json.loads(resolved.read_text())["install"]]
@@ -156,18 +183,18 @@ def security(session: nox.Session) -> None:
     if vulnerable:
         session.error(f"known vulnerabilities: {'; '.join(vulnerable)}")
     if unknown and "--without-database" in session.posargs:
-        session.warn(f"NOT LOOKED UP in any database of vulnerabilities, as was asked for: {', '.join(unknown)}")
+        session.warn(f"not looked up in the vulnerability database, as you asked: {', '.join(unknown)}")
     elif unknown:
         if not found.exists():
             session.log(str(said).strip())
         session.error(
-            f"nothing is known of {', '.join(unknown)}: the database of vulnerabilities cannot be reached, or does not "
-            "hold them. `nox -s security -- --without-database` goes on without it"
+            f"the vulnerability database cannot be reached, or does not know {', '.join(unknown)}. To continue without "
+            "it, run `nox -s security -- --without-database`"
         )
 
 
 def audited(report: str) -> tuple[list[str], list[str]]:
-    """What pip-audit found: the vulnerable packages with their advisories, and those that it could not look up."""
+    """Return the vulnerable packages with their advisories, and the packages pip-audit could not look up."""
     packages = json.loads(report)["dependencies"]
     vulnerable = [
         f"{one['name']} {one['version']} ({', '.join(advisory['id'] for advisory in one['vulns'])})"
@@ -179,16 +206,16 @@ def audited(report: str) -> tuple[list[str], list[str]]:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Minutes of mixed work under random faults, in which nothing may grow: `nox -s soak -- --minutes 10 --seed 1`."""
+    """Read, write and sync under random faults; nothing may grow: `nox -s soak -- --minutes 10 --seed 1`."""
     session.install(f"{built_wheel(session)}[sandbox]")
     session.run("python", "-W", "error", "-m", "benchmarks.soak", *(session.posargs or ("--minutes", "10")))
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Replies made up by atheris, led by what the client's code does with them: `nox -s fuzz -- SECONDS`.
+    """Let atheris mutate replies, guided by the code they reach: `nox -s fuzz -- SECONDS`.
 
-    The corpus is kept for the next run. What breaks the rule is left beside it, and `--replay` shows it.
+    The corpus is kept for the next run. Findings are left beside it; replay one with `--replay`.
     """
     session.install(f"{built_wheel(session)}[sandbox]", *group("test"), *group("fuzz"))
     seconds = session.posargs[0] if session.posargs else "120"
@@ -202,22 +229,18 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", fuzzer, corpus, *limits, "-print_final_stats=1")
     findings = [str(file) for file in sorted(folder.glob("finding-*"))]
     if findings:
-        session.error(f"findings, to be looked at with `python {fuzzer} --replay FILE`: {' '.join(findings)}")
+        session.error(f"findings; replay one with `python {fuzzer} --replay FILE`: {' '.join(findings)}")
     data = f"--data-file={folder}/.coverage"
     session.run("coverage", "run", data, "--branch", "--include=*/thrive_async/*", fuzzer, "--replay", corpus)
-    reached = (
-        *(f"_http/{name}" for name in ("attempt", "headers", "request", "token", "words")),
-        *("_base/mixins", "_base/values", "_generated/readers", "_wire/convert"),
-        *("pagination", "resources/_moves", "sync/_apply/batches"),
-    )
-    session.run("coverage", "report", data, "--include", ",".join(f"*/thrive_async/{name}.py" for name in reached))
+    reached = ("_http/*", "_wire/*", "_base/*", "_generated/readers.py", "pagination.py", "resources/_moves.py")
+    session.run("coverage", "report", data, "--include", ",".join(f"*/thrive_async/{name}" for name in reached))
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks: `nox -s bench` runs all and prints the table, `nox -s bench -- decode small_call` some of them.
+    """Run all benchmarks and print their table, or only some: `nox -s bench -- decode small_call`.
 
-    openapi-generator needs Java; without it, its rows are left out.
+    openapi-generator needs Java. Without it, its rows are left out.
     """
     session.install(".[sandbox,redis]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
@@ -225,7 +248,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The main job, from the built wheel."""
+    """Run the main job from the built wheel."""
     session.install(f"{built_wheel(session)}[cli]")
     session.run("thrive", "demo")
 

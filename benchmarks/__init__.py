@@ -1,4 +1,4 @@
-"""How fast thrive-async is, side by side with what else one could write: `python -m benchmarks`.
+"""Measure how fast thrive-async is, compared with the alternatives: `python -m benchmarks`.
 
-Every figure is a ratio of medians of interleaved repeats within one run; absolute times are shown, never judged.
+Every figure is a ratio of medians of interleaved repeats within one run. Absolute times are shown, but not judged.
 """

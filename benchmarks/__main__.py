@@ -29,7 +29,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
 
 
 def table(rows: list[Row]) -> str:
-    """The rows as a table of Markdown's."""
+    """Return the rows as a Markdown table."""
     cells = [("work", "against", "ratio", "reach", "", "ours / theirs")]
     for row in rows:
         reach = "" if row.reach is None else f"{row.reach:g}"

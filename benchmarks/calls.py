@@ -1,15 +1,15 @@
-"""One small call, again and again."""
+"""Measure one small call."""
 
 from benchmarks.contenders import Hand, Ours
 from benchmarks.measure import Bench, Row, rows
 
 
 def small_call(bench: Bench) -> list[Row]:
-    """CPU of one small call (an audience), with 1, 10 and 100 in flight."""
+    """Measure the CPU time of one small call (an audience), with 1, 10 and 100 in flight."""
     bench.server.configure()
     made: list[Row] = []
     for in_flight in (1, 10, 100):
-        # A blocking call has nothing else in flight.
+        # A blocking client has one call in flight.
         others = [each for each in bench.others() if not each.blocking or in_flight == 1]
         calls = bench.size(500, in_flight)
         times = bench.compete([Ours, Hand], "small", repeats=bench.size(31, 1), calls=calls, in_flight=in_flight)

@@ -1,8 +1,8 @@
-"""The contenders: thrive-async, what one would write by hand, and what one would pick instead.
+"""The contenders: thrive-async, code you could write by hand, and libraries you could choose instead.
 
-Each can fetch a small thing, walk all users and all enrolments, and decode a page of users. All of them keep one
-session open, as their makers advise, and send the same Authorization header. What a contender needs is imported when
-it is made, so that its process (see `worker`) holds nothing else.
+Each can fetch one audience, walk all users and all enrolments, and decode a page of users. All keep one session open,
+as their authors advise, and send the same Authorization header. A contender imports what it needs when it is created,
+so that its process (see `worker`) holds nothing else.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Page = tuple[list[Any], int]
 
 
 class Contender:
-    """What the benchmarks ask of each. Whoever pages by hand walks page after page."""
+    """What a contender must be able to do. By default it walks a list page after page."""
 
     name = ""
     needs: tuple[str, ...] = ()
@@ -38,23 +38,23 @@ class Contender:
         self.url = url
 
     def decode(self, body: bytes) -> Any:
-        """A page of users out of its bytes."""
+        """Decode a page of users."""
         raise NotImplementedError
 
     async def small(self) -> Any:
-        """One audience."""
+        """Fetch one audience."""
         raise NotImplementedError
 
     async def users_page(self, number: int, per_page: int) -> Page:
-        """A page of users, and how many pages there are."""
+        """Fetch a page of users; return it and the number of pages."""
         raise NotImplementedError
 
     async def enrolments_page(self, number: int, per_page: int) -> list[Any]:
-        """A page of enrolments."""
+        """Fetch a page of enrolments."""
         raise NotImplementedError
 
     async def users(self) -> int:
-        """Walk all users; the count."""
+        """Walk all users and return how many there are."""
         seen, number, pages = 0, 0, 1
         while number < pages:
             number += 1
@@ -64,7 +64,7 @@ class Contender:
         return seen
 
     async def enrolments(self) -> int:
-        """Walk all enrolments until a page is short; the count."""
+        """Walk all enrolments until a page is short, and return how many there are."""
         seen, number, last = 0, 0, False
         while not last:
             number += 1
@@ -79,7 +79,7 @@ class Contender:
 
 
 class Ours(Contender):
-    """This package, as its users use it: default settings, but for the connections that 100 calls in flight need."""
+    """This package with default settings, and as many connections as 100 calls in flight need."""
 
     name = "thrive-async"
 
@@ -117,7 +117,7 @@ class Ours(Contender):
 
 
 class Hand(Contender):
-    """Written by hand on aiohttp, with orjson and no models: the least that can be done, and four pages in flight."""
+    """By hand with aiohttp and orjson, without models: the least that can be done, with four pages in flight."""
 
     name = "by hand: aiohttp, orjson, no models"
     ahead = 4
@@ -131,7 +131,7 @@ class Hand(Contender):
         )
 
     async def body(self, path: str) -> bytes:
-        """The body of an answer."""
+        """Read the body of a reply."""
         async with self.session.get(path) as response:
             response.raise_for_status()
             return await response.read()
@@ -171,7 +171,7 @@ class Hand(Contender):
 
 
 class HandOurModels(Hand):
-    """By hand, one page after the other, with the models and readers of thrive-async."""
+    """By hand, page after page, with the models and readers of thrive-async."""
 
     name = "by hand: aiohttp, our models, sequential"
     users = Contender.users
@@ -200,7 +200,7 @@ class HandOurModels(Hand):
 
 
 class HandPydantic(Hand):
-    """By hand, one page after the other, with models of pydantic's."""
+    """By hand, page after page, with pydantic models."""
 
     name = "by hand: aiohttp, pydantic, sequential"
     needs = ("pydantic",)
@@ -228,7 +228,7 @@ class HandPydantic(Hand):
 
 
 class HttpxPydantic(HandPydantic):
-    """httpx with models of pydantic's."""
+    """httpx with pydantic models."""
 
     name = "httpx + pydantic"
     needs = ("httpx", "pydantic")
@@ -251,7 +251,7 @@ class HttpxPydantic(HandPydantic):
 
 
 class Requests(Contender):
-    """requests, without models; nothing can be in flight beside anything else."""
+    """requests, without models; one call at a time."""
 
     name = "requests (no models)"
     needs = ("requests",)
@@ -288,7 +288,7 @@ class Requests(Contender):
 
 
 class OpenapiPythonClient(Contender):
-    """What openapi-python-client makes of the specification: httpx and attrs."""
+    """The client that openapi-python-client generates: httpx and attrs."""
 
     name = "openapi-python-client"
     needs = (OPC,)
@@ -320,7 +320,7 @@ class OpenapiPythonClient(Contender):
 
 
 class OpenapiGenerator(Contender):
-    """What openapi-generator makes of the specification (python, asyncio): aiohttp and pydantic."""
+    """The client that openapi-generator generates (python, asyncio): aiohttp and pydantic."""
 
     name = "openapi-generator"
     needs = (OPENAPI_GENERATOR,)
@@ -355,7 +355,7 @@ class OpenapiGenerator(Contender):
 
 
 class StockCattrs(Contender):
-    """Decodes into our models with the converter that cattrs' users would build: wire names, and nothing tuned."""
+    """Decodes into our models with a plain cattrs converter: Thrive's names, and nothing tuned."""
 
     name = "stock cattrs on our models"
 
@@ -409,5 +409,5 @@ OTHERS = (HttpxPydantic, Requests, OpenapiPythonClient, OpenapiGenerator)
 
 
 def installed(cls: type[Contender], generated: set[str]) -> list[str]:
-    """What a contender needs and does not find."""
+    """Return the package a contender needs that is not installed."""
     return [name for name in cls.needs if name not in generated and find_spec(name) is None]

@@ -1,4 +1,4 @@
-"""The bytes that the benchmarks read: made once, the same in every run and in every process."""
+"""The bytes that the benchmarks read: the same in every run and process."""
 
 import random
 
@@ -13,7 +13,7 @@ ENROLMENTS_PER_PAGE = 100
 
 
 def _id(place: int, kind: str = "a") -> str:
-    """24 hexadecimal digits but for the page's number."""
+    """Return 24 hexadecimal digits, with a place for the page number."""
     return f"{kind}{place:07x}0123456789{PAGE}"
 
 
@@ -25,7 +25,7 @@ def _moment(rng: random.Random) -> str:
 
 
 def user(place: int, rng: random.Random) -> dict[str, object]:
-    """A full user: 35 keys, as many as live replies have, and two positions."""
+    """Return a full user with two positions and 35 keys, as many as live replies have."""
     first = rng.choice(["Ada", "Grace", "Alan", "Edsger", "Barbara", "Zoë", "Łukasz"])
     last = rng.choice(["Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "O'Neill"])
     return {
@@ -71,7 +71,7 @@ def user(place: int, rng: random.Random) -> dict[str, object]:
         "onboarded": True,
         "audiences": [{"id": _id(rng.randrange(300), "e")}],
         "singleSignOn": True,
-        # What live replies have beyond the documents; the models pass over it.
+        # Live replies have these undocumented fields; the models ignore them.
         "domain": "example",
         "isBulkUpload": False,
         "loginMethod": "email",
@@ -82,13 +82,13 @@ def user(place: int, rng: random.Random) -> dict[str, object]:
 
 
 def users_template(count: int = USERS_PER_PAGE) -> bytes:
-    """The `results` of a page of users."""
+    """Return the `results` of a page of users."""
     rng = random.Random(1)
     return orjson.dumps([user(place, rng) for place in range(count)])
 
 
 def members_template(count: int = MEMBERS_PER_PAGE) -> bytes:
-    """The `results` of a page of audience members."""
+    """Return the `results` of a page of audience members."""
     return orjson.dumps(
         [
             {
@@ -102,7 +102,7 @@ def members_template(count: int = MEMBERS_PER_PAGE) -> bytes:
 
 
 def enrolments_template(count: int = ENROLMENTS_PER_PAGE) -> bytes:
-    """A page of enrolments: a bare array."""
+    """Return a page of enrolments: a bare array."""
     rng = random.Random(1)
     return orjson.dumps(
         [
@@ -147,17 +147,17 @@ AUDIENCE = {
 
 
 def numbered(template: bytes, page: int) -> bytes:
-    """A template as the page of a number."""
+    """Turn a template into the page with this number."""
     return template.replace(PAGE.encode(), b"%06x" % page)
 
 
 def users_page(count: int = USERS_PER_PAGE) -> bytes:
-    """A whole page of users, in its envelope."""
+    """Return a page of users in its envelope."""
     return envelope(numbered(users_template(count), 1), 1, count, count)
 
 
 def envelope(results: bytes, page: int, per_page: int, total: int) -> bytes:
-    """Put results into the envelope that counted lists come in."""
+    """Put results into the envelope of lists with totals."""
     pagination = {
         "totalResults": total,
         "totalPages": -(-total // per_page),

@@ -1,4 +1,4 @@
-"""Decoding a page of users, and how long that keeps the loop from everybody else."""
+"""Measure decoding a page of users, and how long that blocks the loop."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def decode(bench: Bench) -> list[Row]:
-    """A page of 1,000 full users: from its bytes to models."""
+    """Measure turning the bytes of 1,000 full users into models."""
     others = [each for each in bench.others() if each is not HttpxPydantic]
     contenders = [Ours, Hand, StockCattrs, *bench.available(HandPydantic), *others]
     users = bench.size(data.USERS_PER_PAGE, 3)
@@ -25,7 +25,7 @@ def decode(bench: Bench) -> list[Row]:
 
 
 def stall(bench: Bench) -> list[Row]:
-    """The longest that one callback keeps the loop while pages of 1,000 users are listed, four in flight."""
+    """Measure how long one callback blocks the loop at most, listing pages of 1,000 users, four in flight."""
     pages = bench.size(100, 2)
     bench.server.configure(total={"users": pages * data.USERS_PER_PAGE})
     runs: list[tuple[float, ...]] = []

@@ -1,4 +1,4 @@
-"""Clients that others' generators make of openapi/thrive.yaml: at run time, into a temporary folder, never kept."""
+"""Clients that other generators make from openapi/thrive.yaml, at run time and in a temporary folder."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ SPECIFICATION = Path(__file__).resolve().parent.parent / "openapi" / "thrive.yam
 
 
 class Generated:
-    """Makes them on entering, forgets them on leaving; `names` are the packages that can be imported."""
+    """Generates them on entry and deletes them on exit; `names` are the packages you can import."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
@@ -40,7 +40,7 @@ class Generated:
             return
         target = str(self.folder / OPC)
         command = ["-m", "openapi_python_client", "generate", "--meta", "none", "--path", str(SPECIFICATION)]
-        # It calls ruff by name, to put its output in order.
+        # It calls ruff by name to format its output.
         self._make(OPC, [sys.executable, *command, "--output-path", target])
 
     def _openapi_generator(self) -> None:

@@ -1,4 +1,4 @@
-"""What it costs to import, and the first call after it: each in a fresh process."""
+"""Measure imports and the first call after them, each in a fresh process."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def importing(bench: Bench) -> list[Row]:
-    """Importing the package, and the client from it, against aiohttp alone and against what others import."""
+    """Compare importing the package, and the client from it, with importing aiohttp alone and the alternatives."""
     statements = {
         "import thrive_async": "import thrive_async",
         "from thrive_async import ThriveClient": "from thrive_async import ThriveClient",
@@ -74,7 +74,7 @@ def importing(bench: Bench) -> list[Row]:
     for turn in range(-1, bench.size(11, 1)):
         for name, statement in statements.items():
             wall, cpu = _fresh(_IMPORT, statement, path=bench.folders)
-            if turn >= 0:  # the first time may have written byte code
+            if turn >= 0:  # the first run may write byte code
                 times[name].wall.append(wall)
                 times[name].cpu.append(cpu)
     made: list[Row] = []
@@ -86,9 +86,9 @@ def importing(bench: Bench) -> list[Row]:
 
 
 def first_call(bench: Bench) -> list[Row]:
-    """The first read and the first write after import, against the second: the client was built before.
+    """Compare the first read and write after import with the second; the client exists already.
 
-    Once over a connection that is open already, in CPU, which is the SDK alone; once with a new one, in time.
+    Once over an open connection, in CPU time, which is the SDK alone; and once with a new connection, in wall time.
     """
     made: list[Row] = []
     for warm in ("warm", "cold"):
@@ -97,7 +97,7 @@ def first_call(bench: Bench) -> list[Row]:
 
 
 def _first_calls(bench: Bench, warm: str) -> list[Row]:
-    # A network has some latency; over an open connection the SDK alone is looked at.
+    # Over an open connection only the SDK counts; a new one needs a network with latency.
     bench.server.configure(latency=0.0 if warm == "warm" else 0.03)
     runs = [_fresh(_FIRST_CALL, bench.server.url, warm, path=str(_ROOT)) for _ in range(bench.size(15, 1))]
     build, *calls = (median(column) * 1e3 for column in zip(*runs, strict=True))
@@ -114,7 +114,7 @@ def _first_calls(bench: Bench, warm: str) -> list[Row]:
 
 
 def _fresh(script: str, *arguments: str, path: str) -> list[float]:
-    """Run a script in a fresh process; the numbers it prints."""
+    """Run a script in a fresh process and return the numbers it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = path
     command = [sys.executable, "-c", script, *arguments]

@@ -1,4 +1,4 @@
-"""Long lists over a network of 30 ms: time, CPU and memory."""
+"""Measure long lists over a network with 30 ms latency: time, CPU and memory."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def list_users(bench: Bench) -> list[Row]:
-    """100,000 users, 30 ms latency, pages of 1,000."""
+    """List 100,000 users with 30 ms latency, in pages of 1,000."""
     total = bench.size(100, 2) * data.USERS_PER_PAGE
     bench.server.configure(latency=LATENCY, total={"users": total})
     work = f"list {total:,} users"
@@ -24,14 +24,14 @@ def list_users(bench: Bench) -> list[Row]:
     reach = {BEST: 1.3, HandPydantic.name: 0.35, HandOurModels.name: 0.35}
     made = rows(f"{work}, time", times, "wall", reach=reach, unit=(1, "s"))
     made += rows(f"{work}, CPU", times, "cpu", reach={BEST: None, HandOurModels.name: None}, unit=(1, "s"))
-    # Half a minute for the slowest of them: once is enough, and what they do first is lost in it.
+    # The slowest takes half a minute, so once is enough and needs no warm-up.
     times = bench.compete([Ours, *bench.others()], "users", repeats=1, expected=total, warm_up=False)
     made += rows(f"{work}, time", times, "wall", reach={}, unit=(1, "s"))
     return made + rows(f"{work}, CPU", times, "cpu", reach={}, unit=(1, "s"))
 
 
 def list_enrolments(bench: Bench) -> list[Row]:
-    """20,000 enrolments: bare arrays of 100 without totals, 30 ms latency, default settings."""
+    """List 20,000 enrolments with 30 ms latency: bare arrays of 100 without totals, default settings."""
     total = bench.size(200, 3) * data.ENROLMENTS_PER_PAGE
     bench.server.configure(latency=LATENCY, total={"enrolments": total})
     work = f"list {total:,} enrolments"
@@ -44,7 +44,7 @@ def list_enrolments(bench: Bench) -> list[Row]:
 
 
 def memory(bench: Bench) -> list[Row]:
-    """Peak memory of a process that walks 1,000,000 members, against one that walks 10,000."""
+    """Compare the peak memory of walking 1,000,000 members with that of walking 10,000."""
     few, many = bench.size(10, 1) * 1000, bench.size(1000, 2) * 1000
     peaks = {total: sorted(_peak(bench, total) for _ in range(bench.size(3, 1))) for total in (few, many)}
     small, large = (peaks[total][len(peaks[total]) // 2] for total in (few, many))

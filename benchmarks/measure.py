@@ -1,4 +1,4 @@
-"""Interleaved repeats and their medians; rows of the table; what a benchmark is given."""
+"""Interleaved repeats and their medians, rows of the table, and what a benchmark gets to work with."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ from benchmarks.worker import Worker
 
 @dataclass
 class Row:
-    """One line of the table: what was done, against what, and how it compares."""
+    """One row of the table: what was measured, compared with what, and the result."""
 
     work: str
     against: str
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the ratio is what was to be reached; empty where nothing was set."""
+        """Whether the ratio was reached; empty without a target."""
         if self.reach is None:
             return ""
         return "yes" if round(self.ratio, 2) <= self.reach else "no"
@@ -40,22 +40,22 @@ class Row:
 
 @dataclass
 class Times:
-    """The seconds of one contender, round by round."""
+    """The seconds of one contender in each round."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def of(self, clock: str) -> list[float]:
-        """The rounds by `wall` or `cpu`."""
+        """Return the rounds by `wall` or `cpu`."""
         return self.wall if clock == "wall" else self.cpu
 
     def median(self, clock: str) -> float:
-        """The median round."""
+        """Return the median round."""
         return median(self.of(clock))
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:
-    """The wall and CPU seconds that something takes in this process."""
+    """Return the wall and CPU seconds of some work in this process."""
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     kept = run()
@@ -65,11 +65,11 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def interleaved(ways: Mapping[str, Callable[[], tuple[float, float]]], repeats: int) -> dict[str, Times]:
-    """Run contenders in turns, so that a slow spell of the machine hits all of them alike.
+    """Run contenders in turns, so that a slow spell of the machine affects all of them.
 
     Args:
-        ways: By name, what runs one round and gives its wall and CPU seconds.
-        repeats: Rounds. The order turns from one to the next, so that nobody always follows the same one.
+        ways: For each name, a function that runs one round and returns its wall and CPU seconds.
+        repeats: Rounds. The order rotates, so that a contender does not always follow the same one.
     """
     names = list(ways)
     times = {name: Times() for name in names}
@@ -83,7 +83,7 @@ def interleaved(ways: Mapping[str, Callable[[], tuple[float, float]]], repeats: 
 
 
 def ratio(times: Mapping[str, Times], ours: str, theirs: str, clock: str) -> float:
-    """The median of the rounds' ratios: within a round both had the same machine."""
+    """Return the median of the ratios of each round, because in a round both had the same machine."""
     pairs = zip(times[ours].of(clock), times[theirs].of(clock), strict=True)
     return median(mine / other for mine, other in pairs)
 
@@ -98,7 +98,7 @@ def rows(
     unit: tuple[float, str] = (1e3, "ms"),
     skip: tuple[str, ...] = (),
 ) -> list[Row]:
-    """One row for each contender; those without a figure of their own are to be outrun (at most 1)."""
+    """Return a row for each contender; the ratio to reach is 1 if a contender has none of its own."""
     scale, name = unit
     mine = times[ours].median(clock) * scale
     made: list[Row] = []
@@ -112,11 +112,11 @@ def rows(
 
 
 class Bench:
-    """What a benchmark function is given: a server, contenders, a loop, and the size to run at.
+    """What a benchmark function gets: a server, contenders, a loop and sizes.
 
     Args:
-        tiny: Run everything once and small: for the tests, which only want to know that it runs.
-        contenders: Whether to run the others' clients too, where they are installed.
+        tiny: Run everything once and small, for tests that only check that it runs.
+        contenders: Whether to run other clients too, if they are installed.
     """
 
     def __init__(self, *, tiny: bool = False, contenders: bool = True) -> None:
@@ -129,41 +129,41 @@ class Bench:
         self._generated: Generated | None = None
 
     def size(self, full: int, tiny: int) -> int:
-        """A count: of items, or of repeats."""
+        """Return a number of items or repeats, small if `tiny`."""
         return tiny if self.tiny else full
 
     @property
     def server(self) -> Server:
-        """The raw server, started on first use."""
+        """Start the raw server on first use."""
         if self._server is None:
             self._server = self._stack.enter_context(running())
         return self._server
 
     @property
     def generated(self) -> Generated:
-        """The clients that others' generators make of the specification, made on first use in a temporary folder."""
+        """Generate the other clients on first use, in a temporary folder."""
         if self._generated is None:
             self._generated = self._stack.enter_context(Generated(self.note))
         return self._generated
 
     @property
     def folders(self) -> str:
-        """Where Python must look to find the project and the generated clients."""
+        """Return where Python finds the project and the generated clients."""
         root = str(Path(__file__).resolve().parent.parent)
         return os.pathsep.join([root, str(self.generated.folder)]) if self.contenders else root
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine in this process, on one loop for all."""
+        """Run a coroutine in this process; all share one loop."""
         if self._runner is None:
             self._runner = self._stack.enter_context(asyncio.Runner())
         return self._runner.run(work)
 
     def others(self) -> list[type[Contender]]:
-        """What a user would pick instead, as far as it is there; a note says what is not."""
+        """Return the installed alternatives; a note lists the others."""
         return self.available(*OTHERS) if self.contenders else []
 
     def available(self, *wanted: type[Contender]) -> list[type[Contender]]:
-        """Those of some contenders that are there."""
+        """Return the contenders that are installed."""
         found: list[type[Contender]] = []
         for cls in wanted:
             missing = installed(cls, self.generated.names if self.contenders else set())
@@ -183,17 +183,17 @@ class Bench:
         warm_up: bool = True,
         **arguments: Any,
     ) -> dict[str, Times]:
-        """Let contenders do a job in turns, each in a process of its own that has done nothing else before.
+        """Let contenders do a job in turns, each in its own fresh process.
 
-        What a process did before lies about in its memory: after the small calls, the same list took a third longer.
+        Earlier work would leave its traces in memory: after the small calls, the same list took a third longer.
 
         Args:
-            contenders: Who.
-            job: What: `decode`, `small`, `users` or `enrolments`.
+            contenders: The contenders.
+            job: `decode`, `small`, `users` or `enrolments`.
             repeats: Measured rounds.
-            expected: How many items each must have seen.
-            warm_up: Whether one more round goes before, unmeasured.
-            **arguments: Of the job.
+            expected: How many items each must see.
+            warm_up: Whether to run one more round first, unmeasured.
+            **arguments: Arguments of the job.
         """
 
         def way(worker: Worker) -> Callable[[], tuple[float, float]]:
@@ -216,7 +216,7 @@ class Bench:
             return interleaved(ways, repeats)
 
     def note(self, text: str) -> None:
-        """Say something below the table, once: what was skipped and why."""
+        """Print a note below the table, once."""
         if text not in self.notes:
             self.notes.append(text)
             print(f"  ({text})", file=sys.stderr)
@@ -231,7 +231,7 @@ class Bench:
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """Describe the machine in a line."""
     model = platform.processor() or platform.machine()
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as info:

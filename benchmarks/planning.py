@@ -1,4 +1,4 @@
-"""Planning 100,000 desired names against 100,000 members that are in memory."""
+"""Measure planning 100,000 desired names against 100,000 members in memory."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ HAND = "one pass over two dictionaries by hand"
 
 
 def plan(bench: Bench) -> list[Row]:
-    """The same people in six ways to name them; the reach is for the mixture of ids, refs and e-mail addresses."""
+    """Name the same people in six ways; the target is for the mixture of ids, refs and e-mail addresses."""
     members = people(bench.size(100_000, 20))
     made: list[Row] = []
     for shape in SHAPES:

@@ -1,4 +1,4 @@
-"""Models in pydantic v2 that are equal to ours: the same fields, types and laxity, wire names as they come."""
+"""Models in pydantic v2 that match ours: the same fields, types and leniency, with Thrive's names."""
 
 from datetime import datetime
 from typing import Any

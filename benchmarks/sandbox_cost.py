@@ -1,4 +1,4 @@
-"""What the sandbox spends on an answer, against what the client spends on it: it must not be what is measured."""
+"""Compare the sandbox's cost of a reply with the client's, so that tests do not measure the sandbox."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ asyncio.run(main())
 
 
 def sandbox(bench: Bench) -> list[Row]:
-    """CPU of the sandbox's process against CPU of the client's, for a page of 1,000 users and an add of 100 members."""
+    """Compare CPU time of sandbox and client for a page of 1,000 users, and for adding 100 members."""
     users, repeats = bench.size(1000, 20), bench.size(20, 1)
     command = [sys.executable, "-c", _SERVE, str(users)]
     with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -64,7 +64,7 @@ async def _measured(client: ThriveClient, pid: int, repeats: int) -> list[Row]:
 
 
 async def _cost(call: Any, pid: int, repeats: int) -> tuple[float, float]:
-    """CPU seconds per call: of the server, and of this process."""
+    """Return the CPU seconds per call of the server and of this process."""
     server, client = _cpu_of(pid), time.process_time()
     for _ in range(repeats):
         await call()
@@ -74,5 +74,5 @@ async def _cost(call: Any, pid: int, repeats: int) -> tuple[float, float]:
 
 
 def _cpu_of(pid: int) -> float:
-    """CPU seconds of another process: its clock's id is made of its number (Linux)."""
+    """Return the CPU seconds of another process; on Linux its clock's id derives from its process id."""
     return time.clock_gettime((~pid << 3) | 2)

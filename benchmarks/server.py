@@ -1,8 +1,7 @@
-"""A server that costs next to nothing: ready-made bytes over a bare asyncio protocol, in a process of its own.
+"""A server that costs almost nothing: ready-made bytes over a bare asyncio protocol, in its own process.
 
-It is not Thrive (the sandbox is): it looks at the method, the path and the page number only, so that a benchmark
-measures the client. It counts requests, keeps whom it was asked to add, can wait before each answer, and can refuse
-more than so many requests a second.
+Unlike the sandbox, it looks only at the method, the path and the page number, so that a benchmark measures the client.
+It counts requests, records who was added, can wait before each reply, and can limit the requests per second.
 """
 
 import asyncio
@@ -27,9 +26,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def keep_to_own_cores(*, server: bool) -> None:
-    """Give the server one core and the contenders the others, where the system lets a process choose.
+    """Give the server one core and the contenders the others, if the system allows it.
 
-    Whether the scheduler puts both on one core or on two is luck, and makes 25 us of a small call's 80.
+    Otherwise the scheduler decides by chance, which changes a small call's 80 us by 25.
     """
     if not hasattr(os, "sched_setaffinity"):
         return
@@ -39,7 +38,7 @@ def keep_to_own_cores(*, server: bool) -> None:
 
 
 class World:
-    """What the server serves, and how."""
+    """What the server sends, and how."""
 
     def __init__(self) -> None:
         self.users = data.users_template()
@@ -51,7 +50,7 @@ class World:
         self.configure({})
 
     def configure(self, settings: dict[str, Any]) -> None:
-        """Begin anew: counters at nought, the bucket full."""
+        """Start again, with counters at zero and a full bucket."""
         self.latency: float = settings.get("latency", 0.0)
         self.rate: float | None = settings.get("rate")
         self.burst: float = settings.get("burst", self.rate or 0.0)
@@ -64,7 +63,7 @@ class World:
         self.added: set[str] = set()
 
     def admits(self) -> bool:
-        """Take one token from the bucket, if there is one."""
+        """Take a permit from the bucket, if there is one."""
         if self.rate is None:
             return True
         now = time.monotonic()
@@ -76,7 +75,7 @@ class World:
         return True
 
     def page(self, kind: str, query: dict[str, list[str]]) -> bytes:
-        """One page of a list, whole answer."""
+        """Return one page of a list as a complete reply."""
         number = int(query.get("page", ["1"])[0])
         per_page = int(query.get("perPage", ["100"])[0])
         key = (kind, number, per_page)
@@ -102,7 +101,7 @@ class World:
         return answered(results)
 
     def reply(self, method: str, target: str, body: bytes) -> tuple[bytes, float]:
-        """The answer to a request, and the seconds to wait before it."""
+        """Return the reply to a request, and the seconds to wait before it."""
         path, _, query = target.partition("?")
         if path.startswith("/_"):
             return self.control(path, body), 0.0
@@ -121,7 +120,7 @@ class World:
         return answered(self.user if "/user" in path else self.audience), self.latency
 
     def control(self, path: str, body: bytes) -> bytes:
-        """What the harness asks: to begin anew with other settings, or for the counters."""
+        """Answer the harness: start again with other settings, or return the counters."""
         if path == "/_configure":
             self.configure(orjson.loads(body))
             self.cache.clear()
@@ -135,7 +134,7 @@ class World:
 
 
 def answered(body: bytes, status: str = "200 OK", extra: str = "") -> bytes:
-    """A whole HTTP answer."""
+    """Return a complete HTTP reply."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
     return head.encode() + body
 
@@ -146,7 +145,7 @@ _TOO_MANY = answered(
 
 
 class Wire(asyncio.Protocol):
-    """One connection: requests one after the other, as HTTP clients send them."""
+    """One connection, with one request after the other."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -158,7 +157,7 @@ class Wire(asyncio.Protocol):
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's argument
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio passes it
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -186,7 +185,7 @@ class Wire(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Serve until the pipe to the parent closes; print the port first."""
+    """Print the port, then serve until the pipe to the parent closes."""
     keep_to_own_cores(server=True)
     world = World()
     gc.freeze()
@@ -204,11 +203,11 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
 
     def configure(self, **settings: Any) -> None:
-        """Begin anew: `latency` (seconds), `rate` and `burst` (requests), `total` (items by list)."""
+        """Start again with `latency` (seconds), `rate` and `burst` (requests) and `total` (items by list)."""
         self._ask("/_configure", settings)
 
     def counters(self) -> dict[str, float]:
-        """What has been asked of the server since `configure`."""
+        """Return what was requested since `configure`."""
         return self._ask("/_counters", {})
 
     def _ask(self, path: str, body: object) -> dict[str, float]:
@@ -219,7 +218,7 @@ class Server:
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """Run a server in a process of its own."""
+    """Run a server in its own process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.server"],
         cwd=_ROOT,

@@ -1,9 +1,9 @@
-"""A soak: reads, writes and syncs for minutes, with faults at random, and nothing may grow or get lost.
+"""Read, write and sync for minutes under random faults; nothing may grow or get lost.
 
     python -m benchmarks.soak --minutes 10 --seed 1
 
-It ends with 1 and says why if memory or file descriptors grew, a task or a slot was left, a list came short, a create
-happened twice, a person's fate was not told, or anything but a `ThriveError` came out of the SDK.
+It exits with 1 and says why if memory or file descriptors grew, a task or a slot was left over, a list was incomplete,
+something was created twice, a person had no outcome, or the SDK raised anything but a `ThriveError`.
 """
 
 import argparse
@@ -53,11 +53,11 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 
 
 class Lost(AssertionError):  # noqa: N818
-    """A promise that was not kept."""
+    """A promise was broken."""
 
 
 def rss() -> float:
-    """Resident megabytes of this process."""
+    """Return the resident megabytes of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
 
@@ -84,11 +84,11 @@ class Soak:
         return time.monotonic() >= self.ends
 
     async def faults(self) -> None:
-        """Now fair weather, now foul: every second another three kinds, each striking some of the requests."""
+        """Alternate calm and faults: every second three other kinds, each affecting some of the requests."""
         while not self.over:
             self.sandbox.faults.clear()
             for kind, details in self.rng.sample(FAULTS, 3):
-                # A 429 stops all calls: more of them would leave a soak of pauses.
+                # A 429 stops all calls, so more of them would leave nothing but pauses.
                 chance = {"rate_limited": 0.003, "revoked_token": 0.01, "expired_token": 0.01}.get(
                     kind, self.rng.choice([0.01, 0.05, 0.2])
                 )
@@ -179,8 +179,8 @@ class Soak:
             pass
 
     async def settle(self, thrive: ThriveClient) -> None:
-        """With all faults gone, bring every team to a known state, and look at the server's own books."""
-        # Requests that the client gave up on may still be under way at the server, and arrive late.
+        """Without faults, bring every team to a known state and compare it with the server's state."""
+        # Requests that the client gave up on may still arrive at the server.
         await asyncio.sleep(4)
         for team in TEAMS:
             desired = self.rng.sample(self.ids, 100)
@@ -228,7 +228,7 @@ async def main(minutes: float, seed: int) -> None:
                     group.create_task(soak.worker(thrive))
             await soak.settle(thrive)
             transport: Any = thrive._transport
-            if transport._gate._slots._free != thrive.limits.concurrency:
+            if transport._gate._slots._value != thrive.limits.concurrency:
                 raise Lost("a slot")
         await asyncio.sleep(0.1)
         if len(asyncio.all_tasks()) > 1:

@@ -1,7 +1,7 @@
-"""Lists users in a process of its own and times every callback of the loop: `python -m benchmarks.stall URL`.
+"""List users in its own process and time every callback of the loop: `python -m benchmarks.stall URL`.
 
-Prints, in CPU seconds: the longest callback without full garbage collections, the longest of the median page, the
-longest callback with them, how much of it they took, and how many they were.
+It prints, in CPU seconds: the longest callback without full garbage collections, the longest of the median page, the
+longest callback with them, the time they took in it, and their number.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from thrive_async import ApiKey, ThriveClient
 
 
 class Watch:
-    """Times callbacks and collections by CPU, so that what others take from the machine does not count."""
+    """Measures callbacks and collections in CPU time, so that other load on the machine does not count."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, float]] = []
@@ -46,7 +46,7 @@ class Watch:
 
 
 async def walk(url: str) -> int:
-    """All users; how many pages."""
+    """Walk all users and return the number of pages."""
     pages = 0
     async with ThriveClient("eu-west-2_AbcdEfghI", ApiKey("secret"), base_url=url) as thrive:
         async for _page in thrive.users.list().pages():

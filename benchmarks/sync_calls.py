@@ -1,8 +1,8 @@
-"""The writes a sync makes, against the fewest that Thrive's limits allow, for five shapes of change.
+"""Compare the writes of a sync with the fewest that Thrive's limits allow, for five kinds of change.
 
     python -m benchmarks.sync_calls
 
-Each shape is really applied to a sandbox, and what arrives there is counted.
+Each one is applied to a sandbox, which counts the requests.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from thrive_async.sandbox import Sandbox, VirtualClock
 
 @dataclass
 class Shape:
-    """A change: members now, how many of them stay, how many join."""
+    """A change: how many members there are, stay and join."""
 
     name: str
     members: int
@@ -26,7 +26,7 @@ class Shape:
 
     @property
     def fewest(self) -> int:
-        """The fewest writes: a hundred additions or one removal each, or the whole list replaced by hundreds."""
+        """Return the fewest writes: additions by the hundred and removals one by one, or a replaced list."""
         diff = math.ceil(self.join / 100) + self.members - self.stay
         if self.strategy == "diff" or not self.stay + self.join:
             return diff
@@ -44,7 +44,7 @@ SHAPES = (
 
 
 async def applied(shape: Shape) -> tuple[int, int, int]:
-    """Apply a shape of change; return the planned writes, those that arrived, and the reads."""
+    """Apply a change; return the planned writes, the writes that arrived, and the reads."""
     async with Sandbox(users=0, seed=1, clock=VirtualClock()) as sandbox, sandbox.client() as thrive:
         add = sandbox.state.add_user
         ids = [add(ref=f"E-{at}", email=f"e{at}@example.org")["id"] for at in range(shape.members + shape.join)]

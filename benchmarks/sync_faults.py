@@ -1,8 +1,8 @@
-"""The fault campaign: every fault of the sandbox at several rates, and what became of every person.
+"""Sync under every fault of the sandbox, at several rates, and check each person's outcome.
 
     python -m benchmarks.sync_faults [runs per fault and rate] [fault]
 
-`lost` counts people without exactly one outcome, or whose outcome is not what the sandbox holds.
+`lost` counts people without exactly one outcome, or with an outcome that contradicts the sandbox.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ ALL: list[tuple[str, dict[str, Any]]] = [*KINDS, ("poisoned", {"people": 3}), ("
 
 
 async def run(kind: str, details: dict[str, Any], times: int | None, probability: float, seed: int) -> Counter[str]:
-    """One sync of 500 people under one fault; returns the outcomes."""
+    """Sync 500 people under one fault and return the outcomes."""
     async with Sandbox(users=0, seed=seed, clock=VirtualClock()) as sandbox:
         ids = people(sandbox, 500)
         sandbox.state.add_audience("team", members=ids[:200])
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def row(name: str, runs: int, counted: Counter[str]) -> str:
-    """A line of the table."""
+    """Return a row of the table."""
     outcomes = [counted[outcome] for outcome in ("added", "removed", "failed", "not_attempted")]
     return (
         "| "

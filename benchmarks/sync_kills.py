@@ -1,8 +1,8 @@
-"""The kill campaign: syncs in processes of their own are killed at random moments until one gets through.
+"""Kill syncs at random moments, each in its own process, until one gets through.
 
     python -m benchmarks.sync_kills [rounds] [first seed]
 
-After each round the audience must be as desired, and every person concerned must have a true outcome in the journal.
+After each round the audience must be as desired, and each person must have a true outcome in the journal.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.sync.test_stopping import kill_and_finish
+from tests.sync._apply.test_run import kill_and_finish
 
 
 async def main() -> None:

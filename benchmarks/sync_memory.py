@@ -1,8 +1,8 @@
-"""Time and memory of a plan of 100,000 desired against 100,000 members, read from a server in another process.
+"""Measure time and memory of planning 100,000 desired against 100,000 members, read from another process.
 
     python -m benchmarks.sync_memory [people]
 
-The plan is made in a process of its own, so that the memory is that of a nightly job and of nothing else.
+The plan is made in its own process, so that the memory is that of a nightly job alone.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ CHILD = "--child"
 
 
 async def plan(url: str, count: int) -> None:
-    """Make the plan, and print seconds and megabytes before and after."""
+    """Make the plan; print the seconds, and the megabytes before and after."""
     from benchmarks import data
     from benchmarks.writes import client
     from thrive_async import sync

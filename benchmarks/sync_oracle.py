@@ -1,9 +1,9 @@
-"""The campaign of the independent judge: random people, lists, faults and cancels; every claim is compared.
+"""Let an independent judge check every claim of a sync: random people, lists, faults and cancels.
 
     python -m benchmarks.sync_oracle [cases] [first seed]
 
 A case is one audience, several audiences, the managers of one, or an HR export: see `tests.sync.oracle_cases`,
-`oracle_managers` and `oracle_users`. Prints the figures, and the seed of every case that is not as it should be.
+`oracle_managers` and `oracle_users`. It prints the figures, and the seed of every wrong case.
 """
 
 import asyncio

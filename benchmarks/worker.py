@@ -1,6 +1,6 @@
-"""A process of its own for each contender, so that none carries another's imports and garbage.
+"""Run each contender in its own process, without the imports and garbage of the others.
 
-The parent says by lines of JSON what to do next; the worker does it and answers with the seconds it took.
+The parent sends jobs as lines of JSON; the worker does them and answers with the seconds they took.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ class Worker:
     Args:
         name: The contender.
         url: The server.
-        folder: Where generated clients are.
+        folder: The folder of the generated clients.
     """
 
     def __init__(self, name: str, url: str, folder: str = "") -> None:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT), folder])}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        # asyncio asks for 256 KB for every read and gives most of it back. Whether the C library takes that from the
-        # system each time (two page faults, a third of a small call) is luck of the heap: here it never does.
+        # asyncio allocates 256 KB for every read and frees most of it. With these settings the C library never asks the
+        # system for it; by default it sometimes does, which costs two page faults, a third of a small call.
         environment |= {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", name, url],
@@ -41,7 +41,7 @@ class Worker:
         self.name = name
 
     def do(self, job: str, **arguments: Any) -> dict[str, Any]:
-        """Let it do a job; what it counted, and its `wall` and `cpu` seconds."""
+        """Do a job; return its count, and its `wall` and `cpu` seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"job": job, **arguments}) + "\n")
@@ -53,7 +53,7 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -62,7 +62,7 @@ class Worker:
 
 
 async def work(name: str, url: str) -> None:
-    """The worker's side: jobs come by standard input until it ends."""
+    """Do the jobs that arrive on standard input, until it ends."""
     from benchmarks.contenders import CONTENDERS
     from benchmarks.data import users_page
     from benchmarks.server import keep_to_own_cores
@@ -86,7 +86,7 @@ async def work(name: str, url: str) -> None:
         else:
             seen = await getattr(contender, job)()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        kept = None  # noqa: F841 - what was decoded goes after the clock has stopped
+        kept = None  # noqa: F841 - freed only after the clock has stopped
         print(json.dumps({"wall": wall, "cpu": cpu, "seen": seen}), flush=True)
     await contender.close()
 

@@ -1,4 +1,4 @@
-"""Bulk writes against a server that refuses more than so many requests a second."""
+"""Measure bulk writes to a server with a rate limit."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,12 +16,12 @@ OURS, HAND = "thrive-async", "loop by hand that sleeps for Retry-After"
 
 
 def client(url: str, **limits: Any) -> ThriveClient:
-    """A client of ours on the raw server."""
+    """Return a client for the raw server."""
     return ThriveClient(TENANT, ApiKey(SECRET), base_url=url, limits=Limits(**limits))
 
 
 def add_members(bench: Bench) -> list[Row]:
-    """20,000 members in hundreds; the server takes 50 requests a second, which nobody has told the client."""
+    """Add 20,000 members in hundreds; the server allows 50 requests a second, and the client does not know."""
     names = [f"E-{at:06}" for at in range(bench.size(200, 2) * BATCH)]
     server = bench.server
     refused: dict[str, list[int]] = {OURS: [], HAND: []}
@@ -38,23 +38,23 @@ def add_members(bench: Bench) -> list[Row]:
         return run
 
     async def ours() -> None:
-        # A new client each time: it has learned nothing yet.
+        # A new client each time, so that it has not learned the pace yet.
         async with client(server.url) as thrive:
             report = await sync.sync_members(thrive, "sales-emea", names)
             report.raise_for_failures()
 
     ways = {OURS: way(OURS, ours), HAND: way(HAND, lambda: add_by_hand(server.url, names))}
-    # One run in eight meets one refusal more, and with it a whole second of Retry-After.
+    # One run in eight gets one more 429, and with it a whole second of Retry-After.
     times = interleaved(ways, bench.size(7, 1))
     mine, theirs = (times[name].median("wall") for name in ways)
     times_refused = f"refused {max(refused[OURS])} / {max(refused[HAND])} times"
-    detail = f"{mine:.2f} / {theirs:.2f} s; {times_refused}; nobody missing"
+    detail = f"{mine:.2f} / {theirs:.2f} s; {times_refused}; no one missing"
     work = f"add {len(names):,} members, server takes {RATE}/s"
     return [Row(work, HAND, ratio(times, OURS, HAND, "wall"), 1.1, detail)]
 
 
 async def add_by_hand(url: str, names: list[str]) -> None:
-    """One batch after the other; after a 429 the pause that it asks for."""
+    """Send one batch after the other, with the pause that a 429 asks for."""
     path = "/rest/v1/audiences/sales-emea/members"
     async with aiohttp.ClientSession(url, headers=HEADERS) as session:
         for start in range(0, len(names), BATCH):
@@ -69,9 +69,9 @@ async def add_by_hand(url: str, names: list[str]) -> None:
 
 
 def apply_at_rate(bench: Bench) -> list[Row]:
-    """A plan of 1,000 calls at 100 a second and 50 ms latency: told the limit, and having to find it."""
+    """Apply a plan of 1,000 calls at 100 a second and 50 ms latency, with the limit known and unknown."""
     calls, rate = bench.size(1000, 2), 100
-    # Removals are single calls. A server's bucket holds a second's worth, as most do, or is as good as none.
+    # Removals are single calls. Most buckets hold a second's worth; the other server has almost no burst.
     made: list[Row] = []
     for told, burst in ((True, 5), (False, rate), (False, 5)):
         bench.server.configure(latency=0.05, rate=rate, burst=burst, total={"members": calls})
@@ -92,7 +92,7 @@ async def _applied(url: str, rate: float | None, quiet: float) -> tuple[float, i
     loop = asyncio.get_running_loop()
     async with client(url, rate=rate) as thrive:
         plan = await sync.plan_members(thrive, "sales-emea", [], allow_empty=True)
-        # A quiet moment, in which the server's bucket fills again after the plan's reads.
+        # Let the server's bucket fill again after the plan's reads.
         await asyncio.sleep(quiet)
         began = loop.time()
         report = await plan.apply(max_removals=None)
@@ -102,7 +102,7 @@ async def _applied(url: str, rate: float | None, quiet: float) -> tuple[float, i
 
 
 def no_change(bench: Bench) -> list[Row]:
-    """A nightly sync that finds nothing to do: 100,000 members, the same 100,000 desired."""
+    """Run a nightly sync that finds nothing to do: 100,000 members, the same 100,000 desired."""
     pages = bench.size(100, 2)
     names = [f"E-{page:06x}-{place:05}" for page in range(1, pages + 1) for place in range(data.MEMBERS_PER_PAGE)]
     bench.server.configure(total={"members": len(names)})
@@ -118,6 +118,6 @@ def no_change(bench: Bench) -> list[Row]:
     counted = bench.server.counters()
     assert counted["added"] == 0
     asked = int(counted["requests"])
-    # The audience itself is read too.
+    # One more request reads the audience itself.
     detail = f"{asked} requests for {pages} pages and the audience, no write; {seconds:.1f} s"
     return [Row(f"sync {len(names):,} members, nothing changed: requests", "one per page", asked / pages, None, detail)]

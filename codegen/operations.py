@@ -7,7 +7,7 @@ from codegen.prose import docstring
 from codegen.specification import Json, SpecificationError, resolve
 from codegen.specification import operations as walk
 
-_ENCODINGS = {"iso": "date-iso", "space": "date-space", "local": "date-local"}
+_ENCODINGS = {"iso": "date-iso", "iso-or-day": "date-iso-or-day", "space": "date-space", "local": "date-local"}
 _PAGING = ("envelope", "array", "none")
 _SAFETY = ("safe", "unsafe")
 
@@ -68,6 +68,7 @@ def describe(spec: Json, path: str, method: str, item: Json, operation: Json) ->
         raise SpecificationError(f"{name}: the path and its parameters disagree")
     body = resolve(spec, operation.get("requestBody", {}))
     items = _array(spec, body)
+    responses: Json = operation.get("responses", {})
     return {
         "id": name,
         "resource": tags[0],
@@ -79,6 +80,7 @@ def describe(spec: Json, path: str, method: str, item: Json, operation: Json) ->
         "paging": _one_of(name, operation, "x-thrive-paging", _PAGING, "none"),
         "per_page": next((_schema(spec, one).get("maximum") for one in query if one["name"] == "perPage"), None),
         "safe": _one_of(name, operation, "x-thrive-retry", _SAFETY, "safe" if method == "get" else None) == "safe",
+        "any_answer": not any(_shaped(spec, responses[status]) for status in responses if status.startswith("2")),
         "body": bool(body),
         "body_required": bool(body.get("required")),
         "body_model": _named(body),
@@ -132,6 +134,11 @@ def _content(body: Json) -> Json:
     return schema
 
 
+def _shaped(spec: Json, response: Json) -> bool:
+    """Whether a response has a body with a schema that says something."""
+    return any(media.get("schema") for media in resolve(spec, response).get("content", {}).values())
+
+
 def _scopes(security: list[Json]) -> tuple[str, ...]:
-    """All scopes of which any one suffices."""
+    """The scopes; any one of them is enough."""
     return tuple(dict.fromkeys(scope for requirement in security for scope in requirement.get("oauth2", [])))

@@ -9,7 +9,7 @@ Kind = Literal["read", "write"]
 
 
 def envelope(node: Json) -> bool:
-    """Whether a schema is the envelope of a page: the SDK unwraps it, nobody sees it."""
+    """Whether a schema is the envelope of a page, which the SDK unwraps."""
     return {"results", "pagination"} <= set(node.get("properties", {}))
 
 
@@ -59,7 +59,7 @@ def _reached(spec: Json, node: Json) -> set[str]:
 
 
 def _internal(spec: Json) -> Iterator[str]:
-    """Schemas that nobody outside meets as a class."""
+    """Schemas that do not become public classes."""
     for name, node in schemas(spec).items():
         if envelope(node):
             yield name

@@ -1,8 +1,8 @@
-"""The pre-pass: from the schemas of the specification to the classes that are to be generated.
+"""The pre-pass: from the schemas of the specification to the classes to generate.
 
-Pure: plain data in, `Shapes` out. What datamodel-code-generator cannot know is decided here: which schemas become
-classes at all, which of them are written (UNSET, checks) and which are read, what an open enum is, where null and
-"left out" differ. What it gets to see afterwards is plain enough for its types to come out as meant.
+Pure: plain data in, `Shapes` out. Decides what datamodel-code-generator cannot know: which schemas become classes,
+which of them are for requests (UNSET, checks) and which for replies, what an open enum is, where null and "left out"
+differ. The generator then gets schemas so plain that their types come out right.
 """
 
 from collections.abc import Iterable, Mapping
@@ -281,7 +281,7 @@ class _Reader:
         return Shape({"anyOf": [shape.schema for shape in found]}, nullable, check)
 
     def _without_bare_strings(self, found: list[Shape]) -> list[Shape]:
-        """Without the string that stands for an object of which only the id came."""
+        """Without the string that stands for an object, where only the id came."""
         bare = any(
             self.shapes.classes[schema_name(shape.schema["$ref"])].bare
             for shape in found
@@ -293,7 +293,7 @@ class _Reader:
         return Shape(_ref(name), check=Check("nested", (name,)))
 
     def _enum_shape(self, name: str, kind: Kind, *, nullable: bool) -> Shape:
-        # Whoever writes may give the plain string; whoever reads always gets the enum.
+        # A request takes the plain string too; a reply always gives the enum.
         schema = _ref(name) if kind == "read" else {"anyOf": [_ref(name), {"type": "string"}]}
         return Shape(schema, nullable, Check("choice", (name,)))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final, NamedTuple
+from unittest.mock import ANY
 
 from thrive_async import ApiKey, ThriveClient
 from thrive_async import models as m
@@ -29,6 +30,7 @@ MAIL: Final = "ada+thrive@example.com"
 NAMES: Final = {"audience": REF, "ref": REF, "user": MAIL, "enrolment_id": OTHER}
 DATES: Final = {
     "date-iso": "%Y-%m-%dT%H:%M:%S.000Z",
+    "date-iso-or-day": "%Y-%m-%dT%H:%M:%S.000Z",
     "date-space": "%Y-%m-%d %H:%M:%S",
     "date-local": "%Y-%m-%dT%H:%M:%S",
 }
@@ -59,6 +61,11 @@ class Body(NamedTuple):
 def _grants() -> Body:
     grant = m.ManagerGrant(reference=MAIL, permissions=m.ManagerGrantPermissions())
     return Body({"managers": [grant]}, [{"reference": MAIL, "permissions": {}}])
+
+
+def _event(kind: str, **user: str | None) -> dict[str, Any]:
+    """A provisioning event; its id and time are its own."""
+    return {"id": ANY, "timestamp": ANY, "eventType": f"user_{kind}", "content": {"user": user}}
 
 
 BODIES: Final = {
@@ -97,6 +104,18 @@ BODIES: Final = {
         {"changes": m.AssignmentUpdate(audience_id="emea", recurrence=365)}, {"audienceId": "emea", "recurrence": 365}
     ),
     "assignments.delete": Body({"audience_id": "emea"}, {"audienceId": "emea"}),
+    "provisioning.user_joined": Body(
+        {"user": m.UserCreate(ref="N-2", first_name="Ada", last_name="Lovelace", email="joined@example.com")},
+        _event("joined", ref="N-2", firstName="Ada", lastName="Lovelace", email="joined@example.com"),
+    ),
+    "provisioning.user_updated": Body(
+        {"ref": REF, "changes": m.UserUpdate(job_title="Analyst", manager_ref=None)},
+        _event("updated", ref=REF, jobTitle="Analyst", managerRef=None),
+    ),
+    "provisioning.user_suspended": Body(
+        {"ref": REF, "end_date": EARLY.date()}, _event("suspended", ref=REF, endDate="2020-01-02")
+    ),
+    "provisioning.user_deleted": Body({"ref": REF}, _event("deleted", ref=REF)),
     "completions.create": Body(
         {"completion": m.CompletionCreate(user_id=ID, content_id=OTHER, completed_at=EARLY)},
         {"userId": ID, "contentId": OTHER, "completedAt": "2020-01-02T03:04:05.000Z"},

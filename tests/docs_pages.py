@@ -1,4 +1,4 @@
-"""What README.md and docs/ print: the fenced blocks, shell commands and anchors of their pages."""
+"""The pages of documentation, with their fenced blocks, shell commands and anchors."""
 
 import doctest
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
 EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -19,11 +19,11 @@ class Block:
     """One fenced block.
 
     Attributes:
-        page: Where it stands.
-        line: Of its first line, from 1.
-        language: What is written behind the fence.
-        source: What is in it.
-        printed: What it prints, where the page says so.
+        page: The page it is on.
+        line: The number of its first line, starting at 1.
+        language: The word after the fence.
+        source: Its text.
+        printed: Its output, if the page shows it.
     """
 
     page: Path
@@ -37,7 +37,7 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """How it is checked: a language, or for Python how it is run."""
+        """How the block is checked: its language, or the way its Python runs."""
         if self.language != "python":
             return self.language
         if "asyncio.run(" in self.source:
@@ -47,14 +47,14 @@ class Block:
         return "backend" if re.search(r"^app = ", self.source, re.MULTILINE) else "snippet"
 
     def check(self, printed: str) -> None:
-        """Compare what was printed with what the page says is printed."""
+        """Compare the output with what the page shows."""
         if self.printed is not None:
             checker = doctest.OutputChecker()
             assert checker.check_output(self.printed, printed, doctest.ELLIPSIS), f"{self} prints:\n{printed}"
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks of a page, in order."""
+    """Return the blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     found = list(_FENCE.finditer(text))
     blocks: list[Block] = []
@@ -69,17 +69,17 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 def of_kind(kind: str) -> list[Block]:
-    """The blocks of one kind on all pages."""
+    """Return the blocks of one kind on all pages."""
     return [block for block in BLOCKS if block.kind == kind]
 
 
 def prose_of(page: Path) -> str:
-    """A page without its blocks."""
+    """Return a page without its blocks."""
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def commands_of(block: Block) -> Iterator[list[str]]:
-    """The simple commands of a shell block, as words: without assignments, redirections and what joins them."""
+    """Yield the simple commands of a shell block as words, without assignments, redirections and operators."""
     for written in block.source.replace("\\\n", " ").splitlines():
         line = " ".join(written.split()[5:]) if block.language == "cron" else written
         lexer = shlex.shlex(line, punctuation_chars="|&;<>()")  # not posix: a quoted ";" joins nothing
@@ -104,6 +104,6 @@ def commands_of(block: Block) -> Iterator[list[str]]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.+)$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}

@@ -2,13 +2,24 @@
 
 import asyncio
 import base64
+import traceback
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from raw_server import RawServer, reply
 
-from thrive_async import ApiKey, ClientCredentials, ConfigurationError, ConnectionFailed
-from thrive_async.auth import Secret, Token, TokenAuthorizer, lifetime_of
+from thrive_async import (
+    ApiKey,
+    AuthenticationError,
+    ClientCredentials,
+    ConfigurationError,
+    ConnectionFailed,
+    RequestTimeout,
+    Timeouts,
+    TokenProviderError,
+)
+from thrive_async.auth import AccessToken, Secret, TokenAuthorizer, lifetime_of
 from thrive_async.sandbox import VirtualClock
 
 
@@ -17,13 +28,13 @@ class Endpoint:
         self.asked = 0
         self.down = False
 
-    async def fetch(self) -> Token:
+    async def fetch(self) -> AccessToken:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(1)
         if self.down:
             raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
-        return Token(Secret(f"Bearer {number}"), 3600.0)
+        return AccessToken(str(number), 3600.0)
 
 
 async def test_five_hundred_callers_make_one_token_request(clock: VirtualClock) -> None:
@@ -149,3 +160,132 @@ def test_a_secret_or_an_id_that_is_no_text_is_a_configuration_error(value: Any) 
     for made in (lambda: ApiKey(value), lambda: ClientCredentials("id", value), lambda: ClientCredentials(value, "s")):
         with pytest.raises(ConfigurationError):
             made()
+
+
+# Tokens of one's own
+
+
+class Vault:
+    """A token provider that gives out what it is told to."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def __call__(self) -> Any:
+        self.asked += 1
+        await asyncio.sleep(1)
+        answer = self.answers[min(self.asked, len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+LEVELS = reply(200, [])
+
+
+def sent(server: RawServer) -> list[str]:
+    return [request.headers["authorization"] for request in server.requests]
+
+
+async def test_a_provider_is_asked_once_for_many_calls_and_again_before_the_end(clock: VirtualClock) -> None:
+    vault = Vault(("one", 600.0), AccessToken("Bearer two", 600.0))
+    async with RawServer([LEVELS]) as server, server.client(credentials=vault) as thrive:
+        await asyncio.gather(*(thrive.skills.levels() for _ in range(100)))
+        assert vault.asked == 1
+        await asyncio.sleep(530)
+        await thrive.skills.levels()
+        assert vault.asked == 1
+        await asyncio.sleep(15)
+        await thrive.skills.levels()
+        assert sent(server) == ["Bearer one"] * 101 + ["Bearer two"]
+
+
+async def test_a_provider_is_asked_once_more_after_a_401(clock: VirtualClock) -> None:
+    vault = Vault(("one", 600.0), ("two", 600.0))
+    async with RawServer([reply(401), LEVELS]) as server, server.client(credentials=vault) as thrive:
+        await thrive.skills.levels()
+        assert sent(server) == ["Bearer one", "Bearer two"]
+    async with RawServer([reply(401)]) as server, server.client(credentials=Vault(("one", 60))) as thrive:
+        with pytest.raises(AuthenticationError):
+            await thrive.skills.levels()
+        assert len(server.requests) == 2
+
+
+async def test_what_a_provider_raises_is_the_cause_of_one_clear_error_for_each_caller(clock: VirtualClock) -> None:
+    vault = Vault(TimeoutError("the vault sleeps: s3cr3t"), ("two", 600.0))
+    async with RawServer([LEVELS]) as server, server.client(credentials=vault) as thrive:
+        errors = await asyncio.gather(*(thrive.skills.levels() for _ in range(20)), return_exceptions=True)
+        assert vault.asked == 1
+        assert len({id(error) for error in errors}) == 20
+        for error in errors:
+            assert isinstance(error, TokenProviderError)
+            assert str(error).startswith("the token provider raised TimeoutError, so nothing was sent")
+            assert error.__cause__ is vault.answers[0]
+        assert server.requests == []
+        await thrive.skills.levels()
+
+
+async def test_an_error_of_the_sdk_leaves_a_provider_as_it_is(clock: VirtualClock) -> None:
+    error = ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
+    async with RawServer([LEVELS]) as server, server.client(credentials=Vault(error)) as thrive:
+        with pytest.raises(ConnectionFailed, match="down"):
+            await thrive.skills.levels()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "s3cr3t",
+        ("s3cr3t",),
+        ("s3cr3t", 1, 2),
+        ("s3cr3t", 0),
+        ("s3cr3t", -1.0),
+        ("s3cr3t", float("nan")),
+        ("s3cr3t", "60"),
+        ("s3cr3t", None),
+        ("s3cr3t", True),
+        ("s3cr3t\r\nX: y", 60),
+        ("s3cr3t \u00fc", 60),
+        ("", 60),
+        (b"s3cr3t", 60),
+        {"s3cr3t": 60},
+    ],
+)
+async def test_a_provider_that_returns_something_else_gets_an_error_without_the_value(
+    answer: object, clock: VirtualClock
+) -> None:
+    async with RawServer([LEVELS]) as server, server.client(credentials=Vault(answer)) as thrive:
+        with pytest.raises(TokenProviderError, match="must be an async function") as raised:
+            await thrive.skills.levels()
+        assert server.requests == []
+    assert isinstance(raised.value, ConfigurationError)
+    frames = [frame for frame, _line in traceback.walk_tb(raised.value.__traceback__)]
+    shown = [repr(frame.f_locals) for frame in frames if "thrive_async" in frame.f_code.co_filename]
+    assert "s3cr3t" not in f"{raised.value} {shown}"
+
+
+async def test_a_provider_that_is_no_async_function_is_told_so(clock: VirtualClock) -> None:
+    provider: Any = lambda: ("token", 60.0)  # noqa: E731
+    async with RawServer([LEVELS]) as server, server.client(credentials=provider) as thrive:
+        with pytest.raises(TokenProviderError, match="must be an async function"):
+            await thrive.skills.levels()
+
+
+async def test_the_total_time_bounds_a_provider_that_hangs(clock: VirtualClock) -> None:
+    async def provider() -> tuple[str, float]:
+        await asyncio.Event().wait()
+        return "never", 1.0
+
+    async with RawServer([LEVELS]) as server, server.client(credentials=provider) as thrive:
+        with pytest.raises(RequestTimeout, match="still waiting for a token from the token provider"):
+            await thrive.skills.levels(timeouts=Timeouts(total=10))
+        assert clock.elapsed == pytest.approx(10, abs=0.01)
+
+
+@pytest.mark.parametrize(("token", "lifetime"), [("", 1.0), ("a b\n", 1.0), ("t", 0), ("t", "1"), (5, 1.0)])
+def test_an_access_token_is_checked_where_it_is_made(token: Any, lifetime: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        AccessToken(token, lifetime)
+    assert "hush" not in repr(AccessToken("hush"))

@@ -29,6 +29,7 @@ from thrive_async import (
     ServerError,
     ThriveClient,
 )
+from thrive_async._environment import Environment
 from thrive_async._http.session import Proxy
 from thrive_async.models import UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
@@ -59,16 +60,16 @@ def test_each_region_has_its_host(region: Region) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"tenant_id": ""}, "tenant id is empty"),
-        ({"tenant_id": None}, "tenant id is empty"),
-        ({"tenant_id": "a/b"}, "tenant id holds characters"),
-        ({"tenant_id": 5}, "tenant id is a string such as eu-west-2_AbcdEfghI, not int"),
+        ({"tenant_id": ""}, "tenant_id is empty"),
+        ({"tenant_id": None}, "tenant_id is empty"),
+        ({"tenant_id": "a/b"}, "tenant_id must look like"),
+        ({"tenant_id": 5}, "tenant_id is a string such as eu-west-2_AbcdEfghI, not int"),
         ({"tenant_id": ApiKey(KEY), "credentials": TENANT}, "the tenant id comes before the credentials"),
         ({"tenant_id": ClientCredentials("a", KEY), "credentials": TENANT}, "comes before the credentials"),
         ({"credentials": "key"}, "credentials must be ApiKey"),
         ({"trust_env": "no"}, "trust_env must be bool, not str"),
         ({"ca_file": 5}, "ca_file must be str or Path, not int"),
-        ({"region": "mars"}, "unknown Thrive region"),
+        ({"region": "mars"}, "region 'mars' is unknown"),
         ({"base_url": "http://thrive.example.com"}, "would send credentials unencrypted"),
         ({"base_url": "https://thrive.example.com/rest/v1"}, "must be a host alone"),
         ({"base_url": "https://user:pass@thrive.example.com"}, "must not hold a user"),
@@ -120,20 +121,67 @@ async def test_scopes_come_from_the_environment(scopes: str, may_write: bool) ->
     ("env", "words"),
     [
         ({}, "THRIVE_TENANT_ID is not set"),
-        ({"THRIVE_TENANT_ID": TENANT}, "set THRIVE_API_KEY, or"),
-        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": " "}, "set THRIVE_API_KEY, or"),
-        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a"}, "set THRIVE_API_KEY, or"),
-        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "a"}, "keep one"),
-        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_REGION": "x"}, "unknown Thrive region 'x'"),
-        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_BASE_URL": "x"}, "base_url must begin"),
+        ({"THRIVE_TENANT_ID": "a/b", "THRIVE_API_KEY": "k"}, "THRIVE_TENANT_ID must look like"),
+        ({"THRIVE_TENANT_ID": TENANT}, "set THRIVE_API_KEY or"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": " "}, "set THRIVE_API_KEY or"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "a\nb"}, "THRIVE_API_KEY: .* line break"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a"}, "THRIVE_CLIENT_ID is set, but neither"),
+        (
+            {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_SECRET": "a"},
+            "THRIVE_CLIENT_SECRET is set, but THRIVE_CLIENT_ID",
+        ),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "a"}, "unset THRIVE_API_KEY, or"),
+        (
+            {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a\nb", "THRIVE_CLIENT_SECRET": "s"},
+            "THRIVE_CLIENT_ID contains a line break",
+        ),
+        (
+            {"THRIVE_TENANT_ID": TENANT, "THRIVE_CLIENT_ID": "a", "THRIVE_CLIENT_SECRET": "s", "THRIVE_SCOPES": "é"},
+            "THRIVE_SCOPES are strings",
+        ),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_REGION": "x"}, "THRIVE_REGION 'x' is unknown"),
+        ({"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_BASE_URL": "x"}, "THRIVE_BASE_URL must begin"),
+        (
+            {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY_FILE": "nowhere"},
+            "THRIVE_API_KEY_FILE: cannot read nowhere: No such file",
+        ),
+        (
+            {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY_FILE": "nowhere", "THRIVE_API_KEY": "k"},
+            "both THRIVE_API_KEY and THRIVE_API_KEY_FILE are set",
+        ),
     ],
 )
-def test_an_environment_that_cannot_work_is_named(env: dict[str, str], words: str) -> None:
+def test_an_environment_that_cannot_work_is_told_by_its_variable(env: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ThriveClient.from_env(env)
 
 
-def test_the_webhooks_scope_has_its_own_token_host() -> None:
+def test_a_setting_that_overrides_a_variable_keeps_its_own_name() -> None:
+    env = {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": "k", "THRIVE_REGION": "staging"}
+    with pytest.raises(ConfigurationError, match="region 'x' is unknown"):
+        ThriveClient.from_env(env, region="x")
+
+
+def test_secrets_come_from_files_that_the_environment_names(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k-1\n", encoding="utf-8")
+    api_key = Environment({"THRIVE_API_KEY_FILE": str(key), "THRIVE_API_KEY": ""}).credentials()
+    assert api_key == ApiKey("k-1")
+    both = Environment({"THRIVE_CLIENT_ID": "id", "THRIVE_CLIENT_SECRET_FILE": str(key)}).credentials()
+    assert both == ClientCredentials("id", "k-1")
+    for content, words in ((b" \n", "THRIVE_API_KEY_FILE: the secret is empty"), (b"\xff", "it is not a text file")):
+        key.write_bytes(content)
+        with pytest.raises(ConfigurationError, match=words):
+            Environment({"THRIVE_API_KEY_FILE": str(key)}).credentials()
+
+
+async def test_the_webhooks_scope_has_its_own_token_host() -> None:
+    asked: list[str] = []
+
+    async def answered(call: Any) -> Any:
+        asked.append(call.base_url)
+        raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
+
     for scopes, url in (
         (("api/webhooks",), Region.STAGING.webhooks_url),
         (("api/webhooks", "api/all"), Region.STAGING.api_url),
@@ -141,7 +189,10 @@ def test_the_webhooks_scope_has_its_own_token_host() -> None:
     ):
         credentials = ClientCredentials("a", "b", scopes=scopes)
         client = ThriveClient(TENANT, credentials, region="staging")
-        assert client._transport._token_base_url == url
+        client._transport._answered = answered  # type: ignore[method-assign]
+        with pytest.raises(ConnectionFailed):
+            await client._transport._authorizer.header()
+        assert asked.pop() == url
         assert client.base_url == Region.STAGING.api_url
 
 

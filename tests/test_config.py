@@ -27,17 +27,18 @@ def test_a_time_limit_may_be_absent() -> None:
         (lambda: Retry(max_attempts=0), r"Retry\.max_attempts must be a whole number of at least 1"),
         (lambda: Retry(max_attempts=True), r"Retry\.max_attempts must be a whole number of at least 1"),
         (lambda: Retry(base_delay=0), r"Retry\.base_delay"),
+        (lambda: Retry(longest_pause=0), "Retry.longest_pause must be a positive number"),
         (lambda: Retry(max_delay=-1), r"Retry\.max_delay"),
         (lambda: Limits(concurrency=0), r"Limits\.concurrency"),
         (lambda: Limits(concurrency=2.5), r"Limits\.concurrency"),  # type: ignore[arg-type]
         (lambda: Limits(rate=0), r"Limits\.rate must be a positive number of requests per second"),
         (lambda: Limits(rate=5, burst=0), r"Limits\.burst"),
-        (lambda: Limits(burst=5), r"give Limits\.rate too"),
+        (lambda: Limits(burst=5), r"Limits\.burst needs Limits\.rate"),
         (lambda: Limits(max_reply_bytes=0), r"Limits\.max_reply_bytes"),
         (lambda: ApiKey(""), "the secret is empty"),
         (lambda: ApiKey("key\n"), "line break"),
-        (lambda: ClientCredentials("", "secret"), "the client id is empty"),
-        (lambda: ClientCredentials("id\n", "secret"), "the client id holds a line break"),
+        (lambda: ClientCredentials("", "secret"), "client_id is empty"),
+        (lambda: ClientCredentials("id\n", "secret"), "client_id contains a line break"),
         (lambda: ClientCredentials("id", " "), "the secret is empty"),
         (lambda: ClientCredentials("id", "secret", scopes="api/read,api/write"), "scopes are strings such as"),
         (lambda: ClientCredentials("id", "secret", scopes=("api/read api/write",)), "scopes are strings such as"),
@@ -45,7 +46,7 @@ def test_a_time_limit_may_be_absent() -> None:
         (lambda: ClientCredentials("id", "secret", scopes=(None,)), "scopes are strings such as"),  # type: ignore[arg-type]
         (lambda: ClientCredentials("id", "secret", scopes=7), "scopes are strings such as"),  # type: ignore[arg-type]
         (lambda: ClientCredentials("id", "secret", client_auth="both"), "client_auth must be"),  # type: ignore[arg-type]
-        (lambda: Region.parse("mars"), "unknown Thrive region 'mars': choose one of production, staging"),
+        (lambda: Region.parse("mars"), "region 'mars' is unknown: choose one of production, staging"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(build: object, words: str) -> None:
@@ -105,7 +106,7 @@ def test_http_is_for_loopback_and_https_for_all(url: str) -> None:
 
 @pytest.mark.parametrize("tenant", ["", "   ", "a:b", "a/b", "a\nb", None])
 def test_a_tenant_id_that_cannot_be_one_is_refused(tenant: object) -> None:
-    with pytest.raises(ConfigurationError, match="the tenant id"):
+    with pytest.raises(ConfigurationError, match="tenant_id"):
         ThriveClient(tenant, ApiKey("x"))  # type: ignore[arg-type]
 
 
@@ -130,10 +131,10 @@ def test_a_client_comes_from_the_environment() -> None:
     ("environ", "words"),
     [
         ({}, "THRIVE_TENANT_ID is not set"),
-        ({"THRIVE_TENANT_ID": "t"}, "set THRIVE_API_KEY, or"),
-        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "i"}, "set THRIVE_API_KEY, or"),
-        ({**GOOD, "THRIVE_CLIENT_ID": "i"}, "keep one"),
-        ({**GOOD, "THRIVE_REGION": "moon"}, "unknown Thrive region 'moon'"),
+        ({"THRIVE_TENANT_ID": "t"}, "set THRIVE_API_KEY or"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "i"}, "neither THRIVE_CLIENT_SECRET nor"),
+        ({**GOOD, "THRIVE_CLIENT_ID": "i"}, "unset THRIVE_API_KEY, or"),
+        ({**GOOD, "THRIVE_REGION": "moon"}, "THRIVE_REGION 'moon' is unknown"),
         ({**GOOD, "THRIVE_BASE_URL": "http://example.com"}, "unencrypted"),
     ],
 )

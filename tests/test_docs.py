@@ -1,18 +1,16 @@
-"""What README.md and docs/ print is true: Python is run, command lines are parsed, links lead somewhere.
+"""What the pages print is true: Python runs, command lines parse, links lead somewhere.
 
-A Python block is run in one of four ways. With `asyncio.run(` it is a program and runs in a process of its own; with
-`def test_` pytest runs it; with `app = ` it is a web backend and gets a request; anything else is a snippet. The
-snippets of a page run in order and share their names; they find an open client `thrive` and its `sandbox`. A `text`
-block that follows a Python block at once is what that prints, `...` standing for anything. The environment holds the
-variables of a sandbox, so that `ThriveClient.from_env()` reaches it.
+A Python block runs in one of four ways. A block with `asyncio.run(` is a program and runs in its own process; pytest
+runs a block with `def test_`; a block with `app = ` is a web backend and gets a request; any other block is a snippet.
+The snippets of a page run in order and share their names, with an open client `thrive` and its `sandbox`. A `text`
+block right after a Python block is its output, with `...` for anything. The environment holds the variables of a
+sandbox, so that `ThriveClient.from_env()` reaches it.
 """
 
 import ast
 import asyncio
 import inspect
 import io
-import json
-import operator
 import os
 import re
 import subprocess
@@ -28,6 +26,9 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import web
+from docs_operations import PAGE as OPERATIONS_PAGE
+from docs_operations import SPECIFICATION
+from docs_operations import page as operations_page
 from docs_pages import BLOCKS, EVERYTHING, PAGES, ROOT, Block, anchors_of, blocks_of, commands_of, of_kind, prose_of
 
 import thrive_async
@@ -36,9 +37,8 @@ from thrive_async._generated.operations import OPERATIONS
 from thrive_async.cli._errors import Exit
 from thrive_async.cli.app import app as command_line
 from thrive_async.sandbox import Sandbox, Settings, VirtualClock
-from thrive_async.sandbox.server.fault_kinds import Kind
+from thrive_async.sandbox.server.faults import Kind
 
-SPECIFICATION = json.loads((ROOT / "thrive_async" / "_generated" / "openapi.json").read_text(encoding="utf-8"))
 _PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_points(group="pytest11"))
 
 
@@ -47,7 +47,7 @@ _PLUGIN_INSTALLED = any(one.name == "thrive_async" for one in metadata.entry_poi
 
 @pytest.fixture
 def printed_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to run in, and the environment of a sandbox in a thread."""
+    """Enter an empty folder, with the environment of a sandbox in a thread."""
     monkeypatch.chdir(tmp_path)
     with Sandbox(users=200, seed=1) as sandbox:
         for name, value in sandbox.environment.items():
@@ -56,7 +56,7 @@ def printed_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def run(*command: str) -> str:
-    # The package that is under test, wherever it is.
+    # The package under test, wherever it is.
     environment = os.environ | {"PYTHONPATH": str(Path(thrive_async.__file__).parent.parent)}
     done = subprocess.run(
         [sys.executable, "-W", "error", *command], capture_output=True, text=True, check=False, env=environment
@@ -103,7 +103,7 @@ async def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path, m
 
 
 async def execute(block: Block, names: dict[str, Any]) -> None:
-    """Run a block that may await at its top level; tracebacks name the page and its line."""
+    """Run a block that may await at its top level. Tracebacks name the page and its line."""
     source = "\n" * (block.line - 1) + block.source
     code = compile(source, str(block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     result = eval(code, names)
@@ -134,7 +134,7 @@ async def served_by_aiohttp(app: web.Application, path: str) -> int:
 
 
 async def served_by_asgi(app: Any, path: str) -> int:
-    """One request by hand, between the start and the end of the application's lifespan."""
+    """Send one request by hand, between the start and the end of the application's lifespan."""
     told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     state: dict[str, Any] = {}
@@ -163,8 +163,8 @@ async def served_by_asgi(app: Any, path: str) -> int:
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    """No fence is indented, none lacks its language, and whatever Python would run is marked as Python."""
-    assert {block.language for block in BLOCKS} <= {"python", "sh", "cron", "text", "json", "yaml", "toml"}
+    """Every fence starts its line and names its language."""
+    assert {block.language for block in BLOCKS} <= {"python", "sh", "cron", "text", "json", "mermaid", "toml"}
     for page in PAGES:
         assert len(re.findall("```", page.read_text(encoding="utf-8"))) == 2 * len(blocks_of(page)), page
     for block in BLOCKS:
@@ -191,7 +191,7 @@ def test_a_printed_command_line_is_understood(tokens: list[str], monkeypatch: py
 
 
 def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
-    """The reading of shell blocks finds the commands: else nothing would be checked."""
+    """If no commands were found in the shell blocks, nothing would be checked."""
     assert len(shell("thrive")) >= 10
     known = {
         ".",
@@ -200,9 +200,11 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
         "mail",
         "nox",
         "pip",
+        "pre-commit",
         "pytest",
         "python",
         "python3",
+        "run",
         "set",
         "thrive",
         "thrive-nightly",
@@ -224,7 +226,7 @@ def _options() -> set[str]:
 
 def test_every_option_named_in_the_text_exists() -> None:
     named = {option for page in PAGES for option in re.findall(r"`(?:thrive [^`]*?)?(--[a-z][a-z-]+)", prose_of(page))}
-    others = {"--check", "--help", "--version"}
+    others = {"--check", "--help", "--version", "--group", "--without-database"}
     assert named <= _options() | others
 
 
@@ -248,20 +250,8 @@ def test_the_printed_extras_exist_and_every_session_is_explained() -> None:
     )
     called = [words[2 : words.index("--") if "--" in words else None] for _, words in SHELL if words[0].endswith("nox")]
     assert {name.partition("-")[0] for names in called for name in names} == sessions
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sessions
-
-
-def test_the_readme_counts_the_evidence_as_the_specification_does() -> None:
-    marks = [
-        operation.get("x-thrive-evidence", "official")
-        for item in SPECIFICATION["paths"].values()
-        for operation in item.values()
-        if "operationId" in operation and operation["operationId"] != "createAccessToken"
-    ]
-    official, others = marks.count("official"), marks.count("third-party")
-    text = " ".join(prose_of(ROOT / "README.md").split())
-    assert f"of the {len(marks)} operations {official} rest on an official page and {others} on third parties" in text
 
 
 def test_every_extension_of_the_specification_is_explained() -> None:
@@ -271,10 +261,11 @@ def test_every_extension_of_the_specification_is_explained() -> None:
 
 
 def test_every_file_named_in_the_architecture_exists() -> None:
-    page = prose_of(ROOT / "docs" / "architecture.md")
+    """Each file and folder, in the text and in the diagrams, from the root, from the package or from the sync."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     places = [ROOT, ROOT / "thrive_async", ROOT / "thrive_async" / "sync"]
-    named = re.findall(r"`([\w./]+(?:\.py|\.yaml|/))`", page)
-    assert named
+    named = set(re.findall(r"(?<![\w/.])(?:\w+/)*\w+(?:\.py|\.yaml|/)(?![\w/])", page))
+    assert len(named) > 40
     assert not [name for name in named if not any((place / name).exists() for place in places)]
 
 
@@ -313,20 +304,18 @@ def test_every_fault_and_choice_of_the_sandbox_is_described() -> None:
     assert not [name for name in names if f"`{name}" not in page]
 
 
-def test_the_table_of_operations_is_that_of_the_specification() -> None:
-    """Each operation with the method that has these arguments, its request, its retry safety and its evidence."""
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    row = r"^\| `thrive\.([\w.]+)\((.*?)\)` \| `(\w+)` \| `(\w+) (\S+)` \| (\w+) \| ([\w-]+)"
-    rows = re.findall(row, page, re.MULTILINE)
-    assert sorted(row[2] for row in rows) == sorted(set(OPERATIONS) - {"createAccessToken"})
-    client = thrive_async.ThriveClient("eu-west-2_AbcdEfghI", thrive_async.ApiKey("secret"))
-    for name, arguments, operation_id, method, path, repeated, evidence in rows:
-        operation = OPERATIONS[operation_id]
-        assert (method, path, repeated) == (operation.method, operation.path, "yes" if operation.safe else "no")
-        assert evidence == SPECIFICATION["paths"][path][method.lower()].get("x-thrive-evidence", "official"), name
-        found = inspect.signature(operator.attrgetter(name)(client)).parameters.values()
-        there = [f"{one.name}=" if one.kind is one.KEYWORD_ONLY else one.name for one in found]
-        assert arguments == ", ".join(one for one in there if one not in {"timeouts=", "per_page=", "prefetch="}), name
+def test_the_page_of_operations_is_up_to_date() -> None:
+    """`python tests/docs_operations.py` writes it from the specification and the methods; every operation has a row."""
+    assert OPERATIONS_PAGE.read_text(encoding="utf-8") == operations_page()
+    rows = re.findall(r"^\| `thrive\.[^|]+ \| `(\w+)` \|", operations_page(), re.MULTILINE)
+    assert set(rows) == set(OPERATIONS) - {"createAccessToken"}
+
+
+def test_the_pages_use_plain_words() -> None:
+    """As the documentation of httpx, stamina, structlog and Stripe does; `None` is Python's."""
+    words = re.findall(r"[A-Za-z]+", re.sub("`[^`]*`", "", "\n".join(map(prose_of, PAGES))))
+    stilted = [word for word in words if word.lower() in {"whom", "whoever", "whomever", "nobody"} or word == "none"]
+    assert len(stilted) < 0.003 * len(words), stilted
 
 
 # What is linked exists

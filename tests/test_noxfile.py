@@ -1,4 +1,4 @@
-"""What the sessions of noxfile.py decide by themselves."""
+"""The decisions that the sessions of noxfile.py make themselves."""
 
 import importlib.util
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("nox", reason="nox is no part of its own sessions")
+pytest.importorskip("nox", reason="nox is not installed in its own sessions")
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,8 +22,8 @@ def noxfile(monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def test_what_nobody_looked_up_is_not_taken_for_safe(noxfile: Any) -> None:
-    """pip-audit calls a package that its index does not know skipped, and says that no vulnerability was found."""
+def test_a_skipped_package_does_not_count_as_safe(noxfile: Any) -> None:
+    """A package that pip-audit skips, because its index does not know it, is not reported as safe."""
     report = {
         "dependencies": [
             {"name": "safe", "version": "1", "vulns": []},

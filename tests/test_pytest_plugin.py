@@ -144,11 +144,11 @@ def test_the_nearer_marker_wins(run):
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("100", "keyword arguments only"),
+        ("100", "only keyword arguments"),
         ('clock="sundial"', "clock is"),
-        ("clock=5", "the marker thrive: clock is a VirtualClock, or None, not 5"),
-        ("user=7", "the marker thrive: the sandbox knows no 'user': it takes users, *all_failed_batch, *"),
-        ("users=-1", "the marker thrive: users is a whole number"),
+        ("clock=5", "the marker thrive: clock must be a VirtualClock or None, not 5"),
+        ("user=7", "the marker thrive: Sandbox has no argument 'user': it takes users, *all_failed_batch, *"),
+        ("users=-1", "the marker thrive: users must be a whole number"),
     ],
 )
 def test_a_wrong_marker_is_an_error_that_says_so(run, marker, words):

@@ -11,11 +11,14 @@ from specification_facts import (
     FIELDS,
     FOUND,
     KNOWN,
+    ONE_WAY_ENUMS,
+    OPERATIONS,
+    PAGING,
     PATCHES,
     PER_PAGE,
     SCHEMAS,
+    SCOPES,
     SPEC,
-    TAGS,
     TEXT,
     UNSAFE,
     VERBS,
@@ -99,11 +102,10 @@ def test_every_example_is_valid() -> None:
 
 
 # --------------------------------------------------------------------------------------------------- operations
-def test_exactly_the_known_operations() -> None:
-    """The 47 operations of the public API and the token endpoint, each under one name, at one path."""
-    assert len(KNOWN) == 47
-    assert set(FOUND) == {*KNOWN, "createAccessToken"}
-    assert sum(verb in VERBS for item in SPEC["paths"].values() for verb in item) == 48
+def test_every_known_operation_is_there_under_one_name() -> None:
+    """No row of the evidence is missing, and no two operations share a name."""
+    assert {row.split()[0] for row in OPERATIONS.strip().splitlines()} <= set(FOUND)
+    assert len(FOUND) == sum(verb in VERBS for item in SPEC["paths"].values() for verb in item)
     assert FOUND["createAccessToken"][:2] == ("POST", "/oauth2/token/{tenantId}")
 
 
@@ -114,14 +116,13 @@ def test_operation_is_whole(name: str) -> None:
     assert FOUND[name][:2] == (verb, path)
     operation = FOUND[name][2]
     assert len(operation["tags"]) == 1
-    assert operation["tags"][0] in TAGS
+    assert operation["tags"][0] in {tag["name"] for tag in SPEC["tags"]}
     assert set(parameters(name, "path")) == set(re.findall(r"\{(\w+)\}", path))
     assert all(one["required"] for one in parameters(name, "path").values())
     assert set(parameters(name, "query")) == set(query)
-    assert operation["x-thrive-paging"] == {"e": "envelope", "a": "array", "n": "none"}[paging]
+    assert operation["x-thrive-paging"] == PAGING[paging]
     assert operation["x-thrive-retry"] == ("unsafe" if name in UNSAFE else "safe")
-    narrow = {"r": "api/read", "w": "api/write"}[scope]
-    assert operation["security"] == [{"basic": []}, {"oauth2": [narrow]}, {"oauth2": ["api/all"]}]
+    assert operation["security"] == [{"basic": []}, {"oauth2": [SCOPES[scope]]}, {"oauth2": ["api/all"]}]
     assert {"401", "403", "429", "default"} <= set(operation["responses"])
     assert "404" in operation["responses"] or not parameters(name, "path")
     assert set(operation.get("x-thrive-inferred-statuses", ())) <= set(operation["responses"])
@@ -149,7 +150,8 @@ def test_statuses_of_success() -> None:
         elif name == "updateAudience" or (verb != "GET" and path.endswith(("/members", "/managers"))):
             assert good == {"200", "207"}, name
         else:
-            assert good == {"200"}, name
+            # Several codes are a guess, and marked as one.
+            assert good == {"200"} or good <= set(operation["x-thrive-inferred-statuses"]), name
 
 
 def test_paging_parameters_have_their_limits_and_defaults() -> None:
@@ -197,18 +199,23 @@ def test_each_time_filter_has_the_form_of_its_endpoint() -> None:
     }
     assert local == {("listCpdUserSummaries", "entryDateFrom"), ("listCpdUserSummaries", "entryDateTo")}
     assert all(parameters("listCpdUserSummaries", "query")[key]["required"] for key in ("entryDateFrom", "entryDateTo"))
-    samples = {"iso": "2024-01-01T00:00:00Z", "space": "2024-01-01 00:00:00", "local": "2024-01-01T00:00:00"}
+    samples = {
+        "iso": "2024-01-01T00:00:00Z",
+        "iso-or-day": "2024-01-01",
+        "space": "2024-01-01 00:00:00",
+        "local": "2024-01-01T00:00:00",
+    }
     for (name, key), form in forms.items():
         schema = parameters(name, "query")[key]["schema"]
         right = {other for other, sample in samples.items() if not errors(schema, sample)}
-        assert right == {form}, (name, key)
+        assert right == ({"iso", "iso-or-day"} if form == "iso-or-day" else {form}), (name, key)
 
 
 # --------------------------------------------------------------------------------------------------- schemas to read
 def test_every_object_is_in_the_tables() -> None:
     """No schema slips in unchecked: each is read, written, or an enumeration."""
     enums = {*ENUMS, *(f"Known{name}" for name in ENUMS)}
-    assert set(SCHEMAS) == {*FIELDS, *BODIES, *enums, "TagName"}
+    assert set(SCHEMAS) == {*FIELDS, *BODIES, *enums, *ONE_WAY_ENUMS, "TagName"}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -313,7 +320,6 @@ WORK = {"audienceId": "a", "contentId": "c"}
         ("AudienceUpdate", {"name": "n" * 101}),
         ("AudienceUpdate", {"reference": "r" * 101}),
         ("AudienceUpdate", {"category": "structure"}),
-        ("ManagerGrant", {**GRANT, "userId": "u"}),
         ("AssignmentCreate", {**WORK, "completionPeriod": 0}),
         ("AssignmentCreate", {**WORK, "recurrence": None}),
         ("AssignmentUpdate", {"audienceId": "a", "hideAlternativeContent": True}),

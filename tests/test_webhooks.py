@@ -102,10 +102,10 @@ def test_what_thrive_leaves_out_or_adds_does_no_harm() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"eventType": "user.merged", "user": {"reference": "E-1"}},
+        {"eventType": "user.merged", "user": "E-1"},
         {"eventType": "content.rated", "content": "c1"},
-        {"eventType": "comment.created", "content": {"title": "no id"}},
-        {"eventType": "enrolment.moved", "users": {"id": "u"}},
+        {"eventType": "comment.created", "content": 7},
+        {"eventType": "enrolment.moved", "users": "u"},
     ],
 )
 def test_an_undocumented_type_that_looks_like_no_other_is_read_for_what_all_have(fields: dict[str, object]) -> None:
@@ -151,10 +151,7 @@ def test_the_first_event_imports_nothing() -> None:
         (b'"user.created"', "$"),
         (b"{}", "$.eventType"),
         (b'{"eventType": null}', "$.eventType"),
-        (b'{"eventType": 7}', "$.eventType"),
-        (b'{"eventType": "user.created", "user": {"reference": "E-1"}}', "$.user.id"),
-        (b'{"eventType": "content.passed", "content": {"id": "c", "urls": ["a", 7]}}', "$.content.urls[1]"),
-        (b'{"eventType": "user.created", "createdAt": "yesterday"}', "$.createdAt"),
+        (b'{"eventType": []}', "$.eventType"),
     ],
 )
 def test_what_is_no_event_is_a_decode_error_that_keeps_it(body: bytes, path: str) -> None:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
+    from thrive_async._base.problems import Problem, Problems, unread
     from thrive_async._base.unset import UNSET, Unset
-    from thrive_async.auth import ApiKey, ClientCredentials
+    from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
     from thrive_async.config import Limits, Region, Retry, Timeouts
     from thrive_async.errors import (
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         RequestTimeout,
+        ResultUnknown,
         ServerError,
         SignatureError,
         ThriveError,
+        TokenProviderError,
         UnprocessableError,
     )
     from thrive_async.pagination import Page, Paginator
@@ -49,6 +52,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSET",
     "APIError",
+    "AccessToken",
     "ApiKey",
     "AuthenticationError",
     "BadRequestError",
@@ -65,9 +69,12 @@ __all__ = [
     "Page",
     "Paginator",
     "PermissionDeniedError",
+    "Problem",
+    "Problems",
     "RateLimitError",
     "Region",
     "RequestTimeout",
+    "ResultUnknown",
     "Retry",
     "ServerError",
     "SignatureError",
@@ -75,16 +82,20 @@ __all__ = [
     "ThriveClient",
     "ThriveError",
     "Timeouts",
+    "TokenProvider",
+    "TokenProviderError",
     "UnprocessableError",
     "Unset",
     "__version__",
+    "unread",
 ]
 
 # The pytest plugin lives in this package, and every pytest run of its users imports the package to load it: nothing
 # heavier than this may happen before a name is used.
 _MODULES = {
+    "_base.problems": ("Problem", "Problems", "unread"),
     "_base.unset": ("UNSET", "Unset"),
-    "auth": ("ApiKey", "ClientCredentials"),
+    "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Region", "Retry", "Timeouts"),
     "pagination": ("Page", "Paginator"),

@@ -1,6 +1,5 @@
 """`ThriveClient`: configuration, lifetime, and the resources."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -13,15 +12,17 @@ from urllib.parse import quote, unquote
 import aiohttp
 from attrs import evolve
 
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
+from thrive_async._environment import VARIABLES, Environment
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
 from thrive_async._wire import convert
-from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
+from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.resources import (
     Activities,
     Assignments,
@@ -29,6 +30,7 @@ from thrive_async.resources import (
     Completions,
     Contents,
     Cpd,
+    Provisioning,
     Skills,
     Tags,
     Users,
@@ -51,17 +53,22 @@ class ThriveClient:
 
     Args:
         tenant_id: The tenant, of the form `eu-west-2_AbcdEfghI`; live, staging and each domain have their own.
-        credentials: `ApiKey` or `ClientCredentials`.
+        credentials: `ApiKey`, `ClientCredentials`, or a token provider: an async function that returns an access token
+            and its lifetime in seconds, as a tuple or an `AccessToken`. However many calls wait for a token, it is
+            called once; again a minute before the token expires, and once after Thrive refused it with a 401.
         region: Where the tenant lives; its name or a `Region`.
         base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, without `/rest/v1`. Plain
             http is for loopback hosts only.
         timeouts: For every call that brings none of its own.
         retry: How often a call is repeated, and with what pauses.
         limits: Concurrency, rate, and the size of a reply.
-        session: Your `aiohttp.ClientSession`: used, never closed here.
+        session: Your `aiohttp.ClientSession`: used, never closed here. Cookies are neither sent from its jar nor kept
+            in it.
         proxy: The URL of an HTTP proxy, with a user and password if it wants them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
+        strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
+            read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -73,6 +80,7 @@ class ThriveClient:
         cpd: Continuing professional development: `.categories`, `.entries`, `.requirements`, `.user_summaries`.
         tags: Tags.
         skills: Skill levels.
+        provisioning: Legacy events about accounts, among them the only way to bring a suspended user back.
 
     Raises:
         ConfigurationError: An argument cannot work; nothing was sent.
@@ -86,7 +94,7 @@ class ThriveClient:
     def __init__(
         self,
         tenant_id: str,
-        credentials: ApiKey | ClientCredentials,
+        credentials: ApiKey | ClientCredentials | TokenProvider,
         *,
         region: Region | str = Region.PRODUCTION,
         base_url: str | None = None,
@@ -97,6 +105,7 @@ class ThriveClient:
         proxy: str | None = None,
         trust_env: bool = False,
         ca_file: str | Path | None = None,
+        strict: bool = False,
     ) -> None:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
@@ -106,8 +115,10 @@ class ThriveClient:
                 'the tenant id comes before the credentials: ThriveClient("tenant", ApiKey("..."))'
             )
         tenant_id = _checked_tenant(tenant_id)
-        if not isinstance(credentials, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError('credentials must be ApiKey("...") or ClientCredentials("id", "secret")')
+        if not isinstance(credentials, ApiKey | ClientCredentials) and not callable(credentials):  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigurationError(
+                'credentials must be ApiKey("..."), ClientCredentials("id", "secret") or a token provider'
+            )
         for name, value, wanted in (
             ("region", region, Region | str),
             ("timeouts", timeouts, Timeouts | None),
@@ -115,6 +126,7 @@ class ThriveClient:
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
             ("trust_env", trust_env, bool),
+            ("strict", strict, bool),
             ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
@@ -122,12 +134,12 @@ class ThriveClient:
             region = Region.parse(region)
         if session is not None and (trust_env or ca_file is not None):
             raise ConfigurationError("trust_env and ca_file are for the client's own session: set them up on yours")
-        token_base_url = region.api_url
+        token_base_url, webhooks_token_base_url = region.api_url, region.webhooks_url
         if isinstance(credentials, ClientCredentials):
             token_base_url = credentials.token_base_url(region)
         url = region.api_url
         if base_url is not None:
-            url = token_base_url = checked_base_url(base_url)
+            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url)
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
@@ -136,6 +148,7 @@ class ThriveClient:
         self._transport = Transport(
             base_url=url,
             token_base_url=token_base_url,
+            webhooks_token_base_url=webhooks_token_base_url,
             tenant_id=tenant_id,
             credentials=credentials,
             timeouts=timeouts or Timeouts(),
@@ -145,6 +158,7 @@ class ThriveClient:
             proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
+            problems=Problems(strict=strict),
         )
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
@@ -155,14 +169,16 @@ class ThriveClient:
         self.cpd: Cpd = Cpd(self._transport)
         self.tags: Tags = Tags(self._transport)
         self.skills: Skills = Skills(self._transport)
+        self.provisioning: Provisioning = Provisioning(self._transport)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> "ThriveClient":
         """Build a client from environment variables.
 
-        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` with `THRIVE_CLIENT_SECRET` and perhaps
-        `THRIVE_SCOPES` (by spaces); and where they are set `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea) and `THRIVE_BASE_URL`. One that is blank is not set.
+        Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
+        `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
+        staging-mea) and `THRIVE_BASE_URL`. `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds
+        the secret instead. A blank variable counts as not set.
 
         Args:
             environ: Read instead of `os.environ`.
@@ -174,34 +190,45 @@ class ThriveClient:
         Raises:
             ConfigurationError: A variable is missing, contradicts another or cannot work; the text names it.
         """
-        env = _Environment(environ)
+        env = Environment(environ)
         del environ
         tenant_id = env.text("THRIVE_TENANT_ID")
         if tenant_id is None:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        key, client_secret = env.secret("THRIVE_API_KEY"), env.secret("THRIVE_CLIENT_SECRET")
-        client_id = env.text("THRIVE_CLIENT_ID")
-        credentials: ApiKey | ClientCredentials
-        if key is not None and (client_id is not None or client_secret is not None):
-            raise ConfigurationError("both THRIVE_API_KEY and THRIVE_CLIENT_ID/THRIVE_CLIENT_SECRET are set: keep one")
-        if key is not None:
-            credentials = ApiKey(key)
-        elif client_id is not None and client_secret is not None:
-            credentials = ClientCredentials(client_id, client_secret, env.text("THRIVE_SCOPES") or DEFAULT_SCOPES)
-        else:
-            raise ConfigurationError("set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
-        settings: dict[str, Any] = {"base_url": env.text("THRIVE_BASE_URL")}
-        region = env.text("THRIVE_REGION")
-        if region is not None:
-            settings["region"] = region
-        return cls(tenant_id, credentials, **(settings | overrides))
+        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url")}
+        settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
+        credentials = env.credentials()
+        try:
+            return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
+        except ConfigurationError as error:
+            from_here = {"tenant_id", *settings}
+            told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
+            raise ConfigurationError(told, *error.arguments) from None
 
     @property
     def limits(self) -> Limits:
         """How hard this client may press on Thrive."""
         return self._transport.limits
+
+    @property
+    def problems(self) -> Problems:
+        """What in the replies so far was not what the specification says; empty if all was well.
+
+        A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
+        """
+        return self._transport.problems
+
+    @property
+    def retry(self) -> Retry:
+        """How often this client repeats a call."""
+        return self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long a call may take that brings no timeouts of its own."""
+        return self._transport.timeouts
 
     async def request(
         self,
@@ -228,7 +255,8 @@ class ThriveClient:
             The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
 
         Raises:
-            TypeError, ValueError: An argument cannot be meant; nothing was sent.
+            TypeError: An argument has the wrong type; nothing was sent.
+            InvalidArgument: An argument cannot be meant; nothing was sent.
             ThriveError: As for every call.
         """
         query: Mapping[str, object] = {} if params is None else params
@@ -264,24 +292,10 @@ class ThriveClient:
         return f"<ThriveClient {getattr(self, 'base_url', 'not built')}>"
 
 
-class _Environment:
-    """Environment variables, out of sight: whoever prints the frames of an error must not print all of them."""
-
-    def __init__(self, environ: Mapping[str, str] | None) -> None:
-        self._environ = os.environ if environ is None else environ
-
-    def text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def secret(self, name: str) -> Secret | None:
-        value = self.text(name)
-        return None if value is None else checked_secret(value)
-
-
 def _check_type(name: str, value: object, wanted: Any) -> None:
     if not isinstance(value, wanted):
         names = " or ".join(one.__name__ for one in get_args(wanted) or (wanted,) if one is not NoneType)
-        raise ConfigurationError(f"{name} must be {names}, not {type(value).__name__}")
+        raise ConfigurationError(f"${name} must be {names}, not {type(value).__name__}", name)
 
 
 def _check_request(name: str, value: object, wanted: type, words: str) -> None:
@@ -292,23 +306,27 @@ def _check_request(name: str, value: object, wanted: type, words: str) -> None:
 def _checked_tenant(tenant_id: object) -> str:
     if tenant_id is not None and not isinstance(tenant_id, str):
         raise ConfigurationError(
-            f"the tenant id is a string such as eu-west-2_AbcdEfghI, not {type(tenant_id).__name__}"
+            f"$tenant_id is a string such as eu-west-2_AbcdEfghI, not {type(tenant_id).__name__}", "tenant_id"
         )
     if not tenant_id or not tenant_id.strip():
-        raise ConfigurationError("the tenant id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key")
+        raise ConfigurationError(
+            "$tenant_id is empty: it looks like eu-west-2_AbcdEfghI, and comes with the key", "tenant_id"
+        )
     tenant_id = tenant_id.strip()
     if not re.fullmatch(r"[A-Za-z0-9._~-]+", tenant_id):
-        raise ConfigurationError("the tenant id holds characters that none has: it looks like eu-west-2_AbcdEfghI")
+        raise ConfigurationError(
+            "$tenant_id must look like eu-west-2_AbcdEfghI: it holds other characters", "tenant_id"
+        )
     return tenant_id
 
 
 def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: object) -> Request:
     if method not in _METHODS:
-        raise ValueError(f"unknown HTTP method {method[:20]!r}")
+        raise InvalidArgument(f"$method {method[:20]!r} is unknown", "method")
     if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
-        raise ValueError('path must look like "/rest/v1/users", without a query: give params= for that')
+        raise InvalidArgument('$path must look like "/rest/v1/users"; a query goes into $params', "path", "params")
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/")):
-        raise ValueError("path must not hold '.' or '..' segments")
+        raise InvalidArgument("$path must not hold '.' or '..' segments", "path")
     if not all(isinstance(name, str) for name in params):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("the names of params must be strings")
     written = {name: _written(name, value) for name, value in params.items()}
@@ -323,6 +341,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
         paging="none",
         per_page=None,
         safe=method in _REPEATABLE_METHODS,
+        any_answer=method == "DELETE",
         body=True,
         body_required=False,
         body_model=None,
@@ -337,7 +356,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
     return evolve(
         built,
         target=f"{target}?{query}" if query else target,
-        arguments=(*built.arguments, *(unquote(segment) for segment in path.split("/")[4:])),
+        arguments=(*built.arguments, *(("path", unquote(segment)) for segment in path.split("/")[4:])),
         may_be_empty=True,
     )
 

@@ -55,7 +55,7 @@ class Region(Enum):
             if region.value == wanted:
                 return region
         known = ", ".join(region.value for region in cls)
-        raise ConfigurationError(f"unknown Thrive region {name[:40]!r}: choose one of {known}")
+        raise ConfigurationError(f"$region {name[:40]!r} is unknown: choose one of {known}", "region")
 
 
 _DOMAINS: Final = {
@@ -70,13 +70,12 @@ def _positive(value: object, name: str, unit: str = "seconds", *, optional: bool
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        also = ", or None for no limit" if optional else ""
-        raise ConfigurationError(f"{name} must be a positive number of {unit}{also}, not {value!r}")
+        raise ConfigurationError(f"${name} must be a positive number of {unit}, not {value!r}", name)
 
 
 def _count(value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {value!r}")
+        raise ConfigurationError(f"${name} must be a whole number of at least 1, not {value!r}", name)
 
 
 @attrs.frozen
@@ -105,12 +104,15 @@ class Retry:
     """How often a call is repeated, and with what pauses.
 
     The n-th pause is a random time between half of `base_delay * 2**(n-1)` and the whole of it, at most `max_delay`.
-    A Retry-After of Thrive's is never undercut.
+    If Thrive asks for a longer pause (`Retry-After`), the client waits for that long, up to `longest_pause`.
 
     Args:
         max_attempts: Requests per call, the first included; 1 switches repeating off.
         base_delay: Seconds.
-        max_delay: Seconds. A Retry-After may be longer than this; only `Timeouts.total` bounds it.
+        max_delay: Seconds. A pause that Thrive asks for may be longer.
+        longest_pause: Seconds. No pause that Thrive asks for lasts longer than this, so that one odd `Retry-After`
+            cannot close a client for years. After a longer one a single request goes first, and the others follow once
+            Thrive has taken it. The pause as Thrive gave it is the error's `retry_after`.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -119,11 +121,13 @@ class Retry:
     max_attempts: int = 5
     base_delay: float = 0.5
     max_delay: float = 30.0
+    longest_pause: float = 300.0
 
     def __attrs_post_init__(self) -> None:
         _count(self.max_attempts, "Retry.max_attempts")
         _positive(self.base_delay, "Retry.base_delay")
         _positive(self.max_delay, "Retry.max_delay")
+        _positive(self.longest_pause, "Retry.longest_pause")
 
 
 @attrs.frozen
@@ -135,7 +139,8 @@ class Limits:
         rate: Requests per second, over all calls of the client; None for no fixed rate, in which case the client
             learns a pace from the 429s it meets.
         burst: Requests that may start at once after a quiet time before `rate` holds them apart; 1 if None.
-        max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`.
+        max_reply_bytes: Bytes that one decompressed reply may have; a larger one is a `DecodeError`. The default is
+            16 MiB, several times a page of 1,000 users.
         per_page: The most items to ask for in one page of any list whose call names no `per_page`; None for the
             documented maximum of each (1,000 or 100).
 
@@ -146,7 +151,7 @@ class Limits:
     concurrency: int = 10
     rate: float | None = None
     burst: int | None = None
-    max_reply_bytes: int = 64 * 1024 * 1024
+    max_reply_bytes: int = 16 * 1024 * 1024
     per_page: int | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -158,7 +163,7 @@ class Limits:
         if self.burst is not None:
             _count(self.burst, "Limits.burst")
             if self.rate is None:
-                raise ConfigurationError("Limits.burst says how a rate may be exceeded: give Limits.rate too")
+                raise ConfigurationError("$Limits.burst needs $Limits.rate", "Limits.burst", "Limits.rate")
 
 
 def is_loopback(host: str) -> bool:
@@ -183,17 +188,22 @@ def checked_base_url(url: str) -> str:
     try:
         parsed = URL(url)
     except (TypeError, ValueError):
-        raise ConfigurationError("base_url is not a URL: give a host such as https://public.api.learn.link") from None
+        raise ConfigurationError(
+            "$base_url is not a URL: give a host such as https://public.api.learn.link", "base_url"
+        ) from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigurationError("base_url must begin with https:// and name a host")
+        raise ConfigurationError("$base_url must begin with https:// and name a host", "base_url")
     if parsed.user or parsed.password:
-        raise ConfigurationError("base_url must not hold a user or password: give them as credentials")
+        raise ConfigurationError("$base_url must not hold a user or password: give them as credentials", "base_url")
     if parsed.query_string or parsed.fragment or parsed.path not in ("", "/"):
         raise ConfigurationError(
-            "base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself"
+            "$base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself",
+            "base_url",
         )
     if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError(
-            f"base_url http://{parsed.host} would send credentials unencrypted: use https (http is for loopback hosts)"
+            f"$base_url http://{parsed.host} would send credentials unencrypted: "
+            "use https (http is for loopback hosts)",
+            "base_url",
         )
     return str(parsed.origin())

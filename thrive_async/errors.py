@@ -1,14 +1,14 @@
 """Everything the SDK raises on purpose, under one root: `ThriveError`.
 
-The text of an error is one line for people and safe to log: the method, the path template, the status, Thrive's words
-with all that may name somebody masked (`_words`), and the number of attempts. What the reply really held is on the
-attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
+The text of an error is one line for people: the method, the path template, the status, Thrive's words, and the number
+of attempts. Values that the request carried stand there as the names of their parameters, e-mail addresses as `***`.
+What the reply really held is on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from importlib import import_module
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RequestTimeout",
+    "ResultUnknown",
     "ServerError",
     "SignatureError",
     "SyncError",
     "ThriveError",
+    "TokenProviderError",
     "UnprocessableError",
 ]
 
@@ -52,21 +54,12 @@ def _rebuild(cls: type[ThriveError], args: tuple[Any, ...], attributes: dict[str
     return error
 
 
-class ConfigurationError(ThriveError, ValueError):
-    """The client, its credentials or the environment cannot work as they are; nothing was sent."""
-
-
-class InvalidArgument(ThriveError, ValueError):  # noqa: N818 - the public name
-    """An argument of a call cannot be meant; nothing was sent.
-
-    Example:
-        >>> error = InvalidArgument("$updated_at_to needs $updated_at_from", "updated_at_to", "updated_at_from")
-        >>> str(error), error.told(lambda name: "--" + name.replace("_", "-"))
-        ('updated_at_to needs updated_at_from', '--updated-at-to needs --updated-at-from')
+class _Mistake(ThriveError, ValueError):  # noqa: N818 - two errors inherit from it
+    """Something that the caller gave cannot work; nothing was sent.
 
     Attributes:
-        text: What is wrong; `$name` stands for an argument.
-        arguments: The arguments that the text speaks of, the one at fault first.
+        text: What is wrong; `$name` stands for an argument or a setting.
+        arguments: The arguments or settings in the text, the one at fault first.
     """
 
     def __init__(self, text: str, *arguments: str) -> None:
@@ -86,9 +79,43 @@ class InvalidArgument(ThriveError, ValueError):  # noqa: N818 - the public name
         return named(self.text, self.arguments, name_of)
 
 
+class ConfigurationError(_Mistake):
+    """The client, its credentials, its settings or the environment cannot work as they are; nothing was sent.
+
+    Example:
+        >>> error = ConfigurationError("$Timeouts.total must be positive, not 0", "Timeouts.total")
+        >>> str(error), error.told({"Timeouts.total": "--timeout"}.__getitem__)
+        ('Timeouts.total must be positive, not 0', '--timeout must be positive, not 0')
+
+    Attributes:
+        text: What is wrong; `$name` stands for a setting.
+        arguments: The settings in the text, the one at fault first; empty if it names none.
+    """
+
+
+class TokenProviderError(ConfigurationError):
+    """Your token provider raised an exception, which is the `__cause__`, or returned no token; nothing was sent."""
+
+
+class InvalidArgument(_Mistake):
+    """An argument of a call cannot be meant; nothing was sent.
+
+    Example:
+        >>> error = InvalidArgument("$updated_at_to needs $updated_at_from", "updated_at_to", "updated_at_from")
+        >>> str(error), error.told(lambda name: "--" + name.replace("_", "-"))
+        ('updated_at_to needs updated_at_from', '--updated-at-to needs --updated-at-from')
+
+    Attributes:
+        text: What is wrong; `$name` stands for an argument.
+        arguments: The arguments in the text, the one at fault first.
+    """
+
+
 def named(text: str, arguments: Iterable[str], name_of: Callable[[str], str]) -> str:
     """Put the names of arguments into a text in which `$name` stands for them."""
-    return Template(text).safe_substitute({name: name_of(name) for name in arguments})
+    names = {f"${name}": name_of(name) for name in arguments}
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(pattern, lambda match: names[match[0]], text) if names else text
 
 
 class ConnectionFailed(ThriveError, ConnectionError):  # noqa: N818 - the public name
@@ -175,6 +202,28 @@ class IncompleteList(DecodeError):  # noqa: N818 - the public name
         self.total_results = total_results
         self.total_pages = total_pages
         self.page = page
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.reason}"
+
+
+class ResultUnknown(DecodeError):  # noqa: N818 - the public name
+    """The write was done, but its result is not known: the reply did not hold it, and it could not be read afterwards.
+
+    Do not repeat the write. Read what you need instead.
+
+    Attributes:
+        status: The 2xx status of the reply.
+        maybe_applied: Always True: Thrive did what was asked.
+        reading: Why the result could not be read; None if there was no name to read it by.
+    """
+
+    maybe_applied = True
+
+    def __init__(self, text: str, *, operation: str, body: bytes, status: int, reading: ThriveError | None) -> None:
+        super().__init__(text, operation=operation, body=body)
+        self.status = status
+        self.reading = reading
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.reason}"

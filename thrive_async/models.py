@@ -1,9 +1,14 @@
 """The models of the Thrive API: what requests take and what replies hold.
 
-What is read (`User`, `Audience` ...): whatever Thrive left out or sent as null is None; only ids are always there.
-What is written (`UserCreate`, `AudienceUpdate` ...): what is not given is `UNSET` and left out of the request, None
-clears the field, and every value is checked when the object is built: a ValueError or TypeError names class and field.
-Enums (`UserStatus` ...) equal their strings and also hold values that nobody has documented yet (`is_known` is False).
+Models of replies (`User`, `Audience` ...): a field that Thrive left out or sent as null is None; only the id of the
+record is always there. A value that is not what the specification says is read as well as can be, else it is None;
+`thrive_async.unread(record)` names the fields that could not be read.
+
+Models of requests (`UserCreate`, `AudienceUpdate` ...): a field that you do not give is `UNSET` and left out of the
+request, and None clears it. Every value is checked when the object is built: a ValueError or TypeError names the class
+and the field.
+
+Enums (`UserStatus` ...) equal their strings and also hold undocumented values (`is_known` is False).
 
 Example:
     >>> from thrive_async.models import UserUpdate
@@ -68,6 +73,10 @@ from thrive_async._generated.models import (
     Position,
     ProcessedEntities,
     ProcessedEntity,
+    ProvisioningContent,
+    ProvisioningEvent,
+    ProvisioningEventType,
+    ProvisioningUser,
     SkillLevel,
     SkillUpdate,
     Tag,
@@ -152,6 +161,10 @@ __all__ = [
     "Position",
     "ProcessedEntities",
     "ProcessedEntity",
+    "ProvisioningContent",
+    "ProvisioningEvent",
+    "ProvisioningEventType",
+    "ProvisioningUser",
     "SkillLevel",
     "SkillUpdate",
     "Tag",

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import orjson
 
+from thrive_async._base.problems import Problem, Problems
 from thrive_async._http.request import Reply
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
@@ -25,9 +26,12 @@ class Page(Generic[T]):
         number: From 1.
         total_pages: How many pages there are, as this page says; None where Thrive does not say (bare arrays).
         total_results: How many items there are in all, as this page says; None where Thrive does not say.
+        problems: What on this page is not what the specification says: the path, such as
+            `$.results[].positions[].startDate`, -> what was expected and what came. Empty if all is well.
+        skipped: How many items were null. They are left out, so `items` is shorter than the page was.
     """
 
-    __slots__ = ("_body", "_came", "_raw", "items", "number", "total_pages", "total_results")
+    __slots__ = ("_body", "_came", "_raw", "items", "number", "problems", "skipped", "total_pages", "total_results")
 
     def __init__(
         self,
@@ -43,6 +47,8 @@ class Page(Generic[T]):
         self.number: int = number
         self.total_pages: int | None = total_pages
         self.total_results: int | None = total_results
+        self.problems: Mapping[str, Problem] = {}
+        self.skipped: int = 0
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
         self._came = came or _Came.of(items, None)
@@ -134,11 +140,12 @@ class Paginator(Generic[T]):
     def __init__(
         self,
         fetch: Callable[[int, int | None, asyncio.Event | None], Awaitable[Reply]],
-        read: Callable[[list[Any]], list[T]],
+        read: Callable[..., list[T]],
         *,
         operation: str,
         per_page: int | None,
         prefetch: int,
+        problems: Problems | None = None,
         sizes: PageSizes | None = None,
     ) -> None:
         self._fetch = fetch
@@ -146,6 +153,7 @@ class Paginator(Generic[T]):
         self._operation = operation
         self._named_size = per_page
         self._prefetch = prefetch
+        self._problems = problems
         self._sizes = sizes or PageSizes(None)
 
     @property
@@ -301,17 +309,22 @@ class Paginator(Generic[T]):
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
         decoded, reply.value = reply.value, None
         where = "$"
+        found = None if self._problems is None else self._problems.found()
         try:
             raw = _items_of(decoded)
             total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw))
             where = "$" if isinstance(decoded, list) else "$.results"
             # Before the items are read, for that takes them apart.
             came = _Came.of(raw, told_size)
-            items = self._read(raw)
+            items = self._read(raw) if found is None else self._read(raw, found)
         except DecodeError as error:
             error.path = where + error.path.removeprefix("$")
             return error
-        return Page(items, reply, number, total_pages, total_results, came=came)
+        page = Page(items, reply, number, total_pages, total_results, came=came)
+        if self._problems is not None and found is not None and found:
+            page.skipped = found.skipped
+            page.problems = self._problems.add(found, self._operation, where)
+        return page
 
 
 class _Came(NamedTuple):

@@ -1,13 +1,13 @@
-"""Fixtures on the sandbox, for the tests of whoever uses thrive-async.
+"""Pytest fixtures on the sandbox, for your own tests.
 
-The plugin is found by pytest itself. It imports nothing of aiohttp, of the client or of the sandbox before a test asks
-for one of its fixtures.
+Pytest finds the plugin by itself. It imports neither aiohttp nor the client nor the sandbox before a test asks for one
+of its fixtures.
 
-- `thrive_sandbox`: a running `Sandbox`, on the loop of the test, whether pytest-asyncio or anyio runs it; a test that
-  is no coroutine gets one that runs in a thread.
+- `thrive_sandbox`: a running `Sandbox`, on the loop of the test, with pytest-asyncio as with anyio; for a test that is
+  not a coroutine it runs in a thread.
 - `thrive_client`: a `ThriveClient` of that sandbox, closed at the end of the test.
 - `@pytest.mark.thrive(users=1000, seed=7, rate_limit=20)`: arguments of the sandbox; `clock="virtual"` gives it a
-  `VirtualClock`, which makes every wait free. On a class or module it holds for all their tests; the nearer one wins.
+  `VirtualClock`, which makes every wait free. On a class or module it applies to all tests in it; the nearest wins.
 
 Example:
     ```python
@@ -56,10 +56,10 @@ def _make(request: pytest.FixtureRequest) -> "Sandbox":
     from thrive_async.sandbox import Sandbox, VirtualClock  # noqa: PLC0415 - nothing is imported until used
 
     arguments: dict[str, Any] = {}
-    # The nearest marker comes first: what it says wins.
+    # The nearest marker comes first, and wins.
     for marker in reversed(list(request.node.iter_markers("thrive"))):
         if marker.args:
-            raise pytest.UsageError(f"{request.node.nodeid}: the marker thrive takes keyword arguments only")
+            raise pytest.UsageError(f"{request.node.nodeid}: the marker thrive takes only keyword arguments")
         arguments.update(marker.kwargs)
     if isinstance(arguments.get("clock"), str):
         if arguments["clock"] != "virtual":
@@ -72,7 +72,7 @@ def _make(request: pytest.FixtureRequest) -> "Sandbox":
 
 
 def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, None]]":
-    """A fixture function; each needs one of its own, as pytest-asyncio writes the loop's scope on it."""
+    """Make a fixture function: each fixture needs its own, as pytest-asyncio writes the scope of the loop on it."""
 
     async def serve(request: pytest.FixtureRequest) -> "AsyncGenerator[Sandbox, None]":
         async with _make(request) as sandbox:
@@ -82,7 +82,7 @@ def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, Non
 
 
 def _asyncio_fixtures() -> ModuleType:
-    """The sandbox as a fixture of pytest-asyncio, one for every scope that the loop of a test may have."""
+    """Fixtures of pytest-asyncio, one for every scope that the loop of a test may have."""
     import pytest_asyncio  # noqa: PLC0415 - it is loaded already, by pytest
 
     fixtures = ModuleType("thrive_async_asyncio")
@@ -120,7 +120,7 @@ def _runs_on_trio(item: Any, request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
-    """A running sandbox of the test's own, sized and seeded by the marker `thrive`.
+    """A running sandbox for this test, with the arguments in the marker `thrive`.
 
     Returns:
         The `Sandbox`: `.state`, `.faults`, `.requests`, `.base_url`, `.client()`...
@@ -153,6 +153,6 @@ def thrive_client(thrive_sandbox: "Sandbox") -> "ThriveClient":
     """A client of the sandbox, closed with it.
 
     Returns:
-        A `ThriveClient` with an API key that may do everything.
+        A `ThriveClient` with an API key for everything.
     """
     return thrive_sandbox.client()

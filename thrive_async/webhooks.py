@@ -28,6 +28,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import orjson
 
+from thrive_async._base.problems import Found, Problems, unread
 from thrive_async._wire import convert
 from thrive_async.auth import Secret
 from thrive_async.errors import DecodeError, SignatureError
@@ -41,15 +42,17 @@ from thrive_async.models import (
     WebhookEventType,
 )
 
-__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "receive", "sign", "verify"]
+__all__ = ["SIGNATURE_HEADER", "Event", "fingerprint", "parse", "problems", "receive", "sign", "verify"]
 
 SIGNATURE_HEADER: Final = "x-hmac-signature"
 """The header that holds a delivery's signature."""
 
 Event: TypeAlias = CompletionEvent | ContentChangeEvent | AssignmentEvent | NotificationEvent | UserEvent | WebhookEvent
-"""What comes: one of the documented kinds, or a `WebhookEvent` of a type nobody has documented yet."""
+"""One of the documented events, or a `WebhookEvent` of a type that is not documented yet."""
 
 _SCHEME: Final = "sha256="
+_SUBJECT: Final = "webhook"
+_problems: Final = Problems()
 _COMPLETIONS: Final = frozenset({"content.completed", "content.passed"})
 # By what stands before the point of an event's type, once completions are told apart.
 _KINDS: Final[dict[str, type[Event]]] = {
@@ -78,8 +81,8 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
 
     Raises:
         SignatureError: The signature is missing, or not of this body and secret: answer with 401 and do nothing.
-        DecodeError: Thrive signed it, and it is no event: `path` says where, `body` holds it. To answer with 400 has
-            Thrive send the same again, to answer with 2xx loses it; so keep it.
+        DecodeError: Thrive signed it, but it is no event: `path` says where, `body` holds it. Answering with 400 makes
+            Thrive send it again, and answering with 2xx loses it, so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
     hidden = Secret(secret)
@@ -89,10 +92,10 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
 
 
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
-    """Make sure that whoever sent a body knows the secret.
+    """Check that the sender of a body knows the secret.
 
-    The signature covers no moment: a delivery that somebody has overheard stays valid. Where that matters, compare the
-    event's `dispatched_at` with the clock.
+    The signature covers no time, so a recorded delivery stays valid. Where that matters, compare the event's
+    `dispatched_at` with the clock.
 
     Args:
         body: The request's body as it came.
@@ -109,29 +112,45 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
 
 
 def parse(body: bytes) -> Event:
-    """Make an event of a body, whoever sent it; for what comes over a network take `receive`.
+    """Make an event of a body without checking its sender; use `receive` for what comes over a network.
 
     Args:
         body: The request's body.
 
     Returns:
-        The event. Its kind follows from the whole of its type, for `content.completed` belongs to another subscription
-        than `content.created`. What comes with a type that is not documented (`event_type.is_known` is False) is read
-        as its neighbours are, and as a `WebhookEvent` where it does not look like them.
+        The event. Its kind follows from the whole type: `content.completed` belongs to another subscription than
+        `content.created`. An event of an undocumented type (`event_type.is_known` is False) is read like its
+        neighbours, or as a `WebhookEvent` if it does not look like them. A value that is not what the specification
+        says is read as well as can be, and counted in `problems()`.
 
     Raises:
-        DecodeError: It is no event; `path` says where.
-        TypeError: `body` is no bytes.
+        DecodeError: It is not an event. `path` says where.
+        TypeError: `body` is not bytes.
     """
     document = _object(body)
     *guesses, at_least = _kinds_of(document.get("eventType"))
     for kind in guesses:
+        found = Found()
         with suppress(DecodeError):
-            return convert.read(kind, document)
+            event = convert.read(kind, document, found)
+            if not unread(event):
+                _problems.add(found, _SUBJECT, "$")
+                return event
+    found = Found()
     try:
-        return convert.read(at_least, document)
+        event = convert.read(at_least, document, found)
     except DecodeError as error:
         raise _of_delivery(error, body) from None
+    _problems.add(found, _SUBJECT, "$")
+    return event
+
+
+def problems() -> Problems:
+    """Return what in this process's events so far was not what the specification says; empty if all was well.
+
+    A mapping: the path, such as `$.user.id`, -> what was expected, what came and how often.
+    """
+    return _problems
 
 
 def sign(body: bytes, *, secret: str) -> str:
@@ -154,11 +173,11 @@ def sign(body: bytes, *, secret: str) -> str:
 
 
 def fingerprint(body: bytes) -> str:
-    """Return what all deliveries of one event have in common, and no other event.
+    """Return a hash that all deliveries of one event share, and no other event has.
 
-    Deliveries carry no id, and a repeated one may tell another `dispatchedAt`: this is a hash of all the rest. (Where
-    an event does not say when it happened, `dispatchedAt` counts too: better an event twice than another one lost.)
-    Keep those of the last days, and pass over an event whose fingerprint is among them.
+    Deliveries have no id, and a repeated one may have another `dispatchedAt`, so this hashes everything else. (If an
+    event does not say when it happened, `dispatchedAt` counts too: better to see an event twice than to lose one.) Keep
+    the fingerprints of the last days, and skip an event whose fingerprint is among them.
 
     Args:
         body: The request's body.
@@ -208,11 +227,11 @@ def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
     written = signature.strip().lower()
     if not written.startswith(_SCHEME):
         raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
-    # Of bytes, since text beyond ASCII cannot be compared; in constant time, so that nobody learns by trying.
+    # In constant time, so that trying teaches nothing; as bytes, since non-ASCII text cannot be compared.
     if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
         raise SignatureError(
             f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
-            "somebody else sent it, the secret is another one, or the body is not the raw one"
+            "it was sent by someone else, the secret differs, or the body is not the raw one"
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thrive_async import Limits, Retry
 from thrive_async._gate.gate import Gate, TurnTooLate
@@ -19,7 +21,7 @@ async def slot(gate: Gate, deadline: float | None = None) -> AsyncIterator[int]:
     try:
         yield ticket
     finally:
-        gate.leave()
+        gate.leave(ticket)
 
 
 async def starts(gate: Gate, clock: VirtualClock, count: int, *, lasting: float = 0.0) -> list[float]:
@@ -159,7 +161,7 @@ async def test_the_row_holds_its_rate_whoever_is_cancelled_in_it(clock: VirtualC
         for last in range(first, min(first + 120, len(started))):
             assert last - first + 1 <= 3 + (started[last] - start) * 50 + 1e-6
     assert len(started) >= 0.97 * 20 * 50
-    assert gate._slots._free == 20
+    assert gate._slots._value == 20
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
@@ -215,3 +217,111 @@ async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: Vir
     await asyncio.sleep(0.5)
     gate.refused(0, 60.0)
     assert max(await asyncio.gather(*waiting)) <= 1.0
+
+
+async def test_a_slot_is_had_at_once_only_if_one_is_free(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2))
+    assert [await gate.enter_at_once(clock.time()) for _ in range(3)] == [0, 0, None]
+    gate.leave(0)
+    await gate.enter()
+    gate.leave(0)
+    assert await gate.enter_at_once(clock.time()) == 0
+
+
+async def test_a_call_at_once_does_not_overtake_one_that_waits(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1))
+    await gate.enter()
+    waiting = asyncio.ensure_future(gate.enter())
+    await asyncio.sleep(0)
+    gate.leave(0)
+    assert await gate.enter_at_once(clock.time()) is None
+    assert await waiting == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), max_size=40), st.integers(1, 4))
+def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool, bool]], count: int) -> None:
+    async def run() -> None:
+        gate, inside = Gate(Limits(concurrency=count)), 0
+
+        async def one(steps: int, *, at_once: bool) -> None:
+            nonlocal inside
+            if not at_once or await gate.enter_at_once(0.0) is None:
+                await gate.enter()
+            inside += 1
+            assert inside <= count
+            try:
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+            finally:
+                inside -= 1
+                gate.leave(0)
+
+        tasks = []
+        for steps, at_once, cancelled in calls:
+            tasks.append(asyncio.ensure_future(one(steps, at_once=at_once)))
+            await asyncio.sleep(0)
+            if cancelled:
+                tasks[len(tasks) // 2].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        free = [await gate.enter_at_once(0.0) for _ in range(count + 1)]
+        assert free == [0] * count + [None]
+
+    asyncio.run(run())
+
+
+# A pause that is too long to be meant
+
+
+async def test_a_gate_is_closed_for_the_longest_pause_and_no_longer(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2), Retry(longest_pause=20))
+    assert gate.refused(0, 1e9) == 20
+    with pytest.raises(TurnTooLate) as told:
+        await gate.enter(clock.time() + 19)
+    assert told.value.seconds == pytest.approx(1e9)
+    await gate.enter(clock.time() + 21)
+    assert clock.elapsed == 20
+
+
+@pytest.mark.parametrize("how", ["passed", "failed", "refused", "refused for long"])
+async def test_one_request_goes_first_and_the_others_once_it_was_taken(how: str, clock: VirtualClock) -> None:
+    """A trial without an answer is followed by another trial, a refused one by another pause."""
+    gate = Gate(Limits(concurrency=20))
+    gate.refused(0, 1e9)
+    others = asyncio.ensure_future(starts(gate, clock, 5, lasting=10))
+    await asyncio.sleep(0)
+    trial = await gate.enter()
+    under_way = clock.elapsed
+    assert under_way == 300
+    await asyncio.sleep(5)
+    assert await gate.enter_at_once(clock.time()) is None
+    opens = clock.elapsed
+    match how:
+        case "passed":
+            gate.passed(trial)
+        case "refused":
+            opens += gate.refused(trial, 2.0)
+        case "refused for long":
+            opens += gate.refused(trial, 1e9)
+        case _:
+            pass
+    gate.leave(trial)
+    started = [start for start in await others if start > under_way]
+    assert min(started) == opens
+    if how in ("failed", "refused for long"):
+        # Each of them is a trial that brings no answer.
+        assert started == [opens + 10 * count for count in range(len(started))]
+    else:
+        assert max(started) < opens + 5
+
+
+async def test_a_late_answer_to_a_request_from_before_ends_no_trial(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=20))
+    before = await gate.enter()
+    gate.refused(before, 1e9)
+    trial = await gate.enter()
+    gate.passed(before)
+    gate.leave(before)
+    assert await gate.enter_at_once(clock.time() + 100) is None
+    gate.passed(trial)
+    gate.leave(trial)
+    assert await gate.enter_at_once(clock.time() + 100) is not None

@@ -113,7 +113,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, s
 @pytest.fixture(autouse=True)
 def signals_arrive() -> Iterator[None]:
     """A run of the tests may have been started with signals ignored, by nohup or in the background."""
-    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        usual[signal.SIGHUP] = signal.SIG_DFL
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from thrive_async import ConfigurationError, SyncError, ThriveClient
+from thrive_async import ConfigurationError, Limits, Retry, SyncError, ThriveClient, Timeouts
 from thrive_async.cli._errors import describe
 from thrive_async.sandbox import Sandbox
 
@@ -54,8 +54,8 @@ def test_a_setting_that_cannot_be_right_stops_every_command_before_anything_is_s
         ({}, "no tenant: set THRIVE_TENANT_ID"),
         ({"THRIVE_TENANT_ID": "t"}, "no credentials: set THRIVE_API_KEY"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "", "THRIVE_CLIENT_ID": " "}, "no credentials: set THRIVE_API_"),
-        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "c"}, "set THRIVE_CLIENT_SECRET"),
-        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_SECRET": "s"}, "set THRIVE_CLIENT_ID"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "c"}, "but neither THRIVE_CLIENT_SECRET nor"),
+        ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_SECRET": "s"}, "but THRIVE_CLIENT_ID is not"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "c"}, "both an API key"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY": "k", "THRIVE_API_KEY_FILE": "f"}, "unset one of them"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_API_KEY_FILE": "/nowhere/key"}, "cannot read /nowhere/key"),
@@ -117,6 +117,9 @@ def test_oauth_credentials_come_from_the_environment_and_a_file(
         (b"name,email\nAnna,a@x.org\n", ("--column", "3"), "no column '3'"),
         ("email\nzoë@x.org\n".encode("cp1252"), (), "--encoding cp1252"),
         (b"PK\x03\x04", (), "Excel"),
+        (b"[" * 100_000, (), "nested too deep"),
+        (b'{"id":' * 100_000, (), "nested too deep"),
+        (b'{"id": [[1]]}', (), "a list is not the name of a person"),
         (b"email\na@x.org\n", ("--max-removals", "0.1"), "write a number of people"),
         (b"email\na@x.org\n", ("--max-removals", "110%"), "at most 100%"),
         (b"email\na@x.org\n", ("--max-removals", "-3"), "--max-removals"),
@@ -138,6 +141,14 @@ def test_a_file_or_option_that_cannot_be_meant_stops_a_sync_before_anything_is_s
     assert words in result.one_line()
     assert len(served.requests) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
+
+
+def test_a_plan_nested_too_deep_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text("[" * 100_000)
+    result = run("plan", "show", str(plan))
+    assert result.code == 2
+    assert result.one_line().endswith("is not a saved plan: it is nested too deep")
 
 
 def test_a_file_that_does_not_exist_is_named(run: Run, served: Sandbox) -> None:
@@ -206,7 +217,7 @@ def test_a_bug_is_one_line_and_its_own_exit_code(run: Run, served: Sandbox, monk
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("thrive_async.cli._listing.Writer", broken)
+    monkeypatch.setattr("thrive_async.cli._resource_commands.Writer", broken)
     result = run("tags", "list")
     assert result.code == 70
     assert "internal error, please report it: RuntimeError: boom" in result.one_line()
@@ -234,6 +245,18 @@ def test_no_secret_is_an_option(run: Run) -> None:
 )
 def test_every_kind_of_error_has_its_words_and_its_code(error: BaseException, line: str, code: int) -> None:
     assert describe(error) == (line, code)
+
+
+def test_the_defaults_in_the_help_are_those_of_the_sdk(run: Run) -> None:
+    """They stand in the help by hand, for `--help` does not wait for the SDK."""
+    text = run("users", "list", "--help").out
+    for option, default in (
+        ("--concurrency", Limits().concurrency),
+        ("--timeout", Timeouts().total),
+        ("--attempts", Retry().max_attempts),
+    ):
+        told = text.partition(option)[2]
+        assert f"(default {default:g})" in " ".join(told.replace("│", " ").split())[:120]
 
 
 SYNCS = ("sync members team", "sync managers team", "sync users", "sync audiences", "sync audiences x --create-missing")

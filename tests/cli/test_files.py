@@ -187,11 +187,11 @@ def test_json_strings_are_people_where_the_name_of_the_file_says_json(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"ref": "E1"}\n{"ref": \n', "line 2 is no JSON"),
-        ('["E1", ', "is no JSON"),
+        ('{"ref": "E1"}\n{"ref": \n', "line 2 is not valid JSON"),
+        ('["E1", ', "is not valid JSON"),
         ('[{"ref": "E1"}, "E2"]', "mixes objects"),
-        ('{"ref": ["E1"]}', "is no name of a person"),
-        ('{"ref": 1.5}', "is no name of a person"),
+        ('{"ref": ["E1"]}', "is not the name of a person"),
+        ('{"ref": 1.5}', "is not the name of a person"),
         ('{"name": "Anna", "town": "Ulm"}', "say which column"),
         ('{"name": "Anna"}\n', "no column 'ref'"),
     ],

@@ -7,11 +7,13 @@ import io
 import json
 import sys
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 
 import pytest
 
 from thrive_async.cli import main
-from thrive_async.cli._output import OutputFormat, Writer
+from thrive_async.cli._output import OutputFormat, Writer, flatten
+from thrive_async.errors import InvalidArgument
 from thrive_async.sandbox import Sandbox
 
 from .conftest import AUDIENCE, Run
@@ -131,6 +133,18 @@ def test_filters_reach_thrive_in_its_own_form(run: Run, served: Sandbox) -> None
         assert expected.items() <= sent.items(), (tokens, sent)
 
 
+def test_a_list_names_the_option_where_the_sdk_names_the_argument(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise InvalidArgument("$updated_at_to needs $updated_at_from", "updated_at_to", "updated_at_from")
+
+    monkeypatch.setattr("thrive_async.resources.enrolments.Enrolments.list", refused)
+    result = run("assignments", "enrolments", "list", "a1", "--updated-to", "2026-01-31")
+    assert result.code == 2
+    assert result.one_line() == "thrive: --updated-to needs --updated-from"
+
+
 def test_a_date_that_is_none_is_refused(run: Run, served: Sandbox) -> None:
     result = run("users", "list", "--updated-since", "yesterday")
     assert result.code == 2
@@ -195,6 +209,53 @@ def test_no_control_character_reaches_a_terminal(
     assert "\x07" not in out
 
 
+def test_no_control_character_in_a_key_reaches_a_terminal(
+    terminal: Callable[..., tuple[int, str, str]], run: Run, served: Sandbox
+) -> None:
+    """The tenant names additional fields and the data of activities: a key is as foreign as a value."""
+    user = served.state.add_user(email="x@example.com", additionalFields={EVIL: "x", "a\nb": {EVIL: "y"}})
+    activity = next(iter(served.state.activities.values()))
+    activity["data"] = {EVIL: 1}
+    for command in (("users", "get", user["id"]), ("activities", "get", activity["id"])):
+        for format_ in ("table", "jsonl", "csv"):
+            code, out, _ = terminal(*command, "--format", format_)
+            assert code == 0
+            piped = run(*command, "--format", format_).out
+            for text in (out.replace("\x1b[1m", "").replace("\x1b[0m", ""), piped):
+                assert "\x1b" not in text
+                assert "\x07" not in text
+    assert "additionalFields.a b." in run("users", "get", user["id"]).out
+
+
+def test_a_bare_carriage_return_in_a_name_makes_no_row_in_a_csv(run: Run, served: Sandbox) -> None:
+    r"""Python 3.11 and 3.12 quote only the breaks they end lines with; `\r=1+1` would pass the formula guard."""
+    served.state.add_user(email="x@example.com", firstName="Ada\r=1+1", lastName="L")
+    text = run("users", "list", "--columns", "firstName,lastName", "--format", "csv").out
+    assert text.endswith('"Ada\r=1+1",L\n')
+    assert list(csv.reader(io.StringIO(text, newline="")))[-1] == ["Ada\r=1+1", "L"]
+
+
+def test_an_object_nested_deeper_than_python_calls_is_shown() -> None:
+    deep: dict[str, object] = {"end": 1}
+    for _ in range(5000):
+        deep = {"a": deep}
+    (name,) = flatten(deep)
+    assert name.endswith(".a.end")
+
+
+def test_an_audience_whose_name_holds_a_line_break_forges_no_line(run: Run, served: Sandbox, tmp_path: Path) -> None:
+    forged = "team\nsales-emea: 5 added\x1b[2J"
+    file = tmp_path / "people.csv"
+    file.write_text("email\na@example.com\n", encoding="utf-8")
+    rows = tmp_path / "audiences.jsonl"
+    rows.write_text(json.dumps({"audience": forged, "member": "a@example.com"}) + "\n", encoding="utf-8")
+    for result in (run("sync", "members", forged, str(file)), run("sync", "audiences", str(rows))):
+        assert result.code == 3
+        for text in (result.out, result.err):
+            assert "\x1b" not in text
+            assert "\nsales-emea" not in text
+
+
 def test_a_table_fits_the_terminal_and_says_how_many(
     terminal: Callable[..., tuple[int, str, str]], served: Sandbox
 ) -> None:
@@ -252,7 +313,7 @@ def test_the_tree_draws_children_below_their_parents(run: Run, served: Sandbox) 
 
 
 def test_a_tree_of_parents_in_a_circle_leaves_nobody_out() -> None:
-    from thrive_async.cli.audiences import tree_lines
+    from thrive_async.cli._audience_tree import tree_lines
 
     loop = [{"id": "a", "reference": "a", "parent": {"id": "b"}}, {"id": "b", "reference": "b", "parent": {"id": "a"}}]
     lines = list(tree_lines([*loop, {"id": "c", "parent": {"id": "gone"}}, {"id": "d", "parent": {"id": "d"}}], {}))

@@ -8,7 +8,6 @@ import errno
 import io
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -26,6 +25,8 @@ from thrive_async.sandbox import Sandbox
 
 from .conftest import AUDIENCE, Run
 
+#: Terminals and signals are tried where there is a POSIX; of Windows only what can be played here.
+pty = pytest.importorskip("pty")
 ROOT = Path(__file__).parents[2]
 MAIN = "import sys; from thrive_async.cli import main; sys.exit(main())"
 OWNS_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -116,24 +117,26 @@ def test_the_arguments_of_the_process_are_the_default(
 def test_the_demo_does_the_main_job_and_is_honest_about_whom_thrive_does_not_know(run: Run, tmp_path: Path) -> None:
     result = run("demo", "--keep", str(tmp_path / "kept"))
     assert result.code == 0, result.err
-    assert "field-sales: +418 -228 =4,572 (9 duplicates, 1 blank)" in result.lines
+    assert "field-sales: +418 -228 =4,572 (10 duplicates)" in result.lines
     assert "field-sales: 412 added, 228 removed, 6 failed, 0 not attempted" in result.lines
     assert sum("User does not exist." in line for line in result.lines) == 6
-    assert "field-sales: +6 -0 =4,984 (9 duplicates, 1 blank)" in result.lines
-    assert any("but the 6 whom Thrive does not know: they would fail again" in line for line in result.lines)
+    assert "field-sales: +6 -0 =4,984 (10 duplicates)" in result.lines
+    assert any(
+        "Only the 6 people that Thrive does not know are left: they would fail again" in line for line in result.lines
+    )
     assert "progress field-sales done=646 total=646 failed=6" in result.err
     kept = tmp_path / "kept"
     assert len((kept / "people.csv").read_text(encoding="utf-8-sig").splitlines()) == 5001
     assert len(list(csv.reader((kept / "report.csv").read_text().splitlines()))) == 647
-    assert (
-        run("plan", "show", str(kept / "plan.json")).lines[0] == "field-sales: +418 -228 =4,572 (9 duplicates, 1 blank)"
-    )
+    assert run("plan", "show", str(kept / "plan.json")).lines[0] == "field-sales: +418 -228 =4,572 (10 duplicates)"
 
 
-def test_the_demo_leaves_nothing_behind_and_refuses_a_place_it_cannot_use(run: Run, tmp_path: Path) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("thrive-demo-*"))
+def test_the_demo_leaves_nothing_behind_and_refuses_a_place_it_cannot_use(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert run("demo").code == 0
-    assert set(Path(tempfile.gettempdir()).glob("thrive-demo-*")) <= before
+    assert not list(tmp_path.glob("thrive-demo-*"))
     blocked = tmp_path / "file"
     blocked.write_text("")
     result = run("demo", "--keep", str(blocked))
@@ -329,6 +332,66 @@ def test_the_demo_says_so_if_something_else_is_left_to_do(run: Run, monkeypatch:
     result = run("demo")
     assert result.code == 1
     assert "This should not have happened: something else is left to do." in result.lines
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_loop_without_signal_handlers_is_stopped_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """As on Windows: the command reports before it ends, and the handlers of before are back."""
+
+    def missing(*_: object) -> None:
+        raise NotImplementedError
+
+    said: list[str] = []
+
+    async def work() -> None:
+        signal.raise_signal(number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            said.append("the report")
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", missing)
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as caught:
+        run_async(work)
+    assert (caught.value.code, said) == (code, ["the report"])
+    assert signal.getsignal(number) is before
+
+
+def test_on_windows_data_in_a_pipe_is_utf_8_with_plain_newlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code page of the machine does not decide what is in a file, and CSV cells keep their line breaks."""
+    from thrive_async.cli.app import run as run_here
+
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    raw = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252", newline="\r\n"))
+        assert run_here(["--version"]) == 0
+        sys.stdout.write("李\n")
+        sys.stdout.flush()
+        assert raw.getvalue().endswith("\n李\n".encode())
+        assert b"\r" not in raw.getvalue()
+
+        def gone(*_: object, **__: object) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        patch.setattr("thrive_async.cli.app.app", gone)
+        assert run_here(["users", "list"]) == 141
+
+
+def test_only_a_process_of_its_own_is_tuned() -> None:
+    code = "import gc, sys; from thrive_async.cli import main; main({}); sys.exit(gc.get_threshold()[0] == 100_000)"
+    for given, tuned in (("", 1), ("['--version']", 0)):
+        ended = subprocess.run(
+            [sys.executable, "-c", code.format(given), "--version"],
+            env=environment(),
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
+        assert ended.returncode == tuned
 
 
 def test_ctrl_c_before_anything_has_begun_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

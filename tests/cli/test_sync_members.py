@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import errno
+import io
 import json
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from thrive_async import ThriveClient, sync
 from thrive_async.cli import main
 from thrive_async.sandbox import Sandbox
+from thrive_async.sync import MemberPlan
 
 from .conftest import AUDIENCE, Run, Terminal
 
@@ -42,7 +48,7 @@ def test_the_audience_ends_as_the_file_says(run: Run, served: Sandbox, members: 
     assert emails(served) == set(wanted)
     stay = len(members) - 2
     assert result.lines == [
-        f"{AUDIENCE}: +3 -2 ={stay} (2 duplicates, 1 blank)",
+        f"{AUDIENCE}: +3 -2 ={stay} (2 duplicates)",
         f"{AUDIENCE}: 3 added, 2 removed, 0 failed, 0 not attempted",
     ]
     assert f"progress {AUDIENCE} done=5 total=5 failed=0 rate=" in result.err
@@ -191,7 +197,7 @@ def test_the_journal_and_the_report_tell_everybodys_fate(
         rows = {row["reference"]: row["outcome"] for row in csv.DictReader(stream)}
     assert rows[new[0]] == "added"
     assert rows["'=HYPERLINK(1)@example.com"] == "failed"
-    assert rows[""] == rows["bad\\u0007name"] == "rejected"
+    assert rows["bad\\u0007name"] == "rejected"
     assert rows[members[1]] == "duplicate"
     assert list(rows.values()).count("removed") == 1
 
@@ -339,21 +345,124 @@ def test_a_name_that_fits_two_people_is_told_and_never_guessed(
     report = tmp_path / "r.json"
     result = run(*SYNC, people([*members, "twin@example.com"]), "--report", str(report))
     assert result.code == 1
-    assert result.lines[0].endswith("(1 ambiguous, 2 others kept)")
+    assert result.lines[0].endswith("(1 ambiguous, 2 removals held)")
     assert any(line.startswith("  ambiguous  twin@example.com  fits several people: ") for line in result.lines)
-    assert json.loads(report.read_text())["outcomes"][0]["outcome"] == "ambiguous"
+    outcomes = [one["outcome"] for one in json.loads(report.read_text())["outcomes"]]
+    assert sorted(outcomes) == ["ambiguous", "held back", "held back"]
     assert emails(served) == {*members, "one@example.com", "twin@example.com"}
+
+
+def test_a_run_that_is_refused_leaves_the_report_of_the_run_before(
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path
+) -> None:
+    """Also one that is being written right now, under the name that earlier releases shared."""
+    report, part = tmp_path / "r.csv", tmp_path / ".r.csv.part"
+    assert run(*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(report)).code == 0
+    before = report.read_text()
+    part.write_text("another run")
+    assert run(*SYNC, people(members[:1]), "--yes", "--report", str(report)).code == 3
+    assert report.read_text() == before
+    assert part.read_text() == "another run"
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".r.csv.part", "people.csv", "r.csv"]
+
+
+def _full(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.json"])
+def test_a_disk_that_fills_after_the_changes_costs_the_file_and_not_the_outcomes(  # noqa: PLR0917 - fixtures
+    run: Run,
+    served: Sandbox,
+    members: list[str],
+    people: People,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """What was done is printed whole, exit code 1; the report of the run before stays, and no part of this one."""
+    report = tmp_path / name
+    report.write_text("before")
+    new = newcomers(served, 30)
+    monkeypatch.setattr("thrive_async.cli._reports.visible", _full)
+    result = run(*SYNC, people([*members[1:], *new]), "--yes", "--report", str(report))
+    assert result.code == 1
+    assert f"--report {report} cannot be written: No space left on device; all outcomes are on standard" in result.err
+    gone = next(line for line in result.lines if line.startswith("  removed  remove  "))
+    assert members[0] in gone
+    assert all(any(line.startswith(f"  added  add     {one}") for line in result.lines) for one in new)
+    assert report.read_text() == "before"
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["people.csv", name])
+
+
+def test_a_report_that_cannot_be_put_in_place_is_kept_beside_it(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows replaces no file that Excel has open."""
+
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", denied)
+    result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(tmp_path / "r.csv"))
+    assert result.code == 1
+    (kept,) = tmp_path.glob(".r.csv.*.part")
+    assert f"the report is in {kept}" in result.err
+    assert "new0@example.com" in kept.read_text()
+
+
+def test_a_journal_whose_disk_fills_stops_the_run_with_the_report_so_far(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thrive_async.sync._apply.journal import Journal
+
+    written = Journal.record
+
+    def filling(journal: Journal, *rest: Any, **more: Any) -> None:
+        if len(served.state.audiences[AUDIENCE].members) > before:
+            _full()
+        written(journal, *rest, **more)
+
+    before = len(members)
+    monkeypatch.setattr(Journal, "record", filling)
+    report = tmp_path / "r.json"
+    options = ("--journal", str(tmp_path / "j"), "--report", str(report), "--concurrency", "1")
+    result = run(*SYNC, people([*members, *newcomers(served, 150)]), *options)
+    assert result.code == 1
+    assert result.err.count("thrive: stopped: No space left on device") == 1
+    told = json.loads(report.read_text())
+    assert told["added"] + told["not_attempted"] == 150
+    assert told["added"] >= 100
+
+
+def test_a_standard_output_that_fills_after_the_changes_is_not_wrong_usage(  # noqa: PLR0917 - fixtures
+    served: Sandbox,
+    members: list[str],
+    people: People,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Filling(io.StringIO):
+        def write(self, text: str) -> int:
+            return _full() if " added, " in text else len(text)
+
+    report = tmp_path / "r.json"
+    command = [*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(report)]
+    monkeypatch.setattr(sys, "stdout", Filling())
+    assert main(command) == 1
+    assert "standard output cannot be written: No space left on device" in capsys.readouterr().err
+    assert json.loads(report.read_text())["added"] == 1
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.json"])
 def test_a_report_is_readable_by_its_owner_only(
     run: Run, members: list[str], people: People, tmp_path: Path, name: str
 ) -> None:
-    """Also where a report for all, or the rest of one that was cut off, is there already."""
+    """Also where a report that everybody can read is there already."""
     report = tmp_path / name
-    for old in (report, tmp_path / f".{name}.part"):
-        old.write_text("old")
-        old.chmod(0o644)
+    report.write_text("old")
+    report.chmod(0o644)
     assert run(*SYNC, people(members), "--report", str(report)).code == 0
     assert report.stat().st_mode & 0o777 == 0o600
     assert "old" not in report.read_text()
@@ -476,7 +585,33 @@ def test_a_row_that_names_nobody_keeps_everybody_in(
     assert result.code == 1
     assert set(served.state.audiences[AUDIENCE].members) == before | {new["id"]}
     at = len(users) + 1
-    assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (1 blank, 2 rejected, 2 removals held back)"
+    assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (2 rejected, 2 removals held)"
     assert f"  rejected  line {at}  names nobody: column 'reference' is blank" in result.lines
     assert f"  rejected  line {at + 2}  names nobody: it has 4 columns, the first line 3" in result.lines
-    assert f"not removed: lines {at}, {at + 2} name nobody, and may mean them; correct the file" in result.out
+    assert f"not removed: line {at}, line {at + 2} name nobody, and may mean them; correct the list" in result.out
+
+
+@pytest.mark.parametrize("entry", [None, "118\nb", "two; names"], ids=repr)
+def test_the_command_and_the_library_hold_alike(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path, entry: object
+) -> None:
+    """The same list, as a file and as a Python list: the same people are added, removed and held."""
+    inside = list(served.state.audiences[AUDIENCE].members)
+    served.state.users[inside[0]]["ref"], served.state.users[inside[1]]["ref"] = "118", "two"
+    desired = [*inside[3:], entry]
+    path, saved = tmp_path / "people.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(desired), encoding="utf-8")
+
+    async def planned() -> MemberPlan:
+        async with ThriveClient(served.tenant_id, served.credentials, base_url=served.base_url) as thrive:
+            return await sync.plan_members(thrive, AUDIENCE, desired)  # type: ignore[arg-type]
+
+    here = asyncio.run(planned())
+    result = run(*SYNC, str(path), "--dry-run", "--max-removals", "none", "--save-plan", str(saved))
+    assert result.code == 0, result
+    there = MemberPlan.load(saved)
+    assert (there.to_add, there.staying) == (here.to_add, here.staying)
+    assert [one.user_id for one in there.to_remove] == [one.user_id for one in here.to_remove]
+    assert [one.user_id for one in there.held] == [one.user_id for one in here.held]
+    assert (there.held_unless, len(there.rejected)) == (here.held_unless, len(here.rejected))
+    assert here.held or here.held_unless

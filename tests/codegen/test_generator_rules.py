@@ -192,7 +192,7 @@ class TestOperations:
             (
                 "x-thrive-datetime: space",
                 "x-thrive-datetime: odd",
-                "x-thrive-datetime must be one of iso, space, local",
+                "x-thrive-datetime must be one of iso, iso-or-day, space, local",
             ),
         ],
     )

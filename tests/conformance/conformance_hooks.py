@@ -16,7 +16,7 @@ from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData
 
 from thrive_async._generated.operations import OPERATIONS, Operation
-from thrive_async.sandbox.server.replies import Refusal
+from thrive_async.sandbox.handlers.replies import Refusal
 from thrive_async.sandbox.server.routing import match
 from thrive_async.sandbox.server.specification import specification
 from thrive_async.sandbox.server.tokens import SCOPES

@@ -74,12 +74,10 @@ async def test_the_token_endpoint_answers_with_every_documented_status(status: s
 
 
 def test_every_operation_and_every_documented_status_is_in_the_table() -> None:
-    """48 operations, the token endpoint among them, and 367 statuses; the inferred ones too."""
+    """Every operation, the token endpoint among them, with all its statuses; the inferred ones too."""
     produced = {(case.operation, case.status) for case in EVERY} | {("createAccessToken", status) for status in TOKENS}
     assert sorted(DOCUMENTED - produced) == []
     assert sorted(produced - DOCUMENTED) == []
-    assert len({operation for operation, _ in produced}) == len(OPERATIONS) == 48
-    assert len(produced) == 367
 
 
 def test_inferred_statuses_are_listed_statuses() -> None:

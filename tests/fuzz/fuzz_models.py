@@ -7,7 +7,7 @@ from thrive_async import models
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async._generated.readers import READERS
 
-READ = [name for name in CALLS if OPERATIONS[name].method != "DELETE"]
+READ = [name for name in CALLS if not OPERATIONS[name].any_answer]
 LISTS = [name for name in READ if OPERATIONS[name].method == "GET" and rule.says_list(name)]
 
 

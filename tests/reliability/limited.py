@@ -134,7 +134,7 @@ def run(server: Server, calls: int, *, latency: float = 0.05, jitter: float = 0.
                     await asyncio.sleep(way())
                     taken, wait = server.take(clock.elapsed)
                     await asyncio.sleep(way())
-                    gate.leave()
+                    gate.leave(ticket)
                     if taken:
                         gate.passed(ticket)
                         return

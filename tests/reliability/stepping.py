@@ -71,7 +71,7 @@ def assert_clean(thrive: ThriveClient) -> None:
     assert left_tasks() == []
     assert not transport._deadlines.under_way
     assert not transport._session._opening.locked()
-    assert transport._gate._slots._free == transport.limits.concurrency
+    assert transport._gate._slots._value == transport.limits.concurrency
     assert not transport._gate._turn.locked()
     lock = getattr(transport._authorizer, "_lock", None)
     assert lock is None or not lock.locked()

@@ -1,6 +1,7 @@
 """Rates: one that is set holds exactly, one that is unknown is learned; a 429 stops all, and nobody comes as a herd."""
 
 import asyncio
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from limited import Announced, Bucket, Outage, Server, Sliding, Window, by_hand, by_hand_at_once, run
+from raw_server import RawRequest, RawServer, reply
 
 from thrive_async import Limits, RateLimitError, RequestTimeout, Timeouts
 from thrive_async._gate.pace import Pace
@@ -71,19 +73,75 @@ async def test_a_pause_that_means_nothing_is_one_that_was_not_announced(said: st
         assert len(sandbox.requests) == 3
 
 
-async def test_a_pause_of_ten_days_is_kept_and_told_to_whoever_cannot_wait(clock: VirtualClock) -> None:
+async def test_a_pause_of_ten_days_closes_the_client_for_five_minutes_and_is_told_in_full(clock: VirtualClock) -> None:
     days = 10 * 24 * 3600
     async with Sandbox(users=1, clock=clock) as sandbox, sandbox.client() as thrive:
         sandbox.faults.add("rate_limited", retry_after=days)
         started = clock.elapsed
-        with pytest.raises(RateLimitError, match=r"8\.64e\+05 s"):
+        with pytest.raises(RateLimitError) as refused:
             await thrive.skills.levels()
-        with pytest.raises(RequestTimeout, match=r"8\.64e\+05 s more"):
+        assert refused.value.retry_after == days
+        with pytest.raises(RequestTimeout, match=r"8\.64e\+05 s more") as late:
             await thrive.tags.list().first()
+        assert late.value.retry_after == days
         assert clock.elapsed == started
         assert len(sandbox.requests) == 1
-        await thrive.skills.levels(timeouts=Timeouts(total=None))
-        assert clock.elapsed - started >= days
+        await thrive.skills.levels(timeouts=Timeouts(total=301))
+        assert clock.elapsed - started == pytest.approx(300, abs=1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry_After": "31536000"},
+        {"Retry_After": "300001"},
+        {"Retry_After": str(int(time.time()) + 10**6)},
+        {"Retry_After": str((int(time.time()) + 10**6) * 1000)},
+        {"Retry_After": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {"Retry_After": "9" * 300},
+        {"X_RateLimit_Reset": str((int(time.time()) + 10**6) * 1000)},
+    ],
+)
+async def test_no_odd_reply_holds_a_call_for_longer_than_five_minutes(
+    headers: dict[str, str], status: int, clock: VirtualClock
+) -> None:
+    if status == 503:
+        headers = {"Retry_After": next(iter(headers.values()))}
+    async with RawServer([reply(status, **headers), reply(200, [])]) as server:
+        thrive = server.client(timeouts=Timeouts(total=None))
+        await thrive.skills.levels()
+        assert 300 <= clock.elapsed < 304
+        await thrive.aclose()
+
+
+@pytest.mark.parametrize("value", ["-5", "", "soon", "0", "Thu, 01 Jan 1970 00:00:00 GMT", "1000000000", "9" * 400])
+async def test_a_pause_that_says_nothing_is_like_no_word_at_all(value: str, clock: VirtualClock) -> None:
+    async with RawServer([reply(429, Retry_After=value), reply(200, [])]) as server:
+        thrive = server.client()
+        await thrive.skills.levels()
+        assert clock.elapsed < 2
+        await thrive.aclose()
+
+
+async def test_after_an_odd_pause_one_request_goes_first_and_the_others_once_it_was_taken(clock: VirtualClock) -> None:
+    times: list[float] = []
+
+    async def answer(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        times.append(clock.elapsed)
+        await asyncio.sleep(7)
+        writer.write(reply(200, []))
+
+    limits, timeouts = Limits(concurrency=20), Timeouts(total=None)
+    answers = [reply(429, Retry_After="99999"), answer]
+    async with RawServer(answers) as server, server.client(limits=limits, timeouts=timeouts) as thrive:
+        calls = [asyncio.ensure_future(thrive.skills.levels())]
+        await asyncio.sleep(1)
+        calls += [asyncio.ensure_future(thrive.skills.levels()) for _ in range(20)]
+        await asyncio.gather(*calls)
+    assert len(times) == 21
+    assert times[0] >= 300
+    assert times[1] >= times[0] + 7
 
 
 # A rate that is set
@@ -127,9 +185,9 @@ def test_no_pattern_of_calls_exceeds_a_rate(rate: float, burst: int, pauses: lis
 
             async def one(delay: float) -> None:
                 await asyncio.sleep(delay)
-                await gate.enter()
+                ticket = await gate.enter()
                 times.append(clock.elapsed)
-                gate.leave()
+                gate.leave(ticket)
 
             await asyncio.gather(*(one(sum(pauses[: index + 1])) for index in range(len(pauses))))
             times.sort()

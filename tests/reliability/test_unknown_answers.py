@@ -353,6 +353,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "large_page_status": (400, 413, 422),
     "create_status": (200, 201),
     "delete_reply": ("object", "string", "null", "empty", "no_content"),
+    "write_reply": ("documented", "message", "empty", "no_content"),
+    "remove_reply": (404, 207, 200),
+    "audience_patch": ("both", "slash", "bare"),
     "unmoved_operations": ("null", "absent"),
     "moved_keys": (("removed", "added"), ("für", "x y")),
     "not_found_body": (True, False),
@@ -362,6 +365,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "bare_audience_ids": (True, False),
     "rate_limit_headers": ("retry-after", "x-ratelimit", "none"),
     "token_auth": ("both", "basic", "post"),
+    "token_refusal": (401, 400, 403, 404, 405, 415, 422),
+    "token_reply": ("snake", "camel", "bearer"),
     "token_expires_in": ("number", "string", "absent"),
     "token_error": ("oauth", "thrive"),
 }

@@ -65,3 +65,10 @@ class Api:
 def connect() -> aiohttp.ClientSession:
     """A session that keeps no connections. Beware: aiohttp itself sends a GET again when the connection is dropped."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+
+def message(answer: Answer) -> Any:
+    """The words of an error, which has Thrive's shape."""
+    assert answer.body["status"] == answer.status
+    assert set(answer.body) == {"status", "error", "message"}
+    return answer.body["message"]

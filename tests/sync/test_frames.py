@@ -1,4 +1,4 @@
-"""No error of a sync shows a person in its text, nor do the errors that led to it."""
+"""No error of a sync shows a person in its own words, nor do the errors that led to it; Thrive's words are quoted."""
 
 import asyncio
 import json
@@ -124,8 +124,8 @@ async def test_a_refusal_shows_nobody(planted: tuple[Sandbox, ThriveClient], tmp
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "401": ("status", {"status": 401}),
-    "403": ("status", {"status": 403, "body": {"message": "PLANT-1 may not"}}),
-    "422": ("status", {"status": 422, "body": {"message": "PLANT-1 may not"}}),
+    "403": ("status", {"status": 403, "body": {"message": "may not"}}),
+    "422": ("status", {"status": 422, "body": {"message": "may not"}}),
     "500": ("status", {"status": 500}),
     "never": ("rate_limited", {"retry_after": 4000}),
     "no JSON": ("not_json", {}),

@@ -1,7 +1,7 @@
 """The checks of request models.
 
-A check looks at a value and says what is wrong with it: which exception, where inside the value (such as "[3]"), and
-the complaint, in which the value itself never appears.
+A check returns what is wrong with a value: the exception, the place inside the value (such as "[3]") and the complaint,
+which never holds the value itself; or None.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Check = Callable[[Any], Complaint | None]
 
 
 def valid(check: Check, *, null: bool = False, unset: bool = False) -> Callable[[Any, Any, Any], None]:
-    """The attrs validator that raises what a check complains of; None and UNSET pass where the field takes them."""
+    """The attrs validator that raises the complaint of a check; None and UNSET pass if the field takes them."""
 
     def validate(instance: object, attribute: "Attribute[Any]", value: object) -> None:
         if (value is None and null) or (value is UNSET and unset):
@@ -48,7 +48,7 @@ def _outside(size: float, minimum: float | None, maximum: float | None, unit: st
 
 
 def text(*, min_length: int | None = None, max_length: int | None = None) -> Check:
-    """A string of so many characters."""
+    """A string with a length in these limits."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):
@@ -131,7 +131,7 @@ def nested(model: type[Model]) -> Check:
 
 
 def items(each: Check, *, min_items: int | None = None, max_items: int | None = None) -> Check:
-    """A list (or tuple) of so many items, each of which passes a check."""
+    """A list or tuple with a number of items in these limits; each passes a check."""
 
     def check(value: Any) -> Complaint | None:
         if not issubclass(type(value), (list, tuple)):
@@ -148,7 +148,7 @@ def items(each: Check, *, min_items: int | None = None, max_items: int | None = 
 
 
 def mapping(each: Check) -> Check:
-    """A dict with strings for keys, each value of which passes a check."""
+    """A dict with strings for keys; each value passes a check."""
 
     def check(value: Any) -> Complaint | None:
         if not issubclass(type(value), dict):
@@ -169,7 +169,7 @@ def nullable(check: Check) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """What passes any of several checks; the complaint is that of the check that came nearest."""
+    """A value that passes one of several checks; the complaint is that of the closest one."""
 
     def check(value: Any) -> Complaint | None:
         types: list[str] = []
@@ -188,5 +188,5 @@ def either(*checks: Check) -> Check:
 
 
 def anything() -> Check:
-    """Whatever it is."""
+    """Any value."""
     return lambda _: None

@@ -1,10 +1,12 @@
-"""What some generated models can do beside holding their fields; the specification names these classes.
+"""What some generated models can do besides holding their fields.
 
 A schema with ``x-thrive-mixin: Name`` becomes a class that also derives from ``Name`` in this module.
 """
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
+
+from thrive_async._base.problems import unread
 
 __all__ = ["MemberOperations"]
 
@@ -21,20 +23,30 @@ class _Failure(Protocol[Entity_co]):
 
 class _Result(Protocol[Entity_co]):
     @property
+    def success(self) -> object: ...
+
+    @property
     def failure(self) -> _Failure[Entity_co] | None: ...
 
 
 class MemberOperations:
-    """For results of adding, replacing and moving members or managers: what went wrong, without looking for None."""
+    """Tells what went wrong when members or managers were added, replaced or moved, without a look for None."""
 
     __slots__ = ()
 
     @property
+    def is_known(self: _Result[object]) -> bool:
+        """Whether the reply said who was processed; False for a 2xx without such a body. Read to find out then."""
+        return self.success is not None or self.failure is not None
+
+    @property
     def is_partial(self: _Result[object]) -> bool:
-        """Whether anyone was not processed, be it some or all."""
+        """Whether some or all were not processed, or the part of the reply that tells could not be read."""
+        if "failure" in unread(self):
+            return True
         return self.failure is not None and bool(self.failure.entities or self.failure.count)
 
     @property
     def failures(self: _Result[Entity_co]) -> list[Entity_co]:
-        """Everyone who was not processed, with the reasons; empty if all went well."""
+        """The people who were not processed, with the reasons; empty if all went well."""
         return list((self.failure.entities if self.failure is not None else None) or ())

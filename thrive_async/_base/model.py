@@ -10,10 +10,10 @@ from thrive_async._base.unset import UNSET
 
 
 class OpenStrEnum(StrEnum):
-    """A string enum that also holds values nobody has documented yet.
+    """A string enum that also holds undocumented values.
 
-    A value from Thrive that is not among the members is kept as it came: it equals its string, survives pickle,
-    deepcopy and JSON, and says False to `is_known`.
+    A value from Thrive that is not a member keeps its string: it equals it, survives pickle, deepcopy and JSON, and its
+    `is_known` is False.
 
     Example:
         >>> class Colour(OpenStrEnum):
@@ -41,10 +41,10 @@ class OpenStrEnum(StrEnum):
 
 
 class Model:
-    """The base of all models: equality by fields, no hash since they can be changed, a repr that gives nobody away.
+    """The base of all models: equality by fields, no hash since they can be changed, a repr without personal data.
 
-    A repr ends up in logs and tracebacks, so it shows ids, enums, numbers, booleans and moments only; of every other
-    value that is there it shows `...`.
+    A repr ends up in logs and tracebacks, so it shows only ids, enums, numbers, booleans and dates, and `...` for any
+    other value.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""The value that means "not mentioned", as opposed to None, which clears a field."""
+"""The value for a field that is left out of a request; None clears the field instead."""
 
 from enum import Enum
 from typing import Final, Literal

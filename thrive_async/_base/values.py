@@ -1,7 +1,7 @@
-"""The values that a reply may hold.
+"""The values that a reply may hold, exactly.
 
-Each function gives back the value that a field of its type holds, or raises a TypeError or ValueError that says what
-was expected and what came, never the value itself. Nothing is coerced: a number is no string, true is no number.
+Each function returns the value that a field of its type holds, or raises a `Mismatch` that says what was expected and
+what came, never the value itself. Nothing is converted: a number is not a string, true is not a number.
 """
 
 from datetime import UTC, date, datetime
@@ -27,9 +27,28 @@ _NAMES: dict[type, str] = {
 }
 
 
-def mismatch(expected: str, value: object) -> TypeError:
+class Mismatch(TypeError, ValueError):  # noqa: N818 - a doubt about a value, often no error
+    """A value is not what was expected.
+
+    Attributes:
+        expected: What was expected, such as "a whole number".
+        came: What came instead, such as "a string".
+    """
+
+    def __init__(self, expected: str, came: str) -> None:
+        super().__init__(f"expected {expected}, not {came}")
+        self.expected = expected
+        self.came = came
+
+
+def type_name(value: object) -> str:
+    """The JSON type of a value, for people."""
+    return _NAMES.get(type(value), type(value).__name__)
+
+
+def mismatch(expected: str, value: object) -> Mismatch:
     """The exception for a value of another type than expected."""
-    return TypeError(f"expected {expected}, not {_NAMES.get(type(value), type(value).__name__)}")
+    return Mismatch(expected, type_name(value))
 
 
 def text(value: Any) -> str:
@@ -54,29 +73,29 @@ def integer(value: Any) -> int:
         # Beyond 2**53 digits may be lost already: an integer of more than 64 bits is decoded as a float.
         if value.is_integer() and abs(value) <= 2**53:
             return int(value)
-        raise ValueError("expected a whole number")
+        raise Mismatch("a whole number", "another number")
     raise mismatch("a whole number", value)
 
 
 def number(value: Any) -> float:
-    """A finite number; one without a fraction stays an int, so that none of its digits is lost."""
+    """A finite number; one without a fraction stays an int, so that it keeps all its digits."""
     if type(value) is int:
         return value
     if type(value) is float:
         if isfinite(value):
             return value
-        raise ValueError("expected a finite number")
+        raise Mismatch("a finite number", "another number")
     raise mismatch("a number", value)
 
 
 def moment(value: Any) -> datetime:
-    """A date and time in ISO 8601; one without a time zone is meant in UTC."""
+    """A date and time in ISO 8601, in UTC if it has no time zone; a date alone is its midnight."""
     if type(value) is not str:
         raise mismatch("a date and time", value)
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("expected a date and time in ISO 8601") from None
+        raise Mismatch("a date and time in ISO 8601", _other_string(value)) from None
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
@@ -87,7 +106,11 @@ def day(value: Any) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError("expected a date in ISO 8601") from None
+        raise Mismatch("a date in ISO 8601", _other_string(value)) from None
+
+
+def _other_string(value: str) -> str:
+    return "another string" if value.strip() else "a blank string"
 
 
 def sequence(value: Any) -> Any:
@@ -109,7 +132,7 @@ def constant(value: Any, expected: tuple[Any, ...]) -> Any:
     for known in expected:
         if type(value) is type(known) and value == known:
             return value
-    raise ValueError(f"expected {' or '.join(map(repr, expected))}")
+    raise Mismatch(" or ".join(map(repr, expected)), f"another value ({type_name(value)})")
 
 
 def one_of(value: Any, *types: type) -> Any:

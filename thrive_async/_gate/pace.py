@@ -1,36 +1,47 @@
 """The pace that a client learns from 429s: how many requests a second Thrive takes from it. Pure: time is given.
 
-Thrive publishes no limits, so the first refusal is the first news of one. How limits are kept is unknown too: by a
-bucket that fills up while nobody calls, or by windows of a second or a minute, with or without a word on how long to
-wait. So every refusal leaves two bounds. What was taken since the refusal before, the pause included, is the lower one:
-right where a bucket filled up meanwhile, too low where the pause was lost. The pace that was refused is the upper one:
-right where a limit allows no burst, too high where a burst was used up first. The pace falls to the middle of both
-(multiplicative decrease), comes back to just below the upper one, and creeps on, slowly first (additive increase).
+Thrive publishes no limits, so the first refusal is the first news of one. Nor does it say how it counts: with a bucket
+that fills up while the client is quiet, or in windows of a second or a minute, with or without a word on how long to
+wait. So every refusal leaves two bounds:
+
+- The lower one is what Thrive took since the refusal before, pause included. It is right if a bucket filled up during
+  the pause, and too low if the pause was wasted.
+- The upper one is the pace that was refused. It is right if the limit allows no burst, and too high if a burst was used
+  up first.
+
+The pace falls to the geometric mean of the two, comes back to just below the upper one, and then creeps on.
+
+This is close to CUBIC, the congestion control of TCP (RFC 9438): a multiplicative decrease, a concave cubic back to the
+last known limit, a plateau there, and convex growth beyond it in search of a new limit. Three things differ. The pace
+is a rate and not a window. It falls to a measured bound, not by a fixed factor of 0.7. And beyond the plateau it grows
+with the fifth power of time, not the third: slower at first, and faster later.
 
 The constants were chosen on 700 simulated servers: 2 to 1,000 requests a second; buckets of one request up to ten
 seconds' worth, windows of a second, sliding ones and windows of a minute; Retry-After exact, in whole seconds, absent;
-5, 50 and 200 ms of latency. They lie on a plateau: to halve or to double one of them (_REST apart) changes the
-throughput that is lost, and what is refused, by a tenth at most.
+5, 50 and 200 ms of latency. They lie on a plateau: halving or doubling one of them (except _REST) changes the
+throughput that is lost, and the share that is refused, by a tenth at most.
 """
 
 import math
 from collections import deque
 from typing import Final
 
-# Before the first refusal, what was taken in so many seconds counts; never less than so many a second.
+# The first refusal looks back this many seconds. The pace then starts at no less than _FIRST and never falls below
+# _SLOWEST requests a second.
 _SPAN: Final = 5.0
 _FIRST: Final = 2.0
 _SLOWEST: Final = 0.2
-# A bound from fewer requests than this says little. As long as there is no upper one the pace then grows 3 times in a
-# second, 16 times in two; from a better bound it doubles in two seconds, and faster later, in case it was far too low.
+# A bound from fewer requests than this says little. Without an upper bound the pace then grows threefold in a second
+# and sixteenfold in two. From a better bound it doubles in two seconds, and grows faster later, in case it was far too
+# low.
 _FEW: Final = 10
-# How far below the refused pace it rests: of 0.93 to 0.97 this gave the most throughput for its refusals.
+# How far below the refused pace it rests. Of 0.93 to 0.97 this gave the most throughput for its refusals.
 _REST: Final = 0.96
-# After so many seconds it is there; from then on it creeps up, by 6 % in 8 s, twofold in 14 s, tenfold in 22 s.
+# It is there after this many seconds. From then on it creeps up: by 6 % in 8 s, twofold in 14 s, tenfold in 22 s.
 _RETURN: Final = 8.0
 _CREEP: Final = 1.8e-6
-# It takes these times from so many requests a second on. Below, where the few requests of some seconds could not be
-# worth another refusal, it takes longer in proportion, down to the second figure.
+# These times hold from _BRISK requests a second on. Below, a few seconds hold too few requests to be worth another
+# refusal, so it takes longer in proportion, down to _LEISURELY.
 _BRISK: Final = 30.0
 _LEISURELY: Final = 4.0
 
@@ -39,7 +50,7 @@ class Pace:
     """Requests per second, learned from what Thrive takes and what it refuses.
 
     Attributes:
-        known: Whether anything was refused yet.
+        known: Whether Thrive has refused anything so far.
     """
 
     def __init__(self) -> None:
@@ -52,7 +63,7 @@ class Pace:
         self._works = self._probing = False
 
     def at(self, now: float) -> float | None:
-        """Return the pace at a time; None as long as nothing was refused."""
+        """Return the pace at a time; None before the first refusal."""
         lower, upper = self._lower, self._upper
         if lower is None:
             return None
@@ -88,8 +99,8 @@ class Pace:
         """
         pace = self.at(now)
         if pace is not None and not self._works:
-            # The pause was too short, which says nothing of the pace. Only a request or two should find out next time,
-            # and not all that fit into the time of an answer.
+            # The pause was too short, which says nothing about the pace. Next time only a request or two should find
+            # out, not as many as fit into the time of an answer.
             self._probing = True
             self._opened = now + pause
             return
@@ -106,17 +117,17 @@ class Pace:
         since = [moment for moment in self._taken if moment > now - _SPAN]
         if not since:
             return _FIRST
-        # Many at once are a bucket that was full, and count as a second's worth. A few say nothing of that kind.
+        # Many at once mean a bucket that was full, and count as a second's worth. A few do not.
         return max(_FIRST, len(since) / max(1.0 if len(since) >= _FEW else 0.1, now + pause - since[0]))
 
     def _bounds(self, now: float, refused: float) -> tuple[float, float]:
-        # Both times Thrive had just had enough: what it took between them is what it takes.
+        # Thrive had just had enough both times, so what it took in between is what it takes.
         since = max(self._refused, self._taken[0])
         took = self._count(since) / max(now - since, 1e-3)
         if now - self._opened > 1.0:
-            # Where the network or the caller is slower than the pace, the pace is not what was refused.
+            # If the network or the caller is slower than the pace, the pace is not what was refused.
             refused = min(refused, 3 * (1 + self._count(now - 1.0)))
-        # If it took more than that, it was no pace that it refused, but a request right after a pause cut too fine.
+        # If it took more than that, it did not refuse a pace, but a request right after a pause cut too fine.
         upper = _REST * max(_SLOWEST, refused, took)
         return min(upper, math.sqrt(max(_SLOWEST, took) * upper / _REST)), upper
 

@@ -10,7 +10,7 @@ Paging = Literal["envelope", "array", "none"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Operation:
-    """One operation of the API: all that a request has to know of it."""
+    """One operation of the API: all that a request needs to know about it."""
 
     id: str
     """Its operationId, such as `searchUsers`."""
@@ -36,13 +36,16 @@ class Operation:
     """The query parameters that must be sent."""
 
     paging: Paging
-    """How its pages come: in an envelope with totals, as a bare array without, or not in pages."""
+    """How it pages: in an envelope with totals, as a bare array without totals, or not at all."""
 
     per_page: int | None
     """The documented maximum of `perPage`."""
 
     safe: bool
-    """Whether it may be repeated when an answer was lost: its effect is the same."""
+    """Whether it may be repeated after an answer was lost, because its effect is the same."""
+
+    any_answer: bool
+    """Whether a 2xx means success whatever its body, because the specification gives the body no shape."""
 
     body: bool
     """Whether it takes a body."""
@@ -63,7 +66,7 @@ class Operation:
     """The documented statuses."""
 
     scopes: tuple[str, ...]
-    """The OAuth scopes of which any one suffices."""
+    """The OAuth scopes; any one of them is enough."""
 
 
 CREATE_ACCESS_TOKEN = Operation(
@@ -77,6 +80,7 @@ CREATE_ACCESS_TOKEN = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model=None,
@@ -105,6 +109,7 @@ SEARCH_USERS = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -126,6 +131,7 @@ GET_USER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -147,6 +153,7 @@ GET_USER_BY_REF = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -168,6 +175,7 @@ ADD_USER_TAGS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="UserTagsAdd",
@@ -189,6 +197,7 @@ REMOVE_USER_TAGS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="UserTagsRemove",
@@ -210,6 +219,7 @@ UPDATE_USER_SKILLS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="UserSkillsUpdate",
@@ -231,6 +241,7 @@ CREATE_USER = Operation(
     paging="none",
     per_page=None,
     safe=False,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="UserCreate",
@@ -252,6 +263,7 @@ DELETE_USER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=True,
     body=False,
     body_required=False,
     body_model=None,
@@ -273,6 +285,7 @@ UPDATE_USER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="UserUpdate",
@@ -294,6 +307,7 @@ SUSPEND_USER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=False,
     body_model="UserSuspend",
@@ -321,6 +335,7 @@ LIST_AUDIENCES = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -342,6 +357,7 @@ CREATE_AUDIENCE = Operation(
     paging="none",
     per_page=None,
     safe=False,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="AudienceCreate",
@@ -363,6 +379,7 @@ GET_AUDIENCE = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -384,6 +401,7 @@ DELETE_AUDIENCE = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=True,
     body=False,
     body_required=False,
     body_model=None,
@@ -405,6 +423,7 @@ UPDATE_AUDIENCE = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="AudienceUpdate",
@@ -426,6 +445,7 @@ LIST_MEMBERS = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -447,6 +467,7 @@ ADD_MEMBERS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model=None,
@@ -468,6 +489,7 @@ REPLACE_MEMBERS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model=None,
@@ -489,6 +511,7 @@ REMOVE_MEMBER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=True,
     body=False,
     body_required=False,
     body_model=None,
@@ -510,6 +533,7 @@ LIST_MANAGERS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -531,6 +555,7 @@ ADD_MANAGERS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model=None,
@@ -552,6 +577,7 @@ REPLACE_MANAGERS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model=None,
@@ -573,6 +599,7 @@ REMOVE_MANAGER = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=True,
     body=False,
     body_required=False,
     body_model=None,
@@ -600,6 +627,7 @@ LIST_ASSIGNMENTS = Operation(
     paging="array",
     per_page=100,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -621,6 +649,7 @@ CREATE_ASSIGNMENT = Operation(
     paging="none",
     per_page=None,
     safe=False,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="AssignmentCreate",
@@ -642,6 +671,7 @@ GET_ASSIGNMENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -663,6 +693,7 @@ DELETE_ASSIGNMENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=True,
     body=True,
     body_required=True,
     body_model="AssignmentDelete",
@@ -684,6 +715,7 @@ UPDATE_ASSIGNMENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="AssignmentUpdate",
@@ -711,6 +743,7 @@ LIST_ENROLMENTS = Operation(
     paging="array",
     per_page=100,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -732,6 +765,7 @@ GET_ENROLMENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -752,8 +786,8 @@ LIST_COMPLETIONS = Operation(
         "contentId": "text",
         "isRPL": "boolean",
         "userId": "text",
-        "completedDateRangeStart": "date-iso",
-        "completedDateRangeEnd": "date-iso",
+        "completedDateRangeStart": "date-iso-or-day",
+        "completedDateRangeEnd": "date-iso-or-day",
         "page": "integer",
         "perPage": "integer",
     },
@@ -761,6 +795,7 @@ LIST_COMPLETIONS = Operation(
     paging="array",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -782,6 +817,7 @@ CREATE_COMPLETION = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=True,
     body_required=True,
     body_model="CompletionCreate",
@@ -803,6 +839,7 @@ GET_COMPLETION = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -824,6 +861,7 @@ LIST_CONTENTS = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -845,6 +883,7 @@ GET_CONTENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -875,6 +914,7 @@ LIST_ACTIVITIES = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -896,6 +936,7 @@ GET_ACTIVITY = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -917,6 +958,7 @@ LIST_CPD_CATEGORIES = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -938,6 +980,7 @@ GET_CPD_CATEGORY = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -959,6 +1002,7 @@ LIST_CPD_ENTRIES = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -980,6 +1024,7 @@ GET_CPD_ENTRY = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1001,6 +1046,7 @@ LIST_CPD_REQUIREMENTS = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1022,6 +1068,7 @@ GET_CPD_REQUIREMENT = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1049,6 +1096,7 @@ LIST_CPD_USER_SUMMARIES = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1070,6 +1118,7 @@ LIST_TAGS = Operation(
     paging="envelope",
     per_page=1000,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1091,6 +1140,7 @@ GET_TAG = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1112,6 +1162,7 @@ LIST_SKILL_LEVELS = Operation(
     paging="none",
     per_page=None,
     safe=True,
+    any_answer=False,
     body=False,
     body_required=False,
     body_model=None,
@@ -1121,6 +1172,28 @@ LIST_SKILL_LEVELS = Operation(
     scopes=("api/read", "api/all"),
 )
 """List the skill levels"""
+
+SEND_PROVISIONING_EVENT = Operation(
+    id="sendProvisioningEvent",
+    resource="provisioning",
+    method="POST",
+    path="/rest/v1/webhooks",
+    path_parameters=(),
+    query={},
+    required_query=(),
+    paging="none",
+    per_page=None,
+    safe=True,
+    any_answer=True,
+    body=True,
+    body_required=True,
+    body_model="ProvisioningEvent",
+    min_items=None,
+    max_items=None,
+    statuses=(200, 201, 202, 204, 400, 401, 403, 404, 409, 422, 429),
+    scopes=("api/webhooks", "api/all"),
+)
+"""Send an event about a user's account"""
 
 OPERATIONS: Mapping[str, Operation] = {
     CREATE_ACCESS_TOKEN.id: CREATE_ACCESS_TOKEN,
@@ -1171,6 +1244,7 @@ OPERATIONS: Mapping[str, Operation] = {
     LIST_TAGS.id: LIST_TAGS,
     GET_TAG.id: GET_TAG,
     LIST_SKILL_LEVELS.id: LIST_SKILL_LEVELS,
+    SEND_PROVISIONING_EVENT.id: SEND_PROVISIONING_EVENT,
 }
 """All operations, by id."""
 

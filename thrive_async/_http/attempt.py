@@ -3,17 +3,22 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any, Final, cast
 
 import aiohttp
 import attrs
 import orjson
 
+from thrive_async._gate.gate import Gate
 from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, Request, refusal, unreadable
 from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
 from thrive_async.config import Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
+
+# How the body of a reply begins that is JSON cut short, or an HTML page.
+_CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
 
 
 @attrs.define(eq=False)
@@ -26,6 +31,7 @@ class Call:
         deadline: The loop's time at which the whole of it must be over.
         authorizer: Who knows its Authorization header.
         base_url: The host it goes to.
+        gate: What it has to pass.
         attempts: How many requests were made.
         sent: Whether the request under way has left this machine, as far as can be known.
         maybe_applied: Whether an answer was lost after a request had left.
@@ -40,6 +46,7 @@ class Call:
     deadline: float | None
     authorizer: Authorizer
     base_url: str
+    gate: Gate
     attempts: int = 0
     sent: bool = False
     maybe_applied: bool = False
@@ -54,6 +61,10 @@ class Call:
         if attempt is None:
             return self.deadline
         return now + attempt if self.deadline is None else min(now + attempt, self.deadline)
+
+    def forget(self) -> None:
+        """Drop what the request said, such as the client secret; its summary stays for errors."""
+        self.request = attrs.evolve(self.request, body=None, arguments=())
 
     def note(self, words: str) -> None:
         """Keep how an attempt ended."""
@@ -80,8 +91,8 @@ class Broken:
 
 
 @attrs.define(eq=False)
-class Outcome:
-    """What one attempt came to; `_retry` reads it.
+class Attempt:
+    """What one attempt came to, for `retry` to read.
 
     Attributes:
         call: Whose attempt it was.
@@ -115,43 +126,77 @@ class Outcome:
         if self.error is None and self.make_error is not None:
             return self.make_error("")
         answer = self.error or self.reply
-        assert answer is not None  # noqa: S101 - an outcome without error has a reply
+        assert answer is not None  # noqa: S101 - an attempt without error has a reply
         return answer
 
 
-def of_reply(call: Call, reply: Reply, pause: float | None) -> Outcome:
+def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
     """Judge a whole answer.
 
     Args:
         call: What was asked.
         reply: What came.
-        pause: The seconds for which a 429 has closed the gate.
+        pause: The seconds to wait before it may be repeated, after a 429 or a 503 that says so.
     """
     call.sent = False
     return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
 
 
-def _read(call: Call, reply: Reply) -> Outcome:
+def _read(call: Call, reply: Reply) -> Attempt:
     request = call.request
-    if request.operation.method == "DELETE" or (not reply.body and request.may_be_empty):
-        # Whatever a delete answers, it is done; bodies differ and say nothing.
-        return Outcome(call, reply=reply)
+    if request.operation.method == "DELETE":
+        return _deleted(call, reply)
+    if request.operation.any_answer:
+        return Attempt(call, reply=reply)
     try:
-        reply.decode()
+        if reply.body or not request.may_be_empty:
+            reply.decode()
     except orjson.JSONDecodeError:
+        if request.may_be_empty and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
+            # Words such as "OK".
+            return Attempt(call, reply=reply)
         # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
-        call.note(f"status {reply.status} with a body that is no JSON")
-        return Outcome(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
-    return Outcome(call, reply=reply)
+        call.note(f"status {reply.status} with a body that is not JSON")
+        return Attempt(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
+    return Attempt(call, reply=reply)
 
 
-def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
+def _deleted(call: Call, reply: Reply) -> Attempt:
+    """Judge the 2xx of a delete: done, whatever its body, unless that names somebody who was not removed."""
+    failure = _failure(reply) if call.request.operation.resource else None
+    if failure is None:
+        return Attempt(call, reply=reply)
+    said = attrs.evolve(reply, body=orjson.dumps({"message": failure}))
+    error = refusal(call.request, said, attempts=call.attempts, retry_after=None)
+    error.body = reply.json()
+    error.maybe_applied = call.maybe_applied
+    return Attempt(call, error=error)
+
+
+def _failure(reply: Reply) -> str | None:
+    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed."""
+    try:
+        failure = _fields(_fields(reply.json()).get("failure"))
+    except orjson.JSONDecodeError:
+        return None
+    entities: Any = failure.get("entities")
+    if not entities and not failure.get("count"):
+        return None
+    reason = _fields(entities[0]).get("reason") if isinstance(entities, list) and entities else None
+    return reason if isinstance(reason, str) and reason.strip() else "not removed, and Thrive gave no reason"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
     request = call.request
     operation = request.operation
     if reply.status == 404 and operation.method == "DELETE" and call.maybe_applied:
         # The answer of an earlier attempt was lost; that attempt did it.
-        return Outcome(call, reply=Reply(204, reply.headers, b""))
+        return Attempt(call, reply=Reply(204, reply.headers, b""))
     asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
     if reply.status >= 500 and reply.status != 503:
         call.maybe_applied = True
@@ -164,18 +209,18 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Outcome:
         error.maybe_applied = call.maybe_applied
         return error
 
-    return Outcome(
+    return Attempt(
         call,
         make_error=make_error,
         repeatable=status_is_repeatable(reply.status, safe=operation.safe),
-        at_least=pause if pause is not None else asked,
+        at_least=pause,
     )
 
 
-def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
+def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
     """Judge an attempt that brought no whole answer."""
     if broken.out_of_time:
-        return Outcome(call, error=total_timeout(call))
+        return Attempt(call, error=total_timeout(call))
     operation = call.request.operation
     never_sent = not call.sent
     call.sent = False
@@ -184,7 +229,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
     if broken.too_large:
         done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
         text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
-        return Outcome(call, error=DecodeError(text, operation=operation.id))
+        return Attempt(call, error=DecodeError(text, operation=operation.id))
 
     def make_error(note: str) -> ThriveError:
         what = RequestTimeout if broken.timed_out else ConnectionFailed
@@ -198,7 +243,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Outcome:
             maybe_applied=call.maybe_applied,
         )
 
-    return Outcome(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
+    return Attempt(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
 
 
 def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
@@ -206,13 +251,14 @@ def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
 
     Args:
         call: The call.
-        token_call: The call for a token that it waited for, if that is what it waited for.
+        token_call: The client's last call for a token, if there was one.
     """
-    waited = "it waited for a slot or its turn"
-    if token_call is not None:
-        waited = f"it waited for a token from {token_call.request.summary}: {_progress(token_call)}"
+    waited = "still waiting for a free slot or its turn"
+    if call.awaits_token:
+        waited = "still waiting for a token from "
+        waited += f"{token_call.request.summary}: {_progress(token_call)}" if token_call else "the token provider"
     made = _progress(call) if call.attempts else f"not sent: {waited}"
-    if call.attempts and token_call is not None:
+    if call.attempts and call.awaits_token:
         made = f"{made}; then {waited}"
     return _too_late(call, f"no answer within Timeouts.total = {call.timeouts.total:g} s ({made})")
 
@@ -226,7 +272,7 @@ def _progress(call: Call) -> str:
     return (
         f"{counted(call.attempts)}, the last one: {words}"
         if call.attempts
-        else "not sent, for want of a slot or a turn"
+        else "not sent: still waiting for a free slot or its turn"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the headers of a reply say: by which id it can be found, and how long to wait. Pure."""
+"""What the headers of a reply say: its request id, and how long to wait. Pure."""
 
 import email.utils
 import math
@@ -8,12 +8,15 @@ from datetime import UTC
 from typing import Final
 
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
-_RATE_LIMIT_RESETS: Final = ("x-ratelimit-reset", "ratelimit-reset")
-_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_PAUSES: Final = ("retry-after", "x-ratelimit-reset", "ratelimit-reset")
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+# A number below the first is a number of seconds (up to three years), one above the last a Unix time in milliseconds.
+_FIRST_MOMENT: Final = 1e8
+_LAST_MOMENT: Final = 1e11
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id by which Thrive's support can find the request."""
+    """Return the id that Thrive's support can find the request by."""
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name)
         if value:
@@ -24,32 +27,33 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Read how many seconds a reply asks to wait; None if it does not say.
 
-    Retry-After may be seconds or a date; a date counts from the reply's own Date header, so that a wrong clock on this
-    side does not matter. Without it the reset of an `X-RateLimit-*` trio is taken, as seconds or as a Unix time.
+    `Retry-After` goes before the reset of an `X-RateLimit-*` trio. Either may be a number of seconds, a Unix time in
+    seconds or milliseconds, or a date. A point in time counts from the reply's own Date header, so a wrong clock on
+    this side does not matter.
 
     Args:
         headers: Of the reply.
         now: This side's Unix time, for replies without a Date.
     """
-    value = headers.get("retry-after")
-    if value is not None:
-        return _pause_of(value.strip(), headers, now)
-    for name in _RATE_LIMIT_RESETS:
-        reset = headers.get(name)
-        if reset is not None:
-            pause = _pause_of(reset.strip(), headers, now)
-            if pause is not None and pause > 1e8 and _SECONDS.fullmatch(reset.strip()):
-                pause = max(0.0, pause - _sent_at(headers, now))
-            return pause
+    for name in _PAUSES:
+        value = headers.get(name)
+        if value is not None:
+            return _pause_of(value.strip(), headers, now)
     return None
 
 
 def _pause_of(value: str, headers: Mapping[str, str], now: float) -> float | None:
-    if _SECONDS.fullmatch(value):
-        seconds = float(value)
-        return seconds if math.isfinite(seconds) else None
-    moment = _http_date(value)
-    return None if moment is None else max(0.0, moment - _sent_at(headers, now))
+    if not _NUMBER.fullmatch(value):
+        moment = _http_date(value)
+    else:
+        moment = float(value)
+        if moment < _FIRST_MOMENT:
+            return moment
+        if moment > _LAST_MOMENT:
+            moment /= 1000
+    if moment is None or not math.isfinite(moment):
+        return None
+    return max(0.0, moment - _sent_at(headers, now))
 
 
 def _sent_at(headers: Mapping[str, str], now: float) -> float:

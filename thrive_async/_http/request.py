@@ -1,7 +1,7 @@
-"""Requests out of operations and arguments; values or errors out of replies. No I/O, no clock.
+"""Makes requests of operations and their arguments, and values or errors of replies. No I/O, no clock.
 
-What an operation looks like on the wire is a fact of the specification (`_generated/operations.py`); this module only
-encodes values the way it says, and refuses what cannot be meant.
+The specification says what an operation looks like on the wire (`_generated/operations.py`). This module encodes values
+accordingly and refuses those that cannot be meant.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, cast
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import attrs
 import orjson
@@ -19,9 +19,8 @@ from thrive_async._base.arguments import argument
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.headers import request_id
-from thrive_async._http.words import masked_words
+from thrive_async._http.quoting import one_line, quoted
 from thrive_async._wire.convert import dump
-from thrive_async._wire.gc_pause import uncollected
 from thrive_async.errors import (
     APIError,
     DecodeError,
@@ -31,7 +30,6 @@ from thrive_async.errors import (
 )
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LARGE_BODY: Final = 16_384
 _LONGEST_SEGMENT: Final = 2000
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}").fullmatch
 _LONGEST_ERROR_TEXT: Final = 100_000
@@ -42,17 +40,17 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 @attrs.define(eq=False)
 class Request:
-    """One request, ready to be sent; its repr and the transport's log lines name only the operation."""
+    """One request, ready to send. Its repr and the transport's log lines show the operation and no argument."""
 
     operation: Operation
     target: str = attrs.field(repr=False)
     """The encoded path and query, from the host on."""
     body: bytes | None = attrs.field(repr=False)
-    arguments: tuple[str, ...] = attrs.field(repr=False)
-    """The strings of the path and the query, to be masked where Thrive's words repeat them."""
+    arguments: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    """Names and values of the path and the query: an error shows the name where Thrive's words repeat the value."""
     content_type: str = "application/json"
     may_be_empty: bool = False
-    """Whether a 2xx without a body is a whole answer."""
+    """Whether a 2xx without JSON is a whole answer: it is for writes."""
     keep_body: bool = True
     """Whether the reply's body may go onto a `DecodeError`; not where it may hold a token."""
 
@@ -66,11 +64,13 @@ class Request:
         joint = "&" if "?" in self.target else "?"
         return attrs.evolve(self, target=f"{self.target}{joint}page={number}&perPage={size}")
 
-    def sent_strings(self) -> Iterator[str]:
-        """Yield every string that the request holds."""
+    def carried(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of everything that the request carries."""
         yield from self.arguments
-        if self.body is not None and self.content_type == "application/json":
-            yield from _leaves(orjson.loads(self.body))
+        if self.body is not None and self.content_type == _FORM:
+            yield from parse_qsl(self.body.decode())
+        elif self.body is not None:
+            yield from _leaves("body", orjson.loads(self.body))
 
 
 @attrs.define(eq=False)
@@ -81,7 +81,7 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     value: Any = attrs.field(default=UNSET, repr=False)
-    """The decoded body, once `decode` has read it. A reader may take it apart; `body` stays whole."""
+    """The decoded body, once `decode` has read it. Readers may change it; `body` stays as it came."""
 
     def decode(self) -> Any:
         """Decode the body as JSON, and keep it as `value`.
@@ -89,12 +89,11 @@ class Reply:
         Raises:
             orjson.JSONDecodeError: The body is cut, empty, or no JSON at all.
         """
-        large = len(self.body) >= _LARGE_BODY
-        self.value = uncollected(orjson.loads, self.body) if large else orjson.loads(self.body)
+        self.value = orjson.loads(self.body)
         return self.value
 
     def json(self) -> Any:
-        """Decode the body once more, whatever became of `value`; None if the body is empty."""
+        """Decode the body again, independently of `value`; None if the body is empty."""
         return orjson.loads(self.body) if self.body else None
 
 
@@ -117,42 +116,45 @@ def build(
 
     Raises:
         TypeError: A parameter that the operation does not have, or a value of a type that it cannot take.
-        ValueError: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is too
-            long or empty.
+        InvalidArgument: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is
+            too long or empty.
     """
     target = operation.path
-    arguments: list[str] = []
+    arguments: list[tuple[str, str]] = []
     if operation.path_parameters:
         for name in operation.path_parameters:
             # An encoded segment holds no brace.
             target = target.replace("{" + name + "}", _segment(operation, name, path.get(name)))
-        arguments.extend(path.values())
+        arguments.extend(path.items())
     if query:
         encoded = _encoded_query(operation, query, arguments)
         if encoded:
             target = f"{target}?{encoded}"
     for name in operation.required_query:
         if query.get(name) is None:
-            said = argument(operation.resource, name)
-            raise _wrong(said, operation.id + " needs {}")
+            needed = argument(operation.resource, name)
+            raise InvalidArgument(f"{operation.id} needs ${needed}", needed)
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
-    return Request(operation, target, _encoded_body(operation, body), tuple(arguments))
+    writes = operation.method not in ("GET", "HEAD")
+    return Request(operation, target, _encoded_body(operation, body), tuple(arguments), may_be_empty=writes)
 
 
 def _segment(operation: Operation, name: str, value: object) -> str:
     if type(value) is str and _PLAIN_SEGMENT(value):
-        # Every id and most references: nothing to refuse, nothing to encode.
+        # Every id and most references: nothing to refuse or to encode.
         return value
     name = argument(operation.resource, name)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
-        raise _wrong(name, "{} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if value in (".", ".."):
-        raise _wrong(name, f"{{}} must not be {value!r}: it would name another path")
+        raise InvalidArgument(f"${name} must not be {value!r}: it would name another path", name)
     if len(value) > _LONGEST_SEGMENT:
-        raise _wrong(name, f"{{}} has {len(value):,} characters; no id, reference or e-mail address is that long")
+        raise InvalidArgument(
+            f"${name} has {len(value):,} characters; no id, reference or e-mail address is that long", name
+        )
     return _quoted(name, value)
 
 
@@ -160,15 +162,10 @@ def _quoted(name: str, value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise _wrong(name, "{} holds characters that are not Unicode text (a lone surrogate)") from None
+        raise InvalidArgument(f"${name} holds characters that are no Unicode text (a lone surrogate)", name) from None
 
 
-def _wrong(name: str, text: str) -> InvalidArgument:
-    """Make the error about an argument; a parameter of a call by hand may have any name."""
-    return InvalidArgument(text.format(f"${name}" if name.isidentifier() and name.isascii() else name), name)
-
-
-def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[str]) -> str:
+def _encoded_query(operation: Operation, query: Mapping[str, object], arguments: list[tuple[str, str]]) -> str:
     pairs: list[str] = []
     for name, value in query.items():
         if value is None:
@@ -179,9 +176,9 @@ def _encoded_query(operation: Operation, query: Mapping[str, object], arguments:
         said = argument(operation.resource, name)
         items = [_query_text(said, item, encoding) for item in _query_items(said, value, encoding)]
         if not items:
-            raise _wrong(said, "{} is an empty list: leave it out to ask for everything")
-        arguments.extend(items)
-        pairs.append(f"{_quoted('a name', name)}={','.join(_quoted(said, item) for item in items)}")
+            raise InvalidArgument(f"${said} is an empty list: leave it out to ask for everything", said)
+        arguments.extend((name, item) for item in items)
+        pairs.append(f"{_quoted(said, name)}={','.join(_quoted(said, item) for item in items)}")
     return "&".join(pairs)
 
 
@@ -194,6 +191,10 @@ def _query_items(name: str, value: object, encoding: str) -> Iterable[object]:
 
 
 def _query_text(name: str, value: object, encoding: str) -> str:
+    if encoding == "date-iso-or-day":
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value.isoformat()
+        encoding = "date-iso"
     if encoding.startswith("date"):
         return written_datetime(value, encoding, name=name)
     if encoding == "boolean":
@@ -209,9 +210,9 @@ def _query_text(name: str, value: object, encoding: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} takes a string, not {type(value).__name__}")
     if not value.strip():
-        raise _wrong(name, "{} is empty")
+        raise InvalidArgument(f"${name} is empty", name)
     if encoding == "list" and "," in value:
-        raise _wrong(name, "an item of {} holds a comma, which would split it in two")
+        raise InvalidArgument(f"an item of ${name} holds a comma, which would split it in two", name)
     return value
 
 
@@ -227,16 +228,16 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
 
     Raises:
         TypeError: Not a datetime.
-        ValueError: A naive datetime: it would mean another time on another machine.
+        InvalidArgument: A naive datetime: it would mean another time on another machine.
     """
     if not isinstance(value, datetime):
         what = "a date without a time" if isinstance(value, date) else type(value).__name__
         raise TypeError(f"{name} takes a datetime with a time zone, not {what}")
     if value.utcoffset() is None:
-        raise _wrong(
-            name,
-            "{} is a datetime without a time zone, which would mean another time on another machine: "
+        raise InvalidArgument(
+            f"${name} is a datetime without a time zone, which would mean another time on another machine: "
             "use datetime(..., tzinfo=UTC) or .astimezone()",
+            name,
         )
     moment = value.astimezone(UTC)
     if encoding == "date-iso":
@@ -260,7 +261,7 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
         count = len(cast("list[Any]", body))
         least = operation.min_items or 0
         if not least <= count <= operation.max_items:
-            raise ValueError(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
+            raise InvalidArgument(f"{operation.id} takes {least} to {operation.max_items} entries, not {count:,}")
     return dump(cast("object", body))
 
 
@@ -289,21 +290,20 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:
     """Make the error that a reply with a refusing status means.
 
-    Lenient, since v2 and gateways may use other bodies than `{status, error, message}`: whatever came is on the error.
+    v2 and gateways may use other bodies than `{status, error, message}`; what came is on the error.
 
     Args:
         request: What was asked.
         reply: What came.
         attempts: How many times it was tried.
         retry_after: The seconds that Thrive asked to wait.
-        note: What else a person should know, put behind the line.
+        note: More for a person to know, added to the end of the line.
     """
     body = _error_body(reply)
     error, message = _words(body, reply)
-    sent = tuple(request.sent_strings())
-    said = masked_words(message, sent)
+    words = f"{error}: {one_line(message)}" if message else error
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    text = f"{request.summary}: {reply.status} {masked_words(error, sent)}{f': {said}' if said else ''} ({tries}){note}"
+    text = f"{request.summary}: {reply.status} {quoted(words, request.carried())} ({tries}){note}"
     cls = error_class(reply.status)
     return cls(
         text,
@@ -364,12 +364,15 @@ def _words(body: Any, reply: Reply) -> tuple[str, object]:
     return phrase, body if isinstance(body, str) and body else None
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a JSON document, and its integers of five digits and more, which may be employee ids."""
     if isinstance(value, str):
-        yield value
+        yield name, value
     elif isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
-            yield from _leaves(item)
+        for key, item in cast("dict[str, Any]", value).items():
+            yield from _leaves(key, item)
     elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _leaves(item)
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from _leaves(f"{name}[{index}]", item)
+    elif isinstance(value, int) and abs(value) >= 10_000:
+        yield name, str(value)

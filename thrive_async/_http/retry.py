@@ -1,4 +1,4 @@
-"""When a call is repeated, and after how long. The only importer of `backoff`."""
+"""When a call is repeated, and after what pause. The only module that imports `backoff`."""
 
 import random
 from collections.abc import Awaitable, Callable, Generator
@@ -8,16 +8,22 @@ import backoff
 
 from thrive_async.config import Retry
 
+if not hasattr(backoff, "Attempt"):  # new in python-backoff 3
+    raise ImportError(
+        "the archived package `backoff` has overwritten the files of `python-backoff`, which thrive-async needs: "
+        "run `pip uninstall -y backoff python-backoff`, then `pip install python-backoff`"
+    )
+
 # Nothing was done: the request never left, or Thrive said so before doing anything.
 _REFUSED_UNTOUCHED = frozenset({429, 503})
-# Something may have been done, which does no harm to an operation that may be repeated.
+# Something may have been done, which is harmless if the operation may be repeated.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 _Call = TypeVar("_Call")
 
 
-class Outcome(Protocol):
-    """What the pauses depend on in the outcome of one attempt."""
+class Attempt(Protocol):
+    """What the pauses need to know of an attempt."""
 
     @property
     def repeatable(self) -> bool:
@@ -34,7 +40,7 @@ class Outcome(Protocol):
         ...
 
 
-_Outcome = TypeVar("_Outcome", bound=Outcome)
+_Attempt = TypeVar("_Attempt", bound=Attempt)
 
 
 def status_is_repeatable(status: int, *, safe: bool) -> bool:
@@ -48,25 +54,25 @@ def status_is_repeatable(status: int, *, safe: bool) -> bool:
 
 
 def repeating(
-    attempt: Callable[[_Call], Awaitable[_Outcome]], retry: Retry
-) -> Callable[[_Call, _Outcome], Awaitable[_Outcome]]:
-    """Make what follows a first attempt that may be repeated: further ones, as their outcomes and `retry` allow.
+    make_attempt: Callable[[_Call], Awaitable[_Attempt]], retry: Retry
+) -> Callable[[_Call, _Attempt], Awaitable[_Attempt]]:
+    """Return a function that takes a call and its failed first attempt, and repeats the call as `retry` allows.
 
-    Most calls succeed at once and need nothing of what backoff keeps about a call, a tenth of what they cost; so the
-    first attempt is made outside. Decorated once per client: 3.6 us a call instead of 12 when done per call.
+    The first attempt is made outside backoff, whose bookkeeping would cost a tenth of a call that succeeds at once. The
+    decorator is applied once per client: 3.6 us a call instead of 12.
     """
 
-    async def another(call: _Call, made: list[_Outcome]) -> _Outcome:
-        return made.pop() if made else await attempt(call)
+    async def another(call: _Call, made: list[_Attempt]) -> _Attempt:
+        return made.pop() if made else await make_attempt(call)
 
-    def wants_another(outcome: Outcome) -> bool:
-        return outcome.repeatable
+    def wants_another(attempt: Attempt) -> bool:
+        return attempt.repeatable
 
-    repeated: Callable[[_Call, list[_Outcome]], Awaitable[_Outcome]] = backoff.on_predicate(  # pyright: ignore[reportUnknownMemberType] - untyped logger inside
+    repeated: Callable[[_Call, list[_Attempt]], Awaitable[_Attempt]] = backoff.on_predicate(  # pyright: ignore[reportUnknownMemberType] - untyped logger inside
         _pauses,
         wants_another,
         max_tries=retry.max_attempts,
-        jitter=None,  # the pauses below hold their own; backoff's default undercuts Retry-After
+        jitter=None,  # the pauses below have their own; backoff's default undercuts Retry-After
         logger=None,  # its default logs calls with their arguments: people's data
         base=retry.base_delay,
         cap=retry.max_delay,
@@ -75,14 +81,14 @@ def repeating(
 
 
 def _pauses(base: float, cap: float) -> Generator[float, Any, None]:
-    outcome: Outcome = yield 0.0
+    attempt: Attempt = yield 0.0
     ceiling = base
     while True:
         pause = min(ceiling, cap) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
         ceiling = min(ceiling * 2, cap)
-        if outcome.at_least is not None:
-            # Jitter only ever adds to what Thrive asked for.
-            pause = outcome.at_least + pause * 0.1
-        if not outcome.fits(pause):
+        if attempt.at_least is not None:
+            # Jitter only adds to what Thrive asked for.
+            pause = attempt.at_least + pause * 0.1
+        if not attempt.fits(pause):
             return
-        outcome = yield pause
+        attempt = yield pause

@@ -1,4 +1,4 @@
-"""The aiohttp session of a client: whose it is, on which loop it lives, whom it trusts, what it goes through."""
+"""The aiohttp session of a client: its owner, its event loop, its certificate authorities and its proxies."""
 
 import asyncio
 import ssl
@@ -33,7 +33,7 @@ class Proxy:
             ConfigurationError: Not an http(s) URL with a host.
         """
         parsed = _parsed(url)
-        # The text does not quote it, and no frame of this error holds it.
+        # It may hold a password: neither the error's text nor its frame shows it.
         del url
         if parsed is None:
             raise ConfigurationError("a proxy must be a URL such as http://proxy.example.com:3128 (http or https)")
@@ -44,7 +44,7 @@ _DIRECT: Final = Proxy(None)
 
 
 class Session:
-    """Owns the connections of one client, or borrows the session of its user.
+    """Owns the connections of one client, or borrows its user's session.
 
     Args:
         given: The user's session, never closed here; None to make one on first use.
@@ -86,7 +86,7 @@ class Session:
         if self.closed:
             raise ConfigurationError(_CLOSED)
         if self._loop is None:
-            # A session of the user's lives on a loop already; aiohttp would only fail in riddles.
+            # A user's session has a loop already, and aiohttp's own error would not say what is wrong.
             self._loop = getattr(self._session, "_loop", loop)
         if self._loop is not loop:
             raise ConfigurationError(
@@ -123,7 +123,7 @@ class Session:
         if self._ca_file is not None:
             tls = await asyncio.to_thread(_trusting, self._ca_file)
         if self._trust_env:
-            # Looked up here rather than by aiohttp, which asks a thread before every request and reads .netrc.
+            # aiohttp would ask a thread before every request, and read .netrc.
             self._proxies = await asyncio.to_thread(_proxies_of_the_environment, self._base_urls) | self._proxies
         if self.closed:
             return
@@ -132,7 +132,7 @@ class Session:
         )
 
     def proxy_for(self, base_url: str) -> Proxy:
-        """Return the proxy to reach a host through; one without a URL is none."""
+        """Return the proxy to reach a host through; its URL is None for a direct connection."""
         return self._proxies.get(base_url, _DIRECT)
 
     async def aclose(self) -> None:
@@ -175,7 +175,7 @@ def _proxies_of_the_environment(base_urls: Iterable[str]) -> dict[str, Proxy]:
         parts = urlsplit(base_url)
         host = parts.hostname or ""
         proxy = known.get(parts.scheme) or known.get("all")
-        # A loopback host is this machine; through a proxy its requests would leave it, unencrypted.
+        # Through a proxy, requests to a loopback host would leave this machine unencrypted.
         if proxy and not is_loopback(host) and not urllib.request.proxy_bypass(host):
             found[base_url] = Proxy.parse(proxy if "://" in proxy else f"http://{proxy}")
     return found

@@ -1,27 +1,29 @@
-"""The token endpoint: how it is asked, and what its answer means.
+"""The token endpoint: how to ask it, and how to read its answer.
 
-Nothing here raises from a frame that holds a secret or a token, and no error keeps an answer that may hold a token.
+No frame here that raises holds a secret or a token, and no error keeps an answer that may hold a token.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, cast
 
 import attrs
 
 from thrive_async._generated.operations import CREATE_ACCESS_TOKEN
 from thrive_async._http.request import Reply, Request, build
-from thrive_async.auth import ClientCredentials, Secret, Token, lifetime_of
-from thrive_async.errors import AuthenticationError, BadRequestError, DecodeError
+from thrive_async.auth import AccessToken, ClientCredentials, Secret, lifetime_of
+from thrive_async.errors import APIError, ConfigurationError, DecodeError
 
 Style = Literal["basic", "post"]
+# The statuses that tell what is wrong with the credentials or the form.
+_TELLING: Final = frozenset({400, 401, 403})
 
 
 class TokenEndpoint:
-    """Fetches tokens, and remembers how the endpoint wants to be told who asks.
+    """Fetches tokens, and remembers in which of the two ways the endpoint accepts the credentials.
 
     Args:
-        credentials: Who asks.
-        tenant_id: For which tenant.
+        credentials: The client id and secret.
+        tenant_id: The tenant.
         send: Sends a request with an Authorization header, or with none.
     """
 
@@ -36,7 +38,7 @@ class TokenEndpoint:
         self._send = send
         self._style: Style | None = None if credentials.client_auth == "auto" else credentials.client_auth
 
-    async def fetch(self) -> Token:
+    async def fetch(self) -> AccessToken:
         """Ask for a token.
 
         Raises:
@@ -46,40 +48,47 @@ class TokenEndpoint:
             return await self._ask(self._style)
         try:
             token = await self._ask("basic")
-        except (AuthenticationError, BadRequestError) as error:
+        except APIError as error:
+            if error.status == 429:
+                raise
             refusal = error
         else:
             self._style = "basic"
             return token
         try:
             token = await self._ask("post")
-        except (AuthenticationError, BadRequestError):
-            # The header is the way of the standard: its refusal says more.
-            raise refusal from None
+        except APIError as error:
+            # The header is the standard way, so its refusal says more, unless it was refused for other reasons.
+            raise (error if refusal.status not in _TELLING and error.status in _TELLING else refusal) from None
         self._style = "post"
         return token
 
-    async def _ask(self, style: Style) -> Token:
+    async def _ask(self, style: Style) -> AccessToken:
         request, header = self._request(style)
         reply = await self._send(request, header)
         token = _token_of(reply.value)
         reply.body, reply.value = b"", None
         if token is None:
-            raise DecodeError("it holds no access token", path="$.access_token", operation=CREATE_ACCESS_TOKEN.id)
+            raise DecodeError("it has no access token", path="$.access_token", operation=CREATE_ACCESS_TOKEN.id)
         return token
 
     def _request(self, style: Style) -> tuple[Request, Secret | None]:
         form, header = self._credentials.token_request(style)
         built = build(CREATE_ACCESS_TOKEN, path={"tenantId": self._tenant_id}, form=form)
-        # Words of the endpoint that repeat an argument are masked in errors.
-        secrets = (self._credentials.client_id, self._credentials.client_secret.reveal())
+        # Errors show their names where the endpoint's words repeat them.
+        secrets = (
+            ("client_id", self._credentials.client_id),
+            ("client_secret", self._credentials.client_secret.reveal()),
+        )
         return attrs.evolve(built, arguments=(*built.arguments, *secrets), keep_body=False), header
 
 
-def _token_of(value: Any) -> Token | None:
+def _token_of(value: Any) -> AccessToken | None:
     if not isinstance(value, dict):
         return None
-    token: object = value.get("access_token")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    if not isinstance(token, str) or not token or not token.isprintable() or not token.isascii():
+    fields = cast("Mapping[str, object]", value)
+    lifetime = lifetime_of(fields.get("expires_in", fields.get("expiresIn")))
+    try:
+        return AccessToken(cast("Any", fields.get("access_token", fields.get("accessToken"))), lifetime)
+    except ConfigurationError:
         return None
-    return Token(Secret(f"Bearer {token}"), lifetime_of(value.get("expires_in")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -5,18 +5,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
 
+from thrive_async._base.problems import Problems
 from thrive_async._gate.gate import Gate, TurnTooLate
-from thrive_async._generated.operations import CREATE_ACCESS_TOKEN
 from thrive_async._http.attempt import (
+    Attempt,
     Broken,
     Call,
-    Outcome,
     described,
     of_broken,
     of_reply,
@@ -37,6 +38,8 @@ from thrive_async.auth import (
     KeyAuthorizer,
     Secret,
     TokenAuthorizer,
+    TokenProvider,
+    checked_provider,
 )
 from thrive_async.config import Limits, Retry, Timeouts
 from thrive_async.errors import ThriveError
@@ -51,7 +54,7 @@ _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
 class _Dropped(Exception):  # noqa: N818 - never leaves this module
-    """A connection that broke after it was made; not an aiohttp error, so aiohttp does not send again by itself."""
+    """A connection broke after it was made. No aiohttp error, or aiohttp would send the request again by itself."""
 
 
 async def _guard(
@@ -67,9 +70,11 @@ async def _guard(
         headers["Content-Type"] = call.request.content_type
     if header.reveal():
         headers["Authorization"] = header.reveal()
+    # A session that serves several tenants must not carry one's cookies to another: none is sent, none is kept.
+    headers.pop("Cookie", None)
     call.sent = True
     try:
-        return await handler(request)
+        response = await handler(request)
     except BaseException as error:
         # aiohttp gives a request its response as soon as its first bytes are handed to the system.
         call.sent = getattr(request, "response", request) is not None
@@ -79,6 +84,10 @@ async def _guard(
         ):
             raise
         words = described(error)
+    else:
+        if "Set-Cookie" in response.headers:
+            response.cookies = SimpleCookie()
+        return response
     raise _Dropped(words)
 
 
@@ -88,6 +97,7 @@ class Transport:
     Args:
         base_url: The API's host, without a path.
         token_base_url: The token endpoint's host, without a path.
+        webhooks_token_base_url: The host of the tokens for `webhooks_authorizer`, without a path.
         tenant_id: The tenant that credentials belong to.
         credentials: Who calls.
         timeouts: For calls that bring none of their own.
@@ -97,6 +107,7 @@ class Transport:
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
+        problems: Where the values go that are not what the specification says; one that is not strict by default.
     """
 
     def __init__(
@@ -104,8 +115,9 @@ class Transport:
         *,
         base_url: str,
         token_base_url: str,
+        webhooks_token_base_url: str,
         tenant_id: str,
-        credentials: ApiKey | ClientCredentials,
+        credentials: ApiKey | ClientCredentials | TokenProvider,
         timeouts: Timeouts,
         retry: Retry,
         limits: Limits,
@@ -113,29 +125,45 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
+        problems: Problems | None = None,
     ) -> None:
+        self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
+        self.retry = retry
         self.limits = limits
         self._base_url = base_url
-        self._token_base_url = token_base_url
         self._deadlines = Deadlines()
         self._token_call: Call | None = None
-        self._closings_told = 0
+        self._longest_pause = retry.longest_pause
         self._gate = Gate(limits, retry)
-        self._repeated: Callable[[Call, Outcome], Awaitable[Outcome]] = repeating(self._attempt, retry)
+        # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
+        self._token_gate = Gate(Limits(concurrency=1), retry)
+        self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
-            base_urls=(base_url, token_base_url),
-            connections=limits.concurrency,
+            base_urls=(base_url, token_base_url, webhooks_token_base_url),
+            connections=limits.concurrency + isinstance(credentials, ClientCredentials),
             proxy=proxy,
             trust_env=trust_env,
             ca_file=ca_file,
         )
         self._authorizer: Authorizer
+        self.webhooks_authorizer: Authorizer
+        """Who knows the Authorization header of the provisioning events; its tokens come from the webhooks host."""
         if isinstance(credentials, ApiKey):
-            self._authorizer = KeyAuthorizer(tenant_id, credentials)
+            self._authorizer = self.webhooks_authorizer = KeyAuthorizer(tenant_id, credentials)
+        elif not isinstance(credentials, ClientCredentials):
+            self._authorizer = self.webhooks_authorizer = TokenAuthorizer(checked_provider(credentials))
         else:
-            self._authorizer = TokenAuthorizer(TokenEndpoint(credentials, tenant_id, self._send_for_token).fetch)
+            self._authorizer = self._token_authorizer(credentials, tenant_id, token_base_url)
+            self.webhooks_authorizer = self._authorizer
+            if token_base_url != webhooks_token_base_url or credentials != credentials.for_webhooks():
+                self.webhooks_authorizer = self._token_authorizer(
+                    credentials.for_webhooks(), tenant_id, webhooks_token_base_url
+                )
+
+    def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
+        return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
@@ -156,7 +184,6 @@ class Transport:
         *,
         wanted: asyncio.Event | None = None,
         authorizer: Authorizer | None = None,
-        base_url: str | None = None,
     ) -> Reply:
         """Send a request and return its whole 2xx reply.
 
@@ -165,7 +192,6 @@ class Transport:
             timeouts: Its limits; None for the client's.
             wanted: Set when the reply is about to be read: it is decoded then. None for at once.
             authorizer: Who knows its Authorization header; None for the client's credentials.
-            base_url: The host it goes to; None for the API's.
 
         Raises:
             TypeError: `timeouts` is something else, such as a number of seconds.
@@ -174,41 +200,57 @@ class Transport:
         timeouts = self.time_limits(timeouts)
         loop = self._session.bound_loop()
         deadline = None if timeouts.total is None else loop.time() + timeouts.total
-        call = Call(
-            request, timeouts, deadline, authorizer or self._authorizer, base_url or self._base_url, wanted=wanted
+        return await self._answered(
+            Call(
+                request,
+                timeouts,
+                deadline,
+                authorizer or self._authorizer,
+                self._base_url,
+                self._gate,
+                wanted=wanted,
+            )
         )
-        if request.operation is CREATE_ACCESS_TOKEN:
-            self._token_call = call
+
+    async def _answered(self, call: Call) -> Reply:
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
-        outcome = await self._attempt(call)
-        if outcome.repeatable:
-            outcome = await self._repeated(call, outcome)
-        result = outcome.result()
+        attempt = await self._attempt(call)
+        if attempt.repeatable:
+            attempt = await self._repeated(call, attempt)
+        result = attempt.result()
         if isinstance(result, Reply):
             return result
         raise result
 
-    async def _send_for_token(self, request: Request, header: Secret | None) -> Reply:
-        return await self.send(request, authorizer=FixedHeader(header), base_url=self._token_base_url)
+    async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
+        total = self.timeouts.total
+        deadline = None if total is None else self._session.bound_loop().time() + total
+        call = Call(request, self.timeouts, deadline, FixedHeader(header), base_url, self._token_gate)
+        # Calls that wait for the token tell in their errors how far it is.
+        self._token_call = call
+        try:
+            return await self._answered(call)
+        finally:
+            call.forget()
 
-    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Outcome:
+    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
             # Nothing to wait for, as most often: no timer is needed.
-            ticket = self._gate.enter_at_once(asyncio.get_running_loop().time())
+            ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time())
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
-                return Outcome(call, error=ready)
+                return Attempt(call, error=ready)
             session, header, ticket = ready
         try:
             call.attempts += 1
             started = time.perf_counter()
             result = await self._exchange(session, call, header)
-            pause = self._told_gate(call, ticket, result)
+            pause = self._pause_after(call, ticket, result)
         finally:
-            self._gate.leave()
+            call.gate.leave(ticket)
         _log_attempt(call, result, started)
         if isinstance(result, Broken):
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
@@ -234,7 +276,7 @@ class Transport:
         except TimeoutError:
             if not scope.expired():
                 raise
-            return total_timeout(call, self._token_call if call.awaits_token else None)
+            return total_timeout(call, self._token_call)
 
     async def _entered(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int]:
         authorizer = call.authorizer
@@ -245,29 +287,33 @@ class Transport:
             header = await authorizer.header()
             call.awaits_token = False
             session = await self._session.opened()
-            ticket = await self._gate.enter(call.deadline)
+            ticket = await call.gate.enter(call.deadline)
             current = authorizer.current()
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
-            self._gate.leave()
+            call.gate.leave(ticket)
             # The client was closed, as it will be told above; or the token ended, or was refused to others, while this
             # call waited for its slot.
             looked_again = True
 
-    def _told_gate(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
-        """Tell the gate how Thrive took a request; return the seconds for which a 429 has closed it."""
+    def _pause_after(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
+        """Tell the gate how Thrive took a request; return the seconds to wait before it is repeated, if Thrive said."""
         if isinstance(result, Broken):
             return None
+        gate = call.gate
         if result.status == 429:
-            pause = self._gate.refused(ticket, retry_after(result.headers, now=time.time()))
-            if ticket >= self._closings_told:
+            closings = gate.closings
+            pause = gate.refused(ticket, retry_after(result.headers, now=time.time()))
+            if gate.closings > closings:
                 # Once for all requests that were under way together.
-                self._closings_told = ticket + 1
-                _log.info("%s: 429, all calls of the client wait for %.1f s", call.request.operation.id, pause)
+                calls = "all calls of the client" if gate is self._gate else "requests for a token"
+                _log.info("%s: 429, %s wait for %.1f s", call.request.operation.id, calls, pause)
             return pause
         if result.status < 500:
-            self._gate.passed(ticket)
-        return None
+            gate.passed(ticket)
+            return None
+        asked = retry_after(result.headers, now=time.time()) if result.status == 503 else None
+        return None if asked is None else min(asked, self._longest_pause)
 
     def _or_closed(self, broken: Broken) -> Broken:
         if self._session.closed:

@@ -1,21 +1,22 @@
 """Between JSON and models: the one place where either is made of the other.
 
-Reading takes the generated readers, which are fast and say little when something is wrong. Only then the same value is
-read a second time by a cattrs converter, which says where and what, and a DecodeError is made of that. Both accept
-exactly the same values. Models and cattrs are imported by `prepare`, when a client is built: `import thrive_async` does
-without them, and no call reads their files on the loop.
+The generated readers are fast, and refuse a record in which a value is not what the specification says. Only such a
+record is read again, by `careful.py`, which takes what can be taken and tells of the rest. Models and cattrs are
+imported by `prepare`, when a client is built: `import thrive_async` does without them, and no call reads their files on
+the loop.
 """
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
+from importlib import import_module
 from math import isfinite
-from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 import orjson
 
+from thrive_async._base.problems import Found
 from thrive_async._base.unset import UNSET, Unset
 from thrive_async.errors import DecodeError
 
@@ -27,69 +28,99 @@ T = TypeVar("T")
 _MISMATCH = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
-def read(cls: type[T], value: object, *, root: str = "$") -> T:
+def read(cls: type[T], value: object, found: Found | None = None, *, root: str = "$") -> T:
     """Make a model of decoded JSON.
 
     Args:
         cls: A model that Thrive sends, such as `User`.
         value: A decoded JSON value.
+        found: Where to count the values that are not what the specification says; None if the first is an error.
         root: The JSON path of the value, for the error.
 
     Returns:
         The model.
 
     Raises:
-        DecodeError: The value is not what the model documents; `path` says where, the text what was expected.
+        DecodeError: No model can be made of it. `path` says where, the text what was expected.
     """
     reader = _reader(cls)
     try:
         return cast("T", reader(value))
     except _MISMATCH:
         pass
-    outcome = _read_carefully(cls, value, root)
+    outcome = _read_carefully(cls, value, found)
     if isinstance(outcome, DecodeError):
         del value  # personal data stays out of tracebacks that show local variables
+        outcome.path = root + outcome.path
         raise outcome
     return outcome
 
 
-def read_list(cls: type[T], values: list[Any], *, root: str = "$") -> list[T]:
+def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, root: str = "$") -> list[T]:
     """Make models of a list of decoded JSON values, each in the place of its value.
 
     Replacing them one by one frees each value while it is in the processor's cache, which is faster than a new list.
+    A null in the list is not a record: it is left out and counted.
 
     Args:
         cls: A model that Thrive sends, such as `User`.
-        values: Decoded JSON values. The list is changed, also when an error is raised.
+        values: Decoded JSON values. The list is changed, even if an error is raised.
+        found: Where to count the values that are not what the specification says; None if the first is an error.
         root: The JSON path of the list, for the error.
 
     Returns:
         The same list, now of models.
 
     Raises:
-        DecodeError: A value is not what the model documents; `path` says where, the text what was expected.
+        DecodeError: No model can be made of an item. `path` says where, the text what was expected.
     """
     reader = _reader(cls)
     if type(values) is not list:
         raise DecodeError("expected a list", path=root)
-    for later in range(_read_in_place(reader, values), len(values)):
-        outcome = _read_carefully(cls, values[later], f"{root}[{later}]")
-        if isinstance(outcome, DecodeError):
-            del values  # personal data stays out of tracebacks that show local variables
-            raise outcome
-        values[later] = outcome
+    error = _read_in_place(cls, reader, values, found)
+    if error is not None:
+        del values  # personal data stays out of tracebacks that show local variables
+        error.path = root + error.path
+        raise error
     return values
 
 
-def _read_in_place(reader: Callable[[Any], Any], values: list[Any]) -> int:
-    """Replace values by models, up to the first that the reader refuses; return how many."""
-    index = 0
-    try:
-        for index, value in enumerate(values):
+def _read_in_place(
+    cls: type[Any], reader: Callable[[Any], Any], values: list[Any], found: Found | None
+) -> DecodeError | None:
+    """Replace values by models; return the error of the first one that no model can be made of."""
+    nulls: list[int] = []
+    for index, value in enumerate(values):
+        try:
             values[index] = reader(value)
-    except _MISMATCH:
-        return index
-    return len(values)
+        except _MISMATCH:
+            if value is None and found is not None:
+                nulls.append(index)
+                continue
+            outcome = _read_carefully(cls, value, found, index)
+            if isinstance(outcome, DecodeError):
+                return outcome
+            values[index] = outcome
+    for index in reversed(nulls):
+        del values[index]
+    if found is not None:
+        for _ in nulls:
+            found.skip()
+    return None
+
+
+def _read_carefully(cls: type[T], value: object, found: Found | None, index: int | None = None) -> T | DecodeError:
+    """Read a value again, to take what can be taken, or to say what is wrong with it."""
+    from thrive_async._wire.careful import Reading, careful_reader  # noqa: PLC0415 - needs the models
+
+    try:
+        return cast("T", careful_reader(cast("Any", cls), index is not None)(value, Reading(found, index)))
+    except DecodeError as error:
+        # The frames it comes from, and what led to it, hold the record.
+        error.__traceback__ = error.__context__ = None
+        return error
+    except RecursionError:
+        return DecodeError("nested too deeply", path="")
 
 
 def dump(value: object) -> bytes:
@@ -129,132 +160,18 @@ def _reader(cls: type) -> Callable[[Any], Any]:
 
 
 def prepare() -> None:
-    """Import what reading and writing need: 20 ms that no call need take, and files that the loop need not read."""
+    """Import what reading and writing need: it takes 20 ms and reads files, neither of which a call should do."""
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
+
+    import_module("thrive_async._wire.careful")
 
     _readers.update(READERS)
     _writer()
 
 
-def _read_carefully(cls: type[T], value: object, root: str) -> T | DecodeError:
-    """Read a value again, to say what is wrong with it."""
-    from cattrs import BaseValidationError  # noqa: PLC0415
-
-    try:
-        return _careful().structure(value, cls)
-    except (BaseValidationError, TypeError, ValueError, RecursionError) as error:
-        path, text = _complaint(error)
-        return DecodeError(text, path=root + path)
-
-
-def _complaint(error: BaseException) -> tuple[str, str]:
-    """The path of the first thing that is wrong, and what it is."""
-    from cattrs import BaseValidationError, ClassValidationError  # noqa: PLC0415
-
-    path = ""
-    while isinstance(error, BaseValidationError):
-        inner: BaseException = error.exceptions[0]
-        note: Any = inner.__notes__[-1]  # cattrs notes the attribute, the index or the key
-        key = _wire_names(error.cl)[note.name] if isinstance(error, ClassValidationError) else note.index
-        path, error = path + _step(key), inner
-    if isinstance(error, RecursionError):
-        return "", "nested too deeply"
-    return path, "missing" if isinstance(error, KeyError) else str(error)
-
-
-def _step(key: object) -> str:
-    """One step of a JSON path."""
-    if isinstance(key, int):
-        return f"[{key}]"
-    name = str(key)
-    return f".{name}" if name.isidentifier() else f"[{name!r}]"
-
-
 def _wire_names(cls: type) -> dict[str, str]:
     """The fields of a model: name in Python -> name in JSON; `*` for the field that holds what has no name."""
     return {field.name: field.metadata.get("json", field.name) for field in attrs.fields(cls)}
-
-
-@cache
-def _careful() -> "Converter":
-    """The converter that reads: no coercion, errors with their path."""
-    from cattrs import Converter, cols, override  # noqa: PLC0415
-    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415
-
-    from thrive_async._base import values as v  # noqa: PLC0415
-    from thrive_async._base.model import OpenStrEnum  # noqa: PLC0415
-    from thrive_async._generated.readers import BARE  # noqa: PLC0415
-
-    converter = Converter(detailed_validation=True)
-    leaves: dict[type, Callable[[Any], Any]] = {
-        str: v.text,
-        bool: v.boolean,
-        int: v.integer,
-        float: v.number,
-        datetime: v.moment,
-        date: v.day,
-    }
-
-    def register_leaf(kind: type, leaf: Callable[[Any], Any]) -> None:
-        converter.register_structure_hook(kind, lambda value, _: leaf(value))
-
-    for kind, leaf in leaves.items():
-        register_leaf(kind, leaf)
-    converter.register_structure_hook(OpenStrEnum, lambda value, enum: enum(v.text(value)))
-
-    def of_list(kind: Any) -> Callable[[Any, Any], Any]:
-        inner = cols.list_structure_factory(kind, converter)
-        return lambda value, _: inner(v.sequence(value), kind)
-
-    def of_mapping(kind: Any) -> Callable[[Any, Any], Any]:
-        inner = cast("Any", cols).mapping_structure_factory(kind, converter)
-        return lambda value, _: inner(v.mapping(value), kind)
-
-    def of_literal(kind: Any) -> Callable[[Any, Any], Any]:
-        return lambda value, _: v.constant(value, get_args(kind))
-
-    def of_union(kind: Any) -> Callable[[Any, Any], Any]:
-        parts = [get_origin(part) or part for part in get_args(kind)]
-        types = [*(part for part in parts if part is not NoneType), *((int,) if float in parts else ())]
-        return lambda value, _: value if value is None and NoneType in parts else v.one_of(value, *types)
-
-    def of_model(cls: type) -> Callable[[Any, Any], Any]:
-        wire = _wire_names(cls)
-        extra = next((field for field in attrs.fields(cls) if wire[field.name] == "*"), None)
-        overrides = {name: override(rename=json, omit=json == "*") for name, json in wire.items()}
-        inner = cast("Any", make_dict_structure_fn)(cls, converter, **overrides)
-        bare = BARE.get(cls)
-
-        def structure(value: Any, _: Any) -> Any:
-            if bare is not None and type(value) is str:
-                value = {bare: value}
-            made = inner(v.mapping(value), cls)
-            if extra is not None:
-                rest = {key: item for key, item in value.items() if key not in wire.values()}
-                setattr(made, extra.name, converter.structure(rest, extra.type))
-            return made
-
-        return structure
-
-    converter.register_structure_hook_factory(cols.is_sequence)(of_list)
-    converter.register_structure_hook_factory(cols.is_mapping)(of_mapping)
-    converter.register_structure_hook_factory(_is_literal)(of_literal)
-    converter.register_structure_hook_factory(_is_union)(of_union)
-    converter.register_structure_hook_factory(attrs.has)(of_model)
-    return converter
-
-
-def _is_literal(kind: Any) -> bool:
-    from typing import Literal  # noqa: PLC0415
-
-    return get_origin(kind) is Literal
-
-
-def _is_union(kind: Any) -> bool:
-    """Whether a type is a union of several JSON types, null not counted."""
-    from types import UnionType  # noqa: PLC0415
-
-    return get_origin(kind) is UnionType and len([part for part in get_args(kind) if part is not NoneType]) > 1
 
 
 @cache

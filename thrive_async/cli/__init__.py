@@ -1,41 +1,39 @@
-"""The `thrive` command: the demo, the sandbox, bulk sync, and a look at every resource.
+"""The `thrive` command: words and files in, words and files out; no rule about people is here.
 
-It is the extra ``cli`` (``pip install "thrive-async[cli]"``). Nothing of the SDK imports it, and it imports the SDK
-only inside the command that needs it, so that ``thrive --help`` answers at once.
+It is the extra ``cli`` (``pip install "thrive-async[cli]"``). It may import everything of the SDK, and nothing of the
+SDK imports it. A module imports the SDK inside the command that needs it, so that ``thrive --help`` answers at once.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
+from thrive_async.cli._errors import is_of_the_extra
+
 __all__ = ["main"]
-
-#: Packages that only the extra brings; one of them missing means that the extra is.
-_OF_THE_EXTRA = frozenset({"cyclopts", "rich", "jsonschema_rs"})
-
-
-def is_of_the_extra(error: ModuleNotFoundError) -> bool:
-    """Whether what is missing comes with the extra."""
-    return (error.name or "").partition(".")[0] in _OF_THE_EXTRA
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
-    """Run one command line and give back its exit code; the console script `thrive` exits with it.
+    """Run one command line and return its exit code; the console script `thrive` exits with it.
 
     Args:
-        tokens: the words after `thrive`; by default those this process was started with.
+        tokens: The words after `thrive`; by default those that this process was started with.
 
     Returns:
         0 all done, 1 some entities failed, 2 wrong usage or configuration, 3 a guard refused, 4 Thrive refused or
         could not be reached, 130 interrupted.
     """
+    if tokens is None:
+        # The process is ours. Listing 20,000 users took 834 collections, 1.0 of 5.5 s, up to 100 ms each; now 0.
+        gc.set_threshold(100_000, 50, 100)
     try:
         from thrive_async.cli.app import run  # noqa: PLC0415 - without the extra there is nothing to import
 
         return run(sys.argv[1:] if tokens is None else list(tokens))
     except KeyboardInterrupt:
-        # While the modules load: nothing has begun. `run` answers for all that follows.
+        # While the modules load, before anything has begun; after that `run` handles it.
         return 130
     except ModuleNotFoundError as error:
         if not is_of_the_extra(error):

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line that says why."""
+"""How a command ends: its exit code, and one line that says why."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import enum
 import os
 import sys
 
-from thrive_async.cli._text import one_line
+from thrive_async.cli._text import one_line, visible
 
-__all__ = ["CliError", "Exit", "describe", "report_error", "say"]
+__all__ = ["CliError", "Exit", "describe", "is_of_the_extra", "report_error", "say"]
 
 
 class Exit(enum.IntEnum):
@@ -19,11 +19,11 @@ class Exit(enum.IntEnum):
     USAGE = 2
     GUARD = 3
     REFUSED = 4
-    #: A bug of ours, not the user's mistake nor Thrive's answer (`EX_SOFTWARE` of sysexits).
+    #: A bug of ours (`EX_SOFTWARE` of sysexits).
     BUG = 70
     HANGUP = 129
     INTERRUPTED = 130
-    #: The reader of our output went away, as with `| head`; what a shell shows for SIGPIPE.
+    #: The reader of our output has gone, as after `| head`; what a shell shows for SIGPIPE.
     PIPE = 141
     TERMINATED = 143
 
@@ -32,8 +32,8 @@ class CliError(Exception):
     """A command cannot go on; the message says what to do about it.
 
     Args:
-        message: one line for a person.
-        code: what the process exits with.
+        message: One line for a person.
+        code: What the process exits with.
     """
 
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
@@ -42,9 +42,18 @@ class CliError(Exception):
         self.code = code
 
 
+#: Packages that only the extra brings.
+_OF_THE_EXTRA = frozenset({"cyclopts", "rich", "jsonschema_rs"})
+
+
+def is_of_the_extra(error: ModuleNotFoundError) -> bool:
+    """Return whether the missing package comes with the extra."""
+    return (error.name or "").partition(".")[0] in _OF_THE_EXTRA
+
+
 def say(message: str) -> None:
     """Write one line to standard error, where everything goes that is not data."""
-    # sys.stderr is looked up each time: a progress bar puts its own there, so that lines and bar do not mix.
+    # Looked up each time: a progress bar replaces sys.stderr, so that lines and bar do not mix.
     sys.stderr.write(one_line(message) + "\n")
     sys.stderr.flush()
 
@@ -53,7 +62,7 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     """Say what an exception means to the person at the command line.
 
     Args:
-        error: whatever a command raised.
+        error: What a command raised.
 
     Returns:
         One line, and the exit code.
@@ -62,15 +71,15 @@ def describe(error: BaseException) -> tuple[str, Exit]:
         return error.message, error.code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", Exit.INTERRUPTED
-    # Imported here: an error of the command line itself must not wait for the SDK to load.
-    from thrive_async import errors  # noqa: PLC0415
+    from thrive_async import errors  # noqa: PLC0415 - an error of the command line does not wait for the SDK
 
-    if isinstance(error, errors.ConfigurationError):
-        return _as_options(str(error)), Exit.USAGE
-    if isinstance(error, errors.InvalidArgument):
+    if isinstance(error, errors.ConfigurationError | errors.InvalidArgument):
         return error.told(_option), Exit.USAGE
     if isinstance(error, errors.GuardRefused):
-        return f"refused: {_as_options(error.told(_option, _passed))}", Exit.GUARD
+        # The guards name this argument in plain text: `GuardRefused` holds only the one that lifts it.
+        told = error.told(_option, _passed)
+        plain, option = "create_missing= of sync_audiences", "--create-missing of thrive sync audiences"
+        return f"refused: {told.replace(plain, option)}", Exit.GUARD
     if isinstance(error, errors.SyncError):
         return f"{error}", Exit.SOME_FAILED
     if isinstance(error, errors.AuthenticationError):
@@ -86,31 +95,24 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     return f"internal error, please report it: {type(error).__name__}: {error} (THRIVE_DEBUG=1 shows where)", Exit.BUG
 
 
-_OPTIONS = (
-    ("create_missing= of sync_audiences", "--create-missing of thrive sync audiences"),
-    ("create_missing ", "--create-missing "),
-    ("Timeouts.total ", "--timeout "),
-    ("Timeouts.attempt ", "--timeout "),
-    ("Limits.concurrency ", "--concurrency "),
-    ("Limits.rate ", "--rate "),
-    ("Retry.max_attempts ", "--attempts "),
-    (", or None for no limit", ""),
-)
+# Where an option is not called as the argument that it becomes.
+_OPTIONS = {
+    "Timeouts.total": "--timeout",
+    "Timeouts.attempt": "--timeout",
+    "Retry.max_attempts": "--attempts",
+    "Limits.concurrency": "--concurrency",
+    "Limits.rate": "--rate",
+    "columns": "--map",
+    "removals": "--keep-extra",
+}
 
 
 def _option(argument: str) -> str:
-    return f"--{argument.replace('_', '-')}"
+    return _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
 
 
 def _passed(argument: str, value: object) -> str:
     return _option(argument) if value is True else f"{_option(argument)} {value}"
-
-
-def _as_options(text: str) -> str:
-    """Name the options of the command line where an error's words name arguments of the SDK."""
-    for argument, option in _OPTIONS:
-        text = text.replace(argument, option)
-    return text
 
 
 def report_error(error: BaseException) -> int:
@@ -119,15 +121,15 @@ def report_error(error: BaseException) -> int:
     With the environment variable THRIVE_DEBUG set, the traceback comes first.
 
     Args:
-        error: whatever a command raised.
+        error: What a command raised.
 
     Returns:
         The exit code.
     """
     if os.environ.get("THRIVE_DEBUG") and not isinstance(error, CliError):
-        import traceback  # noqa: PLC0415 - only who debugs waits for it
+        import traceback  # noqa: PLC0415 - only for debugging
 
-        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.write(visible("".join(traceback.format_exception(error))))
     message, code = describe(error)
     say(f"thrive: {message}")
     return int(code)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their texts become values."""
+"""Options that several commands share, and how their text becomes a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
 if TYPE_CHECKING:
     from cyclopts import Token
 
-__all__ = ["INPUT", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
+__all__ = ["INPUT", "Date", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
 
 INPUT = Group("Reading the file", sort_key=80)
 
@@ -27,12 +27,14 @@ def when(_type: Any, tokens: Sequence[Token]) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no date: write 2026-01-31 or 2026-01-31T08:00:00+00:00") from None
+        raise ValueError(f"{text!r} is not a date: write 2026-01-31 or 2026-01-31T08:00:00+00:00") from None
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
+_DATE = Parameter(converter=when, metavar="DATE")
 #: A date or a time; without a zone it is UTC.
-When = Annotated[datetime | None, Parameter(converter=when, metavar="DATE")]
+Date = Annotated[datetime, _DATE]
+When = Annotated[datetime | None, _DATE]
 
 
 #: An option without a value; it has no opposite.
@@ -51,22 +53,22 @@ FileArgument = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_fi
 @Parameter(name="*", group=INPUT)
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """How to read the file, where looking at it is not enough."""
+    """How to read the file, where its content does not tell."""
 
     encoding: str | None = None
-    """The file's encoding, such as cp1252; UTF-8 and anything with a byte order mark need none."""
+    """The file's encoding, such as cp1252; not needed for UTF-8 or a file with a byte order mark."""
     delimiter: str | None = None
-    """The character between columns; found out by default."""
+    """The character between columns; detected by default."""
     header: Annotated[bool | None, Parameter(show_default=False)] = None
-    """Whether the first line names the columns; asked for only if it cannot be told."""
+    """Whether the first line names the columns; needed only if the command asks for it."""
     input_format: Format = "auto"
-    """csv or jsonl; by default told from the name and the first character."""
+    """csv or jsonl; detected by default from the name and the first character."""
 
     def read(self, source: str) -> Sheet:
-        """Read a file whole, or standard input.
+        """Read a whole file, or standard input.
 
         Raises:
-            CliError: it cannot be read as what it is said to be.
+            CliError: It cannot be read in this way.
         """
         return read_sheet(source, encoding=self.encoding, delimiter=self.delimiter, format=self.input_format)
 
@@ -75,16 +77,18 @@ def max_removals(text: str | None) -> int | float | None:
     """Read `--max-removals`: a number of people, a share such as 10%, or "none".
 
     Args:
-        text: as given; None for the default of 10 %.
+        text: As given; None for the default of 10 %.
 
     Returns:
-        A count, a fraction, or None for no guard.
+        A count, a fraction, or None for no limit.
 
     Raises:
-        CliError: it is neither.
+        CliError: It is none of these.
     """
     if text is None:
-        return 0.10
+        from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS  # noqa: PLC0415 - after the parsing
+
+        return DEFAULT_MAX_REMOVALS
     if text.strip().casefold() == "none":
         return None
     match = re.fullmatch(r"\s*(\d+)\s*|\s*(\d+(?:\.\d+)?)\s*%\s*", text)
@@ -102,7 +106,7 @@ def seconds(text: str, option: str) -> float:
     """Read a time such as 50ms, 1.5s or 2 (seconds).
 
     Raises:
-        CliError: it is none.
+        CliError: It is not a time.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|)\s*", text)
     if match is None:
@@ -114,7 +118,7 @@ Strategy = Literal["diff", "rebuild"]
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:
-    """Read values given by commas; None and nothing but commas mean that the filter is not used."""
+    """Read values separated by commas; None, or nothing but commas, means no filter."""
     if value is None:
         return None
     return tuple(part.strip() for part in value.split(",") if part.strip()) or None

@@ -1,16 +1,17 @@
-"""Data on its way to standard output: a table for people, JSON lines and CSV for programs."""
+"""Writes data to standard output: a table for people, JSON lines and CSV for programs."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import IO, Any, Literal, TextIO, cast
 
-from thrive_async.cli._errors import CliError, say
+from thrive_async.cli._errors import say
 from thrive_async.cli._text import counted, guard_cell, inert, one_line, visible
 
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
@@ -24,23 +25,33 @@ OutputFormat = Literal["table", "jsonl", "csv"]
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
-    """Whether a person is looking at this stream, by default standard output."""
+    """Return whether this stream is a terminal; by default standard output."""
     return (sys.stdout if stream is None else stream).isatty()
 
 
 def out(line: str) -> None:
-    """Write one line of data to standard output, safe to show if that is a terminal."""
-    sys.stdout.write((visible(line) if is_terminal() else line) + "\n")
+    """Write one line to standard output; nothing in it acts on a terminal or makes a second line."""
+    sys.stdout.write(one_line(line) + "\n")
 
 
-def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def abandon_output() -> None:
+    """Let nothing more go to standard output: what it still holds cannot be written, and would fail again at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
     """Turn nested objects into dotted names: `{"parent": {"id": 1}}` into `{"parent.id": 1}`; lists stay."""
     flat: dict[str, Any] = {}
-    for key, item in value.items():
+    # A stack, not recursion: JSON may be nested deeper than Python calls.
+    waiting: list[tuple[str, object]] = list(reversed(tuple(value.items())))
+    while waiting:
+        name, item = waiting.pop()
         if isinstance(item, dict) and item:
-            flat |= flatten(cast("dict[str, Any]", item), f"{prefix}{key}.")
+            inner = cast("dict[str, Any]", item)
+            waiting += [(f"{name}.{key}", one) for key, one in reversed(tuple(inner.items()))]
         else:
-            flat[prefix + key] = item
+            flat[name] = item
     return flat
 
 
@@ -65,15 +76,29 @@ def _pick(item: Mapping[str, Any], name: str) -> object:
     return value
 
 
+class _Lines:
+    """Takes rows that end in CRLF and writes them with a newline.
+
+    Before Python 3.13 a `csv.writer` quotes only the breaks that it ends its own lines with: with a lone newline, a CR
+    in a name would begin a row of its own, past the formula guard.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
 class Writer:
-    """Writes items in one format as they come; a table waits for all of them, for it must know how wide they are.
+    """Writes items in one format as they come; a table waits for all of them, to know how wide they are.
 
     Args:
-        format: how to write.
-        columns: dotted names that were asked for; empty for the defaults.
-        defaults: what a table shows when nothing was asked for.
-        fields: what a CSV holds when nothing was asked for; its header is written before the first item is seen.
-        stream: where to; by default standard output.
+        format: How to write.
+        columns: The fields that were asked for, with dots; empty for the defaults.
+        defaults: The fields that a table shows by default.
+        fields: The columns of a CSV by default; its header is written before the first item.
+        stream: Where to write; by default standard output.
     """
 
     def __init__(
@@ -87,10 +112,10 @@ class Writer:
     ) -> None:
         self._format = format
         self._stream = stream if stream is not None else sys.stdout
-        self._columns = tuple(columns)
-        self._shown = self._columns or tuple(defaults if format == "table" else (fields or defaults))
+        self.columns = tuple(columns)
+        self._shown = self.columns or tuple(defaults if format == "table" else (fields or defaults))
         self._rows: list[list[str]] = []
-        self._csv = csv.writer(self._stream, lineterminator="\n")
+        self._csv = csv.writer(_Lines(self._stream))
         self._terminal = is_terminal(self._stream)
         self.count = 0
 
@@ -100,7 +125,7 @@ class Writer:
             self._csv.writerow(self._shown)
         self.count += 1
         if self._format == "jsonl":
-            chosen = {name: _pick(item, name) for name in self._columns} if self._columns else item
+            chosen = {name: _pick(item, name) for name in self.columns} if self.columns else item
             line = json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
             self._stream.write((visible(line) if self._terminal else inert(line)) + "\n")
             return
@@ -118,7 +143,7 @@ class Writer:
         return [_pick(item, name) for name in self._shown]
 
     def close(self) -> None:
-        """Write what is still held back, and flush."""
+        """Write what is left, and flush."""
         if self._format == "table":
             print_table(self._shown, self._rows, stream=self._stream)
         elif self._format == "csv" and not self.count:
@@ -126,7 +151,7 @@ class Writer:
         self._stream.flush()
 
     async def drain(self, items: AsyncGenerator[Mapping[str, Any]]) -> None:
-        """Write everything an iterator gives, and close; what came before an error is written, too."""
+        """Write everything an iterator gives, and close; what came before an error is written too."""
         try:
             async with aclosing(items):
                 async for item in items:
@@ -139,7 +164,10 @@ class Writer:
 
 
 def _fitted(widths: Sequence[int], whole: Sequence[bool], available: int) -> list[int]:
-    """Make columns fit by taking from the widest; ids and times give way last, for half an id is none."""
+    """Make columns fit by taking from the widest; ids and times give way last, for half an id is useless.
+
+    rich's own fitting drops whole columns on a terminal of 40 columns.
+    """
     fitted = list(widths)
     for candidates in ([index for index, is_whole in enumerate(whole) if not is_whole], list(range(len(whole)))):
         while sum(fitted) > available and candidates:
@@ -151,22 +179,23 @@ def _fitted(widths: Sequence[int], whole: Sequence[bool], available: int) -> lis
 
 
 def _short_time(text: str) -> str:
-    """Write a time as people read it, to the minute; anything else stays."""
+    """Write a time to the minute, as people read it; anything else stays."""
     match = _TIME.fullmatch(text)
     return f"{match[1]} {match[2]}" if match else text
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: TextIO | None = None) -> None:
-    """Write a table: fitted to the terminal if there is one, else whole, in columns of two or more spaces.
+    """Write a table: fitted to a terminal, elsewhere whole, with two or more spaces between columns.
 
     Args:
-        names: the headings.
-        rows: the cells, as text.
-        stream: where to; by default standard output.
+        names: The headings.
+        rows: The cells, as text.
+        stream: Where to write; by default standard output.
     """
     target = sys.stdout if stream is None else stream
+    names = [one_line(name) for name in names]
     if is_terminal(target):
-        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+        from rich.console import Console  # noqa: PLC0415 - only for a terminal
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -184,19 +213,8 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], *, stream: 
         return
     lines = [[one_line(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
-    for line in (list(names), *lines):
+    for line in (names, *lines):
         target.write("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() + "\n")
-
-
-def unknown_columns(columns: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a column that no item of this kind has.
-
-    Raises:
-        CliError: names the columns there are.
-    """
-    for name in columns:
-        if name.partition(".")[0] not in {field.partition(".")[0] for field in known}:
-            raise CliError(f"--columns {name}: there is no such field; choose from {', '.join(known)}")
 
 
 def note_count(count: int, noun: str) -> None:
@@ -206,14 +224,14 @@ def note_count(count: int, noun: str) -> None:
 
 
 def print_record(record: Mapping[str, Any], *, stream: TextIO | None = None) -> None:
-    """Write one item as lines of name and value; what is null or empty is left out.
+    """Write one item as lines of name and value; null and empty values are left out.
 
     Args:
-        record: a flat object, as `flatten` makes it.
-        stream: where to; by default standard output.
+        record: A flat object, as `flatten` makes it.
+        stream: Where to write; by default standard output.
     """
     target = sys.stdout if stream is None else stream
-    shown = {name: text for name, value in record.items() if (text := one_line(cell(value)))}
+    shown = {one_line(name): text for name, value in record.items() if (text := one_line(cell(value)))}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():
         target.write(f"{name:<{width}}  {text}\n")

@@ -1,14 +1,14 @@
-"""What a command needs of a plan, whatever it is a plan for: members, managers or users."""
+"""Views of plans: what the commands need to know of a plan for members, managers or users."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from thrive_async.cli._errors import CliError, say
+from thrive_async.cli._files import load_json
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
 
+P = TypeVar("P", bound="MemberPlan | ManagerPlan | UserPlan")
 Fate = dict[str, Any]
 
 
 def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
-    """One row of a report: what is meant to happen to somebody, or what became of it; see `PlanView.named`."""
+    """Return a row of a report: a person, and what is planned for them or was done; see `PlanView.named`."""
     row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
     return {**row, "ref": None, "email": None}
 
@@ -34,45 +35,41 @@ def counted_calls(calls: Mapping[str, int]) -> str:
     return f"requests: {calls['diff']:,}, by rebuild {calls['rebuild']:,}"
 
 
-class PlanView(ABC):
-    """A plan as the commands see it."""
+class PlanView(ABC, Generic[P]):
+    """A plan as the commands see it.
 
-    #: Whose plan it is: the audience as it was named, or "users".
-    subject: str
-    #: What happens to those whom the plan takes out.
+    Attributes:
+        plan: The plan itself.
+        subject: What it is for: the audience as it was named, or "users".
+        leaving: The people it removes or suspends.
+        verb: What it does to them.
+        past: What happened to them then.
+    """
+
     verb: str = "remove"
     past: str = "removed"
 
-    @property
-    @abstractmethod
-    def plan(self) -> MemberPlan | ManagerPlan | UserPlan:
-        """The plan itself."""
+    def __init__(self, plan: P, subject: str, leaving: Iterable[object]) -> None:
+        self.plan = plan
+        self.subject = subject
+        self.leaving = tuple(leaving)
 
     @property
-    @abstractmethod
     def removals(self) -> int:
-        """How many people it takes out."""
+        """How many people it removes or suspends."""
+        return len(self.leaving)
+
+    @property
+    def calls(self) -> str:
+        """How many requests it takes, in words."""
+        return f"requests: {self.plan.calls:,}"
 
     @abstractmethod
     def planned(self) -> Iterator[Fate]:
-        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
-
-    @abstractmethod
-    def check(self, limit: float | None, strategy: Strategy) -> None:
-        """Refuse what `apply` would refuse.
-
-        Raises:
-            GuardRefused: Too many removals.
-        """
-
-    @abstractmethod
-    async def apply(
-        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
-    ) -> SyncReport:
-        """Apply it."""
+        """Return a row for each person it changes; those who stay are only counted."""
 
     def unplanned(self) -> Iterator[Fate]:
-        """Say why nothing is done for an entry of the file: it is no name, fits several people, or is there twice."""
+        """Return a row for each entry that changes nothing: rejected, ambiguous, there twice, or held back."""
         for written, reason in self.plan.rejected:
             yield fate(self.subject, "", written, "rejected", reason)
         for name in self.plan.duplicates:
@@ -80,172 +77,136 @@ class PlanView(ABC):
         held = self.plan.left_out.held
         yield from self.named(fate(self.subject, one.action, one.reference, "held back", one.reason) for one in held)
 
-    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
-        """Give those whom it removes, or would, and calls by Thrive's id."""
+    def known(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Return those of its people that reports call by Thrive's id."""
         return ()
 
     def named(self, fates: Iterable[Fate]) -> Iterator[Fate]:
-        """Add the ref and the e-mail address of those who are called by Thrive's id: nobody knows people by that."""
-        people = {one.user_id: one for one in self.taken_out()}
+        """Add ref and e-mail address to rows that name people by Thrive's id, which says nothing to a reader."""
+        people = {one.user_id: one for one in self.known()}
         for row in fates:
             person = people.get(row["reference"]) if row["action"] == "remove" else None
             yield row if person is None else {**row, "ref": person.reference, "email": person.email}
 
-    @property
-    def calls(self) -> str:
-        """How many requests it takes, for people."""
-        return f"requests: {self.plan.calls:,}"
+    def check(self, limit: float | None, strategy: Strategy) -> None:
+        """Refuse what `apply` would refuse.
+
+        Raises:
+            GuardRefused: Too many removals.
+            CliError: An option is only for plans of members.
+        """
+        _only_members(strategy != "diff", "--strategy")
+        self.plan.check_guards(max_removals=limit)
+
+    async def apply(
+        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
+    ) -> SyncReport:
+        """Apply it.
+
+        Raises:
+            CliError: An option is only for plans of members.
+        """
+        _only_members(verify or strategy != "diff", "--verify")
+        return await self.plan.apply(max_removals=limit, on_progress=progress, journal=journal)
+
+    def _ambiguous(self, ambiguities: Mapping[str, Iterable[str]]) -> Iterator[Fate]:
+        for name, ids in ambiguities.items():
+            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
+
+    def _removed(self, people: Iterable[AudienceMember | AudienceManager]) -> Iterator[Fate]:
+        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in people)
 
 
-class MembersView(PlanView):
+class MembersView(PlanView["MemberPlan"]):
     """A plan for the members of an audience."""
 
     def __init__(self, plan: MemberPlan) -> None:
-        self._plan = plan
-        self.subject = plan.audience
-
-    @property
-    def plan(self) -> MemberPlan:
-        """The plan itself."""
-        return self._plan
-
-    @property
-    def removals(self) -> int:
-        """How many people it takes out."""
-        return len(self._plan.to_remove)
+        super().__init__(plan, plan.audience, plan.to_remove)
 
     @property
     def calls(self) -> str:
-        """How many requests it takes, for people."""
-        return counted_calls(self._plan.calls)
+        """How many requests it takes, in words."""
+        return counted_calls(self.plan.calls)
 
     def planned(self) -> Iterator[Fate]:
-        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
-        for name in self._plan.to_add:
+        """Return a row for each person it changes."""
+        for name in self.plan.to_add:
             yield fate(self.subject, "add", name, "planned")
-        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in self._plan.to_remove)
+        yield from self._removed(self.plan.to_remove)
 
-    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
-        """Give those whom it removes, or would."""
-        return (*self._plan.to_remove, *self._plan.held)
+    def known(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Return those of its people that reports call by Thrive's id."""
+        return (*self.plan.to_remove, *self.plan.held)
 
     def unplanned(self) -> Iterator[Fate]:
-        """Say why nothing is done for an entry of the file."""
+        """Return a row for each entry that changes nothing."""
         yield from super().unplanned()
-        for name, ids in self._plan.ambiguities.items():
-            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
+        yield from self._ambiguous(self.plan.ambiguities)
 
     def check(self, limit: float | None, strategy: Strategy) -> None:
         """Refuse what `apply` would refuse."""
-        self._plan.check_guards(max_removals=limit, strategy=strategy)
+        self.plan.check_guards(max_removals=limit, strategy=strategy)
 
     async def apply(
         self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
     ) -> SyncReport:
         """Apply it."""
-        return await self._plan.apply(
+        return await self.plan.apply(
             max_removals=limit, on_progress=progress, journal=journal, strategy=strategy, verify=verify
         )
 
 
-class ManagersView(PlanView):
+class ManagersView(PlanView["ManagerPlan"]):
     """A plan for the managers of an audience."""
 
     def __init__(self, plan: ManagerPlan) -> None:
-        self._plan = plan
-        self.subject = f"{plan.audience} (managers)"
-
-    @property
-    def plan(self) -> ManagerPlan:
-        """The plan itself."""
-        return self._plan
-
-    @property
-    def removals(self) -> int:
-        """How many people it takes out."""
-        return len(self._plan.to_remove)
+        super().__init__(plan, f"{plan.audience} (managers)", plan.to_remove)
 
     def planned(self) -> Iterator[Fate]:
-        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
+        """Return a row for each person it changes."""
         from thrive_async.sync.permissions import writable_permissions  # noqa: PLC0415 - after the parsing
 
-        for action, grants in (("add", self._plan.to_add), ("update", self._plan.to_change)):
+        for action, grants in (("add", self.plan.to_add), ("update", self.plan.to_change)):
             for grant in grants:
                 given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
                 yield fate(self.subject, action, grant.reference, "planned", given)
-        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in self._plan.to_remove)
+        yield from self._removed(self.plan.to_remove)
 
-    def taken_out(self) -> Iterable[AudienceMember | AudienceManager]:
-        """Give those whom it removes, or would."""
-        return self._plan.to_remove
+    def known(self) -> Iterable[AudienceMember | AudienceManager]:
+        """Return those of its people that reports call by Thrive's id."""
+        return self.plan.to_remove
 
     def unplanned(self) -> Iterator[Fate]:
-        """Say why nothing is done for an entry."""
+        """Return a row for each entry that changes nothing."""
         yield from super().unplanned()
-        for name, ids in self._plan.ambiguities.items():
-            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
-
-    def check(self, limit: float | None, strategy: Strategy) -> None:
-        """Refuse what `apply` would refuse."""
-        _only_members(strategy != "diff", "--strategy")
-        self._plan.check_guards(max_removals=limit)
-
-    async def apply(
-        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
-    ) -> SyncReport:
-        """Apply it."""
-        _only_members(verify or strategy != "diff", "--verify")
-        return await self._plan.apply(max_removals=limit, on_progress=progress, journal=journal)
+        yield from self._ambiguous(self.plan.ambiguities)
 
 
-class UsersView(PlanView):
+class UsersView(PlanView["UserPlan"]):
     """A plan for the users of the tenant."""
 
-    subject = "users"
     verb = "suspend"
     past = "suspended"
 
     def __init__(self, plan: UserPlan) -> None:
-        self._plan = plan
-
-    @property
-    def plan(self) -> UserPlan:
-        """The plan itself."""
-        return self._plan
-
-    @property
-    def removals(self) -> int:
-        """How many people it takes out."""
-        return len(self._plan.to_suspend)
+        super().__init__(plan, "users", plan.to_suspend)
 
     def planned(self) -> Iterator[Fate]:
-        """Say of everybody whom it changes what is meant to happen; who stays is only counted."""
-        for user in self._plan.to_create:
+        """Return a row for each person it changes."""
+        for user in self.plan.to_create:
             yield fate(self.subject, "create", user.ref, "planned")
-        for change in self._plan.to_update:
+        for change in self.plan.to_update:
             yield fate(self.subject, "update", change.ref, "planned", ", ".join(change.fields))
-        for leaver in self._plan.to_suspend:
+        for leaver in self.plan.to_suspend:
             yield fate(self.subject, "suspend", leaver.ref, "planned")
 
     def unplanned(self) -> Iterator[Fate]:
-        """Say why nothing, or not everything, is done for a row of the file."""
+        """Return a row for each row of the file that changes nothing, or not everything it says."""
         yield from super().unplanned()
-        for ref in self._plan.returning:
+        for ref in self.plan.returning:
             yield fate(
                 self.subject, "", ref, "suspended", "is in the file, but the API cannot reactivate: do it in Thrive"
             )
-
-    def check(self, limit: float | None, strategy: Strategy) -> None:
-        """Refuse what `apply` would refuse."""
-        _only_members(strategy != "diff", "--strategy")
-        self._plan.check_guards(max_removals=limit)
-
-    async def apply(
-        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
-    ) -> SyncReport:
-        """Apply it."""
-        _only_members(verify or strategy != "diff", "--verify")
-        return await self._plan.apply(max_removals=limit, on_progress=progress, journal=journal)
 
 
 def _only_members(is_given: bool, option: str) -> None:  # noqa: FBT001
@@ -257,7 +218,7 @@ def save(plan: SavedPlan, path: str) -> None:
     """Write a plan to a file that only its owner can read.
 
     Raises:
-        CliError: it cannot be written; nothing was changed.
+        CliError: It cannot be written; nothing was changed.
     """
     try:
         plan.save(path)
@@ -266,16 +227,16 @@ def save(plan: SavedPlan, path: str) -> None:
     say(f"plan saved: {path}")
 
 
-def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView | AudiencesPlan:
-    """Read a plan that --save-plan or the SDK wrote, whatever it is for.
+def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView[Any] | AudiencesPlan:
+    """Read a plan of any kind that --save-plan or the SDK wrote.
 
     Args:
         file: Its path.
         thrive: The client to apply it with; None only to look at it.
 
     Raises:
-        CliError: it cannot be read.
-        ConfigurationError: it is no plan, or was changed since it was saved.
+        CliError: It cannot be read.
+        ConfigurationError: It is not a plan, or was changed since it was saved.
     """
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, UserPlan  # noqa: PLC0415 - after the parsing
 
@@ -284,8 +245,10 @@ def load_plan(file: str, thrive: ThriveClient | None = None) -> PlanView | Audie
     except OSError as error:
         raise CliError(f"cannot read {file}: {error.strerror or error}") from error
     try:
-        kind = json.loads(text)["kind"]
-    except (ValueError, TypeError, KeyError):
+        kind = load_json(text)["kind"]
+    except ValueError as error:
+        raise CliError(f"{file} is not a saved plan: {error}") from error
+    except (TypeError, KeyError):
         kind = None
     if kind == AudiencesPlan.kind:
         return AudiencesPlan.from_json(text, thrive)

@@ -1,4 +1,4 @@
-"""How far a sync is: a bar with rate and time left on a terminal, plain greppable lines anywhere else."""
+"""Shows how far a sync is: a bar with rate and time left on a terminal, plain greppable lines elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVERY = 5.0
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time for people: `8s`, `1:05`, `2:03:09`; a question mark where it is not known."""
+    """Write a time for people: `8s`, `1:05`, `2:03:09`; a question mark if it is not known."""
     if seconds is None:
         return "?"
     whole = round(seconds)
@@ -37,11 +37,11 @@ def duration(seconds: float | None) -> str:
 
 
 class ProgressView:
-    """Shows what `on_progress` is told; use it as a context manager and as the callback.
+    """Shows the figures that `on_progress` gets; use it as a context manager and as the callback.
 
     Args:
-        label: What is under way, for example the audience.
-        clock: Seconds, only ever compared with themselves; for plain lines, which come at most every five.
+        label: What is under way, such as the audience.
+        clock: Returns seconds that only grow; plain lines come at most every five.
     """
 
     def __init__(self, label: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,7 +62,7 @@ class ProgressView:
         return self
 
     def __call__(self, progress: Progress) -> None:
-        """Take the newest figures."""
+        """Take the latest figures."""
         self._last = progress
         if self._bar is not None:
             fields: dict[str, Any] = {
@@ -96,14 +96,14 @@ class ProgressView:
 
 
 def _bar() -> Bar:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
     from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
     return Bar(
         # markup=False: a reference such as "[red]" is no markup.
         TextColumn("{task.description}", markup=False),
-        # What is left is grey on dark and on light terminals; the near-black of rich would look like what is done.
+        # What is left is grey on dark and light terminals; rich's near-black would look like what is done.
         BarColumn(bar_width=None, style="bright_black"),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
         TextColumn("{task.fields[rate]}", markup=False),

@@ -1,12 +1,12 @@
-"""What a sync planned and did: the lines for people, and the file that holds the fate of every single one."""
+"""The report of a run: its file, and its lines on the screen."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,81 +24,91 @@ Fate = Mapping[str, Any]
 
 
 class ReportFile:
-    """A report as CSV or JSON, by its suffix; the place is tried before anything is changed.
+    """A report as CSV or JSON, by its suffix; only its owner can read it.
 
-    Readable by its owner only. Written beside its name first and moved there when it is whole, so that nobody reads
-    half a report.
+    It is written to a file of its own beside the target, and takes the target's place when it is whole. So nobody
+    reads half a report, and the report of an earlier run stays until there is a new one.
 
     Args:
-        path: where to; ends in .csv or .json.
-        fields: the columns.
+        path: Where to; ends in .csv or .json.
 
     Raises:
-        CliError: another suffix, or no file can be written there.
+        CliError: The name has another suffix, or no file can be written there.
     """
 
-    def __init__(self, path: str, *, fields: Sequence[str] = FIELDS) -> None:
+    def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._fields = tuple(fields)
         self._json = self._path.suffix.lower() == ".json"
         if not self._json and self._path.suffix.lower() != ".csv":
             raise CliError(f"--report {path}: the name must end in .csv or .json")
         if self._path.is_dir():
             raise CliError(f"--report {path} is a folder: name a file in it")
-        self._part = self._path.with_name(f".{self._path.name}.part")
         try:
-            # It holds people's identifiers: a new file, which only its owner can read.
-            self._part.unlink(missing_ok=True)
-            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # Tried before anything is changed.
+            file, part = self._part()
+            file.close()
+            part.unlink()
         except OSError as error:
             raise CliError(f"--report {path}: cannot write there: {error.strerror or error}") from error
-        # What is no text, such as half a character in somebody's file, is written as its code: a report must not fail.
-        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="")
+
+    def __str__(self) -> str:
+        return f"--report {self._path}"
+
+    def _part(self) -> tuple[IO[str], Path]:
+        """Open a new file beside the target that only its owner can read."""
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
+        # What is not text, such as half a character in somebody's file, is written as its code: a report must not fail.
+        return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""), Path(name)
 
     def write(self, summary: Mapping[str, Any], fates: Iterable[Fate]) -> None:
-        """Write everything and move the file to its name.
+        """Write the report and put it in place.
 
         Args:
-            summary: the figures; only JSON has a place for them.
-            fates: one per person; keys as in the fields, missing ones are empty.
-        """
-        with self._file as file:
-            if self._json:
-                text = json.dumps({**summary, "outcomes": list(fates)}, ensure_ascii=False, indent=1)
-                file.write(visible(text) + "\n")
-            else:
-                writer = csv.writer(file, lineterminator="\r\n")
-                writer.writerow(self._fields)
-                for fate in fates:
-                    writer.writerow([visible(str(guard_cell(fate.get(name) or ""))) for name in self._fields])
-        self._part.replace(self._path)
+            summary: The figures; only JSON has a place for them.
+            fates: One per person, with the keys of `FIELDS`; missing ones are empty.
 
-    def discard(self) -> None:
-        """Leave no trace: nothing was done that is worth a report. Harmless once written."""
-        self._file.close()
-        with suppress(FileNotFoundError):
-            self._part.unlink()
+        Raises:
+            OSError: It cannot be written; nothing of it is left, and a report that was there before still is. If only
+                the target cannot be replaced (open in Excel, for example), the error names the file with the report.
+        """
+        file, part = self._part()
+        try:
+            with file:
+                if self._json:
+                    text = json.dumps({**summary, "outcomes": list(fates)}, ensure_ascii=False, indent=1)
+                    file.write(visible(text) + "\n")
+                else:
+                    writer = csv.writer(file, lineterminator="\r\n")
+                    writer.writerow(FIELDS)
+                    for fate in fates:
+                        writer.writerow([visible(str(guard_cell(fate.get(name) or ""))) for name in FIELDS])
+        except BaseException:
+            part.unlink()
+            raise
+        try:
+            part.replace(self._path)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; the report is in {part}", str(self._path)) from error
 
 
 def print_fates(
-    title: str, fates: Sequence[Fate], *, shown: int = _SHOWN, hint: str = "--report lists them all"
+    title: str, fates: Sequence[Fate], *, shown: int | None = _SHOWN, hint: str = "--report lists them all"
 ) -> None:
-    """Print people and reasons below a title, a line each, and say how many more there are.
+    """Print people and reasons, a line each, and say how many more there are.
 
     Args:
-        title: for example "failed"; nothing is printed if there is nobody.
-        fates: keys `action`, `reference`, `reason`, `ref` and `email`.
-        shown: how many to print.
-        hint: where to find the rest.
+        title: What they have in common, such as "failed".
+        fates: Rows with the keys `action`, `reference`, `reason`, `ref` and `email`.
+        shown: How many to print; None for all.
+        hint: Where to find the rest.
     """
-    if not fates:
-        return
-    width = min(max(len(one_line(str(fate["reference"]))) for fate in fates[:shown]), 40)
-    for fate in fates[:shown]:
+    some = fates[:shown]
+    width = min(max((len(one_line(str(fate["reference"]))) for fate in some), default=0), 40)
+    for fate in some:
         reference = one_line(str(fate["reference"])) or "(blank)"
         action = f"{fate['action']:<6}  " if fate.get("action") else ""
         known = ", ".join(str(fate[name]) for name in ("ref", "email") if fate.get(name))
         told = "  ".join(one_line(text) for text in (known, str(fate.get("reason") or "")) if text)
         out(f"  {title}  {action}{reference:<{width}}  {told}".rstrip())
-    if len(fates) > shown:
-        out(f"  ... and {len(fates) - shown:,} more {title}: {hint}")
+    if len(some) < len(fates):
+        out(f"  ... and {len(fates) - len(some):,} more {title}: {hint}")

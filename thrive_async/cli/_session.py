@@ -1,4 +1,4 @@
-"""Who a command talks to: the environment's settings, the options that override them, and a loop to run on."""
+"""Connects a command: the client from the environment and the options, and a loop that signals can stop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from cyclopts import Group, Parameter
@@ -17,16 +17,24 @@ from thrive_async.cli._errors import CliError, Exit, say
 from thrive_async.cli._text import one_line
 
 if TYPE_CHECKING:
-    from thrive_async import ApiKey, ClientCredentials, ThriveClient
+    from asyncio import AbstractEventLoop
 
-__all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "credentials", "run_async"]
+    from thrive_async import ThriveClient
+
+__all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "run_async"]
 
 T = TypeVar("T")
-# Windows has none.
-_HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
-_EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED} | (
-    {_HANGUP: Exit.HANGUP} if _HANGUP is not None else {}
-)
+# Windows has no SIGHUP; it sends SIGBREAK for Ctrl-Break, and when its console window is closed.
+_EXITS: Final = {
+    signal.Signals[name]: code
+    for name, code in (
+        ("SIGINT", Exit.INTERRUPTED),
+        ("SIGTERM", Exit.TERMINATED),
+        ("SIGHUP", Exit.HANGUP),
+        ("SIGBREAK", Exit.HANGUP),
+    )
+    if name in signal.Signals.__members__
+}
 
 CONNECTION = Group(
     "Connection",
@@ -40,46 +48,49 @@ CONNECTION = Group(
 @Parameter(name="*", group=CONNECTION)
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Which Thrive, and how hard to press on it."""
+    """Which Thrive to ask, and how fast."""
 
     tenant_id: Annotated[str | None, Parameter(env_var="THRIVE_TENANT_ID")] = None
     """The tenant, as in eu-west-2_AbcdEfghI."""
     region: Annotated[str | None, Parameter(env_var="THRIVE_REGION")] = None
     """production (the default), staging, production-mea or staging-mea."""
     base_url: Annotated[str | None, Parameter(env_var="THRIVE_BASE_URL")] = None
-    """A host instead of the region's, such as the sandbox's http://127.0.0.1:8080."""
+    """A host to use instead of the region's, such as the sandbox's http://127.0.0.1:8080."""
     rate: float | None = None
-    """Requests per second; by default as fast as Thrive lets us."""
+    """Requests per second; by default as many as Thrive allows."""
     concurrency: int | None = None
-    """Requests under way at once (10)."""
+    """Requests at the same time (default 10)."""
     per_page: int | None = None
-    """Items per page of every list (as many as Thrive documents: 1000, or 100)."""
+    """Items per page of every list; by default as many as Thrive documents: 1000, or 100."""
     timeout: float | None = None
-    """Seconds for one call with all its attempts and pauses (120)."""
+    """Seconds for one call with all its attempts and pauses (default 120)."""
     attempts: int | None = None
-    """Attempts per call (5)."""
+    """Attempts per call (default 5)."""
 
     def client(self) -> ThriveClient:
-        """Make the client; nothing is sent.
+        """Return the client; nothing is sent.
 
         Raises:
-            CliError: Something is missing from the environment.
-            ConfigurationError: Something in it cannot be right.
+            CliError: The environment lacks something.
+            ConfigurationError: Something in it cannot work.
         """
         from thrive_async import Limits, Region, Retry, ThriveClient, Timeouts  # noqa: PLC0415 - after the parsing
+        from thrive_async._environment import Environment  # noqa: PLC0415
 
         if self.tenant_id is None:
-            raise CliError("no tenant: set THRIVE_TENANT_ID (and THRIVE_API_KEY), or try `thrive demo` without any")
+            raise CliError(
+                "no tenant: set THRIVE_TENANT_ID (and THRIVE_API_KEY), or try `thrive demo`, which needs neither"
+            )
         if not self.tenant_id.strip():
             raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
         limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency, "per_page": self.per_page}
         timeouts: dict[str, Any] = {}
         if self.timeout is not None:
-            # An attempt may not outlive the call that it is part of.
+            # An attempt cannot take longer than its call.
             timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
         return ThriveClient(
             self.tenant_id.strip(),
-            credentials(os.environ),
+            Environment().credentials(),
             region=Region.parse(self.region) if self.region and self.region.strip() else Region.PRODUCTION,
             base_url=self.base_url or None,
             timeouts=Timeouts(**timeouts),
@@ -88,58 +99,8 @@ class Connection:
         )
 
 
-def credentials(environ: Mapping[str, str]) -> ApiKey | ClientCredentials:
-    """Find the secrets: in the environment, or in the files it names.
-
-    Args:
-        environ: THRIVE_API_KEY or THRIVE_API_KEY_FILE; or THRIVE_CLIENT_ID with THRIVE_CLIENT_SECRET or
-            THRIVE_CLIENT_SECRET_FILE; and THRIVE_SCOPES, by spaces.
-
-    Returns:
-        The credentials.
-
-    Raises:
-        CliError: None are there, only half of them, or two kinds at once.
-    """
-    from thrive_async import ApiKey, ClientCredentials  # noqa: PLC0415 - after the parsing
-
-    key = _secret(environ, "THRIVE_API_KEY")
-    secret = _secret(environ, "THRIVE_CLIENT_SECRET")
-    client_id = environ.get("THRIVE_CLIENT_ID", "").strip()
-    if key is not None and (secret is not None or client_id):
-        raise CliError("both an API key and a client id or secret are set: unset THRIVE_API_KEY or THRIVE_CLIENT_ID")
-    if key is not None:
-        return ApiKey(key)
-    if client_id and secret is not None:
-        scopes = environ.get("THRIVE_SCOPES")
-        return ClientCredentials(client_id, secret, scopes=scopes) if scopes else ClientCredentials(client_id, secret)
-    if client_id:
-        raise CliError("THRIVE_CLIENT_ID is set: set THRIVE_CLIENT_SECRET or THRIVE_CLIENT_SECRET_FILE, too")
-    if secret is not None:
-        raise CliError("a client secret is set: set THRIVE_CLIENT_ID, too")
-    raise CliError("no credentials: set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
-
-
-def _secret(environ: Mapping[str, str], name: str) -> str | None:
-    # Blank is not set, as for `ThriveClient.from_env`: compose files pass on what their user left empty.
-    value, file = environ.get(name, "").strip() or None, environ.get(f"{name}_FILE")
-    if value is not None and file:
-        raise CliError(f"both {name} and {name}_FILE are set: unset one of them")
-    if not file:
-        return value
-    try:
-        found = Path(file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise CliError(f"{name}_FILE: cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{name}_FILE: {file} is not a text file") from error
-    if not found:
-        raise CliError(f"{name}_FILE: {file} is empty")
-    return found
-
-
 class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
-    """The command was asked to stop, and has reported what it had done.
+    """The command was asked to stop, and has reported what it did.
 
     Args:
         code: What the process exits with.
@@ -160,22 +121,21 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
         notice: Told at the first signal.
 
     Returns:
-        What the coroutine returns; also if the signal came when it was done already.
+        What the coroutine returns, even if a signal came when it was done already.
 
     Raises:
         Interrupted: A signal cancelled it.
     """
     import asyncio  # noqa: PLC0415 - `--help` does without
 
-    stopped: list[signal.Signals] = []
+    caught: list[signal.Signals] = []
 
     async def watched() -> T:
-        loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(main())
 
         def stop(number: signal.Signals) -> None:
-            first = not stopped
-            stopped.append(number)
+            first = not caught
+            caught.append(number)
             task.cancel()
             if notice is not None and first:
                 try:
@@ -183,30 +143,45 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
                 except OSError:
                     _mute()
 
-        installed: list[signal.Signals] = []
-        try:
-            for number in _EXITS:
-                if number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN:
-                    continue
-                loop.add_signal_handler(number, stop, number)
-                installed.append(number)
-        except (NotImplementedError, ValueError, RuntimeError):
-            # Windows, or not the main thread: asyncio.run turns Ctrl-C into a cancellation itself.
-            pass
-        try:
+        with _handled(asyncio.get_running_loop(), stop):
             return await task
-        finally:
-            for number in installed:
-                loop.remove_signal_handler(number)
 
     try:
         return asyncio.run(watched())
     except (asyncio.CancelledError, KeyboardInterrupt):
-        raise Interrupted(max((_EXITS[number] for number in stopped), default=Exit.INTERRUPTED)) from None
+        raise Interrupted(max((_EXITS[number] for number in caught), default=Exit.INTERRUPTED)) from None
+
+
+@contextmanager
+def _handled(loop: AbstractEventLoop, stop: Callable[[signal.Signals], None]) -> Generator[None]:
+    """Call `stop` in the loop at each signal that ends a command; outside the main thread signals are left alone."""
+    before: dict[signal.Signals, Any] = {}
+    added: list[signal.Signals] = []
+
+    def called(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stop, signal.Signals(number))
+
+    try:
+        with suppress(ValueError, RuntimeError):
+            for number in _EXITS:
+                if number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
+                try:
+                    loop.add_signal_handler(number, stop, number)
+                    added.append(number)
+                except NotImplementedError:
+                    # The loops of Windows.
+                    before[number] = signal.signal(number, called)
+        yield
+    finally:
+        for number in added:
+            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _mute() -> None:
-    """Let nothing go to a terminal that is gone: to write there fails, and there is a report to be written yet."""
+    """Send nothing more to a terminal that has gone: writing there fails, and the report is still to be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
@@ -215,10 +190,10 @@ def _mute() -> None:
 
 
 def ask(question: str) -> bool:
-    """Ask on the terminal and wait; the loop waits, too, for nothing else is under way then.
+    """Ask on the terminal and wait; nothing else is under way then, so the loop waits too.
 
     Args:
-        question: without the "[y/N]".
+        question: The question, without "[y/N]".
 
     Returns:
         True for "y" or "yes"; False for anything else and at the end of input.
@@ -229,7 +204,7 @@ def ask(question: str) -> bool:
     import asyncio  # noqa: PLC0415 - `--help` does without
 
     try:
-        # The loop's own handler would only note the Ctrl-C and go on waiting for a line.
+        # The loop's own handler would note the Ctrl-C and go on waiting for a line.
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     except ValueError:  # not the main thread
         previous = None

@@ -1,4 +1,4 @@
-"""Text on its way out: nothing that Thrive or a file holds may act on a terminal or in a spreadsheet."""
+"""Makes text safe to show: nothing from Thrive or a file acts on a terminal or in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["counted", "guard_cell", "inert", "one_line", "unguard_cell", "visibl
 
 T = TypeVar("T")
 
-# C0 and C1 controls, DEL, and the marks that turn the direction of what follows: a terminal obeys them, a name does
-# not need them. Tab and newline are left to the callers.
+# C0 and C1 controls, DEL, and marks that change the direction of text: a terminal obeys them, a name does not need
+# them. Tab and newline are left to the callers.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# Of these what a file is better without: a terminal takes it for a command, and no name for a letter.
+# Those of them that a file is better without: commands to a terminal, and letters of no language.
 _COMMANDS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BREAKS = re.compile(r"\s*[\r\n\t]+\s*")
 # What makes a spreadsheet compute a cell (OWASP, "CSV injection"), the full-width forms included.
@@ -24,10 +24,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Give back the text with every control character written out as ``\uNNNN``, but for tab and newline.
+    r"""Return the text with every control character written as ``\uNNNN``, except tab and newline.
 
     Args:
-        text: anything, for example a name that Thrive sent.
+        text: Any text, such as a name that Thrive sent.
 
     Returns:
         Text that a terminal shows and does not obey. The escape is also valid inside a JSON string.
@@ -36,10 +36,10 @@ def visible(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    r"""Give back text for a file, what a terminal would take for a command written out as ``\uNNNN``.
+    r"""Return text for a file, with what a terminal would obey written as ``\uNNNN``.
 
     Args:
-        text: anything; line breaks stay, and so do the marks of direction that some names are written with.
+        text: Any text; line breaks stay, and so do the direction marks that some names are written with.
 
     Returns:
         Text that does nothing when the file is shown in a terminal.
@@ -48,13 +48,13 @@ def inert(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Give back the text as one line without control characters, so that no value can forge a second log line.
+    """Return the text as one line without control characters, so that no value can forge a second line.
 
     Args:
-        text: anything.
+        text: Any text.
 
     Returns:
-        The text, its line breaks and tabs replaced by one space.
+        The text, with line breaks and tabs replaced by one space.
     """
     return visible(_BREAKS.sub(" ", text))
 
@@ -63,7 +63,7 @@ def guard_cell(value: T) -> T | str:
     """Make a CSV cell safe to open in a spreadsheet: text that starts like a formula gets an apostrophe before it.
 
     Args:
-        value: the cell; only strings are touched, so that a negative number stays a number.
+        value: The cell. Only strings change, so that a negative number stays a number.
 
     Returns:
         The cell as it is written.
@@ -72,10 +72,10 @@ def guard_cell(value: T) -> T | str:
 
 
 def unguard_cell(value: str) -> str:
-    """Take away the apostrophe that `guard_cell` wrote, so that files written by `thrive` can be read back by it.
+    """Remove the apostrophe that `guard_cell` wrote, so that `thrive` reads back the files it writes.
 
     Args:
-        value: a cell as read.
+        value: The cell as read.
 
     Returns:
         The cell as it was before it was guarded.
@@ -84,7 +84,7 @@ def unguard_cell(value: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Say how many there are, in words that fit one, too.
+    """Say how many there are: "1 entry", "2 entries".
 
     Args:
         count: How many.

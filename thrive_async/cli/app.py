@@ -1,18 +1,22 @@
-"""The tree of commands, and how each of them ends."""
+"""The tree of commands, and how each ends."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Group
 
-from thrive_async.cli import audiences, cpd, is_of_the_extra, learning, users
-from thrive_async.cli._errors import Exit, report_error, say
+from thrive_async.cli._errors import Exit, is_of_the_extra, report_error, say
+from thrive_async.cli._output import abandon_output
 from thrive_async.cli._session import Interrupted
+from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
 from thrive_async.cli.plan import app as plan
+from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
 from thrive_async.cli.sync import app as sync
 
@@ -41,20 +45,11 @@ _JOBS = Group("Jobs", sort_key=1)
 _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
+app.command(check, group=_JOBS)
 for _part in (sync, plan):
     _part.group = (_JOBS,)
     app.command(_part)
-for _part in (
-    users.app,
-    audiences.app,
-    learning.assignments,
-    learning.completions,
-    learning.contents,
-    learning.activities,
-    cpd.app,
-    cpd.tags,
-    cpd.skills,
-):
+for _part in looks():
     _part.group = (_LOOK,)
     app.command(_part)
 
@@ -63,15 +58,12 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command line.
 
     Args:
-        tokens: the words after `thrive`.
+        tokens: The words after `thrive`.
 
     Returns:
-        The exit code; every error has been told on standard error by then.
+        The exit code; every error was told on standard error by then.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal or pipe that cannot show a character shows its code instead of ending the command.
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _prepare_streams()
     try:
         result = app(list(tokens), exit_on_error=False, print_error=False)
         sys.stdout.flush()
@@ -82,15 +74,28 @@ def run(tokens: Sequence[str]) -> int:
         return Exit.USAGE
     except Interrupted as interrupted:
         return interrupted.code
-    except BrokenPipeError:
-        # Nobody reads on, as with `| head`; and nothing may be flushed to them at exit.
-        with suppress(OSError, ValueError):
-            import os  # noqa: PLC0415
-
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.PIPE
     except (Exception, KeyboardInterrupt) as error:
+        if _reader_is_gone(error):
+            abandon_output()
+            return Exit.PIPE
         if isinstance(error, ModuleNotFoundError) and is_of_the_extra(error):
             raise
         return report_error(error)
     return result if isinstance(result, int) else Exit.DONE
+
+
+def _prepare_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe that cannot show a character shows its code instead of ending the command.
+        options = {"errors": "backslashreplace"}
+        if sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+            # Data in a file or a pipe is the same on every system: not in cp1252, no CR doubled within a CSV's cell.
+            options |= {"encoding": "utf-8", "newline": "\n"}
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(**options)  # type: ignore[union-attr]
+
+
+def _reader_is_gone(error: BaseException) -> bool:
+    """Return whether standard output has no reader any more, as after `| head`; Windows calls that EINVAL."""
+    unread = isinstance(error, OSError) and error.errno == errno.EINVAL and not error.filename
+    return isinstance(error, BrokenPipeError) or (unread and sys.platform == "win32")

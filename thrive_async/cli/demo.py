@@ -1,4 +1,4 @@
-"""`thrive demo`: the main job on a Thrive of our own, in seconds, without network or account."""
+"""`thrive demo`: the main job on a sandbox, in seconds, without network or account."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNKNOWN = (
     "no.such.person@example.com",
 )  # fmt: skip
 _DUPLICATES = 9
-#: How long the sandbox takes to answer: long enough to see the bar move.
+#: Seconds that the sandbox takes to answer: long enough to see the bar move.
 _LATENCY = 0.03
 
 
@@ -45,7 +45,7 @@ class _People:
 
 
 def demo(*, keep: Annotated[str | None, Parameter(metavar="FOLDER")] = None) -> int:
-    """Show the main job in seconds: 5,000 people of a file become the members of an audience. No account needed.
+    """Show the main job in seconds: make the 5,000 people in a file the members of an audience. No account needed.
 
     A sandbox starts inside this process; nothing leaves this machine.
 
@@ -75,43 +75,47 @@ async def _show(folder: Path, *, kept: bool) -> int:
         file = folder / "people.csv"
         _write(file, people.rows)
         members = sandbox.state.audiences[AUDIENCE].members
-        out(f"A Thrive of our own runs at {sandbox.base_url} with {_USERS:,} users;")
+        out(f"A sandbox of Thrive runs at {sandbox.base_url} with {_USERS:,} users;")
         out(f"its audience {AUDIENCE} has {len(members):,} members.")
         out(f"The file {file.name} from HR names {len(people.rows):,} people who should be in it.")
 
-        out("\nThe plan (only reads):")
+        out("")
+        out("The plan (only reads):")
         desired = read_sheet(str(file)).column()
         plan = await sync.plan_members(thrive, AUDIENCE, desired)
         show_plan(MembersView(plan))
 
-        out("\nApplying it:")
+        out("")
+        out("Applying it:")
         with ProgressView(AUDIENCE) as progress:
             report = await plan.apply(on_progress=progress, journal=folder / "run.jsonl")
         show_report(report, MembersView(plan))
 
-        out("\nPlanning again with the same file:")
+        out("")
+        out("Planning again with the same file:")
         again = await sync.plan_members(thrive, AUDIENCE, desired)
         show_plan(MembersView(again))
         left = frozenset(again.to_add)
         failed = frozenset(outcome.reference for outcome in report.failed)
         done = not again.to_remove and left == people.unknown == failed
         if done:
-            out(f"Nothing is left to do but the {len(left)} whom Thrive does not know: they would fail again.")
+            out(f"Only the {len(left)} people that Thrive does not know are left: they would fail again.")
             out(f"{AUDIENCE} has {len(members):,} members now.")
         else:
             out("This should not have happened: something else is left to do.")
         if kept:
             plan.save(folder / "plan.json")
             ReportFile(str(folder / "report.csv")).write(summary_of(report), fates_of(report, MembersView(plan)))
-            out(f"\nKept in {folder}: people.csv, plan.json, run.jsonl, report.csv")
+            out("")
+            out(f"Kept in {folder}: people.csv, plan.json, run.jsonl, report.csv")
     return Exit.DONE if done else Exit.SOME_FAILED
 
 
 def _arrange(sandbox: Sandbox) -> _People:
-    """Make the audience, and the rows of the file: most are members, some join, some leave, and real life."""
+    """Make the audience and the rows of the file: most stay, some join, some leave, and some rows are odd."""
     import random  # noqa: PLC0415 - `--help` does without
 
-    chance = random.Random(1)  # noqa: S311 - a demonstration is the same each time
+    chance = random.Random(1)  # noqa: S311 - the demo is the same each time
     state = sandbox.state
     users: list[Any] = [user for user in state.users.values() if user.get("email") and user.get("ref")]
     chance.shuffle(users)
@@ -131,13 +135,13 @@ def _arrange(sandbox: Sandbox) -> _People:
     # The same person again: written the same way, or in another.
     rows += [row(user, user["ref"]) for user in chance.sample([*stay, *join], _DUPLICATES)]
     rows += [("Unknown", name, "") for name in _UNKNOWN]
-    rows.append(("Blank", "", ""))
+    rows.append(rows[0])
     chance.shuffle(rows)
     return _People(rows, frozenset(_UNKNOWN))
 
 
 def _write(file: Path, rows: list[tuple[str, str, str]]) -> None:
-    # As Excel in half of Europe saves it: semicolons, and a byte order mark.
+    # As Excel saves it in half of Europe: semicolons and a byte order mark.
     with file.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream, delimiter=";")
         writer.writerow(("Name", "E-mail", "Site"))

@@ -1,4 +1,4 @@
-"""`thrive plan`: look at a plan that was saved, and apply it once somebody has agreed to it."""
+"""`thrive plan`: look at a saved plan, and apply it once it is approved."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from cyclopts import App
 
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import Exit, say
-from thrive_async.cli._listing import Kind, Single, columns_of
-from thrive_async.cli._output import Writer
 from thrive_async.cli._plans import PlanView, counted_calls, load_plan
 from thrive_async.cli._reports import FIELDS
+from thrive_async.cli._resource_commands import Kind, Single, writer
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import apply_audiences, planned_fates, refusal_fates, show_audiences
 
@@ -24,15 +23,15 @@ app: App = App(name="plan", help="Look at saved plans, and apply them.")
 
 @app.command
 def show(file: str, /, *, output: Single = Single()) -> int:  # noqa: B008 - frozen
-    """Show what a saved plan would change; Thrive is not asked.
+    """Show what a saved plan would change, without asking Thrive.
 
     Args:
-        file: A plan written by --save-plan.
+        file: A plan that --save-plan wrote.
         output: How to show it.
     """
-    columns = columns_of(output, _CHANGES)
+    to = writer(output, _CHANGES)
     loaded = load_plan(file)
-    if output.format == "table" and not columns:
+    if output.format == "table" and not to.columns:
         if isinstance(loaded, PlanView):
             show_plan(loaded, detailed=True)
             made_at, calls = loaded.plan.made_at, loaded.calls
@@ -45,10 +44,9 @@ def show(file: str, /, *, output: Single = Single()) -> int:  # noqa: B008 - fro
         fates = chain(loaded.planned(), loaded.unplanned())
     else:
         fates = chain(planned_fates(loaded), refusal_fates(loaded.errors))
-    writer = Writer(output.format, columns=columns, defaults=FIELDS)
     for fate in fates:
-        writer.write(fate)
-    writer.close()
+        to.write(fate)
+    to.close()
     return Exit.DONE
 
 
@@ -60,14 +58,14 @@ def apply(
     applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Apply a saved plan. Its guards hold as they do for `thrive sync`.
+    """Apply a saved plan, with the same guards as `thrive sync`.
 
-    What has changed in Thrive since the plan was made is not looked at again: apply it soon.
+    Apply it soon: changes in Thrive since the plan was made are not read again.
 
     Args:
-        file: A plan written by --save-plan.
+        file: A plan that --save-plan wrote.
         applying: What may happen.
-        connection: Whom to ask.
+        connection: The Thrive to ask.
     """
     applying.check(file)
     thrive = connection.client()

@@ -1,4 +1,4 @@
-"""`thrive sandbox`: a Thrive of your own, until Ctrl-C."""
+"""`thrive sandbox`: serves a sandbox of Thrive until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def sandbox(
     latency: Annotated[str, Parameter(metavar="TIME")] = "0ms",
     rate_limit: Annotated[float | None, Parameter(metavar="R")] = None,
 ) -> int:
-    """Serve a stateful Thrive on this machine, with made-up people, and print how to reach it. Ctrl-C stops it.
+    """Serve a stateful sandbox of Thrive with made-up people on this machine, and print how to reach it.
 
-    The address opened in a browser shows every operation with a form to try it, and the last requests.
+    Ctrl-C stops it. In a browser, its address shows every operation with a form to try it, and the latest requests.
 
     Args:
-        port: The port; 0 for any that is free.
-        host: Where to listen; this machine only, unless said otherwise.
+        port: The port; 0 for any free one.
+        host: Where to listen; by default only this machine can reach it.
         users: How many people to make up.
         seed: The same seed makes the same people, ids and secrets.
-        latency: How long every request takes, as in 50ms.
-        rate_limit: Requests per second; more are answered with 429.
+        latency: How long each request takes, such as 50ms.
+        rate_limit: Requests per second; more get a 429.
     """
     delay = seconds(latency, "--latency")
     if users < 0:
@@ -70,18 +70,18 @@ def sandbox(
     try:
         return run_async(serve)
     except Interrupted:
-        # To be stopped is how serving ends.
+        # This is how serving ends.
         return Exit.DONE
 
 
 def announce(made: Sandbox, *, users: int, seed: int) -> None:
-    """Print where a running sandbox is and what opens it, for people and for a shell."""
+    """Print how to reach a running sandbox, for people and for a shell."""
     import sys  # noqa: PLC0415
 
     tokens = made.tokens
     say(f"Thrive sandbox with {users:,} users (seed {seed}); Ctrl-C stops it. In a browser: {made.base_url}/")
     if made.host not in _LOOPBACK:
-        say(f"It listens on {made.host}: whoever reaches this machine can read and change what is in it.")
+        say(f"It listens on {made.host}: anyone who reaches this machine can read and change its data.")
     for name, value in (
         ("base URL", made.base_url),
         ("tenant", tokens.tenant_id),

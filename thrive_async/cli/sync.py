@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
 from thrive_async.cli._options import FileArgument, Flag, Input
-from thrive_async.cli._people import hold_back, people_in
+from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
@@ -20,7 +20,7 @@ from thrive_async.cli._text import counted
 __all__ = ["app"]
 
 app: App = App(
-    name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for everybody."
+    name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for every person."
 )
 
 app.command(audiences)
@@ -44,22 +44,22 @@ def members(
 ) -> int:
     """Make an audience's members equal to the people in a file.
 
-    The file is CSV, JSON lines, or - for standard input, and names people by id, ref or e-mail, mixed as you like.
-    A plan that removes anybody asks first; without a terminal it needs --yes.
+    The file is CSV, JSON lines, or - for standard input, and names people by id, ref or e-mail in any mix.
+    A plan that removes people asks first; without a terminal it needs --yes.
 
     Args:
         audience: The audience's id or reference.
-        file: Who should be a member.
-        column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
-            email, and where that is blank the next of these.
-        keep_extra: Only add: whoever is a member and not in the file stays.
-        allow_empty: The file may name nobody: everybody is removed.
+        file: The people who should be members.
+        column: The column that names people, or its number from 1; by default the only one, else id, userId, ref,
+            reference or email, and in rows where it is blank the next of these.
+        keep_extra: Only add: members who are not in the file stay.
+        allow_empty: Let a file without people remove all members.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the file.
-        connection: Whom to ask.
+        connection: The Thrive to ask.
     """
-    # Everything that can be wrong without asking Thrive is found out before it is asked, and before the loop runs.
+    # Everything that does not need Thrive is checked before the loop runs.
     applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
     people = people_in(sheet, index, chosen=column is not None)
@@ -70,11 +70,9 @@ def members(
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(people.names), 'entries')}")
-            plan = await sync.plan_members(
-                thrive, audience, people.names, removals=not keep_extra, allow_empty=allow_empty
-            )
-            hold_back(plan, tuple(people.nameless.values()))
+            desired = people.desired
+            say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(desired), 'entries')}")
+            plan = await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
             view = MembersView(plan)
             show_plan(view)
             if save_plan is not None:

@@ -2,7 +2,7 @@
 
 ``thrive.users``, ``thrive.audiences`` with ``.members`` and ``.managers``, ``thrive.assignments`` with ``.enrolments``,
 ``thrive.completions``, ``thrive.contents``, ``thrive.activities``, ``thrive.cpd`` with ``.categories``, ``.entries``,
-``.requirements`` and ``.user_summaries``, ``thrive.tags`` and ``thrive.skills``.
+``.requirements`` and ``.user_summaries``, ``thrive.tags``, ``thrive.skills`` and ``thrive.provisioning``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from thrive_async.resources.cpd import Cpd, CpdCategories, CpdEntries, CpdRequir
 from thrive_async.resources.enrolments import Enrolments
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
+from thrive_async.resources.provisioning import Provisioning
 from thrive_async.resources.skills import Skills
 from thrive_async.resources.tags import Tags
 from thrive_async.resources.users import Users
@@ -34,6 +35,7 @@ __all__ = [
     "Enrolments",
     "Managers",
     "Members",
+    "Provisioning",
     "Skills",
     "Tags",
     "Users",

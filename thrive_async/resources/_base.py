@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from thrive_async._base.arguments import argument
+from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
@@ -41,7 +42,7 @@ class Resource:
     ) -> Reply:
         """Make a call and return its reply unread."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
 
     async def _read(
@@ -56,9 +57,9 @@ class Resource:
     ) -> T:
         """Make a call and read its reply into a model."""
         if body is not UNSET:
-            _check_body(operation, body)
+            check_body(operation, body)
         reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
-        return read_reply(operation, cls, reply)
+        return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
         """Make the paginator of a list. Nothing is sent until it is read.
@@ -99,6 +100,7 @@ class Resource:
             operation=operation.id,
             per_page=per_page,
             prefetch=prefetch,
+            problems=self._transport.problems,
             sizes=self._sizes_of(operation),
         )
 
@@ -111,7 +113,7 @@ class Resource:
         return sizes
 
 
-def _check_body(operation: Operation, body: object) -> None:
+def check_body(operation: Operation, body: object) -> None:
     """Refuse a body that is not the operation's model. `batch` has checked lists.
 
     This matters most for a model that was read: writing it back would send null for every field that Thrive left out,
@@ -126,15 +128,18 @@ def _check_body(operation: Operation, body: object) -> None:
     raise TypeError(f"{operation.id} takes a thrive_async.models.{wanted}, not a {type(body).__name__}")
 
 
-def read_reply(operation: Operation, cls: type[T], reply: Reply) -> T:
-    """Read a whole reply into one model.
+def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Problems) -> T:
+    """Read a whole reply into one model; values that are not what the specification says go to `problems`.
 
     Raises:
         DecodeError: The reply does not fit the specification.
     """
+    found = problems.found()
     try:
-        return convert.read(cls, reply.value)
+        model = convert.read(cls, reply.value, found)
     except DecodeError as error:
         error.operation = operation.id
         error.body = reply.body
         raise
+    problems.add(found, operation.id, "$")
+    return model

@@ -1,4 +1,4 @@
-"""What a refused move of an audience did to its members, read from wherever the reply holds it."""
+"""What a refused move of an audience did to its members, wherever the reply holds it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NAMELESS = "memberOperations"
 def member_operations(body: object) -> dict[str, models.MemberOperationResult] | None:
     """Find the results of member operations in the body of a refusal.
 
-    The documents say that a refused move answers with a partial success, and not what is wrapped around it. So every
-    plausible place is looked at: under ``memberOperations``, in the body itself, and the same two inside ``message``;
-    in each, one nameless ``{success, failure}`` object or several by name.
+    The documents say that a refused move answers with a partial success, but not what is wrapped around it. So this
+    looks in every plausible place: under ``memberOperations``, in the body itself, and in the same two inside
+    ``message``. Each may hold one nameless ``{success, failure}`` object, or several by name.
 
     Args:
         body: The decoded JSON of the reply, or its text.
 
     Returns:
-        The results by the name Thrive gave them. A nameless one is called ``memberOperations``. None if there is
-        nothing of the kind: this never raises, for the refusal itself matters more.
+        The results by the name Thrive gave them; a nameless one is called ``memberOperations``. None if there are no
+        results: this never raises, because the refusal itself matters more.
     """
     for place in _places(body):
         found = _results(place)
@@ -38,7 +38,7 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 
 
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the places to look at, the most telling first."""
+    """Yield the places to look in, the likeliest first."""
     outer = _mapping(body)
     for place in (outer, _mapping(outer.get("message"))):
         yield _mapping(place.get("memberOperations"))
@@ -56,7 +56,7 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
         try:
             found[name] = read(models.MemberOperationResult, parts)
         except DecodeError:
-            continue  # the whole body is on the error as it came
+            continue  # the error holds the whole body
     return found
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
-from thrive_async.resources._base import Resource
 from thrive_async.resources._models import models
+from thrive_async.resources._written import WritingResource
 from thrive_async.resources.enrolments import Enrolments
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Assignments"]
 
 
-class Assignments(Resource):
+class Assignments(WritingResource):
     """The assignments of the tenant.
 
     What a request calls `content_id`, an answer calls `primary_content_id`.
@@ -86,7 +86,7 @@ class Assignments(Resource):
     ) -> models.Assignment:
         """Assign a content to an audience.
 
-        Not repeated when the answer was lost: look whether the assignment is there before trying again.
+        It is not repeated if the answer was lost: look whether the assignment is there before you try again.
 
         API: ``POST /rest/v1/assignments``.
         https://docs.thrivelearning.com/apidocs/creates-an-assignment
@@ -102,8 +102,18 @@ class Assignments(Resource):
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such audience or content.
             UnprocessableError: The fields do not go together.
+            ResultUnknown: The assignment was created, but Thrive did not send it, and no single assignment of this
+                content to this audience could be read.
         """
-        return await self._read(ops.CREATE_ASSIGNMENT, models.Assignment, body=assignment, timeouts=timeouts)
+
+        async def again(assignment_id: str | None, left: Timeouts) -> models.Assignment | None:
+            if assignment_id is not None:
+                return await self.get(assignment_id, timeouts=left)
+            there = await self.list(audience_id=assignment.audience_id, timeouts=left).collect()
+            same = [one for one in there if one.primary_content_id == assignment.content_id and not one.is_deleted]
+            return same[0] if len(same) == 1 else None
+
+        return await self._write(ops.CREATE_ASSIGNMENT, models.Assignment, again, body=assignment, timeouts=timeouts)
 
     async def update(
         self, assignment_id: str, changes: models.AssignmentUpdate, *, timeouts: Timeouts | None = None
@@ -125,10 +135,12 @@ class Assignments(Resource):
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such assignment, audience or content.
             UnprocessableError: The fields do not go together.
+            ResultUnknown: The assignment was changed, but Thrive did not send it and it could not be read.
         """
-        return await self._read(
+        return await self._write(
             ops.UPDATE_ASSIGNMENT,
             models.Assignment,
+            lambda found, left: self.get(found or assignment_id, timeouts=left),
             path={"assignmentId": assignment_id},
             body=changes,
             timeouts=timeouts,

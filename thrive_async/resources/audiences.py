@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from thrive_async._generated import operations as ops
+from thrive_async._http.request import Reply, build
 from thrive_async.config import Timeouts
-from thrive_async.errors import UnprocessableError
+from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
-from thrive_async.resources._base import Resource
+from thrive_async.resources._base import check_body
 from thrive_async.resources._models import models
 from thrive_async.resources._moves import member_operations
+from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
 
@@ -20,13 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Audiences"]
 
+_NO_ROUTE = frozenset({301, 302, 307, 308, 403, 404, 405})
+"""How a server may answer a path that it only knows with, or only without, the slash; Amazon's gateway says 403."""
 
-class Audiences(Resource):
+
+class Audiences(WritingResource):
     """The audiences of the tenant.
 
-    A structure (category ``structure``) is a top-level audience; each other audience lives in one structure, its
-    parent. Every method takes an audience's id or its reference. Only API-controlled audiences, those made through the
-    API, can be changed by it; smart ones are ruled by their rules.
+    A structure (category ``structure``) is a top-level audience. Every other audience lives in one structure, its
+    parent. Every method takes an audience's id or its reference.
+
+    The API can change only API-controlled audiences, which are those made through the API. They are always manual and
+    live only in API-made structures. An audience made in Thrive's own pages cannot be converted, and smart audiences
+    can be made and changed only there.
 
     Attributes:
         members: Who is in an audience.
@@ -37,6 +48,7 @@ class Audiences(Resource):
         super().__init__(transport)
         self.members: Members = Members(transport)
         self.managers: Managers = Managers(transport)
+        self._slash: bool | None = None
 
     def list(
         self,
@@ -88,14 +100,14 @@ class Audiences(Resource):
     async def create(self, audience: models.AudienceCreate, *, timeouts: Timeouts | None = None) -> models.Audience:
         """Create a structure, or an audience inside one.
 
-        Not repeated when the answer was lost: look whether the audience is there before trying again.
+        It is not repeated if the answer was lost: look whether the audience is there before you try again.
 
         API: ``POST /rest/v1/audiences``.
         https://docs.thrivelearning.com/apidocs/adds-a-new-audience
 
         Args:
-            audience: The new audience; name and reference have at most 100 characters each. Without a parent it must
-                be a structure; with one (its id or reference), an audience.
+            audience: The new audience. Name and reference have at most 100 characters each. Without a parent it must
+                be a structure, with one (its id or reference) an audience.
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
@@ -106,6 +118,7 @@ class Audiences(Resource):
             NotFoundError: There is no such parent.
             ConflictError: The reference is taken.
             UnprocessableError: Category and parent do not go together.
+            ResultUnknown: The audience was created, but Thrive did not send it and it could not be read.
 
         Example:
             ```python
@@ -115,16 +128,22 @@ class Audiences(Resource):
             )
             ```
         """
-        return await self._read(ops.CREATE_AUDIENCE, models.Audience, body=audience, timeouts=timeouts)
+
+        async def again(audience_id: str | None, left: Timeouts) -> models.Audience | None:
+            name = audience_id or audience.reference
+            return await self.get(name, timeouts=left) if isinstance(name, str) and name else None
+
+        return await self._write(ops.CREATE_AUDIENCE, models.Audience, again, body=audience, timeouts=timeouts)
 
     async def update(
         self, audience: str, changes: models.AudienceUpdate, *, timeouts: Timeouts | None = None
     ) -> models.MovedAudience:
         """Rename an audience, or move it to another structure.
 
-        A move changes the membership: who does not fit the new structure is dropped, with up to a day's delay.
+        A move changes the membership: members who do not fit the new structure are dropped, with up to a day's delay.
 
-        API: ``PATCH /rest/v1/audiences/{audienceId}``. The documents print a slash after it; Thrive takes both.
+        API: ``PATCH /rest/v1/audiences/{audienceId}``. The documents print a slash at the end, third parties leave it
+        out. Both are tried until one has worked. The page was marked "Coming Soon" in July 2026.
         https://docs.thrivelearning.com/apidocs/updates-an-audience-1
 
         Args:
@@ -133,34 +152,65 @@ class Audiences(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            The audience after the change. Its `member_operations` is None if it was not moved; otherwise it tells by
-            name what became of the members. Where some could not be taken out of the old parent (207), one of them has
-            `is_partial` True; that is a result, not an exception.
+            The audience after the change. If it was moved, its `member_operations` tells by name what became of the
+            members. If some could not be taken out of the old parent (207), one of them has `is_partial` True; that is
+            a result, not an exception. `member_operations` is None if the audience was not moved, or if Thrive's reply
+            did not hold the audience and it had to be read.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such audience or parent.
             ConflictError: The reference is taken, or the audience is in no state for this.
-            UnprocessableError: Thrive refused. If it was a move, the error's `member_operations` says what became of
-                the members, where the reply holds it.
+            UnprocessableError: Thrive refused. For a move, the error's `member_operations` says what became of the
+                members, if the reply holds it.
+            ResultUnknown: The audience was changed, but Thrive did not send it and it could not be read.
         """
+        began = asyncio.get_running_loop().time()
         try:
-            return await self._read(
-                ops.UPDATE_AUDIENCE,
-                models.MovedAudience,
-                path={"audienceId": audience},
-                body=changes,
-                timeouts=timeouts,
-            )
+            reply = await self._patch(audience, changes, timeouts)
         except UnprocessableError as error:
             error.member_operations = member_operations(error.body)
             raise
 
+        async def again(audience_id: str | None, left: Timeouts) -> models.MovedAudience:
+            reference = changes.reference if isinstance(changes.reference, str) else None
+            found = await self.get(audience_id or reference or audience, timeouts=left)
+            fields: dict[str, Any] = {field.name: getattr(found, field.name) for field in attrs.fields(models.Audience)}
+            return models.MovedAudience(**fields)
+
+        return await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+
+    async def _patch(self, audience: str, changes: models.AudienceUpdate, timeouts: Timeouts | None) -> Reply:
+        """Send an update with the slash of the documents, or without it, whichever this client has seen to work."""
+        check_body(ops.UPDATE_AUDIENCE, changes)
+        bare = build(ops.UPDATE_AUDIENCE, path={"audienceId": audience}, body=changes)
+        slashed = attrs.evolve(bare, target=f"{bare.target}/")
+        if self._slash is not None:
+            return await self._transport.send(slashed if self._slash else bare, timeouts)
+        try:
+            reply = await self._transport.send(slashed, timeouts)
+        except APIError as error:
+            if error.status not in _NO_ROUTE:
+                raise
+            refusal = error
+        else:
+            self._slash = True
+            return reply
+        try:
+            reply = await self._transport.send(bare, timeouts)
+        except APIError as error:
+            if error.status not in _NO_ROUTE:
+                self._slash = False
+                raise
+            raise refusal from None
+        self._slash = False
+        return reply
+
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.
 
-        API: ``DELETE /rest/v1/audiences/{audienceId}``. The page says that an audience with children is not deleted;
-        another one says that its children go with it. Do not rely on either.
+        API: ``DELETE /rest/v1/audiences/{audienceId}``. This page says that an audience with children is not deleted,
+        another one that its children are deleted with it. Do not rely on either.
         https://docs.thrivelearning.com/apidocs/deletes-an-audience
 
         Args:
@@ -170,6 +220,6 @@ class Audiences(Resource):
         Raises:
             NotFoundError: There is no such audience.
             ConflictError: The audience has children, or is not API-controlled.
-            UnprocessableError: As ConflictError; the documents do not say which of the two it is.
+            UnprocessableError: As ConflictError; the documents do not say which of the two.
         """
         await self._send(ops.DELETE_AUDIENCE, path={"audienceId": audience}, timeouts=timeouts)

@@ -1,15 +1,15 @@
-"""``thrive.completions``: who completed what; and the one way to record it from outside."""
+"""``thrive.completions``: who completed what, and the way to record it from outside."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, cast
+from datetime import date, datetime
 
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource, read_reply
 from thrive_async.resources._models import models
+from thrive_async.resources._written import record
 
 __all__ = ["Completions"]
 
@@ -23,8 +23,8 @@ class Completions(Resource):
         content_id: str | None = None,
         is_rpl: bool | None = None,
         user_id: str | None = None,
-        completed_from: datetime | None = None,
-        completed_to: datetime | None = None,
+        completed_from: date | datetime | None = None,
+        completed_to: date | datetime | None = None,
         per_page: int | None = None,
         prefetch: int = 4,
         timeouts: Timeouts | None = None,
@@ -37,8 +37,8 @@ class Completions(Resource):
             content_id: Only completions of this content.
             is_rpl: True for only those recorded as prior learning, False for only the others.
             user_id: Only completions by this user, by id.
-            completed_from: Only completions from this time on, itself included. Must have a time zone.
-            completed_to: Only completions up to this time, itself included. Must have a time zone.
+            completed_from: Only completions from this day or time on, inclusive. A datetime must have a time zone.
+            completed_to: Only completions up to this day or time, inclusive. A datetime must have a time zone.
             per_page: Completions per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
             timeouts: Time limits for each request; None for the client's.
@@ -73,7 +73,7 @@ class Completions(Resource):
     ) -> models.CompletionReceipt:
         """Record that a user completed a content.
 
-        May be called again: Thrive does not record the same completion twice.
+        You may call it again: Thrive does not record the same completion twice.
 
         API: ``POST /rest/v1/learning/completions``.
         https://docs.thrivelearning.com/apidocs/creates-a-completion-record
@@ -83,7 +83,8 @@ class Completions(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            The statement id, and in `created` whether the record is new: False when Thrive had it already.
+            The statement id, and in `created` whether the record is new: False if Thrive had it already. If Thrive
+            confirms the record without saying so, `statement_id` is None, and `created` too unless the status tells.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -98,10 +99,9 @@ class Completions(Resource):
             ```
         """
         reply = await self._send(ops.CREATE_COMPLETION, body=completion, timeouts=timeouts)
-        document: Any = reply.value
-        if isinstance(document, dict):
-            # Whatever Thrive may mean by a field of this name, the model means the status.
-            cast("dict[str, Any]", document).pop("created", None)
-        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply)
-        receipt.created = reply.status == 201
+        # The status says whether the record is new; a field of this name would say something else.
+        reply.value = {name: item for name, item in record(reply.value).items() if name != "created"}
+        receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply, self._transport.problems)
+        if reply.status == 201 or receipt.statement_id is not None:
+            receipt.created = reply.status == 201
         return receipt

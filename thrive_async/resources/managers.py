@@ -10,6 +10,7 @@ from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
 from thrive_async.resources._checks import batch
 from thrive_async.resources._models import models
+from thrive_async.resources._written import member_operation
 
 __all__ = ["Managers"]
 
@@ -17,7 +18,7 @@ __all__ = ["Managers"]
 class Managers(Resource):
     """The managers of one audience or structure.
 
-    What is read cannot be written back as it is: a `ManagerGrant` has the writable permissions only.
+    You cannot write back what you read: a `ManagerGrant` has only the writable permissions.
     """
 
     def list(self, audience: str, *, timeouts: Timeouts | None = None) -> Paginator[models.AudienceManager]:
@@ -47,12 +48,13 @@ class Managers(Resource):
         Args:
             audience: The audience's id or reference.
             managers: 1 to 100 grants: a user (by e-mail address or ref) and the permissions. Permissions left out are
-                not given; the `administrator` ones exist on structures only.
+                not given. The `administrator` permissions exist only on structures.
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who was added and who was not, with the reason. Where not all went through (207), `is_partial` is True and
-            `failures` names the others.
+            Who was added and who was not, with the reason. If some were not added (207), `is_partial` is True and
+            `failures` names them. If Thrive's reply does not say what became of each person, `is_known` is False: list
+            the managers to find out.
 
         Raises:
             TypeError: A lone `ManagerGrant`, or something that is none.
@@ -69,9 +71,8 @@ class Managers(Resource):
             ```
         """
         body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
-        return await self._read(
-            ops.ADD_MANAGERS, models.MemberOperationResult, path={"audienceId": audience}, body=body, timeouts=timeouts
-        )
+        reply = await self._send(ops.ADD_MANAGERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
+        return member_operation(ops.ADD_MANAGERS, reply, self._transport.problems)
 
     async def replace(
         self, audience: str, managers: Iterable[models.ManagerGrant], *, timeouts: Timeouts | None = None
@@ -83,11 +84,11 @@ class Managers(Resource):
 
         Args:
             audience: The audience's id or reference.
-            managers: 1 to 100 grants, as for `add`. The list cannot be emptied in this way.
+            managers: 1 to 100 grants, as for `add`. This cannot empty the list.
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who is a manager now and who could not be, as for `add`.
+            Who is a manager now and who is not, as for `add`.
 
         Raises:
             TypeError: A lone `ManagerGrant`, or something that is none.
@@ -97,16 +98,11 @@ class Managers(Resource):
             UnprocessableError: Thrive refused the batch as a whole.
         """
         body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
-        return await self._read(
-            ops.REPLACE_MANAGERS,
-            models.MemberOperationResult,
-            path={"audienceId": audience},
-            body=body,
-            timeouts=timeouts,
-        )
+        reply = await self._send(ops.REPLACE_MANAGERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
+        return member_operation(ops.REPLACE_MANAGERS, reply, self._transport.problems)
 
     async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
-        """Take a user off the managers of an audience.
+        """Remove a user from the managers of an audience.
 
         API: ``DELETE /rest/v1/audiences/{audienceId}/managers/{userId}``. No official page was found; third-party
         evidence.
@@ -119,5 +115,6 @@ class Managers(Resource):
         Raises:
             NotFoundError: There is no such audience, or the user is not a manager of it.
             ConflictError: The audience is not API-controlled, or in no state for this.
+            APIError: Thrive answered 2xx with a `failure` for the user, who was not removed; `message` is the reason.
         """
         await self._send(ops.REMOVE_MANAGER, path={"audienceId": audience, "userId": user}, timeouts=timeouts)

@@ -1,6 +1,6 @@
-"""``thrive.audiences.members``: who is in an audience, a hundred at a time.
+"""``thrive.audiences.members``: who is in an audience, up to 100 people per write.
 
-For more people than that, or for making an audience equal to a list, see ``thrive_async.sync``.
+To write more people, or to make an audience match a list, see ``thrive_async.sync``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from thrive_async.pagination import Paginator
 from thrive_async.resources._base import Resource
 from thrive_async.resources._checks import batch
 from thrive_async.resources._models import models
+from thrive_async.resources._written import member_operation
 
 __all__ = ["Members"]
 
@@ -20,7 +21,7 @@ __all__ = ["Members"]
 class Members(Resource):
     """The members of one audience.
 
-    An audience is named by its id or its reference, a user by id, ref or e-mail address. Only the members of
+    Name an audience by its id or its reference, and a user by id, ref or e-mail address. Only the members of
     API-controlled audiences can be changed.
     """
 
@@ -61,13 +62,14 @@ class Members(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who was added and who was not, with the reason, each under the name it was sent by. Where not all went
-            through (207), `is_partial` is True and `failures` names the others; that is a result, not an exception.
+            Who was added and who was not, with the reason, each under the name you sent. If some were not added
+            (207), `is_partial` is True and `failures` names them; that is a result, not an exception. If Thrive's
+            reply does not say what became of each person, `is_known` is False: list the members to find out.
 
         Raises:
             TypeError: A lone string for `users`.
             ValueError: No user, more than 100, or a blank one.
-            NotFoundError: There is no such audience. The documents list no 404 here: it may be a 422 as well.
+            NotFoundError: There is no such audience. The documents list no 404 here, so it may also be a 422.
             ConflictError: The audience is not API-controlled, or in no state for this.
             UnprocessableError: Thrive refused the batch as a whole.
 
@@ -79,27 +81,26 @@ class Members(Resource):
             ```
         """
         body = batch("users", users, str, "users")
-        return await self._read(
-            ops.ADD_MEMBERS, models.MemberOperationResult, path={"audienceId": audience}, body=body, timeouts=timeouts
-        )
+        reply = await self._send(ops.ADD_MEMBERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
+        return member_operation(ops.ADD_MEMBERS, reply, self._transport.problems)
 
     async def replace(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
     ) -> models.MemberOperationResult:
-        """Make these users the only members of an audience; everybody else leaves it.
+        """Make these users the only members of an audience; all others leave it.
 
-        Never call it a second time for the next hundred: that would drop the first. `thrive_async.sync` is for more.
+        Do not call it again for the next 100: that would drop the first 100. Use `thrive_async.sync` for more people.
 
         API: ``PATCH /rest/v1/audiences/{audienceId}/members``.
         https://docs.thrivelearning.com/apidocs/replaces-an-audiences-members-list-with-the-given-list-of-users-does-not-support-an-empty-array
 
         Args:
             audience: The audience's id or reference.
-            users: 1 to 100 users, each by id, ref or e-mail address. An audience cannot be emptied in this way.
+            users: 1 to 100 users, each by id, ref or e-mail address. This cannot empty an audience.
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            Who is a member now and who could not be, as for `add`.
+            Who is a member now and who is not, as for `add`.
 
         Raises:
             TypeError: A lone string for `users`.
@@ -109,16 +110,11 @@ class Members(Resource):
             UnprocessableError: Thrive refused the batch as a whole.
         """
         body = batch("users", users, str, "users")
-        return await self._read(
-            ops.REPLACE_MEMBERS,
-            models.MemberOperationResult,
-            path={"audienceId": audience},
-            body=body,
-            timeouts=timeouts,
-        )
+        reply = await self._send(ops.REPLACE_MEMBERS, path={"audienceId": audience}, body=body, timeouts=timeouts)
+        return member_operation(ops.REPLACE_MEMBERS, reply, self._transport.problems)
 
     async def remove(self, audience: str, user: str, *, timeouts: Timeouts | None = None) -> None:
-        """Take a user out of an audience.
+        """Remove a user from an audience.
 
         API: ``DELETE /rest/v1/audiences/{audienceId}/members/{userRef}``. No official page was found; third-party
         evidence.
@@ -131,5 +127,6 @@ class Members(Resource):
         Raises:
             NotFoundError: There is no such audience, or the user is not a member of it.
             ConflictError: The audience is not API-controlled, or in no state for this.
+            APIError: Thrive answered 2xx with a `failure` for the user, who was not removed; `message` is the reason.
         """
         await self._send(ops.REMOVE_MEMBER, path={"audienceId": audience, "userRef": user}, timeouts=timeouts)

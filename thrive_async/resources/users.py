@@ -1,7 +1,7 @@
 """``thrive.users``: find people, and create, change, suspend and delete their accounts.
 
-Reads answer with the v1 ``User``; writes go to v2 and answer with a ``UserAccount``, which is another shape
-(``active`` rather than ``status``, ``sso`` rather than ``single_sign_on``).
+Reads return the v1 ``User``. Writes go to v2 and return a ``UserAccount``, which has another shape (``active`` rather
+than ``status``, ``sso`` rather than ``single_sign_on``).
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.errors import InvalidArgument
 from thrive_async.pagination import Paginator
-from thrive_async.resources._base import Resource
+from thrive_async.resources._base import check_body
 from thrive_async.resources._checks import batch
 from thrive_async.resources._models import models
+from thrive_async.resources._written import Again, WritingResource, acknowledgement
 
 __all__ = ["Users"]
 
 
-class Users(Resource):
+class Users(WritingResource):
     """The people of the tenant.
 
-    Three names of a person are in use: the id (24 hexadecimal digits, given by Thrive), the ref (your organisation's
-    own, unique in the tenant) and the e-mail address. Each method says which it wants.
+    A person has three names: the id (24 hexadecimal digits, given by Thrive), the ref (your organisation's own, unique
+    in the tenant) and the e-mail address. Each method says which one it takes.
+
+    Thrive may confirm a write without sending the account. It is then read as a v1 user, by the id in the reply or by
+    the ref, and the fields that such a user does not have are None, `login_method` and `domain` for example.
     """
 
     def list(
@@ -108,7 +112,7 @@ class Users(Resource):
     async def create(self, user: models.UserCreate, *, timeouts: Timeouts | None = None) -> models.UserAccount:
         """Create a user.
 
-        Not repeated when the answer was lost: look whether the user is there before trying again.
+        It is not repeated if the answer was lost: look whether the user is there before you try again.
 
         API: ``POST /rest/v2/users``.
         https://docs.thrivelearning.com/apidocs/create-a-user
@@ -122,7 +126,8 @@ class Users(Resource):
             The account as Thrive made it.
 
         Raises:
-            ValueError: The e-mail is missing though the user logs in with it.
+            ValueError: The e-mail is missing, and the user logs in with it.
+            ResultUnknown: The user was created, but Thrive did not send the account and it could not be read.
             BadRequestError: Thrive does not accept a field.
             ConflictError: The ref or e-mail is taken.
             UnprocessableError: The fields do not go together.
@@ -134,10 +139,12 @@ class Users(Resource):
             )
             ```
         """
-        known = isinstance(user, models.UserCreate)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if known and user.email is UNSET and user.login_method != "ref":
+        check_body(ops.CREATE_USER, user)
+        if user.email is UNSET and user.login_method != "ref":
             raise InvalidArgument('a user needs an $email, unless $login_method is "ref"', "email", "login_method")
-        return await self._read(ops.CREATE_USER, models.UserAccount, body=user, timeouts=timeouts)
+        return await self._write(
+            ops.CREATE_USER, models.UserAccount, self._account(user.ref), body=user, timeouts=timeouts
+        )
 
     async def update(
         self, ref: str, changes: models.UserUpdate, *, timeouts: Timeouts | None = None
@@ -148,7 +155,7 @@ class Users(Resource):
         https://docs.thrivelearning.com/apidocs/update-a-user
 
         Args:
-            ref: Your organisation's reference of the user, as it is before the change.
+            ref: Your organisation's reference of the user. It cannot be changed.
             changes: The fields to change. A field left out (UNSET) stays as it is, None clears it.
             timeouts: The time limits of this call, if not the client's.
 
@@ -158,21 +165,29 @@ class Users(Resource):
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such user.
-            ConflictError: The new ref or e-mail is taken.
+            ConflictError: The new e-mail is taken.
+            ResultUnknown: The user was changed, but Thrive did not send the account and it could not be read.
 
         Example:
             ```python
             await thrive.users.update("E-1001", UserUpdate(job_title="Analyst", manager_ref=None))
             ```
         """
-        return await self._read(ops.UPDATE_USER, models.UserAccount, path={"ref": ref}, body=changes, timeouts=timeouts)
+        return await self._write(
+            ops.UPDATE_USER,
+            models.UserAccount,
+            self._account(ref),
+            path={"ref": ref},
+            body=changes,
+            timeouts=timeouts,
+        )
 
     async def suspend(
         self, ref: str, *, end_date: date | datetime | None = None, timeouts: Timeouts | None = None
     ) -> models.UserAccount:
-        """Suspend a user: the account stays, its owner can no longer log in.
+        """Suspend a user: the account stays, but its owner can no longer log in.
 
-        No endpoint is known that takes this back; it is done in Thrive's own pages.
+        No v2 endpoint is known that takes this back.
 
         API: ``PATCH /rest/v2/users/ref/{ref}/suspend``.
         https://docs.thrivelearning.com/apidocs/suspend-a-user
@@ -187,10 +202,18 @@ class Users(Resource):
 
         Raises:
             NotFoundError: There is no such user.
+            ResultUnknown: The user was suspended, but Thrive did not send the account and it could not be read.
             ValueError: A naive `end_date`.
         """
         body = UNSET if end_date is None else models.UserSuspend(end_date=end_date)
-        return await self._read(ops.SUSPEND_USER, models.UserAccount, path={"ref": ref}, body=body, timeouts=timeouts)
+        return await self._write(
+            ops.SUSPEND_USER,
+            models.UserAccount,
+            self._account(ref),
+            path={"ref": ref},
+            body=body,
+            timeouts=timeouts,
+        )
 
     async def delete(self, ref: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete a user for good: personal data is obfuscated, the training history is kept.
@@ -224,7 +247,7 @@ class Users(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            What Thrive said.
+            What Thrive said; the status alone if it said nothing.
 
         Raises:
             TypeError: A lone string for `tags`.
@@ -233,9 +256,8 @@ class Users(Resource):
             UnprocessableError: Thrive does not accept the tags.
         """
         body = models.UserTagsAdd(tags=batch("tags", tags, str, "tag names"))
-        return await self._read(
-            ops.ADD_USER_TAGS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
-        )
+        reply = await self._send(ops.ADD_USER_TAGS, path={"userId": user_id}, body=body, timeouts=timeouts)
+        return acknowledgement(ops.ADD_USER_TAGS, reply, self._transport.problems)
 
     async def remove_tags(
         self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
@@ -251,7 +273,7 @@ class Users(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            What Thrive said.
+            What Thrive said; the status alone if it said nothing.
 
         Raises:
             TypeError: A lone string for `tags`.
@@ -260,9 +282,8 @@ class Users(Resource):
             UnprocessableError: Thrive does not accept the tags.
         """
         body = models.UserTagsRemove(value=batch("tags", tags, str, "tag names"))
-        return await self._read(
-            ops.REMOVE_USER_TAGS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
-        )
+        reply = await self._send(ops.REMOVE_USER_TAGS, path={"userId": user_id}, body=body, timeouts=timeouts)
+        return acknowledgement(ops.REMOVE_USER_TAGS, reply, self._transport.problems)
 
     async def update_skills(
         self, user_id: str, skills: Iterable[models.SkillUpdate], *, timeouts: Timeouts | None = None
@@ -279,7 +300,7 @@ class Users(Resource):
             timeouts: The time limits of this call, if not the client's.
 
         Returns:
-            What Thrive said.
+            What Thrive said; the status alone if it said nothing.
 
         Raises:
             TypeError: A lone `SkillUpdate`, or something that is none.
@@ -293,6 +314,41 @@ class Users(Resource):
             ```
         """
         body = models.UserSkillsUpdate(value=batch("skills", skills, models.SkillUpdate, "SkillUpdates"))
-        return await self._read(
-            ops.UPDATE_USER_SKILLS, models.Acknowledgement, path={"userId": user_id}, body=body, timeouts=timeouts
-        )
+        reply = await self._send(ops.UPDATE_USER_SKILLS, path={"userId": user_id}, body=body, timeouts=timeouts)
+        return acknowledgement(ops.UPDATE_USER_SKILLS, reply, self._transport.problems)
+
+    def _account(self, ref: str) -> Again[models.UserAccount]:
+        async def again(user_id: str | None, timeouts: Timeouts) -> models.UserAccount:
+            if user_id is not None:
+                return _account_of(await self.get(user_id, timeouts=timeouts))
+            return _account_of(await self.get_by_ref(ref, timeouts=timeouts))
+
+        return again
+
+
+def _account_of(user: models.User | models.BasicUser) -> models.UserAccount:
+    """Return what a v1 user tells of its v2 account."""
+    positions = user.positions or []
+    position = next((one for one in positions if one.is_active), positions[0] if positions else None)
+    account = models.UserAccount(
+        id=user.id,
+        ref=user.ref,
+        email=user.email,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        role=user.role,
+        language_code=user.language_code,
+        additional_fields=user.additional_fields,
+        active=None if user.status is None else {"active": True, "inactive": False}.get(user.status),
+    )
+    if position is not None:
+        account.job_title = position.title
+        account.manager_ref = position.manager.ref if position.manager is not None else None
+        account.start_date = position.start_date
+        account.end_date = position.end_date
+    if isinstance(user, models.User):
+        account.time_zone = user.time_zone
+        account.sso = user.single_sign_on
+        account.created_at = user.created_at
+        account.updated_at = user.updated_at
+    return account

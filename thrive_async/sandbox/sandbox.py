@@ -16,7 +16,7 @@ from thrive_async.sandbox.server.clock import VirtualClock
 from thrive_async.sandbox.server.engine import Engine
 from thrive_async.sandbox.server.faults import Faults
 from thrive_async.sandbox.server.journal import Journal
-from thrive_async.sandbox.server.page import mount as mount_index_page
+from thrive_async.sandbox.server.page import mount as mount_page
 from thrive_async.sandbox.server.specification import specification
 from thrive_async.sandbox.server.tokens import Tokens
 from thrive_async.sandbox.settings import Settings
@@ -29,38 +29,38 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox"]
 
-# From accepting a connection to telling aiohttp of it, asyncio takes so many turns of the loop.
+# The turns of the loop that asyncio takes from accepting a connection to handing it to aiohttp.
 _TURNS_OF_AN_ACCEPT: Final = 3
 
 
 class Sandbox:
     """A Thrive of your own on loopback.
 
-    Use it with `async with`: it then runs on your loop, and an injected clock makes every wait free. In code without
-    a loop use `with`: it then runs in a thread of its own.
+    With `async with` it runs on your loop, and a `VirtualClock` makes every wait free. In code without a loop use
+    `with`: it then runs in a thread of its own.
 
     Args:
-        users: How many users there are, and how much of everything that comes with them.
+        users: How many users to begin with; other records come in proportion.
         seed: The same seed gives the same data, ids, secrets and faults.
-        clock: A `VirtualClock` to put on the loop. Time then begins at the start of 2026 and moves only when all
-            wait; otherwise the sandbox's time is the machine's.
-        host: Where to listen. The sandbox is made for loopback; what it guards is made up.
-        port: Which port; 0 for a free one.
-        check_replies: Check every reply against the specification too: one that breaks it becomes a 500 and an entry
-            in `violations`.
-        settings: All choices at once; the further arguments win over it.
+        clock: A `VirtualClock` for the loop. The sandbox's time then begins at the start of 2026 and moves only while
+            everything waits. Without one it is the machine's time.
+        host: Where to listen. Keep to loopback: the sandbox prints its keys on its page.
+        port: The port; 0 for a free one.
+        check_replies: Check every reply against the specification too. A reply that breaks it becomes a 500 and an
+            entry in `violations`.
+        settings: All choices at once; keyword arguments win over it.
         **choices: The fields of `Settings`, such as `rate_limit=20` or `all_failed_batch=422`.
 
     Attributes:
-        state: The data, to arrange and to look at: `add_user`, `users`, `add_audience`, `audiences`...
+        state: The data, to arrange and to inspect: `add_user`, `users`, `add_audience`, `audiences`...
         faults: What goes wrong: `add(kind, ...)`, `clear()`.
-        requests: What arrived, in order.
+        requests: The requests that arrived, in order.
         tokens: The accounts: tenant, API key, OAuth client.
         settings: The choices.
 
     Raises:
         ModuleNotFoundError: jsonschema-rs is missing; the message says how to install it.
-        TypeError: A choice that does not exist, or a clock or settings that are none.
+        TypeError: An unknown choice, or a clock or settings of the wrong type.
         ValueError: A choice with a value that is not offered.
 
     Example:
@@ -84,9 +84,9 @@ class Sandbox:
         **choices: Any,
     ) -> None:
         if not is_whole(users, 0):
-            raise ValueError(f"users is a whole number, zero or more, not {users!r}")
+            raise ValueError(f"users must be a whole number, zero or more, not {users!r}")
         if not is_whole(port, 0, 65535):
-            raise ValueError(f"port is a whole number from 0 to 65535, not {port!r}")
+            raise ValueError(f"port must be a whole number from 0 to 65535, not {port!r}")
         _check_kinds(clock, settings, choices)
         self.settings: Settings = attrs.evolve(settings, **choices) if settings is not None else Settings(**choices)
         self.clock = clock
@@ -119,7 +119,7 @@ class Sandbox:
         """Where it listens, without `/rest/v1`; for `ThriveClient(base_url=...)`.
 
         Raises:
-            RuntimeError: It is not running.
+            RuntimeError: The sandbox is not running.
         """
         if not self.port:
             raise RuntimeError("the sandbox has no port yet: start it with `async with` or `await sandbox.start()`")
@@ -134,7 +134,7 @@ class Sandbox:
     @property
     def credentials(self) -> "ApiKey":
         """The API key, as the client takes it."""
-        from thrive_async.auth import ApiKey  # noqa: PLC0415 - the server knows nothing of the client
+        from thrive_async.auth import ApiKey  # noqa: PLC0415 - only these three lines need the client; nothing else of it is shared
 
         return ApiKey(self.tokens.api_key)
 
@@ -160,9 +160,7 @@ class Sandbox:
         return self._engine.violations
 
     def client(self, **overrides: Any) -> "ThriveClient":
-        """A client of this sandbox.
-
-        It is closed with the sandbox at the latest.
+        """Make a client of this sandbox; it closes with the sandbox at the latest.
 
         Args:
             **overrides: Arguments of `ThriveClient`, `tenant_id` and `credentials` too.
@@ -181,7 +179,7 @@ class Sandbox:
         return client
 
     def now(self) -> datetime:
-        """The sandbox's time, which is written on what changes."""
+        """The sandbox's time, as written on whatever changes."""
         if self.clock is None:
             return datetime.now(UTC)
         began = self._began
@@ -190,10 +188,10 @@ class Sandbox:
     # Life
 
     async def start(self) -> None:
-        """Listen. `async with` does it.
+        """Start to listen; `async with` does it for you.
 
         Raises:
-            RuntimeError: It runs already.
+            RuntimeError: The sandbox is running already.
             OSError: The port is taken.
         """
         if self._runner is not None:
@@ -204,13 +202,13 @@ class Sandbox:
                 self._began = self.clock.time()
         self._engine.begin()
         app = web.Application(client_max_size=16 * 1024**2)
-        mount_index_page(app, self)
-        # Any character: a newline in a ref, which a dot does not match, is for the engine to refuse as well.
+        mount_page(app, self.state, self.tokens, self.requests)
+        # Not ".*": a dot does not match the newline that a ref may hold.
         app.router.add_route("*", r"/{path:[\s\S]*}", self._engine.handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:
             await self._runner.setup()
-            # And not by aiohttp's `TCPSite`, whose server nobody can ask to accept no more before it closes.
+            # Not with aiohttp's `TCPSite`: it hides the server, which has to stop accepting before it closes.
             accepted = cast("web.Server", self._runner.server)
             server = await asyncio.get_running_loop().create_server(accepted, self.host, self.port, backlog=1024)
         except BaseException:
@@ -220,7 +218,7 @@ class Sandbox:
         self.port = server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening, drop what is under way, and close the clients made by `client()`. May be repeated."""
+        """Stop listening, drop requests under way, and close the clients made by `client()`; harmless to repeat."""
         runner, self._runner = self._runner, None
         server, self._server = self._server, None
         if runner is None:
@@ -247,7 +245,9 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         if self.clock is not None:
-            raise RuntimeError("a virtual clock needs `async with`: in a thread it would be another loop's clock")
+            raise RuntimeError(
+                "a virtual clock needs `async with`: with `with` the sandbox runs on the loop of another thread"
+            )
         self._thread = _Thread(self)
         try:
             self._thread.begin()
@@ -265,9 +265,9 @@ class Sandbox:
 
 
 async def _close(server: asyncio.Server) -> None:
-    """Stop listening, without losing a connection that was accepted in this very turn.
+    """Stop listening without losing a connection that was accepted in this very turn.
 
-    A server of asyncio's that is closed drops, open, what it has accepted and not handed on yet.
+    asyncio's `Server.close` leaves connections open that it has accepted and not handed on yet.
     """
     for listening in server.sockets:
         with contextlib.suppress(NotImplementedError):  # Windows' own loop
@@ -280,18 +280,18 @@ async def _close(server: asyncio.Server) -> None:
 def _check_kinds(clock: object, settings: object, choices: Mapping[str, object]) -> None:
     for name, value, kind in (("clock", clock, VirtualClock), ("settings", settings, Settings)):
         if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} is a {kind.__name__}, or None, not {value!r}")
+            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
     known = [field.name for field in attrs.fields(Settings)]
     for name in choices:
         if name not in known:
             raise TypeError(
-                f"the sandbox knows no {name!r}: it takes users, seed, clock, host, port, check_replies, settings, and "
-                f"the choices {', '.join(known)}"
+                f"Sandbox has no argument {name!r}: it takes users, seed, clock, host, port, check_replies, settings, "
+                f"and the choices {', '.join(known)}"
             )
 
 
 class _Thread:
-    """A sandbox on a loop of its own in a thread."""
+    """Runs a sandbox on a loop of its own in a thread."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

@@ -165,6 +165,14 @@ async def test_read_only_permissions_cannot_be_written(api):
     assert "$[0].permissions.audienceManager" in refused.body["message"]
 
 
+async def test_thrives_own_example_of_a_managers_body_is_taken(api):
+    """It has `userId` and `email` beside `reference`; the reference decides who is meant."""
+    example = {"userId": "63f8c5361b9c80d3274be7ca", "reference": "E00001", "email": "test@thrivelearning.com"}
+    for method in ("POST", "PATCH"):
+        answer = await api(method, MANAGERS, [{**example, "permissions": GRANT}])
+        assert answer.body == {"success": {"count": 1, "entities": [{"reference": "E00001"}]}}
+
+
 async def test_adding_keeps_the_others_and_renews_the_permissions(api):
     before = len((await api("GET", MANAGERS)).body)
     grants = [{"reference": "E00005", "permissions": GRANT}, {"reference": "nobody", "permissions": {}}]

@@ -230,7 +230,14 @@ async def test_tags_must_exist_before_they_are_put_on_a_user(api):
     assert user["id"] not in (await api("GET", f"/rest/v1/tags/{tag['id']}")).body["skills"]
 
 
-async def test_skills_take_the_levels_of_the_tenant_only(api):
+async def test_skills_take_any_level_or_those_of_the_tenant_only_as_set(open_api):
+    """Thrive documents no check of levels but the minimum, and third parties write 1, 2 and 3."""
+    api = await open_api()
+    path = f"/rest/v1/users/{api.sandbox.state.find_user('E00003')['id']}/skills"
+    small = {"op": "update", "path": "skills", "value": [{"tagName": "sales", "level": 2, "targetLevel": 3}]}
+    assert (await api("PATCH", path, small)).status == 200
+
+    api = await open_api(unlisted_skill_level="refused")
     user = api.sandbox.state.find_user("E00003")
     path = f"/rest/v1/users/{user['id']}/skills"
     levels = (await api("GET", "/rest/v1/skills/levels")).body

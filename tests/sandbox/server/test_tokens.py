@@ -1,11 +1,46 @@
-"""The token endpoint, scopes, and the life of a token."""
+"""Strangers are refused; the token endpoint, scopes, and the life of a token."""
 
 import asyncio
 import base64
 
 import pytest
 
+from sandbox.raw_api import message
 from thrive_async.sandbox import VirtualClock
+
+
+def basic(name, secret):
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Basic", "Basic ???", "Basic " + base64.b64encode(b"nocolon").decode(), "Digest x", "Bearer nope"],
+)
+async def test_strangers_are_refused(api, header):
+    answer = await api("GET", "/rest/v1/users", headers={"Authorization": header})
+    assert answer.status == 401
+    assert isinstance(message(answer), str)
+    assert answer.headers["WWW-Authenticate"]
+
+
+async def test_tenant_and_key_have_to_be_those_of_this_sandbox(api):
+    tokens = api.sandbox.tokens
+    for name, secret, status in (
+        (tokens.tenant_id, tokens.api_key, 200),
+        (tokens.tenant_id, "wrong", 401),
+        ("eu-west-2_Other", tokens.api_key, 401),
+    ):
+        headers = {"Authorization": basic(name, secret)}
+        assert (await api("GET", "/rest/v1/users", headers=headers)).status == status
+    # The scheme's name is in any case, and a header may be spaced otherwise.
+    headers = {"Authorization": basic(tokens.tenant_id, tokens.api_key).replace("Basic ", "basic  ")}
+    assert (await api("GET", "/rest/v1/users", headers=headers)).status == 200
+
+
+async def test_strangers_learn_nothing_of_what_they_asked_for(api):
+    bad = await api("POST", "/rest/v1/audiences/nowhere/members", [], headers={"Authorization": None})
+    assert bad.status == 401
 
 
 def bearer(answer):

@@ -2,17 +2,17 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
-from thrive_async.sandbox.state.records import AudienceRecord
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.state.audiences import AudienceRecord
 
 __all__ = ["HANDLERS", "find", "writable"]
 
 
 def find(call: Call, *statuses: int) -> AudienceRecord:
-    """The audience that the path names, by id or reference.
+    """Find the audience in the path, by id or reference.
 
     Raises:
-        Refusal: There is none.
+        Refusal: There is no such audience.
     """
     audience = call.state.audiences.find(call.path["audienceId"])
     if audience is None:
@@ -21,10 +21,10 @@ def find(call: Call, *statuses: int) -> AudienceRecord:
 
 
 def writable(call: Call, *statuses: int) -> AudienceRecord:
-    """As `find`, for a write.
+    """Find the audience in the path, for a write.
 
     Raises:
-        Refusal: There is none, or the API may not change it.
+        Refusal: There is no such audience, or the API may not change it.
     """
     audience = find(call, *statuses)
     if audience["type"] == "smart":
@@ -105,10 +105,10 @@ def _structure(call: Call, name: str) -> AudienceRecord:
 
 
 def _move(call: Call, audience: AudienceRecord, parent: AudienceRecord) -> dict[str, Any]:
-    """Hang an audience under another structure; its members go with it.
+    """Move an audience to another structure; its members go with it.
 
-    A member leaves the old structure unless another of its audiences holds them. If that is so for every member, the
-    move is refused.
+    A member leaves the old structure, unless they are in another of its audiences. If all of them are, the move is
+    refused.
     """
     old = audience.parent
     users = [call.state.users[user_id] for user_id in audience.members]

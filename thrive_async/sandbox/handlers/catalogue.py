@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, array, json, page, since, within
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, array, json, page, since, within
 from thrive_async.sandbox.state.records import Record
 from thrive_async.sandbox.state.state import State
 
@@ -78,7 +78,7 @@ def _entries(call: Call) -> list[Record]:
 def _single(
     name: str, parameter: str, records: Callable[[State], Mapping[str, Record]], *, bare: bool = True
 ) -> Callable[[Call], Reply]:
-    """A handler for one record by its id; `bare` where the documents show no body of the 404."""
+    """Make a handler for one record by its id; `bare` if the documents show no body for the 404."""
 
     def get(call: Call) -> Reply:
         record = records(call.state).get(call.path[parameter].lower())

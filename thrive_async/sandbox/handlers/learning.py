@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Reply, array, deleted, json, since, within, written
-from thrive_async.sandbox.state.records import AudienceRecord, Record, instant, timestamp
+from thrive_async.sandbox.handlers.replies import Call, Reply, array, deleted, json, since, within, written
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.records import Record, instant, timestamp
 
 __all__ = ["HANDLERS"]
 
@@ -107,7 +108,7 @@ def get_completion(call: Call) -> Reply:
 
 
 def create_completion(call: Call) -> Reply:
-    """Record a completion; 201 for a new one, 200 for one that exists."""
+    """Record a completion; 201 if it is new, 200 if it exists."""
     body, state = call.body, call.state
     user = state.users.get(body["userId"])
     if user is None or user["deleted"]:
@@ -131,9 +132,9 @@ def _assignment(call: Call) -> Record:
 
 
 def _own(call: Call, assignment: Record) -> Record:
-    """The assignment, if it is of the audience that the body names."""
+    """The assignment, if it belongs to the audience in the body."""
     if _audience(call, call.body["audienceId"])["id"] != assignment["audienceId"]:
-        raise call.refuse("The assignment is of another audience.", 409)
+        raise call.refuse("The assignment belongs to another audience.", 409)
     return assignment
 
 

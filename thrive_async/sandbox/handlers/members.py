@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from thrive_async.sandbox.handlers.audiences import find, writable
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, json, page
-from thrive_async.sandbox.state.records import AudienceRecord, UserRecord
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, json, page
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.records import UserRecord
 
 __all__ = ["HANDLERS"]
 
@@ -17,15 +18,14 @@ def list_members(call: Call) -> Reply:
     audience = find(call, call.settings.unknown_audience)
     users = call.state.users
     reply = page(call, [users[user_id] for user_id in audience.members], "member")
-    if call.faults:
-        change = call.faults.take(("members_change",), call.operation)
-        if change is not None:
-            _churn(call, audience, change.details["remove"], change.details["add"])
+    change = None if call.fault is None else call.fault("members_change", frozenset())
+    if change is not None:
+        _churn(call, audience, change["remove"], change["add"])
     return reply
 
 
 def add_members(call: Call) -> Reply:
-    """Add users; who is a member already counts as added."""
+    """Add users; those who are members already count as added."""
     audience = writable(call, call.settings.unknown_audience)
     found, failed = _sort_out(call, call.body)
     audience.members.extend(user for _, user in found)
@@ -46,9 +46,9 @@ def remove_member(call: Call) -> Reply:
     audience = writable(call)
     user = call.state.find_user(call.path["userRef"])
     if user is None:
-        raise call.refuse(_UNKNOWN, 404)
+        return _not_removed(call, "userRef", _UNKNOWN)
     if not audience.members.discard(user):
-        raise call.refuse("User is not a member of the audience.", 404)
+        return _not_removed(call, "userRef", "User is not a member of the audience.")
     return deleted(call)
 
 
@@ -59,7 +59,7 @@ def list_managers(call: Call) -> Reply:
 
 
 def add_managers(call: Call) -> Reply:
-    """Add managers; who is one already gets the new permissions."""
+    """Add managers; those who are managers already get the new permissions."""
     return _write_managers(call, replace=False)
 
 
@@ -73,11 +73,20 @@ def remove_manager(call: Call) -> Reply:
     audience = writable(call)
     user = call.state.find_user(call.path["userId"])
     if user is None:
-        raise call.refuse(_UNKNOWN, 404)
+        return _not_removed(call, "userId", _UNKNOWN)
     if user["id"] not in audience.managers:
-        raise call.refuse("User is not a manager of the audience.", 404)
+        return _not_removed(call, "userId", "User is not a manager of the audience.")
     del audience.managers[user["id"]]
     return deleted(call)
+
+
+def _not_removed(call: Call, name: str, reason: str) -> Reply:
+    """Refuse a removal, or report it as a batch of one that failed."""
+    status = call.settings.remove_reply
+    if status == 404:
+        raise call.refuse(reason, 404)
+    failure = {"count": 1, "entities": [{"reference": call.path[name], "reason": reason}]}
+    return json({"success": {"count": 0, "entities": []}, "failure": failure}, status)
 
 
 def _write_managers(call: Call, *, replace: bool) -> Reply:
@@ -98,7 +107,7 @@ def _write_managers(call: Call, *, replace: bool) -> Reply:
 
 
 def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[str, bool]]:
-    """Permissions as they are read: with the flags that cannot be written, and false for what was not granted."""
+    """Permissions as they are read: with the flags that cannot be written, and false for those not granted."""
     read = {
         "audienceManager": {
             "manageMembers": False,
@@ -123,25 +132,27 @@ def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[
 
 
 def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRecord]], list[str]]:
-    """Users found and names that failed, each in the order and with the repetitions of the request.
+    """Users found and names that failed, both in the order of the request, repetitions included.
 
     Raises:
         Refusal: A fault has poisoned the batch.
     """
     pairs = call.state.find_users(names)
     hidden: set[str] = set()
-    if call.faults:
-        # A fault names users as the test does, the batch as the client does: all three names of each count.
+    if call.fault is not None:
+        # A fault names users as the test does, the batch as the client does: every name of each person counts.
         aliases: dict[str, set[str]] = {}
         for name, user in pairs:
             for alias in (name, *(() if user is None else (user["id"], user["ref"], user["email"]))):
                 if alias is not None:
                     aliases.setdefault(alias, set()).add(name)
-        struck, poison = call.faults.references("poisoned", call.operation, set(aliases))
+        every = frozenset(aliases)
+        poison = call.fault("poisoned", every)
         if poison is not None:
-            raise Refusal(poison.details["status"], "The batch cannot be processed.")
-        struck, _ = call.faults.references("unknown_users", call.operation, set(aliases))
-        hidden = {name for alias in struck for name in aliases[alias]}
+            raise Refusal(poison["status"], "The batch cannot be processed.")
+        unknown = call.fault("unknown_users", every)
+        if unknown is not None:
+            hidden = {name for alias in unknown["references"] for name in aliases.get(alias, ())}
     found: list[tuple[str, UserRecord]] = []
     failed: list[str] = []
     for name, user in pairs:
@@ -168,7 +179,7 @@ def _outcome(call: Call, succeeded: list[str], failed: list[str]) -> Reply:
 
 
 def _churn(call: Call, audience: AudienceRecord, remove: int, add: int) -> None:
-    """Somebody else changes the members: the first leave, others join at the end."""
+    """Act as another client who changes the members: the first leave, others join at the end."""
     gone = list(audience.members)[:remove]
     for user_id in gone:
         audience.members.discard(user_id)

@@ -1,11 +1,12 @@
 """Users: read on v1, written on v2, tags and skills on v1 again."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, deleted, error_body, json, page, since, written
 from thrive_async.sandbox.state.records import Record, UserRecord, instant, timestamp
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "change", "join", "suspend"]
 
 _ACCOUNT: Final = ("loginMethod", "jobTitle", "managerRef", "startDate", "endDate", "domain")
 # Fields of the v2 body that are the same in v1, some under another name.
@@ -55,43 +56,64 @@ def create_user(call: Call) -> Reply:
     body: dict[str, Any] = call.body
     if call.state.by_ref(body["ref"]) is not None:
         raise _refuse(call, "A user with this ref exists.", 409)
-    email = body.get("email")
-    _check_email(call, None, email, body.get("loginMethod", "email"))
-    fields = {name: body[name] for name in (*_ACCOUNT, *_SHARED, "ref") if name in body}
+    return written(call, join(call, body).wire("account"))
+
+
+def join(call: Call, fields: Mapping[str, Any]) -> UserRecord:
+    """Add a user with the fields of a v2 body.
+
+    Raises:
+        Refusal: The e-mail is missing or taken.
+    """
+    _check_email(call, None, fields.get("email"), fields.get("loginMethod", "email"))
+    given = {name: fields[name] for name in (*_ACCOUNT, *_SHARED, "ref") if name in fields}
     for name in ("startDate", "endDate"):
-        fields[name] = _stamp(body.get(name))
-    user = call.state.add_user(**{"email": None, "timeZone": "Europe/London", **fields})
+        given[name] = _stamp(fields.get(name))
+    user = call.state.add_user(**{"email": None, "timeZone": "Europe/London", **given})
     _reposition(call, user)
-    return written(call, user.wire("account"))
+    return user
 
 
 def update_user(call: Call) -> Reply:
     """Change the fields that were sent; null clears."""
-    user, body = _by_ref(call), call.body
-    if "email" in body or "loginMethod" in body:
-        login = body.get("loginMethod", user.account["loginMethod"])
-        _check_email(call, user, body.get("email", user["email"]), login)
-    for name, value in body.items():
+    user = _by_ref(call)
+    change(call, user, call.body)
+    return Reply(200, user.wire("account"))
+
+
+def change(call: Call, user: UserRecord, fields: Mapping[str, Any]) -> None:
+    """Change a user to the fields of a v2 body; null clears.
+
+    Raises:
+        Refusal: The e-mail is missing or taken.
+    """
+    if "email" in fields or "loginMethod" in fields:
+        login = fields.get("loginMethod", user.account["loginMethod"])
+        _check_email(call, user, fields.get("email", user["email"]), login)
+    for name, value in fields.items():
         if name in _SHARED:
             user[_SHARED[name]] = value
         elif name in _ACCOUNT:
             user.account[name] = _stamp(value) if name in ("startDate", "endDate") else value
-    if not _POSITION.isdisjoint(body):
+    if not _POSITION.isdisjoint(fields):
         _reposition(call, user)
     user["updatedAt"] = call.state.stamp()
     call.state.apply_rules(user)
-    return Reply(200, user.wire("account"))
 
 
 def suspend_user(call: Call) -> Reply:
-    """Make a user inactive; who is inactive stays so."""
+    """Make a user inactive; an inactive user stays inactive."""
     user = _by_ref(call)
     body: dict[str, Any] = call.body or {}
-    end = body.get("endDate")
-    user.account["endDate"] = _stamp(end) if end is not None else call.state.stamp()
+    suspend(call, user, body.get("endDate"))
+    return Reply(200, user.wire("account"))
+
+
+def suspend(call: Call, user: UserRecord, end_date: str | None) -> None:
+    """Make a user inactive since a date; without one, since now."""
+    user.account["endDate"] = _stamp(end_date) if end_date is not None else call.state.stamp()
     user.update(status="inactive", updatedAt=call.state.stamp())
     call.state.apply_rules(user)
-    return Reply(200, user.wire("account"))
 
 
 def delete_user(call: Call) -> Reply:
@@ -101,7 +123,7 @@ def delete_user(call: Call) -> Reply:
 
 
 def add_user_tags(call: Call) -> Reply:
-    """Put existing tags on a user; those they have are no matter."""
+    """Put existing tags on a user; those they have already change nothing."""
     user = _learner(call)
     tags = _tags(call, call.body["tags"])
     for tag in tags:
@@ -110,7 +132,7 @@ def add_user_tags(call: Call) -> Reply:
 
 
 def remove_user_tags(call: Call) -> Reply:
-    """Take existing tags from a user; those they lack are no matter."""
+    """Take existing tags from a user; those they lack change nothing."""
     user = _learner(call)
     tags = _tags(call, call.body["value"])
     for tag in tags:
@@ -119,11 +141,11 @@ def remove_user_tags(call: Call) -> Reply:
 
 
 def update_user_skills(call: Call) -> Reply:
-    """Set levels of skills; a skill the user lacks is given to them."""
+    """Set levels of skills; the user gets a skill they lack."""
     user, skills = _learner(call), call.body["value"]
     tags = _tags(call, [skill["tagName"] for skill in skills])
     allowed = {-1, *(level["value"] for level in call.state.skill_levels if level["isEnabled"])}
-    for index, skill in enumerate(skills):
+    for index, skill in enumerate(skills if call.settings.unlisted_skill_level == "refused" else ()):
         for name in ("level", "targetLevel"):
             if skill.get(name, -1) not in allowed:
                 place = f"$.value[{index}].{name}"
@@ -178,7 +200,7 @@ def _check_email(call: Call, user: UserRecord | None, email: str | None, login: 
 
 
 def _refuse(call: Call, message: str | dict[str, Any], status: int) -> Refusal:
-    """A refusal, in the other shape that v2 may have when the setting says so."""
+    """A refusal, for a v2 path in the shape of the setting."""
     if call.settings.v2_error_shape == "v2" and call.operation.path.startswith("/rest/v2/"):
         code = {404: "not_found", 409: "conflict"}.get(status, "unprocessable_entity")
         return Refusal(status, message, body={"code": code, "message": message})
@@ -186,13 +208,13 @@ def _refuse(call: Call, message: str | dict[str, Any], status: int) -> Refusal:
 
 
 def _stamp(value: str | None) -> str | None:
-    """A date of the request as replies write it."""
+    """A date from a request, written as replies write it."""
     moment = instant(value)
     return None if moment is None else timestamp(moment)
 
 
 def _reposition(call: Call, user: UserRecord) -> None:
-    """Show job title, manager and dates of the v2 resource as the first position of the v1 user."""
+    """Show job title, manager and dates of the v2 account as the first position of the v1 user."""
     account = user.account
     positions: list[dict[str, Any]] = list(user["positions"] or ())
     stamp = call.state.stamp()

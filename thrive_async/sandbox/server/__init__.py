@@ -1,4 +1,4 @@
-"""The server of the sandbox: engine, routing, replies, faults, tokens, journal, clock and the page for browsers.
+"""The HTTP server of the sandbox: engine, routing, specification, faults, tokens, journal, clock, index page.
 
-Imports the handlers and the state below it, and the generated table of operations.
+Imports the handlers, the state and the settings below it, and the generated operations; nothing else of the SDK.
 """

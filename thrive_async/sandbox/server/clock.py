@@ -1,4 +1,4 @@
-"""A clock for an asyncio loop that moves only when there is nothing left to do."""
+"""A clock that makes tests of waits instant: time moves only when the loop has nothing left to do."""
 
 import asyncio
 import contextlib
@@ -16,23 +16,21 @@ _FAR: Final = 1.0
 class VirtualClock:
     """Virtual time for one asyncio loop: every wait takes no time and lasts exactly as long as asked.
 
-    While it is installed, `loop.time()` stands still as long as anything can run: a callback, a socket with data,
-    a job in a thread. When all is quiet, time jumps to the next timer. So `asyncio.sleep(3600)`, a time limit of
-    30 seconds and a Retry-After of a minute come to their end at once, in the right order, and
-    `loop.time()` differences are exact.
+    While it is installed, `loop.time()` stands still as long as anything can run: a callback, a socket with data, a
+    job in a thread. When all is quiet, time jumps to the next timer. So `asyncio.sleep(3600)`, a timeout of 30 seconds
+    and a Retry-After of a minute end at once and in the right order, and differences of `loop.time()` are exact.
 
-    Sockets are real: the clock asks the loop's selector first, and gives loopback traffic `grace` seconds of real
-    time to arrive before each jump. It knows nothing of processes and loops elsewhere: traffic with those may lose
-    the race against a timer.
+    Sockets are real: the clock asks the loop's selector first, and gives loopback traffic `grace` seconds of real time
+    to arrive before each jump. It cannot see other processes and loops: their traffic may lose the race against a
+    timer.
 
     Args:
-        grace: Real seconds granted to sockets before each jump of the clock; ten times as many before a jump of a
-            second or more, which a time limit may depend on when the machine is busy.
-        patience: Real seconds granted, instead of `grace`, while a job of `loop.run_in_executor` or
-            `asyncio.to_thread` is under way.
+        grace: Real seconds to wait for sockets before each jump; ten times as long before a jump of a second or more,
+            so that a busy machine does not run into a timeout.
+        patience: Real seconds to wait instead while a job of `loop.run_in_executor` or `asyncio.to_thread` runs.
 
     Raises:
-        ValueError: One of them is negative, or no finite number.
+        ValueError: One of them is negative or not a finite number.
 
     Example:
         ```python
@@ -44,7 +42,9 @@ class VirtualClock:
 
     def __init__(self, *, grace: float = 0.002, patience: float = 1.0) -> None:
         if not is_number(grace) or not is_number(patience):
-            raise ValueError(f"grace and patience are numbers of seconds, zero or more, not {grace!r}, {patience!r}")
+            raise ValueError(
+                f"grace and patience must be numbers of seconds, zero or more, not {grace!r}, {patience!r}"
+            )
         self._grace = grace
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,27 +64,29 @@ class VirtualClock:
         return self._now - self._start
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by hand. Timers that fall due run in the loop's next turn.
+        """Move the clock by hand. Timers that are due then run in the loop's next turn.
 
         Args:
             seconds: How far, zero or more.
 
         Raises:
-            ValueError: `seconds` is negative, for this clock does not run backwards, or no finite number.
+            ValueError: `seconds` is negative or not a finite number.
         """
         if not is_number(seconds):
-            raise ValueError(f"a clock does not run backwards, but by a number of seconds forwards: {seconds!r}")
+            raise ValueError(
+                f"seconds must be a number, zero or more: the clock only moves forwards, not by {seconds!r}"
+            )
         self._now += seconds
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Put the clock on a loop. May be repeated for the same loop; it stays until the last `uninstall`.
+        """Put the clock on a loop. You may repeat it for the same loop; the clock stays until the last `uninstall`.
 
         Args:
             loop: The loop, by default the running one.
 
         Raises:
-            RuntimeError: The loop has another virtual clock, this clock is on another loop, or the loop keeps its
-                time out of reach (uvloop, the proactor loop of Windows).
+            RuntimeError: The loop has another virtual clock, this clock is on another loop, or the loop hides its time
+                (uvloop, the proactor loop of Windows).
         """
         loop = loop or asyncio.get_running_loop()
         if self._loop is loop:
@@ -101,8 +103,8 @@ class VirtualClock:
         if "time" in vars(loop):
             raise RuntimeError("this loop has another virtual clock: share one VirtualClock between the sandboxes")
         self._loop, self._users, self._jobs = loop, 1, 0
-        # A whole number, so that adding whole seconds is exact in floating point. Never behind the loop's own time,
-        # or timers that are already set would wait for ever.
+        # A whole number, so that adding whole seconds is exact in floating point; and not behind the loop's own time,
+        # or timers already set would wait for ever.
         self._now = self._start = float(math.ceil(loop.time()))
         self._real_select = selector.select
         run_in_executor = loop.run_in_executor
@@ -118,20 +120,20 @@ class VirtualClock:
         inner.run_in_executor = counted
 
     def uninstall(self) -> None:
-        """Give the loop its own time back, once for every `install`. Does nothing when not installed."""
+        """Give the loop its own time back, once for every `install`; does nothing if not installed."""
         if self._loop is None:
             return
         self._users -= 1
         if self._users:
             return
         inner: Any = self._loop
-        # Only what was put there is taken away: the class's own methods come back to light.
+        # Deleting the instance attributes uncovers the methods of the class.
         del inner._selector.select, inner.time, inner.run_in_executor  # noqa: SLF001
         self._loop = None
 
     @contextlib.contextmanager
     def installed(self, loop: asyncio.AbstractEventLoop | None = None) -> Generator["VirtualClock", None, None]:
-        """The clock on a loop for the length of a `with` block.
+        """Put the clock on a loop for a `with` block.
 
         Args:
             loop: The loop, by default the running one.
@@ -140,7 +142,7 @@ class VirtualClock:
             This clock.
 
         Raises:
-            RuntimeError: As `install`.
+            RuntimeError: As for `install`.
         """
         self.install(loop)
         try:
@@ -159,6 +161,6 @@ class VirtualClock:
         events = self._real_select(0) or self._real_select(grace)
         if not events:
             inner: Any = self._loop
-            # The timer's own figure, not `now + timeout`, which rounding may leave short of it.
+            # The timer's own time: `now + timeout` may be rounded to less.
             self._now = max(self._now, inner._scheduled[0].when())  # noqa: SLF001
         return events

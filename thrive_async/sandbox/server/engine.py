@@ -1,4 +1,4 @@
-"""From a request to its answer: journal, faults, limits, authentication, checks, handler, reply."""
+"""From a request to its answer: journal, faults, rate limit, authentication, checks, handler, reply."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,8 @@ import math
 import socket
 import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +19,9 @@ from aiohttp import web
 
 from thrive_async._generated.operations import Operation
 from thrive_async.sandbox.handlers import HANDLERS
-from thrive_async.sandbox.server.fault_kinds import encoded
-from thrive_async.sandbox.server.faults import Fault, Faults, error_reply
+from thrive_async.sandbox.handlers.replies import Call, Refusal, Reply, error_body
+from thrive_async.sandbox.server.faults import Fault, Faults, encoded, error_reply
 from thrive_async.sandbox.server.journal import Journal, RequestEntry
-from thrive_async.sandbox.server.replies import Call, Refusal, Reply, error_body
 from thrive_async.sandbox.server.routing import allowed, match
 from thrive_async.sandbox.server.specification import Specification
 from thrive_async.sandbox.server.tokens import TOKEN_OPERATION, Tokens
@@ -35,7 +35,7 @@ _JSON: Final = "application/json; charset=utf-8"
 
 
 class RateLimit:
-    """So many requests per second, so many at once: a bucket of tokens on the loop's clock."""
+    """A token bucket on the loop's clock: so many requests per second, so many at once."""
 
     def __init__(self, rate: float, burst: int | None, now: float) -> None:
         self.rate = rate
@@ -51,7 +51,7 @@ class RateLimit:
         """
         self._tokens = min(float(self.burst), self._tokens + (now - self._at) * self.rate)
         self._at = now
-        # A hair less than one is one: after exactly the told wait, rounding must not refuse again.
+        # Rounding must not refuse a client that waited exactly as long as it was told.
         if self._tokens >= 1 - 1e-6:
             self._tokens = max(0.0, self._tokens - 1)
             return 0.0
@@ -93,8 +93,8 @@ class Engine:
         self._time: Callable[[], float] = lambda: 0.0
 
     def begin(self) -> None:
-        """The sandbox opens, on the running loop."""
-        # Looked up each time, so that a clock put on the loop later is followed.
+        """Take the running loop's time; the sandbox calls this when it starts."""
+        # Looked up each time: a virtual clock may be put on the loop later.
         loop = asyncio.get_running_loop()
         self._time = lambda: loop.time()  # noqa: PLW0108
         if self._settings.rate_limit is not None:
@@ -124,6 +124,11 @@ class Engine:
         self._journal.add(entry)
         if routed is None:
             return self._respond(entry, _unrouted(path))
+        if routed[0].id == "updateAudience" and self._settings.audience_patch not in (
+            "both",
+            "slash" if path.endswith("/") else "bare",
+        ):
+            return self._respond(entry, _refusal_reply(404, "There is no such endpoint."))
         return await self._operate(request, entry, query, *routed)
 
     async def _operate(
@@ -154,18 +159,28 @@ class Engine:
     def _answer(
         self, request: web.Request, entry: RequestEntry, query: str, operation: Operation, values: dict[str, str]
     ) -> Reply:
-        """The reply to a request that reached its operation, checked if replies are."""
+        """The reply to a request that reached its operation, checked if `check_replies` is on."""
         try:
             reply = self._work(request, entry, query, operation, values)
         except Refusal as refusal:
             reply = refusal.reply()
         except Exception as error:  # noqa: BLE001 - a bug of the sandbox is answered, not a dropped connection
-            # The place and not the message, which may quote what the request said of a person.
+            # The place and not the message, which may quote personal data of the request.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
             _LOG.error("the sandbox failed on %s: %s", operation.id, place)
             self.violations.append(f"{operation.id}: {place}")
             return _refusal_reply(500, f"The sandbox failed on {operation.id}: {place}")
+        if reply.status < 300 and operation.method not in ("GET", "DELETE") and operation.id != TOKEN_OPERATION:
+            match self._settings.write_reply:
+                case "message":
+                    return Reply(reply.status, b'{"status":200,"message":"Done."}')
+                case "empty":
+                    return Reply(reply.status)
+                case "no_content":
+                    return Reply(204)
+                case _:
+                    pass
         if self._check_replies and not self._deviates(operation):
             wrong = self._specification.check_reply(operation, reply.status, reply.body)
             if wrong is not None:
@@ -200,9 +215,13 @@ class Engine:
             body=specification.read_body(operation, request.headers.get("Content-Type", ""), entry.raw),
             state=self._state,
             settings=self._settings,
-            faults=self._faults,
+            fault=partial(self._fault_details, operation) if self._faults else None,
         )
         return HANDLERS[operation.id](call)
+
+    def _fault_details(self, operation: Operation, kind: str, names: frozenset[str]) -> Mapping[str, Any] | None:
+        fault = self._faults.take((kind,), operation, names)
+        return None if fault is None else fault.details
 
     def _limited(self) -> Reply | None:
         if self._limit is None:
@@ -228,12 +247,14 @@ class Engine:
                 return reply
 
     def _deviates(self, operation: Operation) -> bool:
-        """Whether a setting makes the operation's replies other than the document has them."""
+        """Whether a setting makes the operation's replies differ from the document."""
         settings = self._settings
         if operation.id == TOKEN_OPERATION:
-            return settings.token_expires_in == "string"  # noqa: S105
+            return settings.token_expires_in == "string" or settings.token_reply == "camel"  # noqa: S105
         if operation.paging != "none" and (settings.totals == "absent" or settings.largest_page is not None):
             return True
+        if operation.id in ("removeMember", "removeManager"):
+            return settings.remove_reply == 207
         return (operation.id == "listTags" and settings.tags_shape == "array") or (
             operation.path.startswith("/rest/v2/") and settings.v2_error_shape == "v2"
         )
@@ -253,7 +274,7 @@ class Engine:
         return headers
 
     async def _spoil(self, request: web.Request, entry: RequestEntry, reply: Reply, fault: Fault) -> web.StreamResponse:
-        """A finished reply, as it arrives after something went wrong with it."""
+        """A finished reply, as a fault lets it arrive."""
         details: dict[str, Any] = fault.details
         match fault.kind:
             case "close_after":
@@ -274,11 +295,11 @@ class Engine:
         )
 
     async def _cut(self, request: web.Request, reply: Reply, keep: float) -> web.StreamResponse:
-        """Headers for the whole body, a part of it, and the connection's end."""
+        """Send headers for the whole body, then a part of it, then close the connection."""
         body = reply.body or b"{}"
         response = web.StreamResponse(status=reply.status, headers={**self._headers(reply), "Content-Type": _JSON})
         response.content_length = len(body)
-        # The client may be gone already; aiohttp, told of it, would log a traceback as if the sandbox had failed.
+        # The client may be gone already, and aiohttp would log a traceback as if the sandbox had failed.
         with contextlib.suppress(ConnectionError):
             await response.prepare(request)
             await response.write(body[: min(len(body) - 1, int(len(body) * keep))])
@@ -304,7 +325,7 @@ def _hang_up(request: web.Request, fault: Fault) -> web.Response:
     transport = request.transport
     if transport is not None:
         if fault.details["reset"]:
-            # Lingering for zero seconds makes the system send a reset in place of an orderly end.
+            # Lingering for zero seconds makes the system send a reset instead of an orderly end.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort() if fault.details["reset"] else transport.close()
     return web.Response()

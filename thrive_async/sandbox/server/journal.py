@@ -1,4 +1,4 @@
-"""What arrived: one entry for every request."""
+"""The requests that arrived, one entry each."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +14,20 @@ __all__ = ["Journal", "RequestEntry"]
 
 @attrs.define(kw_only=True, repr=False, eq=False)
 class RequestEntry:
-    """One request as the server saw it.
+    """One request, as the server saw it.
 
     Attributes:
-        operation: The operationId; None where nothing is routed.
+        operation: The operationId; None if no operation fits.
         method: The verb.
         path: The path as it was sent, still encoded, without the query.
-        query: Query parameters as sent, the last of a repeated name.
+        query: Query parameters as sent; of a repeated name, the last.
         raw: The body's bytes.
         headers: The request's headers by lower-case name, without `authorization`.
         at: Seconds on the loop's clock when it arrived.
-        attempt: 1 for a new request; one more for each time that the same method, path, query and body came before
-            without success.
-        status: What was answered; None while it is under way, and when the connection was dropped instead.
-        faults: Kinds of the faults that struck it.
+        attempt: 1 for a new request; one more each time the same method, path, query and body come again without
+            success in between.
+        status: The status of the answer; None while it is under way, or if the connection was dropped.
+        faults: The kinds of the faults that struck it.
     """
 
     operation: str | None
@@ -43,7 +43,7 @@ class RequestEntry:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes two requests the same."""
+        """What two requests share if one is a repeat of the other."""
         return self.method, self.path, tuple(self.query.items()), self.raw
 
     @property
@@ -59,15 +59,15 @@ class RequestEntry:
             return self.raw
 
     def __repr__(self) -> str:
-        # Without query, path and body, which name people.
+        # Path, query and body name people.
         return f"<{self.operation or self.method} #{self.attempt} at {self.at:.3f}: {self.status}>"
 
 
 class Journal(Sequence[RequestEntry]):
-    """The requests of a sandbox in the order of arrival.
+    """The requests of a sandbox, in order of arrival.
 
     Args:
-        size: How many of the last to keep; None for all.
+        size: How many of the latest to keep; None for all.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -89,7 +89,7 @@ class Journal(Sequence[RequestEntry]):
         return list(self._entries)[index] if isinstance(index, slice) else self._entries[index]
 
     def of(self, operation: str) -> list[RequestEntry]:
-        """The requests of one operation, or of those that a pattern like "*Members" matches."""
+        """The requests of one operation, or of all that a pattern such as "*Members" matches."""
         return [entry for entry in self._entries if entry.operation and fnmatchcase(entry.operation, operation)]
 
     def clear(self) -> None:
@@ -98,7 +98,7 @@ class Journal(Sequence[RequestEntry]):
         self._attempts.clear()
 
     def add(self, entry: RequestEntry) -> None:
-        """Take an entry in, as it arrives, and count its attempt."""
+        """Add an entry as it arrives, and count its attempt."""
         entry.attempt = self._attempts[entry.key] = self._attempts.get(entry.key, 0) + 1
         if len(self._entries) == self._entries.maxlen:
             self._forget(self._entries[0])
@@ -106,11 +106,11 @@ class Journal(Sequence[RequestEntry]):
         self.total += 1
 
     def _forget(self, oldest: RequestEntry) -> None:
-        """Drop the count of an entry that makes room, unless a later one goes on with it."""
+        """Drop the count of an entry that makes room, unless a later repeat still needs it."""
         if self._attempts.get(oldest.key) == oldest.attempt:
             del self._attempts[oldest.key]
 
     def settle(self, entry: RequestEntry, *, success: bool) -> None:
-        """The request is answered: after a success the next of its kind is a new one."""
+        """Note that a request is answered: after a success, the same request is a new one."""
         if success:
             self._attempts.pop(entry.key, None)

@@ -1,7 +1,7 @@
-"""The page at ``/``: what the sandbox can do, forms to try it, live counts, and the last requests.
+"""The page at ``/``: every operation with a form to try it, live counts, and the last requests.
 
-One page of our own with its script inside, so that it works without a network: nothing comes from a CDN. It talks to
-the sandbox as any client does, with the sandbox's own key, and polls one JSON document for the figures.
+The script is part of the page and nothing comes from a CDN, so it works without a network. It calls the sandbox like
+any other client, with the sandbox's own key, and polls one JSON document for the figures.
 """
 
 import asyncio
@@ -12,40 +12,41 @@ import secrets
 from collections.abc import Mapping
 from importlib import resources
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 
+from thrive_async.sandbox.server.journal import Journal
 from thrive_async.sandbox.server.specification import specification
-
-if TYPE_CHECKING:
-    from thrive_async.sandbox.sandbox import Sandbox
+from thrive_async.sandbox.server.tokens import Tokens
+from thrive_async.sandbox.state.state import State
 
 __all__ = ["STATUS_PATH", "counts_of", "example_of", "mount", "operations_of", "samples_of"]
 
-#: Where the page asks for its figures; such requests are none of the journal's.
+#: Where the page asks for its figures; the journal leaves these requests out.
 STATUS_PATH: Final = "/_sandbox/status.json"
 _LAST: Final = 50
 _DEEPEST: Final = 6
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
-def mount(app: web.Application, sandbox: "Sandbox") -> None:
-    """Add the page and its figures to a sandbox's application; call it before the route that takes every path.
+def mount(app: web.Application, state: State, tokens: Tokens, journal: Journal) -> None:
+    """Add the page and its figures to a sandbox's application; call it before you add the route for every path.
 
     Args:
-        app: The application, before it is started.
-        sandbox: The sandbox. Its key is on the page: it opens this sandbox and nothing else.
+        app: The application, before it starts.
+        state: What the page counts, and names in its forms.
+        tokens: Whose keys the forms use. They are on the page: they open this sandbox and nothing else.
+        journal: The requests that the page lists.
     """
 
-    async def page(_: web.Request) -> web.Response:
+    async def page(request: web.Request) -> web.Response:
         document = specification().document
-        tokens = sandbox.tokens
         data = {
-            "operations": operations_of(document, samples_of(sandbox)),
-            "baseUrl": sandbox.base_url,
-            "tenantId": sandbox.tenant_id,
-            # By tag; the empty one is for all others.
+            "operations": operations_of(document, samples_of(state, tokens.tenant_id)),
+            "baseUrl": str(request.url.origin()),
+            "tenantId": tokens.tenant_id,
+            # By tag; the empty one is for every other tag.
             "authorizations": {
                 "": _basic(tokens.tenant_id, tokens.api_key),
                 "authentication": _basic(tokens.client_id, tokens.client_secret),
@@ -56,7 +57,7 @@ def mount(app: web.Application, sandbox: "Sandbox") -> None:
         # "</script>" inside a string would end the script; JSON can write "<" otherwise.
         embedded = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")
         template = resources.files("thrive_async.sandbox.server").joinpath("page.html").read_text(encoding="utf-8")
-        text = template.replace("__NONCE__", nonce).replace("__TENANT__", html.escape(sandbox.tenant_id))
+        text = template.replace("__NONCE__", nonce).replace("__TENANT__", html.escape(tokens.tenant_id))
         return web.Response(
             text=text.replace("__DATA__", embedded),
             content_type="text/html",
@@ -70,12 +71,11 @@ def mount(app: web.Application, sandbox: "Sandbox") -> None:
 
     async def status(_: web.Request) -> web.Response:
         now = asyncio.get_running_loop().time()
-        last = islice(reversed(sandbox.requests), _LAST)
-        journal = [
+        last = [
             {"method": entry.method, "path": entry.path, "status": entry.status, "ago": round(now - entry.at, 1)}
-            for entry in last
+            for entry in islice(reversed(journal), _LAST)
         ]
-        body = {"counts": counts_of(sandbox), "requests": journal}
+        body = {"counts": counts_of(state) | {"requests": journal.total}, "requests": last}
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     app.router.add_get("/", page)
@@ -86,9 +86,8 @@ def _basic(name: str, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
-def counts_of(sandbox: "Sandbox") -> dict[str, int]:
+def counts_of(state: State) -> dict[str, int]:
     """Count what a sandbox holds now, in the order of the page."""
-    state = sandbox.state
     return {
         "users": len(state.users),
         "audiences": len(state.audiences),
@@ -97,27 +96,26 @@ def counts_of(sandbox: "Sandbox") -> dict[str, int]:
         "assignments": len(state.learning.assignments),
         "completions": len(state.learning.completions),
         "activities": len(state.activities),
-        "requests": sandbox.requests.total,
     }
 
 
-def samples_of(sandbox: "Sandbox") -> dict[str, str]:
-    """Name something that exists for each path parameter and id, so that a form can be sent as it stands.
+def samples_of(state: State, tenant_id: str) -> dict[str, str]:
+    """Find something that exists for each path parameter and id, so that you can send a form as it stands.
 
     Args:
-        sandbox: Where to look.
+        state: Where to look.
+        tenant_id: The sandbox's tenant.
 
     Returns:
         Values by a piece of the path template, such as ``"/user/{id}"``, and by the name of a field in a body.
     """
-    state = sandbox.state
     user = next((user for user in state.users.values() if user.get("ref") and not user.get("deleted")), None)
     writable = [found for found in state.audiences.values() if found["apiControlled"] and found.parent]
     audience = next(iter(writable), None) or next(iter(state.audiences.values()), None)
     enrolments = state.learning.enrolments
     enrolment = next(iter(enrolments.values()), None)
     found: dict[str, object] = {
-        "/token/{tenantId}": sandbox.tenant_id,
+        "/token/{tenantId}": tenant_id,
         "/user/{id}": user["id"] if user else None,
         "/users/{userId}": user["id"] if user else None,
         "/ref/{ref}": user["ref"] if user else None,
@@ -144,15 +142,15 @@ def samples_of(sandbox: "Sandbox") -> dict[str, str]:
 
 
 def operations_of(document: Mapping[str, Any], samples: Mapping[str, str]) -> list[dict[str, Any]]:
-    """List the operations of a specification as the page shows them.
+    """List the operations of a specification in the form that the page shows.
 
     Args:
         document: The decoded OpenAPI document.
-        samples: What to fill into path parameters, as `samples_of` gives it.
+        samples: What to fill into path parameters, from `samples_of`.
 
     Returns:
-        One dict for each: `id`, `tag`, `method`, `path`, `summary`, `parameters` and `body` (an example as text, or
-        None).
+        One dict per operation: `id`, `tag`, `method`, `path`, `summary`, `parameters` and `body` (an example as text,
+        or None).
     """
     found: list[dict[str, Any]] = []
     for path, item in cast("Mapping[str, Mapping[str, Any]]", document["paths"]).items():
@@ -198,7 +196,7 @@ def _parameter(
     choices = schema.get("enum") or ([True, False] if schema.get("type") == "boolean" else [])
     hint = parameter.get("example", schema.get("default", ""))
     place = f"{{{parameter['name']}}}"
-    sample = next((text for piece, text in samples.items() if piece.endswith(place) and piece in path), "")
+    sample = next((text for piece, text in samples.items() if piece.endswith(place) and piece in path), _text(hint))
     return {
         "value": sample if parameter["in"] == "path" else "",
         "name": parameter["name"],
@@ -238,7 +236,7 @@ def _body(
 
 
 def _filled(example: Any, samples: Mapping[str, str]) -> Any:
-    """Put ids that exist into an example: whom a list names, and the fields that name a user, content or audience."""
+    """Put names that exist into an example: of the people in a list, and of a user, content or audience in a field."""
     if isinstance(example, list):
         reference = samples.get("reference")
         items = cast("list[Any]", example)
@@ -252,15 +250,15 @@ def _filled(example: Any, samples: Mapping[str, str]) -> Any:
 
 
 def example_of(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:
-    """Make an example of what a schema describes: its own example, else the required fields filled in by type.
+    """Make an example for a schema: its own example if it has one, else its required fields filled in by type.
 
     Args:
-        document: The document that the schema's references point into.
+        document: The document that its references point into.
         schema: A JSON Schema of OpenAPI 3.1.
-        depth: How deep inside other schemas this one is.
+        depth: How deeply it is nested in other schemas.
 
     Returns:
-        A JSON value; good enough to begin with, not always valid.
+        A JSON value to start from; not always valid.
     """
     schema = _resolved(document, schema)
     for key in ("example", "const", "default"):
@@ -292,7 +290,7 @@ def _object(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) 
     for part in schema.get("allOf", ()):
         made |= _object(document, _resolved(document, part), depth)
     properties: Mapping[str, Any] = schema.get("properties", {})
-    # Where nothing is required, something must still be there to try.
+    # If nothing is required, a few fields give you something to try.
     wanted = schema.get("required") or list(properties)[:4]
     for name in wanted:
         if name in properties:

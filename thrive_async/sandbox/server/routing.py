@@ -23,19 +23,19 @@ _TABLE: Final = _table()
 
 
 def _parts(path: str) -> list[str]:
-    """The segments of an encoded path; one slash at the end is no matter."""
+    """The segments of an encoded path; one slash at the end is ignored."""
     return path.removeprefix("/").removesuffix("/").split("/")
 
 
 def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-    """The operation of a request and its decoded path parameters.
+    """Find the operation of a request and its decoded path parameters.
 
     Args:
         method: The verb.
-        path: The path as sent, still encoded, so that an encoded slash stays inside its segment.
+        path: The path as sent, still encoded: an encoded slash stays inside its segment.
 
     Returns:
-        None if nothing is there.
+        Both, or None if no operation fits.
     """
     parts = _parts(path)
     for operation, template in _TABLE.get((method, len(parts)), ()):
@@ -46,7 +46,7 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
 
 
 def allowed(path: str) -> list[str]:
-    """The verbs that the path knows."""
+    """The verbs that the path takes."""
     parts = _parts(path)
     return sorted(
         {

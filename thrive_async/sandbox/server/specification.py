@@ -1,4 +1,4 @@
-"""Requests and replies held against the OpenAPI document by a JSON Schema validator."""
+"""Checks requests and replies against the OpenAPI document with a JSON Schema validator."""
 
 import functools
 import re
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from thrive_async._generated.operations import OPERATIONS, Operation
-from thrive_async.sandbox.server.replies import Refusal, documented
+from thrive_async.sandbox.handlers.replies import Refusal, documented
 from thrive_async.sandbox.state.records import instant
 
 __all__ = ["Specification", "specification"]
@@ -19,7 +19,7 @@ __all__ = ["Specification", "specification"]
 _BASE: Final = "urn:thrive:openapi"
 _SHOWN: Final = 10
 _DATE_ONLY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z")
-# JSON knows no largest integer, but readers of the reply that echoes it may take it for a double.
+# JSON has no largest integer, but readers of the reply that echoes it may take it for a double.
 _INTEGER: Final = re.compile(r"-?[0-9]{1,300}\Z")
 
 
@@ -30,7 +30,7 @@ def specification() -> "Specification":
 
 
 class Specification:
-    """`openapi/thrive.yaml` as a judge of requests and replies.
+    """`openapi/thrive.yaml` as a validator of requests and replies.
 
     Raises:
         ModuleNotFoundError: The validator is not installed.
@@ -54,12 +54,12 @@ class Specification:
     # Requests
 
     def read_query(self, operation: Operation, query: str, *, clamp: int | None = None) -> dict[str, Any]:
-        """The query parameters with their types.
+        """Read the query parameters with their types.
 
         Args:
             operation: The operation.
-            query: What stood behind the question mark, encoded.
-            clamp: A page longer than this is silently shortened before it is checked.
+            query: What followed the question mark, encoded.
+            clamp: Pages longer than this are silently shortened before the check.
 
         Raises:
             Refusal: 400 or 422, whichever is documented, naming the parameter.
@@ -97,10 +97,10 @@ class Specification:
             raise Refusal(documented(operation, 400, 422, 404), "; ".join(errors.values()))
 
     def read_body(self, operation: Operation, content_type: str, body: bytes) -> Any:
-        """The decoded body, None where there is none.
+        """Decode and check the body; None if there is none.
 
         Raises:
-            Refusal: 400 for what is no JSON, 422 or 400 for what breaks the schema, with the places named.
+            Refusal: 400 for a body that is not JSON; 422 or 400 for one that breaks the schema, naming the places.
         """
         if not operation.body:
             if body:
@@ -116,17 +116,17 @@ class Specification:
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise self._refuse(operation, 400, f"body: is no JSON ({error})") from None
+            raise self._refuse(operation, 400, f"body: is not JSON ({error})") from None
         errors = self._errors(("body", operation.id), value, "$")
         if errors:
-            # An object: place by place, as `message` may be one.
+            # An object of places: `message` may be one.
             raise Refusal(documented(operation, 422, 400), errors)
         return value
 
     # Replies
 
     def check_reply(self, operation: Operation, status: int, body: bytes) -> str | None:
-        """What is wrong with a reply; None when it is as the document says."""
+        """Say what is wrong with a reply; None if it is as the document says."""
         responses = self._nodes[operation.id][0]["responses"]
         # Every operation documents a default: any error may come as the error body.
         key = str(status) if str(status) in responses else "default"
@@ -134,14 +134,14 @@ class Specification:
         content: dict[str, Any] = response.get("content", {})
         media = next((one for one in content if "json" in one), None)
         if not body:
-            return None if media is None or status == 404 or operation.method == "DELETE" else "the body is empty"
+            return None if media is None or status == 404 or operation.any_answer else "the body is empty"
         if media is None:
-            # The bare 404 says in words that its body may be empty or of any shape.
+            # The description of the bare 404 says that its body may be empty or of any shape.
             return None if status == 404 else f"status {status} is documented without a body"
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            return f"the body is no JSON ({error})"
+            return f"the body is not JSON ({error})"
         validator = self._validator(
             ("reply", operation.id, key), {"$ref": f"{_BASE}#{pointer}/content/{_escape(media)}/schema"}
         )
@@ -151,7 +151,7 @@ class Specification:
     # The document
 
     def parameters(self, operation: Operation, where: str) -> Iterator[tuple[str, str, bool]]:
-        """Name, pointer and whether it is required, of the parameters in "path" or "query"."""
+        """Yield name, pointer and "is required" of the parameters in "path" or "query"."""
         node, pointer, item_pointer, item = self._nodes[operation.id]
         for holder, base in ((item, item_pointer), (node, pointer)):
             for index in range(len(holder.get("parameters", ()))):
@@ -167,11 +167,11 @@ class Specification:
                     yield item[method]["operationId"], (item[method], f"{item_pointer}/{method}", item_pointer, item)
 
     def _resolve(self, pointer: str) -> tuple[str, dict[str, Any]]:
-        """Follow a pointer, and the reference it may lead to."""
+        """Follow a pointer, and the reference that it leads to."""
         node: Any = self.document
         for part in pointer.split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}")
-            # A list knows its items by number; the document has no object with numbers for keys but `responses`.
+            # The items of a list go by number; so do the keys of `responses`, which is an object.
             node = node[int(key) if type(node) is list else key]
         if "$ref" in node:
             return self._resolve(node["$ref"][1:])
@@ -207,7 +207,7 @@ class Specification:
         )
 
     def _errors(self, key: tuple[str, str], value: Any, root: str) -> dict[str, str]:
-        """Place and words of what is wrong."""
+        """Say by place what is wrong."""
         validator = self._compiled(key)
         if validator.is_valid(value):
             return {}
@@ -220,10 +220,10 @@ class Specification:
         return errors
 
     def _date(self, operation: Operation, name: str, text: str) -> datetime:
-        """A date of the query; what has no zone is UTC, and a day that ends a range ends at midnight."""
+        """A date of the query: UTC if it has no zone, and the whole of a day that ends a range."""
         moment = instant(text)
         if moment is None:
-            raise self._refuse(operation, 400, f"query.{name}: {text!r} is no date")
+            raise self._refuse(operation, 400, f"query.{name}: {text!r} is not a date")
         if _DATE_ONLY.match(text) and name.endswith(("To", "End")):
             moment = datetime.combine(moment, time.max, tzinfo=UTC)
         return moment
@@ -234,7 +234,7 @@ class Specification:
 
 
 def _typed(encoding: str, text: str) -> Any:
-    """A query value in the type that its encoding names; left as text, which the schema refuses, if it is not so."""
+    """A query value in the type that its encoding names; left as text, for the schema to refuse, if it does not fit."""
     if encoding == "integer" and _INTEGER.match(text):
         return int(text)
     if encoding == "boolean" and text in ("true", "false"):

@@ -1,4 +1,4 @@
-"""Who may come in: Basic, bearer tokens and their scopes, and the token endpoint."""
+"""Authentication: Basic, bearer tokens with their scopes, and the token endpoint."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ import attrs
 import orjson
 
 from thrive_async._generated.operations import Operation
-from thrive_async.sandbox.server.replies import Refusal, Reply, error_body
+from thrive_async.sandbox.handlers.replies import Refusal, Reply, error_body
 from thrive_async.sandbox.settings import Settings
 
 __all__ = ["SCOPES", "TOKEN_OPERATION", "Tokens"]
@@ -32,16 +32,16 @@ class Tokens:
     """The accounts of one sandbox: an API key, an OAuth client, and the tokens issued to it.
 
     Attributes:
-        tenant_id: The tenant, the name in Basic authentication.
+        tenant_id: The tenant: the user name of Basic authentication.
         api_key: Its API key.
         client_id: The OAuth client.
         client_secret: Its secret.
-        client_scopes: What the client may ask for.
+        client_scopes: The scopes that the client may ask for.
         issued: How many tokens were issued.
     """
 
     def __init__(self, seed: int, settings: Settings) -> None:
-        rng = random.Random(f"{seed} secrets")  # noqa: S311 - secrets of a sandbox are printed on its door
+        rng = random.Random(f"{seed} secrets")  # noqa: S311 - the secrets of a sandbox are no secrets: its page shows them
         letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
         self.tenant_id: str = "eu-west-2_" + "".join(rng.choices(letters, k=9))
         self.api_key: str = "sandbox-key-" + "".join(rng.choices(letters, k=24))
@@ -55,14 +55,14 @@ class Tokens:
         self._basic = "Basic " + base64.b64encode(f"{self.tenant_id}:{self.api_key}".encode()).decode()
 
     def revoke(self, authorization: str | None = None) -> None:
-        """End the token of this header, or every token issued so far."""
+        """Revoke the token in this header, or every token issued so far."""
         if authorization is None:
             self._tokens.clear()
         else:
             self._tokens.pop(authorization.partition(" ")[2].strip(), None)
 
     def check(self, authorization: str | None, operation: Operation, now: float) -> None:
-        """Let a request pass or refuse it.
+        """Let a request pass, or refuse it.
 
         Raises:
             Refusal: 401 without valid credentials, 403 without a suitable scope.
@@ -96,7 +96,7 @@ class Tokens:
         """Answer the token endpoint.
 
         Args:
-            tenant_id: The tenant named in the path.
+            tenant_id: The tenant in the path.
             headers: The request's headers.
             body: The form.
             now: The loop's time.
@@ -104,7 +104,7 @@ class Tokens:
         try:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
         except ValueError:
-            return self.refuse(400, "invalid_request", "The body is no form.")
+            return self.refuse(400, "invalid_request", "The body is not a form.")
         form = dict(pairs)
         wrong = next((name for name, value in pairs if name not in _FIELDS or not value), None)
         if wrong is not None or len(form) < len(pairs):
@@ -119,8 +119,10 @@ class Tokens:
         else:
             style, client = "post", (form.get("client_id", ""), form.get("client_secret", ""))
         right = client == (self.client_id, self.client_secret) and tenant_id == self.tenant_id
-        if not right or self._settings.token_auth not in ("both", style):
-            return self.refuse(401, "invalid_client", "The client is unknown, or its secret or style is wrong.")
+        if self._settings.token_auth not in ("both", style):
+            return self.refuse(self._settings.token_refusal, "invalid_client", "The client's style is wrong.")
+        if not right:
+            return self.refuse(401, "invalid_client", "The client is unknown, or its secret is wrong.")
         if form.get("grant_type") != "client_credentials":
             return self.refuse(400, "unsupported_grant_type", "grant_type must be client_credentials.")
         scopes = frozenset(form.get("scope", "").split()) or self.client_scopes
@@ -129,12 +131,17 @@ class Tokens:
         self.issued += 1
         value = f"sandbox-token-{self.issued}-{self._rng.getrandbits(128):032x}"
         self._tokens[value] = _Token(now + self._settings.token_lifetime, scopes)
+        shape = self._settings.token_reply
+        value = f"Bearer {value}" if shape == "bearer" else value
         answer: dict[str, Any] = {"access_token": value, "token_type": "Bearer"}
         lifetime = int(self._settings.token_lifetime)
         if self._settings.token_expires_in == "number":  # noqa: S105
             answer["expires_in"] = lifetime
         elif self._settings.token_expires_in == "string":  # noqa: S105
             answer["expires_in"] = str(lifetime)
+        if shape == "camel":
+            names = {"access_token": "accessToken", "token_type": "tokenType", "expires_in": "expiresIn"}
+            answer = {names[name]: item for name, item in answer.items()}
         return Reply(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
 
     def refuse(self, status: int, error: str, description: str) -> Reply:
@@ -149,7 +156,7 @@ def _unauthorized(message: str) -> Refusal:
 
 
 def _basic_pair(encoded: str, *, unquote: bool = False) -> tuple[str, str] | None:
-    """Name and secret of a Basic header; OAuth has them form-encoded inside (RFC 6749, 2.3.1)."""
+    """Name and secret of a Basic header; OAuth form-encodes them inside it (RFC 6749, 2.3.1)."""
     try:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What a sandbox holds: its records, the rules that keep them consistent, and the seed they start from.
+"""What a sandbox holds: records, the rules that keep them consistent, and the data it starts from.
 
 Imports nothing else of the sandbox.
 """

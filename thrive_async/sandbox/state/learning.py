@@ -1,13 +1,12 @@
 """Assignments, enrolments and completions, and what each does to the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from thrive_async.sandbox.state.records import AudienceRecord, Record, UserRecord, instant, later, timestamp
-
-if TYPE_CHECKING:
-    from thrive_async.sandbox.state.state import State
+from thrive_async.sandbox.state.audiences import AudienceRecord
+from thrive_async.sandbox.state.people import People
+from thrive_async.sandbox.state.records import Record, UserRecord, instant, later, timestamp
 
 __all__ = ["Learning"]
 
@@ -21,14 +20,14 @@ class Learning:
         statements: Statement id of each completion, by completion id.
     """
 
-    def __init__(self, state: "State") -> None:
-        self._state = state
+    def __init__(self, people: People, contents: Mapping[str, Record]) -> None:
+        self._people = people
+        self._contents = contents
         self.assignments: dict[str, Record] = {}
         self.completions: dict[str, Record] = {}
         self.statements: dict[str, str] = {}
         self._by_audience: dict[str, list[Record]] = {}
-        # Per assignment and user the enrolment, or only since when: most are never looked at, and people come in
-        # hundreds.
+        # The enrolment per assignment and user, or only its date: people come in hundreds, most unseen.
         self._by_assignment: dict[str, dict[str, Record | datetime]] = {}
         self._enrolments: dict[str, Record] = {}
         self._known: dict[tuple[str, str, Any], Record] = {}
@@ -48,17 +47,17 @@ class Learning:
         """Create an assignment and enrol the audience's members.
 
         Args:
-            audience: Who has to do it.
-            content_id: What has to be done.
-            alternatives: Contents that count as well.
-            hide_alternatives: Whether learners see those.
-            completion_period: Days a member has for it.
-            recurrence: Days after which it is due again.
+            audience: The audience that has to complete it.
+            content_id: The content.
+            alternatives: Other contents that count as well.
+            hide_alternatives: Whether learners do not see those.
+            completion_period: Days that a member has for it.
+            recurrence: Days after which it is due again; None for never.
         """
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "audienceId": audience["id"],
                 "primaryContentId": content_id,
                 "alternativeContentIds": list(alternatives or ()),
@@ -74,12 +73,12 @@ class Learning:
         )
         self.assignments[assignment["id"]] = assignment
         self._by_audience.setdefault(audience["id"], []).append(assignment)
-        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._state.now())
+        self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._people.now())
         return assignment
 
     def reassign(self, assignment: Record, **changes: Any) -> None:
         """Change an assignment; its enrolments follow in content and due date."""
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment.update(changes, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             if enrolment["status"] in ("open", "overdue"):
@@ -93,13 +92,13 @@ class Learning:
 
     def unassign(self, assignment: Record) -> None:
         """Delete an assignment: it stays listed as deleted, its open enrolments are archived."""
-        stamp = self._state.stamp()
+        stamp = self._people.stamp()
         assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             self._archive(enrolment)
 
     def drop_audience(self, audience: AudienceRecord) -> None:
-        """Delete the assignments of an audience that goes."""
+        """Delete the assignments of an audience that is removed."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if not assignment["isDeleted"]:
                 self.unassign(assignment)
@@ -115,37 +114,37 @@ class Learning:
         return self._enrolments
 
     def joined(self, audience: AudienceRecord, users: Iterable[UserRecord]) -> None:
-        """Users became members: enrol them in what the audience is assigned."""
+        """Enrol new members in the assignments of their audience."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if assignment["isActive"]:
                 enrolled = self._by_assignment[assignment["id"]]
-                now = self._state.now()
+                now = self._people.now()
                 for user in users:
                     known = enrolled.setdefault(user["id"], now)
                     if isinstance(known, Record) and known["status"] == "archived":
                         self._open(known, assignment, now, "enrolled")
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
-        """A user is no member any more: what they have not completed is archived."""
+        """Archive what a former member has not completed."""
         for assignment in self._by_audience.get(audience["id"], ()):
             enrolment = self._one(assignment["id"], user["id"])
             if enrolment is not None:
                 self._archive(enrolment)
 
     def enrolments_of(self, assignment_id: str) -> Iterator[Record]:
-        """The enrolments of an assignment, each with the status that it has now."""
+        """The enrolments of an assignment, each with its present status."""
         for enrolment in self._all(assignment_id):
             yield self.current(enrolment)
 
     def enrolment(self, assignment_id: str, user: str) -> Record | None:
         """The enrolment of a user (id, ref or e-mail) in an assignment."""
-        found = self._state.find_user(user)
+        found = self._people.find_user(user)
         enrolment = self._one(assignment_id, found["id"]) if found else None
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
-        """The enrolment, open again or overdue if its date has come."""
-        now = self._state.now()
+        """Return the enrolment with its present status: open again, or overdue, if its date has come."""
+        now = self._people.now()
         assignment = self.assignments[enrolment["assignmentId"]]
         if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
             completed = instant(enrolment["lastCompletedAt"]) or now
@@ -165,7 +164,7 @@ class Learning:
                 yield enrolment
 
     def _one(self, assignment_id: str, user_id: str) -> Record | None:
-        """The enrolment of a user, made from its date if nobody has looked at it before."""
+        """The enrolment of a user, made from its date when it is first looked at."""
         enrolled = self._by_assignment.get(assignment_id, {})
         since = enrolled.get(user_id)
         if not isinstance(since, datetime):
@@ -173,7 +172,7 @@ class Learning:
         assignment = self.assignments[assignment_id]
         enrolment = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "userId": user_id,
                 "assignmentId": assignment_id,
                 "audienceId": assignment["audienceId"],
@@ -186,7 +185,7 @@ class Learning:
                 "updatedAt": None,
             }
         )
-        # In place of its date: a dict may change its values, not its keys, while it is walked.
+        # It replaces its date: a dict may change its values while it is walked, but not its keys.
         enrolled[user_id] = enrolment
         self._enrolments[enrolment["id"]] = enrolment
         self._open(enrolment, assignment, since, "enrolled", at=since)
@@ -212,7 +211,7 @@ class Learning:
         *,
         at: datetime | None = None,
     ) -> None:
-        stamp = self._state.stamp() if at is None else timestamp(at)
+        stamp = self._people.stamp() if at is None else timestamp(at)
         event = {
             "type": kind,
             "completionId": completion_id,
@@ -228,22 +227,22 @@ class Learning:
     def complete(
         self, user: UserRecord, content_id: str, completed_at: str, *, is_rpl: bool = True
     ) -> tuple[str, bool]:
-        """Record that a user completed a content, and complete what enrolments it counts for.
+        """Record that a user completed a content, and complete the enrolments that it counts for.
 
         Args:
-            user: Who.
-            content_id: What.
-            completed_at: When, ISO 8601.
-            is_rpl: Whether it is recognition of prior learning, as what comes by the API is.
+            user: The user.
+            content_id: The content.
+            completed_at: When, in ISO 8601.
+            is_rpl: Whether it is recognition of prior learning, as everything sent by the API is.
 
         Returns:
-            The statement's id, and whether the completion is new.
+            The id of the statement, and whether the completion is new.
         """
         key = (user["id"], content_id, instant(completed_at))
         known = self._known.get(key)
         if known is not None:
             return self.statements[known["id"]], False
-        content = self._state.contents.get(content_id)
+        content = self._contents.get(content_id)
         due = [
             enrolment
             for audience_id in user.audience_ids
@@ -254,7 +253,7 @@ class Learning:
         ]
         completion = Record(
             {
-                "id": self._state.new_id(),
+                "id": self._people.new_id(),
                 "userId": user["id"],
                 "contentId": content_id,
                 "contentVersion": 1,
@@ -268,11 +267,11 @@ class Learning:
         )
         self.completions[completion["id"]] = completion
         self._known[key] = completion
-        self.statements[completion["id"]] = statement = self._state.new_id()
+        self.statements[completion["id"]] = statement = self._people.new_id()
         for enrolment in due:
             assignment = self.assignments[enrolment["assignmentId"]]
             if assignment["recurrence"] is not None:
-                completed = instant(completed_at) or self._state.now()
+                completed = instant(completed_at) or self._people.now()
                 completion["activeUntil"] = timestamp(later(completed, assignment["recurrence"]))
             enrolment["lastCompletedAt"] = completed_at
             self._change(enrolment, "complete", "completed", completion["id"])

@@ -1,11 +1,13 @@
-"""Users as they come and as they go."""
+"""The users of a sandbox, under every name they go by; and the ids and times of everything that is created."""
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
-from thrive_async.sandbox.state.records import UserRecord
+from thrive_async.sandbox.state.records import UserRecord, timestamp
 
-__all__ = ["blank", "new_user"]
+__all__ = ["People", "blank"]
 
 _ACCOUNT_FIELDS: Final[Mapping[str, Any]] = {
     "loginMethod": "email",
@@ -25,21 +27,120 @@ _KNOWN_USER_FIELDS: Final = frozenset(
 )
 
 
-def new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], stamp: str) -> UserRecord:  # noqa: A002
-    """A user with defaults for everything that is not given.
+class People:
+    """The users of one sandbox.
 
     Args:
-        fields: Fields of v1 or of v2, in camel or snake case.
-        number: For ref, name and e-mail.
-        id: Makes an id, asked only if none is given.
-        stamp: When it is made.
+        now: Tells the time that is written on whatever changes.
+        seed: The same seed gives the same ids in the same order.
 
-    Raises:
-        ValueError: `audiences` are given.
+    Attributes:
+        users: Every user by id, deleted ones too.
+        now: As given.
     """
+
+    def __init__(self, now: Callable[[], datetime], seed: int) -> None:
+        self.now = now
+        self.users: dict[str, UserRecord] = {}
+        self._ids = random.Random(f"{seed} ids")  # noqa: S311
+        self._by_ref: dict[str, UserRecord] = {}
+        self._by_email: dict[str, UserRecord] = {}
+
+    def new_id(self) -> str:
+        """A fresh id of 24 hexadecimal digits."""
+        return f"{self._ids.getrandbits(96):024x}"
+
+    def stamp(self) -> str:
+        """The sandbox's time, as written on records."""
+        return timestamp(self.now())
+
+    def add_user(self, **fields: Any) -> UserRecord:
+        """Add a user, to arrange a test.
+
+        Args:
+            **fields: Fields of the v1 user or the v2 account, by their wire names (`firstName`) or in snake case
+                (`first_name`). Everything has a default; `ref` and `email` come from a running number. Unknown names
+                become extra fields of the v1 user. `active=False` makes a suspended user.
+
+        Returns:
+            The record, now in `users`.
+
+        Raises:
+            ValueError: The id, ref or e-mail is taken; or you gave `audiences`: add people to an audience with
+                `audiences[...].members.add(user)`.
+
+        Example:
+            ```python
+            ada = sandbox.state.add_user(email="ada+work@example.com", firstName="Ada")
+            ```
+        """
+        return self.insert_user(_new_user(fields, number=len(self.users) + 1, id=self.new_id, stamp=self.stamp()))
+
+    def insert_user(self, user: UserRecord) -> UserRecord:
+        """Add a finished user and index it.
+
+        Raises:
+            ValueError: The id, ref or e-mail is taken.
+        """
+        ref, email = user["ref"], user["email"]
+        taken = (
+            (user["id"] in self.users and "id")
+            or (ref is not None and ref in self._by_ref and "ref")
+            or (email is not None and email.lower() in self._by_email and "email")
+        )
+        if taken:
+            raise ValueError(f"another user has the {taken} {user[taken]!r}")
+        self.users[user["id"]] = user
+        if ref is not None:
+            self._by_ref[ref] = user
+        if email is not None:
+            self._by_email[email.lower()] = user
+        user.watch(self._reindex)
+        return user
+
+    def find_user(self, name: str) -> UserRecord | None:
+        """The user with this id, ref or e-mail, tried in this order; e-mails match in any case."""
+        return self.users.get(name) or self._by_ref.get(name) or self._by_email.get(name.lower())
+
+    def find_users(self, names: Iterable[str]) -> list[tuple[str, UserRecord | None]]:
+        """Each name with what `find_user` finds for it."""
+        by_id, by_ref, by_email = self.users.get, self._by_ref.get, self._by_email.get
+        return [(name, by_id(name) or by_ref(name) or by_email(name.lower())) for name in names]
+
+    def user(self, name: str) -> UserRecord:
+        """Find a user by id, ref or e-mail.
+
+        Raises:
+            KeyError: No such user.
+        """
+        found = self.find_user(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def by_ref(self, ref: str) -> UserRecord | None:
+        """The user with exactly this ref."""
+        return self._by_ref.get(ref)
+
+    def by_email(self, email: str) -> UserRecord | None:
+        """The user with this e-mail, in any case."""
+        return self._by_email.get(email.lower())
+
+    def _reindex(self, user: UserRecord, key: str, value: Any) -> None:
+        index = self._by_ref if key == "ref" else self._by_email
+        fold: Callable[[str], str] = str if key == "ref" else str.lower
+        old = user[key]
+        if old is not None and index.get(fold(old)) is user:
+            del index[fold(old)]
+        if value is not None:
+            index[fold(value)] = user
+
+
+def _new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], stamp: str) -> UserRecord:  # noqa: A002
+    """Make a user out of fields of v1 or v2, in camel or snake case, with defaults for the rest."""
     given = {_camel(name): value for name, value in fields.items()}
     if given.get("audiences"):
-        raise ValueError("a user joins an audience by audiences[...].members.add(user), not by a field")
+        raise ValueError("add a user to an audience with audiences[...].members.add(user), not with a field")
     account = {name: given.pop(name, default) for name, default in _ACCOUNT_FIELDS.items()}
     active = given.pop("active", True)
     single_sign_on = given.pop("sso", False)
@@ -80,13 +181,8 @@ def new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], s
 
 
 def blank(user: UserRecord, stamp: str) -> None:
-    """Obfuscate a user in place.
-
-    Args:
-        user: Who is deleted.
-        stamp: When.
-    """
-    # Fields that no document names may be personal as well.
+    """Obfuscate a deleted user in place; `stamp` is the time of the deletion."""
+    # Fields that no document names may be personal too.
     for key in [key for key in user if key not in _KNOWN_USER_FIELDS]:
         del user[key]
     user.account.update(_ACCOUNT_FIELDS, loginMethod=user.account["loginMethod"])

@@ -1,4 +1,4 @@
-"""The data that a sandbox begins with: the same for the same seed, and as untidy as life."""
+"""The data that a sandbox starts with: the same for the same seed, and as untidy as real data."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ EPOCH: Final = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
 _DAY: Final = 86_400
 
-# Refs that need care in a path: given to some users at fixed places, so that small sandboxes have them too.
+# Refs that need care in a path, at fixed places, so that small sandboxes have them too.
 _ODD_REFS: Final = (
     "north/unit-7",
     "a+b@corp",
@@ -32,13 +32,13 @@ _ODD_REFS: Final = (
 def seed_state(state: State, users: int, seed: int) -> None:
     """Fill an empty state.
 
-    There are the structure `emea` with the audience `sales-emea` (half of the users), the structure `apac` with
-    `sales-apac`, and made in the user interface: `ui-structure` with `ui-made` and the smart `all-staff-smart`.
+    It gets the structure `emea` with the audience `sales-emea` (half of the users) and the structure `apac` with
+    `sales-apac`. Made in the user interface are `ui-structure`, `ui-made` and the smart `all-staff-smart`.
 
     Args:
-        state: Where to.
+        state: The state to fill.
         users: How many users.
-        seed: What to draw from.
+        seed: The same seed gives the same data.
     """
     rng = random.Random(seed)  # noqa: S311
     now, state.now = state.now, lambda: EPOCH
@@ -62,7 +62,7 @@ def _id(rng: random.Random) -> str:
 
 
 def _moment(rng: random.Random, days: int = 700) -> str:
-    """A moment before the epoch, mostly with milliseconds, sometimes without, as live data has it."""
+    """A moment before the epoch; like live data, mostly with milliseconds."""
     seconds = int(rng.random() * days * _DAY)
     text = timestamp(EPOCH - timedelta(seconds=seconds, milliseconds=seconds % 997))
     return text if seconds % 10 else text[:19] + "Z"
@@ -141,7 +141,7 @@ def _users(state: State, rng: random.Random, count: int) -> list[UserRecord]:
             "singleSignOn": number % 2 == 0,
         }
         if number % 16 == 5:
-            # What no document names: a model has to let it pass.
+            # Fields that no document names: a model has to ignore them.
             user["pronouns"] = "they/them"
             user["legacy"] = {"hrId": number, "flags": ["a", None]}
         account = {
@@ -185,7 +185,7 @@ def _audiences(state: State, rng: random.Random, people: list[UserRecord]) -> No
         type="smart",
         rule=lambda user: user["status"] != "inactive",
     )
-    # As with users: a field that no document names.
+    # Here too a field that no document names.
     sales["colour"] = "#ffcc00"
     for user in people[1:3]:
         sales.managers[user["id"]] = _permissions(administrator=False)

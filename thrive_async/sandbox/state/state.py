@@ -1,43 +1,42 @@
 """What a sandbox holds: users, audiences, learning, and how they hang together."""
 
-import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from thrive_async.sandbox.state.audiences import AudienceIndex, AudienceRecord
 from thrive_async.sandbox.state.learning import Learning
-from thrive_async.sandbox.state.people import blank, new_user
-from thrive_async.sandbox.state.records import AudienceIndex, AudienceRecord, Record, UserRecord, timestamp
+from thrive_async.sandbox.state.people import People, blank
+from thrive_async.sandbox.state.records import Record, UserRecord
 
 __all__ = ["State"]
 
 
-class State:
-    """The data of one sandbox, to arrange before a test and to look at after it.
+class State(People):
+    """The data of one sandbox: arrange it before a test, look at it afterwards.
 
-    Everything here takes effect at once, and the server answers from it.
+    The server answers from it, so a change takes effect at once.
+
+    Args:
+        now: Tells the time that is written on whatever changes.
+        seed: The same seed gives the same ids in the same order.
 
     Attributes:
         users: Every user by id, deleted ones too.
         audiences: Every audience and structure, by id or reference.
-        contents: Content records by id.
-        activities: Activity records by id.
+        contents: Contents by id.
+        activities: Activities by id.
         tags: Tags by id.
-        skill_levels: The levels, as listed.
+        skill_levels: The skill levels, as listed.
         categories: CPD categories by id.
-        entries: CPD log entries by id.
+        entries: CPD entries by id.
         requirements: CPD requirement summaries by id.
+        events: Provisioning events that were taken, by their id.
         learning: Assignments, enrolments and completions.
-
-    Args:
-        now: Tells the time that is written on what changes.
-        seed: Ids of what is created are the same for the same seed and order.
     """
 
     def __init__(self, now: Callable[[], datetime], seed: int = 1) -> None:
-        self.now = now
-        self._ids = random.Random(f"{seed} ids")  # noqa: S311
-        self.users: dict[str, UserRecord] = {}
+        super().__init__(now, seed)
         self.audiences: AudienceIndex = AudienceIndex()
         self.contents: dict[str, Record] = {}
         self.activities: dict[str, Record] = {}
@@ -46,105 +45,24 @@ class State:
         self.categories: dict[str, Record] = {}
         self.entries: dict[str, Record] = {}
         self.requirements: dict[str, Record] = {}
-        self.learning: Learning = Learning(self)
-        self._by_ref: dict[str, UserRecord] = {}
-        self._by_email: dict[str, UserRecord] = {}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.learning: Learning = Learning(self, self.contents)
         self._tags_by_name: dict[str, Record] = {}
-
-    def new_id(self) -> str:
-        """A fresh id of 24 hexadecimal digits."""
-        return f"{self._ids.getrandbits(96):024x}"
-
-    def stamp(self) -> str:
-        """The sandbox's time, as written on records."""
-        return timestamp(self.now())
 
     # Users
 
-    def add_user(self, **fields: Any) -> UserRecord:
-        """Add a user, as an arrangement for a test.
-
-        Args:
-            **fields: Fields of the v1 user or of the v2 account, by their wire names (`firstName`) or in snake case
-                (`first_name`). Everything has a default; `ref` and `email` are made up from a running number.
-                Unknown names become extra fields of the v1 user. `active=False` is a suspended user.
-
-        Returns:
-            The record, which stands in `users` from now on.
-
-        Raises:
-            ValueError: The id, ref or e-mail is taken, or `audiences` are given: people join an audience by
-                `audiences[...].members.add(user)`.
-
-        Example:
-            ```python
-            ada = sandbox.state.add_user(email="ada+work@example.com", firstName="Ada")
-            ```
-        """
-        return self.insert_user(new_user(fields, number=len(self.users) + 1, id=self.new_id, stamp=self.stamp()))
-
     def insert_user(self, user: UserRecord) -> UserRecord:
-        """Take a finished user in and index it.
+        """Take a finished user in; smart audiences whose rule it fits take it as well.
 
         Raises:
             ValueError: The id, ref or e-mail is taken.
         """
-        ref, email = user["ref"], user["email"]
-        taken = (
-            (user["id"] in self.users and "id")
-            or (ref is not None and ref in self._by_ref and "ref")
-            or (email is not None and email.lower() in self._by_email and "email")
-        )
-        if taken:
-            raise ValueError(f"another user has the {taken} {user[taken]!r}")
-        self.users[user["id"]] = user
-        if ref is not None:
-            self._by_ref[ref] = user
-        if email is not None:
-            self._by_email[email.lower()] = user
-        user.watch(self._reindex)
+        super().insert_user(user)
         self.apply_rules(user)
         return user
 
-    def find_user(self, name: str) -> UserRecord | None:
-        """The user with this id, ref or e-mail, tried in this order; e-mails match in any case."""
-        return self.users.get(name) or self._by_ref.get(name) or self._by_email.get(name.lower())
-
-    def find_users(self, names: Iterable[str]) -> list[tuple[str, UserRecord | None]]:
-        """Each name with what `find_user` finds for it."""
-        by_id, by_ref, by_email = self.users.get, self._by_ref.get, self._by_email.get
-        return [(name, by_id(name) or by_ref(name) or by_email(name.lower())) for name in names]
-
-    def user(self, name: str) -> UserRecord:
-        """As `find_user`.
-
-        Raises:
-            KeyError: No such user.
-        """
-        found = self.find_user(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def by_ref(self, ref: str) -> UserRecord | None:
-        """The user with exactly this ref."""
-        return self._by_ref.get(ref)
-
-    def by_email(self, email: str) -> UserRecord | None:
-        """The user with this e-mail, in any case."""
-        return self._by_email.get(email.lower())
-
-    def _reindex(self, user: UserRecord, key: str, value: Any) -> None:
-        index = self._by_ref if key == "ref" else self._by_email
-        fold: Callable[[str], str] = str if key == "ref" else str.lower
-        old = user[key]
-        if old is not None and index.get(fold(old)) is user:
-            del index[fold(old)]
-        if value is not None:
-            index[fold(value)] = user
-
     def delete_user(self, user: UserRecord) -> None:
-        """Obfuscate a user: nothing personal stays, the id and the learning history do."""
+        """Obfuscate a user: the id and the learning history stay, nothing personal does."""
         for audience_id in list(user.audience_ids):
             audience = self.audiences.find(audience_id)
             if audience is not None:
@@ -154,7 +72,7 @@ class State:
         blank(user, self.stamp())
 
     def apply_rules(self, user: UserRecord) -> None:
-        """Let the smart audiences take the user in or let them go."""
+        """Let each smart audience add or drop the user by its rule."""
         for audience in self.audiences.values():
             if audience.rule is not None:
                 if audience.rule(user):
@@ -176,17 +94,17 @@ class State:
         members: Iterable[str | UserRecord] = (),
         rule: Callable[[UserRecord], bool] | None = None,
     ) -> AudienceRecord:
-        """Add an audience or structure, as an arrangement for a test; UI-made and smart ones too.
+        """Add an audience or structure, to arrange a test; UI-made and smart ones too.
 
         Args:
             reference: Its reference.
             name: Its name, by default made from the reference.
             category: "audience" or "structure".
-            parent: The structure it belongs to: id, reference or record. An audience without one stands alone.
-            api_controlled: False for one made in Thrive's user interface, which the API may not change.
+            parent: The structure it belongs to: id, reference or record; None for no structure.
+            api_controlled: False for an audience made in Thrive's user interface: the API may not change it.
             type: "manual" or "smart".
             members: Users, by id, ref, e-mail or record.
-            rule: For a smart audience: who belongs in it, applied now and whenever a user changes.
+            rule: For a smart audience: whether a user belongs in it; applied now and whenever a user changes.
 
         Returns:
             The record, with `.members`, `.managers`, `.parent` and `.children`.
@@ -195,14 +113,13 @@ class State:
             KeyError: No such parent or user.
             ValueError: Another audience has the reference.
         """
-        # All of it is looked up first, so that a mistake leaves nothing behind.
+        # Look everything up first, so that a mistake leaves nothing behind.
         above = self.audiences[parent] if isinstance(parent, str) else parent
         joining = [one if isinstance(one, UserRecord) else self.user(one) for one in members]
         if reference is not None and self.audiences.find(reference) is not None:
             raise ValueError(f"another audience has the reference {reference!r}")
         stamp = self.stamp()
         audience = AudienceRecord(
-            self,
             {
                 "id": self.new_id(),
                 "name": name if name is not None else (reference or "Audience").replace("-", " ").title(),
@@ -213,6 +130,8 @@ class State:
                 "createdAt": stamp,
                 "updatedAt": stamp,
             },
+            people=self,
+            watcher=self.learning,
         )
         self.audiences.insert(audience)
         if above is not None:
@@ -225,7 +144,7 @@ class State:
         return audience
 
     def set_parent(self, audience: AudienceRecord, parent: AudienceRecord) -> None:
-        """Hang an audience under a structure; members stay as they are."""
+        """Put an audience into a structure; its members stay as they are."""
         if audience.parent is not None:
             audience.parent.children = [one for one in audience.parent.children if one is not audience]
         audience.parent = parent
@@ -233,7 +152,7 @@ class State:
         audience.changed()
 
     def remove_audience(self, audience: AudienceRecord) -> None:
-        """Take an audience out, with its memberships and its assignments."""
+        """Remove an audience with its memberships and assignments."""
         self.learning.drop_audience(audience)
         for user_id in audience.members:
             user = self.users[user_id]
@@ -246,7 +165,7 @@ class State:
     # Contents and what is done with them
 
     def add_content(self, title: str | None = "Added content", **fields: Any) -> Record:
-        """Add a content, as an arrangement for a test.
+        """Add a content, to arrange a test.
 
         Args:
             title: Its title.
@@ -278,14 +197,14 @@ class State:
     def add_activity(
         self, user: UserRecord, kind: str, content: Record | None = None, *, date: str | None = None, **data: Any
     ) -> Record:
-        """Add an activity, as an arrangement for a test.
+        """Add an activity, to arrange a test.
 
         Args:
-            user: Who did it.
-            kind: What: viewed, completed, liked...
-            content: With what content.
-            date: When, ISO 8601; now by default.
-            **data: What is known of it.
+            user: The person.
+            kind: What they did: viewed, completed, liked...
+            content: The content it was about.
+            date: When, in ISO 8601; now by default.
+            **data: Further data of the activity.
 
         Returns:
             The record.
@@ -309,7 +228,7 @@ class State:
     # Tags
 
     def add_tag(self, name: str) -> Record:
-        """Add a tag, so that it can be put on users and contents."""
+        """Add a tag for users and contents."""
         tag = Record({"tag": name, "id": self.new_id(), "contents": [], "campaigns": [], "interests": [], "skills": []})
         tag.stamp = self.stamp()
         self.tags[tag["id"]] = tag

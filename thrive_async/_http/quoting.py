@@ -1,0 +1,65 @@
+"""Thrive's words, as they stand in the text of an error: one short line without what the request carried. Pure."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+import orjson
+
+_LONGEST: Final = 300
+_LONGEST_READ: Final = 10_000
+_EMAIL: Final = r"(?P<email>[^\s@<>()\[\]{}\"',:;|/]{1,64}(?:@|%40)[^\W_](?:[\w.-]{0,252}[^\W_])?)"
+# A short value counts only where it stands alone, for `en` is part of many words.
+_SHORT: Final = 8
+_ALONE: Final = r"(?:(?<![A-Za-z0-9\u00c0-\u024f])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])){}(?![A-Za-z0-9\u00c0-\u024f])"
+_HIDDEN: Final = "***"
+# A shorter one counts only in its own case: the country `IS` is not the word `is`.
+_ANY_CASE: Final = 4
+
+
+def one_line(words: object) -> str:
+    """Return what Thrive said, a string or an object (as compact JSON), in one line of printable characters."""
+    text = words if isinstance(words, str) else "" if words is None else orjson.dumps(words).decode()
+    if len(text) > _LONGEST_READ:
+        text = text[:_LONGEST_READ]
+        text = text.rpartition(" ")[0] or text  # not in the middle of a value
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def quoted(words: object, carried: Iterable[tuple[str, str]]) -> str:
+    """Put Thrive's words into one line of at most 300 characters.
+
+    Args:
+        words: What Thrive said, a string or an object.
+        carried: Name and value of what the request carried. Such a value is shown as its name in braces, also in
+            another case or percent-encoded. An e-mail address that the request did not carry is shown as `***`.
+    """
+    text = one_line(words)
+    lowered, names = text.lower(), dict[str, str]()
+    for name, value in carried:
+        for form in {value, quote(value, safe=""), quote_plus(value), orjson.dumps(value)[1:-1].decode()}:
+            key = one_line(form)
+            key = key if len(key) < _ANY_CASE else key.lower()
+            if len(key) > 1 and key in (text if len(key) < _ANY_CASE else lowered):
+                names.setdefault(key, f"{{{name}}}")
+    # Whole addresses before their parts, and a value before another that is part of it.
+    keys = sorted(names, key=lambda key: ("@" not in key and "%40" not in key, -len(key)))
+    addresses = sum("@" in key or "%40" in key for key in keys)
+    patterns = [_pattern(key) for key in keys]
+    pattern = re.compile("|".join((*patterns[:addresses], _EMAIL, *patterns[addresses:], "(?P<other>.)")))
+    shown = ""
+    for match in pattern.finditer(text):
+        found = match[0]
+        if match.lastgroup is None:
+            found = names.get(found) or names.get(found.lower(), _HIDDEN)
+        shown += _HIDDEN if match.lastgroup == "email" else found
+        if len(shown) > _LONGEST:
+            # The rest is not even looked at: an answer may be long.
+            return shown[: _LONGEST - 1] + "…"
+    return shown
+
+
+def _pattern(key: str) -> str:
+    value = re.escape(key) if len(key) < _ANY_CASE else f"(?i:{re.escape(key)})"
+    return _ALONE.format(value) if len(key) < _SHORT else value
