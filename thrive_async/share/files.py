@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import math
 import os
-import sqlite3
 import stat
 import struct
 import threading
@@ -12,13 +11,16 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from thrive_async.errors import ConfigurationError
 from thrive_async.share._files import locked, opened, unlock
 from thrive_async.share._places import EMPTY, RowState, cooled, reserved
 from thrive_async.share.errors import ShareUnavailable
 from thrive_async.share.protocol import Cipher, Place, Scope, Stored
+
+if TYPE_CHECKING:
+    import sqlite3
 
 __all__ = ["FileShare"]
 
@@ -195,6 +197,8 @@ class FileShare:
         return await asyncio.to_thread(self._in_transaction, step)
 
     def _in_transaction(self, step: Callable[["_Kept"], _Answer]) -> _Answer:
+        import sqlite3  # noqa: PLC0415 - 3 ms that importing the package need not take
+
         # A connection for each step: it belongs to no thread, and is never inherited by a fork.
         try:
             if not self._database.exists():
@@ -217,7 +221,7 @@ class _Kept:
     Times are of the machine's monotonic clock. What ends later than it can was written before a restart of the machine.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: "sqlite3.Connection") -> None:
         self._connection = connection
         self.now = time.monotonic()
 

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import stat
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -22,12 +21,8 @@ from typing import Any, Final, cast
 import attrs
 
 from thrive_async.errors import ConfigurationError
+from thrive_async.share._files import locked, opened
 from thrive_async.sync.errors import GuardRefused
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 __all__ = ["Lock", "Target", "held", "lock_folder"]
 
@@ -108,13 +103,22 @@ class Lock:
         """
         path = lock_folder() / self._target.file_name
         try:
-            descriptor = _opened(path)
+            # Whatever the umask is: another account must be able to find the target locked.
+            descriptor = opened(path, 0o666)
         except OSError as error:
             raise ConfigurationError(
                 f"the run lock {path} cannot be opened ({error.strerror}): let all runs of this machine use one "
                 "account, or set THRIVE_LOCK_DIR to a folder that each of them can write to"
             ) from error
-        if not _locked(descriptor):
+        try:
+            free = locked(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise ConfigurationError(
+                f"the file system of {path.parent} cannot lock ({error.strerror}): set THRIVE_LOCK_DIR to a local "
+                "folder"
+            ) from error
+        if not free:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
@@ -163,39 +167,6 @@ class Lock:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, data)
             os.ftruncate(self._descriptor, len(data))
-
-
-def _opened(path: Path) -> int:
-    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    while True:
-        try:
-            # Without O_CREAT first: Linux refuses that for a file of somebody else's in a sticky folder.
-            return os.open(path, flags)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-                if hasattr(os, "fchmod"):
-                    # Whatever the umask is: another account must be able to find the target locked.
-                    os.fchmod(descriptor, 0o666)
-                return descriptor
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            # A byte far behind the note: Windows would not let others read a locked one.
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            return False
-        os.close(descriptor)
-        raise ConfigurationError(
-            f"the file system of {lock_folder()} cannot lock ({error.strerror}): set THRIVE_LOCK_DIR to a local folder"
-        ) from error
-    return True
 
 
 def _now() -> str:
