@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -90,7 +90,13 @@ def on_a_clock_of_the_test(script: str) -> str:
 
 
 @given(steps=STEPS, rate=RATES, burst=BURSTS, jumps=st.lists(st.sampled_from([0.0, 0.0, -3600.0, 7200.0]), max_size=40))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # a cool-down that is on when the clock is set back
+    steps=[(0.0, None, 2.0), (0.0, 0.0, 0.5), (1.0, 0.0, 0.5), (1.5, 0.0, 0.5)],
+    rate=1.0,
+    burst=1,
+    jumps=[0.0, -3600.0],
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redis_does_the_same_arithmetic(
     client: Redis, steps: list[Any], rate: float, burst: int, jumps: list[float]
 ) -> None:

@@ -5,7 +5,7 @@
 
 from typing import NamedTuple
 
-from thrive_async.share.protocol import Place
+from thrive_async.share.protocol import AT_ONCE, Place
 
 __all__ = ["EMPTY", "RowState", "cooled", "reserved"]
 
@@ -33,17 +33,18 @@ def reserved(row: RowState, now: float, rate: float | None, burst: int, within: 
     Returns:
         The row afterwards (the same if nothing was taken), and the place.
     """
-    row = _on_clock(row, now)
+    if row.written > now:
+        row = _on_clock(row, now)
     if row.closed > now:
         return row, Place(taken=False, wait=row.closed - now)
     if rate is None:
-        return row, Place(taken=True, wait=0.0)
-    start = max(now, row.end - (burst - 1) / rate)
-    if start - now > within:
-        return row, Place(taken=False, wait=start - now)
+        return row, AT_ONCE
+    wait = row.end - (burst - 1) / rate - now
+    if wait > within:
+        return row, Place(taken=False, wait=wait)
     # Timers ring late. Half a place of it is forgiven, or a row at 50 a second would lose a twentieth of its rate.
     end = max(row.end, now - 0.5 / rate) + 1.0 / rate
-    return RowState(now, end, row.closed), Place(taken=True, wait=start - now)
+    return RowState(now, end, row.closed), Place(taken=True, wait=wait) if wait > 0 else AT_ONCE
 
 
 def cooled(row: RowState, now: float, seconds: float) -> tuple[RowState, float]:
@@ -52,7 +53,8 @@ def cooled(row: RowState, now: float, seconds: float) -> tuple[RowState, float]:
     Returns:
         The row afterwards, and the seconds until the cool-down ends.
     """
-    row = _on_clock(row, now)
+    if row.written > now:
+        row = _on_clock(row, now)
     closed = max(row.closed, now + seconds)
     return RowState(now, row.end, closed), closed - now
 
@@ -60,4 +62,4 @@ def cooled(row: RowState, now: float, seconds: float) -> tuple[RowState, float]:
 def _on_clock(row: RowState, now: float) -> RowState:
     """Shift a row that was written in the future: the clock was set back, or the machine was restarted."""
     back = row.written - now
-    return RowState(now, row.end - back, row.closed - back) if back > 0 else row
+    return RowState(now, row.end - back, row.closed - back)

@@ -23,6 +23,9 @@ local function write()
     'closed', string.format('%.6f', closed))
   redis.call('PEXPIRE', KEYS[1], math.ceil((math.max(row_end, closed) - now) * 1000) + 60000)
 end
+if back > 0 then
+  write()
+end
 """
 
 PLACE: Final = (

@@ -1,7 +1,7 @@
 """What a share can do. Any class with these methods is one; `thrive_async.share.conformance` tests it."""
 
 import math
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -36,6 +36,9 @@ class Place:
 
     taken: bool
     wait: float
+
+
+AT_ONCE: Final = Place(taken=True, wait=0.0)
 
 
 @attrs.frozen

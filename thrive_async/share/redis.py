@@ -306,6 +306,8 @@ def _connecting(url: str, timeout: float) -> Callable[[], Any]:
     def connect() -> Any:
         return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
             url,
+            # All steps of a process are short and come one at a time: a pool would cost a tenth more.
+            single_connection_client=True,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Once, at once: a connection that was idle may have been closed meanwhile.

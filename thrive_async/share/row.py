@@ -9,13 +9,12 @@ from enum import IntEnum
 from typing import Final
 
 from thrive_async.share.errors import TurnTooLate
-from thrive_async.share.protocol import Place, Scope, Share
+from thrive_async.share.protocol import AT_ONCE, Place, Scope, Share
 
 __all__ = ["Priority", "Row"]
 
 _HAIR: Final = 1e-9
 """Rounding of the loop's clock."""
-_AT_ONCE: Final = Place(taken=True, wait=0.0)
 
 
 class Priority(IntEnum):
@@ -82,9 +81,9 @@ class Row:
                 place = await self._ask(ends)
             finally:
                 self._asking = False
-                if self._waiters and (place is None or place is _AT_ONCE):
+                if self._waiters and (place is None or place is AT_ONCE):
                     self._serve()
-            if place is _AT_ONCE:
+            if place is AT_ONCE:
                 return
         waiter = _Waiter(ends)
         heapq.heappush(self._waiters, (priority, order, waiter))
@@ -129,7 +128,7 @@ class Row:
                 self._scope, rate=self._rate, burst=self._burst, within=max(0.0, deadline - now)
             )
         if place.taken:
-            return place if place.wait > _HAIR else _AT_ONCE
+            return place if place.wait > _HAIR else AT_ONCE
         if place.wait > deadline - now - _HAIR:
             raise TurnTooLate(place.wait)
         self._closed_until = max(self._closed_until, now + place.wait)
