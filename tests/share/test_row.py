@@ -180,5 +180,5 @@ async def test_closing_leaves_no_task_and_no_one_waiting(clock: VirtualClock) ->
     await row.turn()
     tasks = await start(row.turn(), row.turn())
     await row.aclose()
-    assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*tasks, return_exceptions=True))
+    assert all(isinstance(end, ShareUnavailable) for end in await asyncio.gather(*tasks, return_exceptions=True))
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from thrive_async.sandbox import VirtualClock
-from thrive_async.share import Cipher, MemoryShare, Scope, SharedTokens
+from thrive_async.share import Cipher, MemoryShare, Scope, SharedToken, SharedTokens
 
 SCOPE = Scope("thrive.example", "tenant")
 
@@ -56,7 +56,7 @@ async def test_a_token_is_used_until_a_minute_before_its_end(clock: VirtualClock
 async def test_a_late_401_does_not_forget_the_new_token(clock: VirtualClock) -> None:
     endpoint = Endpoint()
     first, second = processes(MemoryShare(), endpoint, 2)
-    refused = (await first.token()).text
+    refused = await first.token()
     assert (await second.token(refused=refused)).text == "token 2"
     assert (await first.token(refused=refused)).text == "token 2"
     assert endpoint.asked == 2
@@ -122,7 +122,7 @@ async def test_a_cipher_encrypts_what_is_stored(clock: VirtualClock) -> None:
     assert b"token" not in stored
     share.tokens = Fernet(Fernet.generate_key())
     assert (await second.token()).text == "token 2"
-    assert (await second.token(refused="token 1")).text == "token 2"
+    assert (await second.token(refused=SharedToken("token 1", 1.0))).text == "token 2"
     assert endpoint.asked == 2
 
 

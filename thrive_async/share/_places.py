@@ -36,7 +36,7 @@ def reserved(row: RowState, now: float, rate: float | None, burst: int, within: 
     if row.written > now:
         row = _on_clock(row, now)
     if row.closed > now:
-        return row, Place(taken=False, wait=row.closed - now)
+        return row, Place(taken=False, wait=row.closed - now, cooling=True)
     if rate is None:
         return row, AT_ONCE
     wait = row.end - (burst - 1) / rate - now

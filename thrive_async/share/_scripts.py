@@ -40,7 +40,7 @@ if ARGV[4] ~= '' then
   seen = redis.call('ZCARD', KEYS[2])
 end
 if closed > now then
-  return {0, math.ceil((closed - now) * 1000000), seen}
+  return {-1, math.ceil((closed - now) * 1000000), seen}
 end
 if interval == 0 then
   return {1, 0, seen}
@@ -57,7 +57,8 @@ return {1, math.ceil((start - now) * 1000000), seen}
 )
 """KEYS: row, processes. ARGV: seconds between places (0: no rate), burst, within, this process (if it is to be noted).
 
-Returns whether the place was taken, the wait, and the processes of the last minute (if this one was noted).
+Returns 1 if the place was taken, 0 if not, -1 if the scope is cooling down; the wait; and the processes of the last
+minute, if this one was noted.
 """
 
 COOL_DOWN: Final = (

@@ -81,6 +81,7 @@ class ShareConformance:
             for share in (one, other, one):
                 place = await share.place(scope, rate=_SLOW, within=1.0)
                 assert not place.taken
+                assert not place.cooling
                 assert _near(place.wait, 500)
             place = await other.place(scope, rate=_SLOW)
             assert place.taken
@@ -118,6 +119,7 @@ class ShareConformance:
             for rate in (None, _SLOW):
                 place = await other.place(scope, rate=rate)
                 assert not place.taken
+                assert place.cooling
                 assert _near(place.wait, 5_000)
             assert (await other.place(Scope(scope.host, f"{scope.tenant}-b"), rate=None)).taken
 
@@ -262,7 +264,8 @@ class ShareConformance:
             found = await asyncio.gather(*(each.token() for each in tokens * 5))
             assert {token.text for token in found} == {"token 1"}
             assert all(_near(token.seconds, 3_540) for token in found)
-            found = await asyncio.gather(*(each.token(refused="token 1") for each in tokens * 5))
+            first = found[0]
+            found = await asyncio.gather(*(each.token(refused=first) for each in tokens * 5))
             assert {token.text for token in found} == {"token 2"}
             assert fetched == 2
 

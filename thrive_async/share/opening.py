@@ -26,7 +26,9 @@ def open_share(text: str) -> Share:
     if text.startswith(("redis://", "rediss://", "unix://")):
         return RedisShare(text)
     if "://" in text:
-        raise ConfigurationError("a share is a URL that begins with redis://, rediss:// or unix://, or a folder")
+        raise ConfigurationError(
+            "$share must be a folder or a URL that begins with redis://, rediss:// or unix://", "share"
+        )
     if not os.path.isabs(text):  # noqa: PTH117 - a text
-        raise ConfigurationError("the folder of a share must be an absolute path, the same for all processes")
+        raise ConfigurationError("$share must be an absolute path, the same folder for all processes", "share")
     return FileShare(text)

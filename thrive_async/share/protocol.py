@@ -32,10 +32,12 @@ class Place:
         taken: True if the place is reserved. False if nothing was changed: the cool-down is still on, or the place
             would have come too late.
         wait: Seconds until the place, or until it is worth asking again.
+        cooling: Whether it is the cool-down that has to be waited for.
     """
 
     taken: bool
     wait: float
+    cooling: bool = False
 
 
 AT_ONCE: Final = Place(taken=True, wait=0.0)

@@ -138,7 +138,7 @@ class RedisShare:
                 pass
             else:
                 self._counted = seen or 1
-                return Place(taken=bool(taken), wait=max(wait / 1e6, in_part))
+                return Place(taken=taken == 1, wait=max(wait / 1e6, in_part), cooling=taken == -1)
         if self._on_loss == "wait":
             return Place(taken=False, wait=min(_POLL, within))
         if self._on_loss == "open":

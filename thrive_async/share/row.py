@@ -8,7 +8,7 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
-from thrive_async.share.errors import TurnTooLate
+from thrive_async.share.errors import ShareUnavailable, TurnTooLate
 from thrive_async.share.protocol import AT_ONCE, Place, Scope, Share
 
 __all__ = ["Priority", "Row"]
@@ -98,6 +98,11 @@ class Row:
                 raise
             raise TurnTooLate(None) from None
 
+    @property
+    def cooling(self) -> bool:
+        """Whether a cool-down is on, as far as this process knows."""
+        return self._closed_until > asyncio.get_running_loop().time()
+
     async def cool_down(self, seconds: float) -> float:
         """Let no call of any process go for some time, after a 429.
 
@@ -122,16 +127,17 @@ class Row:
         """
         now = asyncio.get_running_loop().time()
         if self._closed_until > now:
-            place = Place(taken=False, wait=self._closed_until - now)
+            place = Place(taken=False, wait=self._closed_until - now, cooling=True)
         else:
             place = await self._share.place(
                 self._scope, rate=self._rate, burst=self._burst, within=max(0.0, deadline - now)
             )
         if place.taken:
             return place if place.wait > _HAIR else AT_ONCE
+        if place.cooling:
+            self._closed_until = max(self._closed_until, now + place.wait)
         if place.wait > deadline - now - _HAIR:
             raise TurnTooLate(place.wait)
-        self._closed_until = max(self._closed_until, now + place.wait)
         return place
 
     def _serve(self, in_hand: Place | None = None) -> None:
@@ -161,9 +167,10 @@ class Row:
         return self._waiters[0][2] if self._waiters else None
 
     async def aclose(self) -> None:
-        """Stop serving; calls that still wait are cancelled."""
+        """Stop serving; calls that still wait get a `ShareUnavailable`."""
         for _priority, _order, waiter in self._waiters:
-            waiter.turn.cancel()
+            if not waiter.turn.done():
+                waiter.turn.set_exception(ShareUnavailable("the row was closed while this call waited in it"))
         if self._server is not None:
             self._server.cancel()
             with suppress(asyncio.CancelledError):

@@ -55,7 +55,7 @@ class SharedTokens:
         self._name = f"token {hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]}"
         self._fetch = fetch
 
-    async def token(self, *, refused: str | None = None) -> SharedToken:
+    async def token(self, *, refused: SharedToken | None = None) -> SharedToken:
         """Return the token that all processes use, fetched by one of them.
 
         Keep it for its seconds: each call asks the share, and repeatedly while another process fetches. While the
@@ -83,7 +83,7 @@ class SharedTokens:
         except ShareUnavailable:
             return _usable(*await self._fetch())
 
-    async def _fetch_alone(self, refused: str | None) -> SharedToken:
+    async def _fetch_alone(self, refused: SharedToken | None) -> SharedToken:
         # The lease is renewed for as long as the endpoint takes, and ends soon if this process dies.
         async with lease(self._share, self._scope, self._name, seconds=_LOCK) as held:
             kept = await self._kept(refused)
@@ -98,12 +98,12 @@ class SharedTokens:
                     return token
             return token
 
-    async def _kept(self, refused: str | None) -> SharedToken | None:
+    async def _kept(self, refused: SharedToken | None) -> SharedToken | None:
         stored = await self._share.load(self._scope, self._name)
         if stored is None:
             return None
         text = self._unsealed(stored.value)
-        if text is None or text == refused:
+        if text is None or (refused is not None and text == refused.text):
             await self._share.forget(self._scope, self._name, stored.value)
             return None
         return SharedToken(text, stored.seconds)
