@@ -262,8 +262,10 @@ class Transport:
             started = time.perf_counter()
             result = await self._exchange(session, call, header)
             pause = self._pause_after(call, ticket, result)
-            if self._shared is call.gate and pause is not None and isinstance(result, Reply) and result.status == 429:
-                await self._shared.spread(pause)
+            if self._shared is not None and call.gate is self._shared:
+                refused = isinstance(result, Reply) and result.status == 429
+                if refused and pause is not None:
+                    await self._shared.spread(pause)
         finally:
             call.gate.leave(ticket)
         _log_attempt(call, result, started)
