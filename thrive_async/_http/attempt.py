@@ -152,7 +152,8 @@ def _read(call: Call, reply: Reply) -> Attempt:
         if reply.body or not request.may_be_empty:
             reply.decode()
     except orjson.JSONDecodeError:
-        if request.may_be_empty and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
+        writes = request.may_be_empty and request.operation.method != "GET"
+        if writes and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
             # Words such as "OK".
             return Attempt(call, reply=reply)
         # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
