@@ -117,8 +117,8 @@ class PageSizes:
     __slots__ = ("accepted", "longest")
 
     def __init__(self, accepted: int | None) -> None:
-        self.accepted = accepted
-        self.longest = 0
+        self.accepted: int | None = accepted
+        self.longest: int = 0
 
 
 class Paginator(Generic[T]):

@@ -45,7 +45,7 @@ TARGETS: Final = (*CALLS, "createAccessToken", "request by hand")
 _SCHEMAS: Final = {name: rule.reply_schema(name) for name in CALLS}
 _LONGEST_LINE: Final = 1200
 # How a reply begins that was lost: cut JSON, or a page of a gateway. Any other text confirms a write.
-_CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
+CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
 
 
 @attrs.define
@@ -187,7 +187,7 @@ def _check_success(target: str, result: Any, error: ThriveError | None, status: 
     try:
         document = fuzz_json.decode(body)
     except fuzz_json.NoJson:
-        if not writes or body.lstrip()[:1] in _CUT_OR_PAGE:
+        if not writes or body.lstrip()[:1] in CUT_OR_PAGE:
             _check_unreadable(target, error, body)
             if error.path != "$":  # type: ignore[union-attr]
                 raise Broken(f"a body that is no JSON has no {error.path}") from None  # type: ignore[union-attr]

@@ -46,7 +46,7 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         self.text = text
         self.argument = argument
         self.value = value
-        self.figures = dict(figures or {})
+        self.figures: dict[str, float] = dict(figures or {})
         self.remedy = remedy
         super().__init__(self.told(lambda name: name, lambda name, value: f"{name}={value!r}"))
 
