@@ -13,6 +13,7 @@ VARIABLES: Final = {
     "tenant_id": "THRIVE_TENANT_ID",
     "region": "THRIVE_REGION",
     "base_url": "THRIVE_BASE_URL",
+    "share": "THRIVE_SHARE",
     "client_id": "THRIVE_CLIENT_ID",
     "scopes": "THRIVE_SCOPES",
 }

@@ -20,12 +20,14 @@ class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the tr
     """The gate stays closed for longer than a request can wait.
 
     Attributes:
-        seconds: How long Thrive wants to be left alone from now on.
+        seconds: How long Thrive wants to be left alone from now on, or until the request's place in a shared row.
+        asked: Whether Thrive asked for it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, asked: bool = True) -> None:
         super().__init__()
         self.seconds = seconds
+        self.asked = asked
 
 
 class Gate:

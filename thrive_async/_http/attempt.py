@@ -285,9 +285,15 @@ def _progress(call: Call) -> str:
     )
 
 
-def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
+def turn_too_late(call: Call, seconds: float, *, asked: bool = True) -> RequestTimeout:
     """Make the error of a call that would have to wait for its turn until after its deadline."""
     made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
+    if not asked:
+        return _too_late(
+            call,
+            f"its place in the row that it shares with other processes is {seconds:.3g} s away, "
+            f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
+        )
     return _too_late(
         call,
         f"Thrive answered 429 and asked for a pause that lasts {duration(seconds)} more, "

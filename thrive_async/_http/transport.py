@@ -38,6 +38,7 @@ from thrive_async.auth import (
     FixedHeader,
     KeyAuthorizer,
     Secret,
+    SharedTokenAuthorizer,
     TokenAuthorizer,
     TokenProvider,
     checked_provider,
@@ -47,6 +48,9 @@ from thrive_async.errors import ThriveError
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
+
+    from thrive_async._gate.shared import SharedGate
+    from thrive_async.share import Share
 
 _log: Final = logging.getLogger("thrive_async")
 _USER_AGENT: Final = "thrive-async (python)"
@@ -109,6 +113,7 @@ class Transport:
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
+        share: What the client shares with other processes; None to keep its quota and tokens to itself.
         problems: Where the values go that are not what the specification says; one that is not strict by default.
     """
 
@@ -127,6 +132,7 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
+        share: "Share | None" = None,
         problems: Problems | None = None,
     ) -> None:
         self.problems: Problems = Problems() if problems is None else problems
@@ -138,6 +144,9 @@ class Transport:
         self._token_call: Call | None = None
         self._longest_pause = retry.longest_pause
         self._gate = Gate(limits, retry)
+        self._shared: SharedGate | None = None
+        if share is not None:
+            self._gate = self._shared = _shared_gate(limits, retry, share, base_url, tenant_id)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
         self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
@@ -165,7 +174,11 @@ class Transport:
                 )
 
     def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
-        return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
+        endpoint = TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url))
+        if self._shared is None:
+            return TokenAuthorizer(endpoint.fetch)
+        identity = (base_url, credentials.client_id, *sorted(credentials.scopes))
+        return SharedTokenAuthorizer(self._shared.tokens(identity, endpoint.fetch))
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
@@ -251,6 +264,10 @@ class Transport:
             started = time.perf_counter()
             result = await self._exchange(session, call, header)
             pause = self._pause_after(call, ticket, result)
+            if self._shared is not None and call.gate is self._shared:
+                refused = isinstance(result, Reply) and result.status == 429
+                if refused and pause is not None:
+                    await self._shared.spread(pause)
         finally:
             call.gate.leave(ticket)
         _log_attempt(call, result, started)
@@ -274,7 +291,7 @@ class Transport:
             # Before TimeoutError, for the token endpoint's RequestTimeout is both.
             return error
         except TurnTooLate as error:
-            return turn_too_late(call, error.seconds)
+            return turn_too_late(call, error.seconds, asked=error.asked)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -367,6 +384,16 @@ class Transport:
     async def aclose(self) -> None:
         """Close what this transport opened; harmless to repeat."""
         await self._session.aclose()
+        if self._shared is not None:
+            await self._shared.aclose()
+
+
+def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, tenant_id: str) -> "SharedGate":
+    # Imported here, for that takes its time and most clients share nothing.
+    from thrive_async._gate.shared import SharedGate  # noqa: PLC0415
+    from thrive_async.share import Scope  # noqa: PLC0415
+
+    return SharedGate(limits, retry, share, Scope(base_url.partition("://")[2], tenant_id))
 
 
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:

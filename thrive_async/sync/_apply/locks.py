@@ -14,7 +14,6 @@ import json
 import os
 import socket
 import stat
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -27,12 +26,8 @@ import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
+from thrive_async.share._files import locked, opened
 from thrive_async.sync.errors import GuardRefused
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 __all__ = ["Lock", "Target", "claim", "claim_each", "exclusive", "held", "lock_folder", "target_of"]
 
@@ -119,7 +114,8 @@ class Lock:
         """
         path = lock_folder() / self._target.file_name
         try:
-            descriptor = _opened(path)
+            # Whatever the umask is: another account must be able to find the target locked.
+            descriptor = opened(path, 0o666)
         except OSError as error:
             raise ConfigurationError(
                 f"the run lock {path} cannot be opened ({error.strerror}): let all runs of this machine use one "
@@ -181,35 +177,12 @@ class Lock:
             os.ftruncate(self._descriptor, len(data))
 
 
-def _opened(path: Path) -> int:
-    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    while True:
-        try:
-            # Without O_CREAT first: Linux refuses that for a file of somebody else's in a sticky folder.
-            return os.open(path, flags)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-                if hasattr(os, "fchmod"):
-                    # Whatever the umask is: another account must be able to find the target locked.
-                    os.fchmod(descriptor, 0o666)
-                return descriptor
-
-
 def _locked(descriptor: int, what: str, advice: str) -> bool:
     try:
-        if sys.platform == "win32":
-            # A byte far behind the note: Windows would not let others read a locked one.
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return locked(descriptor)
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            return False
         os.close(descriptor)
         raise ConfigurationError(f"the file system of {what} cannot lock ({error.strerror}): {advice}") from error
-    return True
 
 
 def _now() -> str:
