@@ -22,7 +22,7 @@ __all__ = ["PeoplePlan", "SavedPlan", "restored_plan", "saved_content", "summed_
 
 S = TypeVar("S", bound="SavedPlan")
 P = TypeVar("P", AudienceMember, AudienceManager)
-_VERSION: Final = 4
+_VERSION: Final = 5
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -203,8 +203,8 @@ class PeoplePlan(SavedPlan, Generic[P]):
         ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
         held: People who would be removed if no entry were rejected or ambiguous that may mean them.
         held_because: The reason for each of them, by id.
-        held_unless: People to remove who differ only in how a name is written from somebody to add, by id, with that
-            name. The removal is held unless reading shows the name to be somebody else's.
+        held_unless: People to remove whom names to add may mean, by id, with these names. The removal is held unless
+            reading shows each of the names to be somebody else's.
         report: What became of the plan, once applied, also after a cancel; None before.
     """
 
@@ -218,7 +218,7 @@ class PeoplePlan(SavedPlan, Generic[P]):
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     held: tuple[P, ...] = ()
     held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    held_unless: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    held_unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     report: SyncReport | None = None
 
     @property
@@ -279,7 +279,7 @@ class PeoplePlan(SavedPlan, Generic[P]):
             "ambiguities": dict(self.ambiguities),
             "held": _saved_people(self.held),
             "held_because": dict(self.held_because),
-            "held_unless": dict(self.held_unless),
+            "held_unless": _grouped(self.held_unless),
         }
 
     @staticmethod
@@ -301,8 +301,16 @@ class PeoplePlan(SavedPlan, Generic[P]):
             "ambiguities": {name: tuple(ids) for name, ids in content["ambiguities"].items()},
             "held": _restored_people(content["held"], person),
             "held_because": content["held_because"],
-            "held_unless": content["held_unless"],
+            "held_unless": {one: tuple(names) for names, ids in content["held_unless"] for one in ids},
         }
+
+
+def _grouped(held_unless: Mapping[str, tuple[str, ...]]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Return the ids by the names, for thousands of people may be held for the same thousand names."""
+    ids: dict[tuple[str, ...], list[str]] = {}
+    for user_id, names in held_unless.items():
+        ids.setdefault(names, []).append(user_id)
+    return list(ids.items())
 
 
 def _saved_people(people: Iterable[AudienceMember | AudienceManager]) -> list[list[str | None]]:

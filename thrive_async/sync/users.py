@@ -23,7 +23,8 @@ from thrive_async.sync._guards import (
     check_iterable,
     check_removals,
 )
-from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation, rewritten
+from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation
+from thrive_async.sync._match.names import rewritten
 from thrive_async.sync._match.user_diff import Known, Staff, difference, known, set_fields
 from thrive_async.sync._plans import SavedPlan, summed_up
 from thrive_async.sync._reading import read_whole

@@ -1,6 +1,5 @@
 """The rows of an HR export as values of user fields: pure."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final, Literal
@@ -9,9 +8,9 @@ import attrs
 
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._match.names import clean
+from thrive_async.sync._match.names import clean, rewritten
 
-__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "rewritten", "update"]
+__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "update"]
 
 Blank = Literal["keep", "clear"]
 
@@ -25,16 +24,6 @@ _DATES: Final = frozenset({"start_date", "end_date"})
 _CLEARABLE: Final = frozenset({"email", "job_title", "manager_ref", "start_date", "end_date", "domain"})
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
-# What spreadsheets and exports make of a ref, or write where there is none: 4711.0, 1.23457E+11, '4711, ="4711",
-# 4711;, #N/A, NULL, 03-Apr, 2026-04-03.
-_MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_REWRITTEN: Final = re.compile(
-    rf"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
-    | \d{{1,2}}-{_MONTH} | {_MONTH}-\d\d | \d{{4}}-\d\d-\d\d([ T]00:00:00)?
-    | \d{{1,2}}/\d{{1,2}}/(\d\d){{1,2}} | \d{{1,2}}\.\d{{1,2}}\.(19|20)\d\d
-    | null | nil | none | nan | n/?a | unknown | undefined | true | false | \(blank\) | tb[acd]""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-).fullmatch
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -201,11 +190,6 @@ class Reader:
             else:
                 values[name] = _value(name, cell)
         return Row(ref=ref, values=values, additional=additional)
-
-
-def rewritten(ref: str) -> bool:
-    """Return whether a ref looks like what spreadsheets and exports make of one, or write where there is none."""
-    return _REWRITTEN(ref) is not None
 
 
 def addressable(ref: str) -> bool:
