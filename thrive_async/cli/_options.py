@@ -16,7 +16,19 @@ from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
 if TYPE_CHECKING:
     from cyclopts import Token
 
-__all__ = ["INPUT", "Date", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
+__all__ = [
+    "INPUT",
+    "Date",
+    "FileArgument",
+    "Flag",
+    "Input",
+    "Unknown",
+    "When",
+    "max_removals",
+    "seconds",
+    "texts",
+    "when",
+]
 
 INPUT = Group("Reading the file", sort_key=80)
 
@@ -115,6 +127,8 @@ def seconds(text: str, option: str) -> float:
 
 
 Strategy = Literal["diff", "rebuild"]
+#: What to do while Thrive does not know a name of the file.
+Unknown = Literal["hold", "remove", "hold-all"]
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:

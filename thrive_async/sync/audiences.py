@@ -10,7 +10,7 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, InvalidArgument, NotFoundError, ThriveError
 from thrive_async.sync._apply.journal import Interrupted, Scope, check_usable, not_going_on, unfinished
-from thrive_async.sync._doubts import same_audience
+from thrive_async.sync._doubts import Unknown, check_protect, check_unknown, same_audience
 from thrive_async.sync._guards import (
     DEFAULT_MAX_REMOVALS,
     Applying,
@@ -220,6 +220,8 @@ async def plan_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
+    protect: Iterable[str] = (),
 ) -> AudiencesPlan:
     """Compare the members of several audiences with who should be in them. Only reads.
 
@@ -230,6 +232,8 @@ async def plan_audiences(
             created first, in whatever order they are given.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        unknown: As for `plan_members`.
+        protect: As for `plan_members`.
 
     Returns:
         A plan of plans. An audience for which there is none has its error in `errors`. Nobody is removed from an
@@ -246,6 +250,8 @@ async def plan_audiences(
         check_audience_name(name)
         check_iterable(f"desired[{name[:100]!r}]", names, "names")
     check_flags(removals=removals, allow_empty=allow_empty)
+    check_unknown(unknown)
+    protected = check_protect(protect)
     described = parents_first(create_missing)
     missing: set[str] = set()
     plans: dict[str, MemberPlan] = {}
@@ -266,7 +272,13 @@ async def plan_audiences(
                 plans[name] = planned(thrive, name, name, match, removals=removals, allow_empty=allow_empty)
             else:
                 plans[name] = await plan_members(
-                    thrive, name, desired[name], removals=removals, allow_empty=allow_empty
+                    thrive,
+                    name,
+                    desired[name],
+                    removals=removals,
+                    allow_empty=allow_empty,
+                    unknown=unknown,
+                    protect=protected,
                 )
         except ThriveError as error:
             errors[name] = error
@@ -305,6 +317,8 @@ async def sync_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
+    protect: Iterable[str] = (),
     max_removals: float | None = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
@@ -319,6 +333,8 @@ async def sync_audiences(
         create_missing: As for `plan_audiences`.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        unknown: As for `plan_members`.
+        protect: As for `plan_members`.
         max_removals: As for `MemberPlan.apply`, for each audience by itself.
         on_progress: As for `AudiencesPlan.apply`.
         journal: As for `AudiencesPlan.apply`.
@@ -349,7 +365,13 @@ async def sync_audiences(
     Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
     await check_usable(journal)
     plan = await plan_audiences(
-        thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
+        thrive,
+        desired,
+        create_missing=create_missing,
+        removals=removals,
+        allow_empty=allow_empty,
+        unknown=unknown,
+        protect=protect,
     )
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify

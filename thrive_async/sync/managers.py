@@ -303,10 +303,12 @@ def _differs(grant: ManagerGrant, manager: AudienceManager) -> bool:
 
 def _sendable(name: str, manager: AudienceManager | None) -> str:
     """Return a name that Thrive knows: the name as it is in Thrive if it is a manager's, else as written."""
-    if manager is None or name in (manager.reference, manager.email):
+    if manager is None or name == manager.reference:
         return name
-    email = manager.email
-    return email if email is not None and lowered(email) == lowered(name) else manager.user_id
+    email = manager.email or ""
+    if name.lower() == email.lower():
+        return name
+    return email if lowered(email) == lowered(name) else manager.user_id
 
 
 async def sync_managers(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Final, Self
 
@@ -256,16 +257,10 @@ async def plan_members(
 
     async def plan(members: Sequence[AudienceMember]) -> MemberPlan:
         match = await matched(thrive, members, names)
-        return planned(
-            thrive,
-            audience,
-            found.id,
-            match,
-            removals=removals,
-            allow_empty=allow_empty,
-            unknown=unknown,
-            protect=protected,
-        )
+        make = partial(planned, thrive, audience, found.id, match, removals=removals, allow_empty=allow_empty)
+        make = partial(make, unknown=unknown, protect=protected)
+        # Comparing so many names with so many people for likeness takes seconds.
+        return await asyncio.to_thread(make) if len(match.to_add) + len(match.others) > _AT_ONCE else make()
 
     return await planned_from_whole(lambda: list_members(thrive, audience, found.id), plan)
 

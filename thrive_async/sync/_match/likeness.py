@@ -42,8 +42,7 @@ _LATIN: Final = str.maketrans(
 )
 # ü is written u or ue: whichever, one letter remains.
 _UMLAUTS: Final = re.compile("(?<=[aou])e")
-# Kinds of keys, see `_keys`.
-_PARTS: Final = frozenset("mpt")
+# Keys of names without a letter or digit, see `_keys`.
 _NOTHING: Final = frozenset("=mc")
 _AT: Final = re.compile(r"\s*@\s*|\s+(?:at|\(at\)|\[at\])\s+")
 _SPLIT: Final = re.compile(r"[\W_]+")
@@ -97,46 +96,46 @@ def lookalikes(
     """
     wanted: dict[str, dict[str, None]] = {}
     for name in names:
-        for key in (*_keys(name, also_parts_of_cells=True), *_shown_number(name)):
-            if not (rewritten_only and key[0] in _PARTS):
-                wanted.setdefault(key, {})[name] = None
+        keys = _keys(name, whole_only=rewritten_only, also_parts_of_cells=True)
+        for key in (*keys, *_shown_number(name)):
+            wanted.setdefault(key, {})[name] = None
     if not wanted:
         return {}
     decimals = {int(key[1:3]) for key in wanted if key[0] == "r"}
-    keys_of: dict[str, set[str]] = {}
+    mistyped = any(key[0] == "t" for key in wanted)
+    keys_of: dict[str, dict[str, str]] = {}
     for person in leavers:
-        keys = _keys_of(person) | _rounded_as(person.reference, decimals)
-        if found_keys := {key for key in keys if key in wanted}:
-            keys_of[person.user_id] = found_keys
-    too_common = _common(keys_of.values(), everyone)
+        keys = dict.fromkeys(_rounded_as(person.reference, decimals), "")
+        for name in (person.reference, person.email):
+            if name:
+                keys |= _keys(name, whole_only=rewritten_only, mistyped=mistyped)
+        if alike := {key: part for key, part in keys.items() if key in wanted}:
+            keys_of[person.user_id] = alike
+    too_common = _common({part for keys in keys_of.values() for part in keys.values() if part}, everyone)
     found: dict[str, tuple[str, ...]] = {}
     for user_id, keys in keys_of.items():
-        meant = {name: None for key in sorted(keys - too_common) for name in wanted[key]}
+        meant = {name: None for key, part in keys.items() if part not in too_common for name in wanted[key]}
         if meant:
             found[user_id] = tuple(meant)
     return found
 
 
-def _common(found: Iterable[set[str]], everyone: Sequence[Person]) -> set[str]:
-    """Return the parts of names among some keys that too many people have."""
-    parts = {key for keys in found for key in keys if key[0] in "pt"}
-    if not parts:
+def _common(parts: set[str], everyone: Sequence[Person]) -> set[str]:
+    """Return the parts of names among some that too many people have."""
+    if not parts or not everyone:
         return set()
-    counts = Counter(key for person in everyone for key in _keys_of(person) if key in parts)
+    # All names at once: to make small Latin letters of 100,000 one by one takes a second.
+    text = "\n".join(f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone)
+    lines = _UMLAUTS.sub("", comparable(text)).split("\n")
+    counts = Counter(part for line in lines for part in parts.intersection(_SPLIT.split(line)))
     limit = max(_FEW, _COMMON * len(everyone))
-    return {key for key, count in counts.items() if count > limit}
+    return {part for part, count in counts.items() if count > limit}
 
 
-def _keys_of(person: Person) -> set[str]:
-    keys: set[str] = set()
-    for name in (person.reference, person.email):
-        if name:
-            keys |= _keys(name)
-    return keys
-
-
-def _keys(name: str, *, also_parts_of_cells: bool = False) -> set[str]:
-    """Return what a name has in common with others that may be the same person's.
+def _keys(
+    name: str, *, whole_only: bool = False, mistyped: bool = True, also_parts_of_cells: bool = False
+) -> dict[str, str]:
+    """Return what a name has in common with others that may be the same person's, each with the part it comes from.
 
     Each key says in its first letter what it is: `=` the whole name, `m` a mailbox, `p` a part, `t` a mistyped part,
     `c` a code in which a letter may stand for a digit, `d` the digits that a spreadsheet keeps, `r` a rounded number.
@@ -145,28 +144,32 @@ def _keys(name: str, *, also_parts_of_cells: bool = False) -> set[str]:
     number = _FRACTION(plain)
     if number:
         plain = number[1]
-    keys = {f"={_squeezed(plain)}"}
+    whole = _SPLIT.sub("", plain).lstrip("0") or "0" if whole_only else _squeezed(plain)
+    keys = {f"={whole}": ""}
     mailbox, at, _domain = _AT.sub("@", plain).rpartition("@")
-    if at:
-        mailbox = mailbox.partition("+")[0]
-        keys.add(f"m{_squeezed(mailbox)}")
-    elif any(char.isdecimal() for char in plain):
-        keys.add(f"c{_squeezed(plain.translate(_DIGITS_MISREAD))}")
+    if at and not whole_only:
+        keys[f"m{_squeezed(mailbox.partition('+')[0])}"] = ""
+    elif not at and any(char.isdecimal() for char in plain):
         digits = _squeezed(plain)
         if digits.isdecimal() and len(digits) > _KEPT_DIGITS:
-            keys.add(f"d{len(digits)}{digits[:_KEPT_DIGITS]}")
-    for part in _SPLIT.split(_UMLAUTS.sub("", mailbox if at else plain)):
+            keys[f"d{len(digits)}{digits[:_KEPT_DIGITS]}"] = ""
+        if not whole_only:
+            keys[f"c{_squeezed(plain.translate(_DIGITS_MISREAD))}"] = ""
+    words = mailbox.partition("+")[0] if at else plain
+    for part in () if whole_only else _SPLIT.split(_UMLAUTS.sub("", words)):
         if len(part) >= _SHORTEST_PART and not part.isdecimal():
-            keys.add(f"p{part}")
-            if _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
+            keys[f"p{part}"] = part
+            if mistyped and _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
                 # Two words that differ by a letter, or by two swapped, have one of these in common.
-                keys.add(f"t{part}")
-                keys.update(f"t{part[:at]}{part[at + 1 :]}" for at in range(len(part)))
+                keys[f"t{part}"] = part
+                keys.update({f"t{part[:gap]}{part[gap + 1 :]}": part for gap in range(len(part))})
     if also_parts_of_cells:
         for cell in _BETWEEN.split(plain):
             if cell != plain and len(cell) >= _SHORTEST_PART:
-                keys |= _keys(cell)
-    return keys - _NOTHING
+                keys |= _keys(cell, whole_only=whole_only)
+    for nothing in _NOTHING:
+        keys.pop(nothing, None)
+    return keys
 
 
 def _squeezed(text: str) -> str:
