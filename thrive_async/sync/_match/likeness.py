@@ -106,9 +106,9 @@ def lookalikes(
     keys_of: dict[str, dict[str, str]] = {}
     for person in leavers:
         keys = dict.fromkeys(_rounded_as(person.reference, decimals), "")
-        for name in (person.reference, person.email):
-            if name:
-                keys |= _keys(name, whole_only=rewritten_only, mistyped=mistyped)
+        for own in (person.reference, person.email):
+            if own:
+                keys |= _keys(own, whole_only=rewritten_only, mistyped=mistyped)
         if alike := {key: part for key, part in keys.items() if key in wanted}:
             keys_of[person.user_id] = alike
     too_common = _common({part for keys in keys_of.values() for part in keys.values() if part}, everyone)
