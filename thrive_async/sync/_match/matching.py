@@ -27,9 +27,8 @@ from thrive_async.sync._match.names import (
 
 __all__ = ["Match", "Matcher", "People", "Rejected"]
 
-# Visible ASCII without quotes, commas, semicolons and equals signs: an address of these holds nothing to clean, and no
-# spreadsheet has rewritten it.
-_PLAIN: Final = re.compile(r"[!#-&(-+\--:<>-~]+").fullmatch
+# Visible ASCII and nothing else: such a name holds nothing to clean.
+_PLAIN: Final = re.compile(r"[!-~]+").fullmatch
 # The place of a name that fits several people.
 _SEVERAL: Final = -1
 _LOOKS_REWRITTEN: Final = "looks rewritten by a spreadsheet or an export, and nobody has this name"

@@ -39,7 +39,7 @@ _MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # (#N/A, #REF!, #####), dashes, dates (03-Apr, 2026-04-03), words.
 _REWRITTEN: Final = re.compile(
     rf"""0 | \d+[.,]0+ | \d([.,]\d+)?e\+\d+ | [1-9]\d{{14}}0+
-    | ["'=].* | .*["';,]
+    | ["'=][^@]* | [^@]*["';,]
     | \#(n/?[adv]|[¡¿]?[\w/]+[!?]|\#+) | [-\u2013\u2014?]+
     | \d{{1,2}}-{_MONTH} | {_MONTH}-\d\d | \d{{4}}-\d\d-\d\d([ T]00:00:00)?
     | \d{{1,2}}/\d{{1,2}}/(\d\d){{1,2}} | \d{{1,2}}\.\d{{1,2}}\.(19|20)\d\d
