@@ -1,4 +1,4 @@
-"""What every test can have: a sandbox of its own, and a client on it."""
+"""Fixtures for every test: its own sandbox, and a client for it."""
 
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that the environment points to."""
+    """A sandbox, with the environment pointing to it."""
     with Sandbox(users=60, seed=1, check_replies=True) as sandbox:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
@@ -39,6 +39,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 @pytest.fixture
 async def clock() -> AsyncIterator[VirtualClock]:
-    """The loop's time as a test wants it: waiting costs none."""
+    """Virtual time for the loop: waiting takes no real time."""
     with VirtualClock().installed() as installed:
         yield installed

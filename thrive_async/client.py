@@ -252,7 +252,7 @@ class ThriveClient:
             timeouts: For this call.
 
         Returns:
-            The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
+            The decoded JSON; None for an empty body, and for a write that was answered with something else.
 
         Raises:
             TypeError: An argument has the wrong type; nothing was sent.

@@ -100,15 +100,13 @@ _OPTIONS = {
     "Timeouts.total": "--timeout",
     "Timeouts.attempt": "--timeout",
     "Retry.max_attempts": "--attempts",
-    "Limits.concurrency": "--concurrency",
-    "Limits.rate": "--rate",
     "columns": "--map",
     "removals": "--keep-extra",
 }
 
 
 def _option(argument: str) -> str:
-    return _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
+    return _OPTIONS.get(argument, f"--{argument.rpartition('.')[2].replace('_', '-')}")
 
 
 def _passed(argument: str, value: object) -> str:

@@ -79,7 +79,7 @@ class UserPlan(SavedPlan):
         to_suspend: Users who have left.
         unchanged: How many users are as the export says.
         current: How many active users with a ref there were.
-        returning: Refs of users who are in the export and suspended: the API cannot reactivate them.
+        returning: Refs of users who are in the export and suspended. They stay so: see `thrive.provisioning`.
         duplicates: Refs of rows that say the same as an earlier one.
         rejected: Pairs of a ref or row and why nothing is done for it. Nobody in a rejected row is suspended.
         held: Users who would be suspended if every row said who it is about.
