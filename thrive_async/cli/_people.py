@@ -73,6 +73,6 @@ def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = No
         elif name is None:
             fallen_back.add(min(also, key=others.index))
         cut = last and sheet.may_be_cut and index == len(row) - 1
-        entries.append(Entry(name=name, also=tuple(also.values()), where=where, doubt=doubt, may_be_cut=cut))
+        entries.append(Entry(name=name, also=also.values(), where=where, doubt=doubt, may_be_cut=cut))
     else_by = "".join(f", else by {sheet.name(at)}" for at in others if at in fallen_back)
     return People(entries, f"by {column}{else_by}")

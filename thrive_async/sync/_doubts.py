@@ -6,7 +6,7 @@ Thrive's API cannot undo a suspension, and a removal takes somebody out of manda
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import attrs
 
@@ -75,7 +75,7 @@ def check_protect(protect: object) -> tuple[str, ...]:
     """
     if isinstance(protect, str | bytes | bytearray) or not isinstance(protect, Iterable):
         raise TypeError(f"protect must be an iterable of names, not a lone {type(protect).__name__}")
-    cleaned = [clean(name) for name in protect]
+    cleaned = list(map(clean, cast("Iterable[object]", protect)))
     for place, (_name, reason) in enumerate(cleaned, start=1):
         if reason is not None:
             raise InvalidArgument(f"$protect: entry {place:,} is no name: {reason}", "protect")

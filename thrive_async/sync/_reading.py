@@ -153,13 +153,16 @@ async def planned_from_whole(
         SyncError: The list changed during every reading.
         ThriveError: A page could not be read.
     """
-    for reading in range(_READINGS):
+    reading = 0
+    while True:
         await _pause(reading)
         listing = await read()
         made = await plan(listing.items)
         if made.is_empty or await listing.is_unchanged():
             return made
-    raise _torn(listing.what)
+        reading += 1
+        if reading == _READINGS:
+            raise _torn(listing.what)
 
 
 async def list_members(thrive: ThriveClient, subject: str, audience_id: str) -> Listing[AudienceMember]:

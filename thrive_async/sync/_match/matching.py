@@ -315,10 +315,12 @@ class Matcher:
 
     def _meant(self, names: Iterable[str]) -> Collection[int]:
         """Return the places of the members whom all names of an entry fit or, if there are none, one of them."""
-        fitting = [places for places in (set(self._people.places(name)) for name in names) if places]
-        if len(fitting) < 2:
-            return fitting[0] if fitting else ()
-        return set.intersection(*fitting) or set.union(*fitting)
+        common: set[int] | None = None
+        together: set[int] = set()
+        for places in filter(None, map(self._people.places, names)):
+            common = set(places) if common is None else common.intersection(places)
+            together.update(places)
+        return common or together
 
     def _feed_people(self, name: str, places: Collection[int]) -> None:
         if len(places) > 1:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from math import isnan
 from numbers import Integral
@@ -48,6 +49,10 @@ _REWRITTEN: Final = re.compile(
 ).fullmatch
 
 
+def _as_tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
+
+
 @attrs.frozen(kw_only=True)
 class Entry:
     """An entry of a desired list, with what its source tells beside the name.
@@ -75,7 +80,7 @@ class Entry:
     """
 
     name: str | None = None
-    also: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    also: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
     where: str | None = None
     doubt: str | None = None
     may_be_cut: bool = False
