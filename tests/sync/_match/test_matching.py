@@ -229,3 +229,29 @@ def test_names_can_be_identified_afterwards() -> None:
     assert matcher.identify("new@X.org") == matcher.identify("R-7") == "new@x.org"
     assert matcher.identify("same") is None
     assert matcher.result().duplicates == ("E-1", "R-7", "alias")
+
+
+@pytest.mark.parametrize(
+    ("written", "email"),
+    [
+        ("o\u2019neil@x.example", "o'neil@x.example"),
+        ("o'neil@x.example", "o\u2019neil@x.example"),
+        ("ada@xn--brckner-o2a.example", "Ada@brückner.example"),
+        ("ADA@BRÜCKNER.EXAMPLE", "ada@xn--brckner-o2a.example"),
+        ("a\u200bd\u00ada@x.example\u200e", "ada@x.example"),
+        ("ada@x.example", "\u202aada@x.example\u202c"),
+    ],
+)
+def test_an_address_is_compared_without_what_cannot_be_seen(written: str, email: str) -> None:
+    assert match([member("1", "E-1", email)], written).staying == ("1",)
+
+
+def test_a_name_as_it_is_written_comes_first() -> None:
+    both = [member("1", "O\u2019Neil"), member("2", "O'Neil")]
+    assert match(both, "O\u2019Neil").staying == ("1",)
+    assert match(both, "O'Neil").staying == ("2",)
+    assert match(both[:1], "O'Neil").staying == ("1",)
+
+
+def test_two_domains_that_only_old_rules_make_one_are_two() -> None:
+    assert match([member("1", None, "a@strasse.example")], "a@straße.example").staying == ()
