@@ -123,6 +123,7 @@ class Verdict:
         come: The users whom Thrive knows by a newcomer's name, by that name; None where it knows nobody.
         open: Ids of users whom an ambiguous newcomer's name fits: in or out, both are right.
         entries: How many desired entries there are.
+        shared: Of those who stay, the members who are not desired but whose id is another member's name, too.
     """
 
     stay: set[str]
@@ -131,6 +132,7 @@ class Verdict:
     come: dict[str, str | None]
     open: set[str]
     entries: int
+    shared: set[str] = attrs.field(factory=set[str])
 
     def final(self) -> set[str]:
         """Whoever is a member once everything was done."""
@@ -174,7 +176,8 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
             come[name] = None if server is None or server["deleted"] else server["id"]
     # An id that is another member's name, too, is not sent: Thrive may take it for the other.
     others = [(one["id"], str(text).lower()) for one in members for text in (one["ref"], one["email"]) if text]
-    stay |= {one["id"] for one in members if any(text == one["id"] and owner != text for owner, text in others)}
+    shared = {one["id"] for one in members if any(text == one["id"] and owner != text for owner, text in others)} - stay
+    stay |= shared
     leave = {one["id"] for one in members} - stay
     if blank or not removals:
         stay, leave = stay | leave, set()
@@ -185,7 +188,7 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
         names = [text for text in (one["id"], one["ref"], one["email"]) if text]
         if one["id"] in leave and any(alike(name, text) for name in unfound for text in names):
             held.add(one["id"])
-    return Verdict(stay, leave, held, come, unclear - stay, len(desired))
+    return Verdict(stay, leave, held, come, unclear - stay, len(desired), shared)
 
 
 # What happened

@@ -270,7 +270,9 @@ async def test_people_who_are_protected_are_never_removed(world: World) -> None:
     protect = [world.email(0).upper(), f" {world.ref(1)}", world.ids[2]]
     report = await sync.sync_members(world.thrive, "team", world.ids[4:300], protect=protect)
     assert {one.reference for one in report.removed} == {world.ids[3]}
-    assert {(one.reference, one.reason) for one in report.held} == {(one, "protected") for one in world.ids[:3]}
+    assert {(one.reference, one.reason) for one in report.held} == {
+        (one, "held: this person is protected") for one in world.ids[:3]
+    }
     results = await sync.sync_audiences(world.thrive, {"team": world.ids[4:300]}, protect=protect)
     assert isinstance(results["team"], sync.SyncReport)
     assert len(results["team"].held) == 3
