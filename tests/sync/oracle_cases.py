@@ -288,11 +288,12 @@ async def many_audiences(seed: int, directory: Path) -> Found:
                 )
             for name, one in right.items():
                 now = set(sandbox.state.audiences[name].members)
+                one.open |= one.shared
                 if now - one.open != one.final() - one.open:
                     found.wrong.append(f"{name}: the next run leaves it wrong")
                 audience_id = sandbox.state.audiences[name]["id"]
                 gone = {user_id for audience, user_id in left if audience == audience_id}
-                if gone & one.stay:
+                if gone & (one.stay - one.shared):
                     found.wrong.append(f"{name}: somebody who stays was out for a while")
                 if isinstance(results[name], ThriveError):
                     found.wrong.append(f"{name}: an error without a fault")
