@@ -1,8 +1,13 @@
 """The client: how it is built, on which loop it lives, whose session it uses, and what `request` reaches."""
 
 import asyncio
+import copy
 import gc
+import os
+import pickle
 import ssl
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import AsyncIterator
@@ -28,6 +33,7 @@ from thrive_async import (
     Retry,
     ServerError,
     ThriveClient,
+    __version__,
 )
 from thrive_async._environment import Environment
 from thrive_async._http.session import Proxy
@@ -691,3 +697,42 @@ async def test_a_call_that_is_under_way_when_the_loop_ends_leaves_no_warning() -
 
         await asyncio.to_thread(run)
         gc.collect()
+
+
+# What it tells of itself
+
+
+async def test_the_user_agent_names_the_version(server: RawServer) -> None:
+    async with server.client() as thrive:
+        await thrive.users.get("u1")
+    assert server.requests[0].headers["user-agent"].startswith(f"thrive-async/{__version__} (Python 3.")
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_client_is_never_copied(make: Any) -> None:
+    """A copy would share its connections, and close them under it."""
+    with pytest.raises(TypeError, match="a ThriveClient holds connections"):
+        make(ThriveClient(TENANT, ApiKey(KEY)))
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [("debug", 1), ("info", 0), ("", 0)])
+def test_thrive_log_prints_the_log_of_a_program_that_has_none(wanted: str, lines: int) -> None:
+    program = (
+        "import logging, thrive_async\n"
+        "thrive_async.ThriveClient('t', thrive_async.ApiKey('k'))\n"
+        "thrive_async.ThriveClient('t', thrive_async.ApiKey('k'))\n"
+        "logging.getLogger('thrive_async').debug('once')\n"
+        "logging.basicConfig(level='ERROR')\n"
+        "logging.getLogger('thrive_async').debug('not again')\n"
+    )
+    environ = os.environ | {"THRIVE_LOG": wanted, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    told = [line for line in ran.stderr.splitlines() if "once" in line]
+    assert len(told) == lines
+    assert all(line.endswith("DEBUG thrive_async: once") for line in told)
+
+
+def test_thrive_log_is_debug_or_info(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THRIVE_LOG", "loud")
+    with pytest.raises(ConfigurationError, match="THRIVE_LOG must be debug or info"):
+        ThriveClient(TENANT, ApiKey(KEY))

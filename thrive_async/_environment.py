@@ -1,9 +1,10 @@
 """Credentials from the environment, or from the files that it names."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
 from thrive_async.errors import ConfigurationError
@@ -90,3 +91,29 @@ class Environment:
             refusal = ConfigurationError(f"{name}: {error}")
         del value
         raise refusal
+
+
+def set_up_log() -> None:
+    """Print the SDK's log to stderr if `THRIVE_LOG` is `debug` or `info`, unless the application has a log of its own.
+
+    Raises:
+        ConfigurationError: `THRIVE_LOG` is something else.
+    """
+    wanted = os.environ.get("THRIVE_LOG", "").strip().lower()
+    log = logging.getLogger("thrive_async")
+    if not wanted or any(isinstance(handler, _ToStderr) for handler in log.handlers):
+        return
+    if wanted not in ("debug", "info"):
+        raise ConfigurationError("THRIVE_LOG must be debug or info")
+    log.setLevel(wanted.upper())
+    handler = _ToStderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log.addHandler(handler)
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Prints what no handler of the application's would print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(lambda _record: not logging.getLogger().handlers)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Any, Final, Self, cast, get_args
+from typing import Any, Final, Never, Self, cast, get_args
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -14,7 +14,7 @@ from attrs import evolve
 
 from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
-from thrive_async._environment import VARIABLES, Environment
+from thrive_async._environment import VARIABLES, Environment, set_up_log
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
@@ -143,6 +143,7 @@ class ThriveClient:
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
+        set_up_log()
         convert.prepare()
         import_module(_IMPORTED_BY_ASYNCIO)
         self._transport = Transport(
@@ -276,6 +277,12 @@ class ThriveClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        # For `copy` and `pickle`.
+        raise TypeError(
+            "a ThriveClient holds connections, so it cannot be copied or pickled: share it, or build another"
+        )
 
     def __repr__(self) -> str:
         # Also while it is being built: crash reporters print the frames of an error in `__init__`.

@@ -304,7 +304,14 @@ async def test_only_its_own_model_is_written(idle: ThriveClient, write: Any, wor
 
 def test_every_operation_that_takes_a_model_is_among_those_that_refuse_another() -> None:
     """Or its method makes the model itself, of arguments."""
-    made = {"addUserTags", "removeUserTags", "updateUserSkills", "suspendUser", "deleteAssignment", "sendProvisioningEvent"}
+    made = {
+        "addUserTags",
+        "removeUserTags",
+        "updateUserSkills",
+        "suspendUser",
+        "deleteAssignment",
+        "sendProvisioningEvent",
+    }
     taking = {operation.id for operation in OPERATIONS.values() if operation.body_model}
     assert taking == made | {words.split()[0] for _, words in MODELS}
 

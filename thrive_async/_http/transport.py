@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from thrive_async import __version__
 from thrive_async._base.problems import Problems
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
 
 _log: Final = logging.getLogger("thrive_async")
-_USER_AGENT: Final = "thrive-async (python)"
+_USER_AGENT: Final = f"thrive-async/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
