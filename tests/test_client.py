@@ -77,7 +77,11 @@ def test_each_region_has_its_host(region: Region) -> None:
         ({"ca_file": 5}, "ca_file must be str or Path, not int"),
         ({"region": "mars"}, "region 'mars' is unknown"),
         ({"base_url": "http://thrive.example.com"}, "would send credentials unencrypted"),
-        ({"base_url": "https://thrive.example.com/rest/v1"}, "must be a host alone"),
+        ({"base_url": "http://sandbox:8080"}, "use https, or set allow_http if the network in between is yours"),
+        ({"allow_http": "yes"}, "allow_http must be bool, not str"),
+        ({"base_url": "https://thrive.example.com/rest/v1"}, "must end before /rest/v1"),
+        ({"base_url": "https://thrive.example.com/a/rest/"}, "must end before /rest/v1"),
+        ({"base_url": "https://thrive.example.com/?a=b"}, "must end before /rest/v1"),
         ({"base_url": "https://user:pass@thrive.example.com"}, "must not hold a user"),
         ({"base_url": "ftp://thrive.example.com"}, "must begin with https"),
         ({"base_url": "https://[::1"}, "is not a URL"),
@@ -94,6 +98,28 @@ def test_what_cannot_work_is_refused_when_built(arguments: dict[str, Any], words
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080"])
 def test_plain_http_is_for_loopback(host: str) -> None:
     assert ThriveClient(TENANT, ApiKey(KEY), base_url=f"http://{host}/").base_url == f"http://{host}"
+
+
+def test_plain_http_to_another_host_is_asked_for_by_name() -> None:
+    client = ThriveClient(TENANT, ApiKey(KEY), base_url="http://sandbox:8080", allow_http=True)
+    assert client.base_url == "http://sandbox:8080"
+    env = {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": KEY, "THRIVE_BASE_URL": "http://sandbox:8080"}
+    with pytest.raises(ConfigurationError, match="use https, or set THRIVE_ALLOW_HTTP if"):
+        ThriveClient.from_env(env)
+    assert ThriveClient.from_env(env, allow_http=True).base_url == "http://sandbox:8080"
+    assert ThriveClient.from_env(env | {"THRIVE_ALLOW_HTTP": "1"}).base_url == "http://sandbox:8080"
+    with pytest.raises(ConfigurationError, match="THRIVE_ALLOW_HTTP must be true or false"):
+        ThriveClient.from_env(env | {"THRIVE_ALLOW_HTTP": "perhaps"})
+
+
+async def test_a_base_url_may_have_a_path_in_front() -> None:
+    token = reply(200, {"access_token": "t", "expires_in": 60})
+    async with RawServer([token, USER, reply(200, [])]) as server:
+        base_url = f"{server.base_url}/team%20a/thrive/"
+        async with server.client(base_url=base_url, credentials=ClientCredentials("a", "b")) as thrive:
+            await thrive.users.get("u1")
+            await thrive.request("GET", "/rest/v1/things")
+    assert [request.target.startswith("/team%20a/thrive/") for request in server.requests] == [True] * 3
 
 
 def test_a_client_is_made_from_the_environment() -> None:

@@ -14,9 +14,12 @@ VARIABLES: Final = {
     "tenant_id": "THRIVE_TENANT_ID",
     "region": "THRIVE_REGION",
     "base_url": "THRIVE_BASE_URL",
+    "allow_http": "THRIVE_ALLOW_HTTP",
     "client_id": "THRIVE_CLIENT_ID",
     "scopes": "THRIVE_SCOPES",
 }
+
+_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class Environment:
@@ -32,6 +35,17 @@ class Environment:
     def text(self, name: str) -> str | None:
         """Return a variable's value; None if it is not set, or blank, as compose files leave it."""
         return self._environ.get(name, "").strip() or None
+
+    def flag(self, name: str) -> bool:
+        """Return whether a variable is true; false if it is not set.
+
+        Raises:
+            ConfigurationError: It is neither true nor false.
+        """
+        value = (self.text(name) or "false").lower()
+        if value not in _FLAGS:
+            raise ConfigurationError(f"{name} must be true or false")
+        return _FLAGS[value]
 
     def credentials(self) -> ApiKey | ClientCredentials:
         """Return what `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET`, hold.

@@ -57,8 +57,10 @@ class ThriveClient:
             and its lifetime in seconds, as a tuple or an `AccessToken`. However many calls wait for a token, it is
             called once; again a minute before the token expires, and once after Thrive refused it with a 401.
         region: Where the tenant lives; its name or a `Region`.
-        base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, without `/rest/v1`. Plain
-            http is for loopback hosts only.
+        base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, or
+            `https://gateway.example.com/thrive`, without `/rest/v1`.
+        allow_http: Let `base_url` be plain http to a host that is not loopback, such as `http://sandbox:8080` under
+            docker-compose. Credentials and people's data then cross that network unencrypted.
         timeouts: For every call that brings none of its own.
         retry: How often a call is repeated, and with what pauses.
         limits: Concurrency, rate, and the size of a reply.
@@ -98,6 +100,7 @@ class ThriveClient:
         *,
         region: Region | str = Region.PRODUCTION,
         base_url: str | None = None,
+        allow_http: bool = False,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
         limits: Limits | None = None,
@@ -125,6 +128,7 @@ class ThriveClient:
             ("retry", retry, Retry | None),
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
+            ("allow_http", allow_http, bool),
             ("trust_env", trust_env, bool),
             ("strict", strict, bool),
             ("ca_file", ca_file, str | Path | None),
@@ -139,7 +143,7 @@ class ThriveClient:
             token_base_url = credentials.token_base_url(region)
         url = region.api_url
         if base_url is not None:
-            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url)
+            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url, allow_http=allow_http)
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
@@ -178,7 +182,7 @@ class ThriveClient:
 
         Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
         `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea) and `THRIVE_BASE_URL`. `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds
+        staging-mea), `THRIVE_BASE_URL`, and `THRIVE_ALLOW_HTTP` (true or false). `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds
         the secret instead. A blank variable counts as not set.
 
         Args:
@@ -200,11 +204,12 @@ class ThriveClient:
             )
         settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url")}
         settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
+        overrides.setdefault("allow_http", env.flag("THRIVE_ALLOW_HTTP"))
         credentials = env.credentials()
         try:
             return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
         except ConfigurationError as error:
-            from_here = {"tenant_id", *settings}
+            from_here = {"tenant_id", "allow_http", *settings}
             told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
             raise ConfigurationError(told, *error.arguments) from None
 
