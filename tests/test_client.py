@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import aiohttp
 import pytest
 import trustme
+import uvloop
 from raw_server import KEY, TENANT, RawRequest, RawServer, hang, reply
 
 from thrive_async import (
@@ -27,6 +28,7 @@ from thrive_async import (
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
+    Limits,
     NotFoundError,
     PermissionDeniedError,
     Region,
@@ -254,6 +256,93 @@ def test_use_on_another_loop_is_an_error_that_says_what_to_do() -> None:
             second.run(close())
         first.run(use())
         first.run(close())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_one_client_serves_loop_after_loop_with_one_token(served: Sandbox, new_loop: Any) -> None:
+    """As Lambda, Celery and scripts run; nothing is left open, or a ResourceWarning would fail the test."""
+    client = served.client(credentials=served.oauth)
+    gate = client._transport._gate
+
+    async def use() -> int:
+        return len(await client.users.list(per_page=20).collect())
+
+    for _ in range(3):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            assert runner.run(use()) == 60
+        gc.collect()
+    assert len(served.requests.of("createAccessToken")) == 1
+    assert client._transport._gate is not gate
+    assert client._transport._gate._pace is gate._pace
+    asyncio.run(client.aclose())
+    with pytest.raises(ConfigurationError, match="is closed"):
+        asyncio.run(use())
+
+
+def test_a_loop_that_was_closed_in_the_middle_of_calls_holds_no_slot(served: Sandbox) -> None:
+    client = served.client(limits=Limits(concurrency=1))
+    served.faults.add("latency", seconds=60, times=1)
+
+    async def leave_alone() -> None:
+        task = asyncio.create_task(client.skills.levels())
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    async def use() -> None:
+        async with client:
+            await client.skills.levels()
+
+    asyncio.run(leave_alone())
+    asyncio.run(use())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_was_just_closed_is_left_as_well(served: Sandbox) -> None:
+    client = served.client()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.skills.levels())
+    loop.close()
+
+    async def use() -> None:
+        async with client:
+            await client.skills.levels()
+
+    asyncio.run(use())
+    gc.collect()
+
+
+def test_a_client_that_a_closed_loop_has_left_can_be_closed(served: Sandbox) -> None:
+    client = served.client()
+    asyncio.run(client.skills.levels())
+    asyncio.run(client.aclose())
+    asyncio.run(client.aclose())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_the_child_opens_connections_of_its_own(served: Sandbox) -> None:
+    """And leaves those of the parent alone, which go on."""
+    program = (
+        "import asyncio, gc, os, sys\n"
+        "from thrive_async import ThriveClient\n"
+        "client = ThriveClient.from_env()\n"
+        "with asyncio.Runner() as runner:\n"
+        "    runner.run(client.skills.levels())\n"
+        "    session = client._transport._session._session\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        gc.collect()\n"
+        "        asyncio.run(client.skills.levels())\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    runner.run(client.skills.levels())\n"
+        "    assert client._transport._session._session is session\n"
+        "    runner.run(client.aclose())\n"
+    )
+    environ = os.environ | served.environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(served.requests) == 3
 
 
 def test_asyncio_run_several_times_in_a_row_with_a_client_each() -> None:

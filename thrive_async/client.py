@@ -49,7 +49,9 @@ class ThriveClient:
     """An async client of one Thrive tenant.
 
     It can be built anywhere, also without a running loop; its connections are made on first use and belong to that
-    loop. Use it with `async with`, or call `aclose` yourself. One client serves any number of concurrent calls.
+    loop. When that loop is closed, the next one gets connections of its own, and the token and the learned pace stay:
+    one client may serve `asyncio.run` again and again. So does a forked process. Use it with `async with`, or call
+    `aclose` yourself. One client serves any number of concurrent calls.
 
     Args:
         tenant_id: The tenant, of the form `eu-west-2_AbcdEfghI`; live, staging and each domain have their own.
@@ -182,8 +184,8 @@ class ThriveClient:
 
         Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
         `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea), `THRIVE_BASE_URL`, and `THRIVE_ALLOW_HTTP` (true or false). `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds
-        the secret instead. A blank variable counts as not set.
+        staging-mea), `THRIVE_BASE_URL` and `THRIVE_ALLOW_HTTP` (true or false). `THRIVE_API_KEY_FILE` and
+        `THRIVE_CLIENT_SECRET_FILE` name a file that holds the secret instead. A blank variable counts as not set.
 
         Args:
             environ: Read instead of `os.environ`.

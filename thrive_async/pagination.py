@@ -351,6 +351,9 @@ class _Came(NamedTuple):
                 first = last = len(items)
         return cls(len(items), first, last, size)
 
+    def __repr__(self) -> str:
+        return f"<{self.length} items>"
+
     def repeats(self, earlier: "_Came | None") -> bool:
         """Tell whether it begins or ends as an earlier page does, which two pages of one list cannot.
 

@@ -7,6 +7,7 @@ taken it.
 """
 
 import asyncio
+import copy
 from typing import Final
 
 from thrive_async._gate.pace import Pace
@@ -42,8 +43,7 @@ class Gate:
     def __init__(self, limits: Limits, retry: Retry | None = None) -> None:
         retry = retry or Retry()
         self.closings = 0
-        self._turn = asyncio.Lock()
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._concurrency = limits.concurrency
         self._rate = limits.rate
         self._burst = limits.burst or 1
         self._pace = Pace()
@@ -56,6 +56,20 @@ class Gate:
         self._unannounced_pause = self._first_pause
         self._trial_due = False
         self._trial: asyncio.Event | None = None
+        self.empty()
+
+    def moved(self) -> "Gate":
+        """Return a gate for another loop: it knows what this one has learned, and all its slots are free."""
+        gate = copy.copy(self)
+        gate.empty()
+        return gate
+
+    def empty(self) -> None:
+        """Have no one in it and no one waiting."""
+        self._turn = asyncio.Lock()
+        self._slots = asyncio.Semaphore(self._concurrency)
+        if self._trial is not None:
+            self._trial, self._trial_due = None, True
 
     async def enter_at_once(self, now: float) -> int | None:
         """Do what `enter` does if there is nothing to wait for; return None otherwise.

@@ -133,6 +133,7 @@ class Transport:
         self.timeouts = timeouts
         self.limits = limits
         self._base_url = base_url
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._deadlines = Deadlines()
         self._token_call: Call | None = None
         self._longest_pause = retry.longest_pause
@@ -199,8 +200,7 @@ class Transport:
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
         timeouts = self.time_limits(timeouts)
-        loop = self._session.bound_loop()
-        deadline = None if timeouts.total is None else loop.time() + timeouts.total
+        deadline = self._deadline(timeouts)
         return await self._answered(
             Call(
                 request,
@@ -213,6 +213,22 @@ class Transport:
             )
         )
 
+    def _deadline(self, timeouts: Timeouts) -> float | None:
+        """Return the time of the loop at which a call that begins now must be over."""
+        loop = self._session.bound_loop()
+        if loop is not self._loop:
+            if self._loop is not None:
+                self._move()
+            self._loop = loop
+        return None if timeouts.total is None else loop.time() + timeouts.total
+
+    def _move(self) -> None:
+        """Serve another loop from now on; the pace and the tokens stay."""
+        self._deadlines = Deadlines()
+        self._gate, self._token_gate = self._gate.moved(), self._token_gate.moved()
+        for authorizer in (self._authorizer, self.webhooks_authorizer):
+            authorizer.move()
+
     async def _answered(self, call: Call) -> Reply:
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
         attempt = await self._attempt(call)
@@ -224,9 +240,9 @@ class Transport:
         raise result
 
     async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
-        total = self.timeouts.total
-        deadline = None if total is None else self._session.bound_loop().time() + total
-        call = Call(request, self.timeouts, deadline, FixedHeader(header), base_url, self._token_gate)
+        call = Call(
+            request, self.timeouts, self._deadline(self.timeouts), FixedHeader(header), base_url, self._token_gate
+        )
         # Calls that wait for the token tell in their errors how far it is.
         self._token_call = call
         try:
