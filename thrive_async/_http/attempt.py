@@ -105,7 +105,7 @@ class Attempt:
 
     call: Call
     reply: Reply | None = None
-    error: ThriveError | None = None
+    error: ThriveError | None = attrs.field(default=None, repr=False)  # it holds Thrive's words
     make_error: Callable[[str], ThriveError] | None = None
     repeatable: bool = False
     at_least: float | None = None
