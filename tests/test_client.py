@@ -28,6 +28,7 @@ from thrive_async import (
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
+    InvalidArgument,
     Limits,
     NotFoundError,
     PermissionDeniedError,
@@ -39,7 +40,7 @@ from thrive_async import (
 )
 from thrive_async._environment import Environment
 from thrive_async._http.session import Proxy
-from thrive_async.models import UserStatus
+from thrive_async.models import UserCreate, UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
@@ -812,6 +813,61 @@ async def test_a_call_that_is_under_way_when_the_loop_ends_leaves_no_warning() -
 
         await asyncio.to_thread(run)
         gc.collect()
+
+
+# How it is closed
+
+
+async def write(thrive: ThriveClient, name: str) -> str:
+    try:
+        return (await thrive.users.create(UserCreate(ref=name, first_name="A", last_name="B", login_method="ref"))).id
+    except ConnectionFailed as error:
+        return f"maybe {error.maybe_applied}"
+
+
+@pytest.mark.parametrize("whose", ["own", "given"])
+async def test_a_drain_lets_writes_under_way_finish_and_no_longer(whose: str, clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=2) as sandbox, aiohttp.ClientSession() as session:
+        thrive = sandbox.client(limits=Limits(concurrency=2), **({"session": session} if whose == "given" else {}))
+        writes = [asyncio.create_task(write(thrive, f"n{number}")) for number in range(3)]
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(thrive.aclose(drain=30))
+        await asyncio.sleep(0.1)
+        with pytest.raises(ConfigurationError, match="this ThriveClient is closed"):
+            await thrive.skills.levels()
+        assert not any("maybe" in done for done in await asyncio.gather(*writes))
+        await closing
+        # The third waited for a slot. Nothing waited longer than it had to.
+        assert clock.elapsed < 5
+
+
+async def test_what_is_left_after_the_drain_says_that_it_may_have_been_done(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=20) as sandbox:
+        thrive = sandbox.client()
+        writing = asyncio.create_task(write(thrive, "n"))
+        await asyncio.sleep(1)
+        await thrive.aclose(drain=5)
+        assert await writing == "maybe True"
+        assert 5 < clock.elapsed < 7
+        await thrive.aclose(drain=5)
+
+
+async def test_a_close_that_is_cancelled_in_its_drain_has_closed(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=20) as sandbox:
+        thrive = sandbox.client()
+        writing = asyncio.create_task(write(thrive, "n"))
+        await asyncio.sleep(1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(thrive.aclose(drain=15), 2)
+        assert await writing == "maybe True"
+        with pytest.raises(ConfigurationError, match="this ThriveClient is closed"):
+            await thrive.skills.levels()
+
+
+@pytest.mark.parametrize("drain", [-1, True, "5", float("nan"), float("inf")])
+async def test_a_drain_is_a_number_of_seconds(drain: Any) -> None:
+    with pytest.raises(InvalidArgument, match="drain must be a number of seconds"):
+        await ThriveClient(TENANT, ApiKey(KEY)).aclose(drain=drain)
 
 
 # What it tells of itself

@@ -1,5 +1,6 @@
 """`ThriveClient`: configuration, lifetime, and the resources."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -270,9 +271,20 @@ class ThriveClient:
         except ValueError:
             return None
 
-    async def aclose(self) -> None:
-        """Close the connections this client opened; harmless to repeat. A session given by you stays open."""
-        await self._transport.aclose()
+    async def aclose(self, *, drain: float = 0.0) -> None:
+        """Close the connections this client opened; harmless to repeat. A session given by you stays open.
+
+        Args:
+            drain: The seconds that calls under way get to end, with their retries; new ones are refused meanwhile.
+                Those that are left then, or at once without a drain, end as `ConnectionFailed`, and a write among
+                them may have taken effect.
+
+        Raises:
+            InvalidArgument: `drain` is not a number of seconds, 0 or more.
+        """
+        if isinstance(drain, bool) or not isinstance(drain, int | float) or not 0 <= drain < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument(f"$drain must be a number of seconds, 0 or more, not {drain!r}", "drain")
+        await self._transport.aclose(drain)
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ from yarl import URL
 from thrive_async.config import is_loopback
 from thrive_async.errors import ConfigurationError
 
-_CLOSED: Final = "this ThriveClient is closed: build a new one"
+CLOSED: Final = "this ThriveClient is closed: build a new one"
 
 
 @attrs.frozen
@@ -89,7 +89,7 @@ class Session:
         """
         loop = asyncio.get_running_loop()
         if self.closed:
-            raise ConfigurationError(_CLOSED)
+            raise ConfigurationError(CLOSED)
         if self._loop is not loop:
             self._bind(loop)
         return loop
@@ -144,7 +144,7 @@ class Session:
                 if self.current is None and not self.closed:
                     await self._open()
         if self.closed or self._session is None:
-            raise ConfigurationError(_CLOSED)
+            raise ConfigurationError(CLOSED)
         if self._session.closed:
             raise ConfigurationError("the aiohttp session given to this ThriveClient is closed")
         return self._session

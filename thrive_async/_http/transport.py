@@ -1,6 +1,7 @@
 """The only place that awaits the network: one attempt, and the deadline around all attempts."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -30,7 +31,7 @@ from thrive_async._http.deadlines import Deadlines
 from thrive_async._http.headers import request_id, retry_after
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
-from thrive_async._http.session import Proxy, Session
+from thrive_async._http.session import CLOSED, Proxy, Session
 from thrive_async._http.token import TokenEndpoint
 from thrive_async.auth import (
     ApiKey,
@@ -44,7 +45,7 @@ from thrive_async.auth import (
     checked_provider,
 )
 from thrive_async.config import Limits, Retry, Timeouts
-from thrive_async.errors import ThriveError
+from thrive_async.errors import ConfigurationError, ThriveError
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
@@ -136,6 +137,8 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deadlines = Deadlines()
         self._token_call: Call | None = None
+        self._under_way: set[Call] = set()
+        self._drained: asyncio.Event | None = None
         self._longest_pause = retry.longest_pause
         self._gate = Gate(limits, retry)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
@@ -201,17 +204,19 @@ class Transport:
         """
         timeouts = self.time_limits(timeouts)
         deadline = self._deadline(timeouts)
-        return await self._answered(
-            Call(
-                request,
-                timeouts,
-                deadline,
-                authorizer or self._authorizer,
-                self._base_url,
-                self._gate,
-                wanted=wanted,
-            )
+        if self._drained is not None:
+            raise ConfigurationError(CLOSED)
+        call = Call(
+            request, timeouts, deadline, authorizer or self._authorizer, self._base_url, self._gate, wanted=wanted
         )
+        under_way = self._under_way
+        under_way.add(call)
+        try:
+            return await self._answered(call)
+        finally:
+            under_way.discard(call)
+            if self._drained is not None and not under_way:
+                self._drained.set()
 
     def _deadline(self, timeouts: Timeouts) -> float | None:
         """Return the time of the loop at which a call that begins now must be over."""
@@ -224,7 +229,7 @@ class Transport:
 
     def _move(self) -> None:
         """Serve another loop from now on; the pace and the tokens stay."""
-        self._deadlines = Deadlines()
+        self._deadlines, self._under_way = Deadlines(), set()
         self._gate, self._token_gate = self._gate.moved(), self._token_gate.moved()
         for authorizer in (self._authorizer, self.webhooks_authorizer):
             authorizer.move()
@@ -379,9 +384,20 @@ class Transport:
                 return Broken("a reply that is too large", too_large=True)
             return Reply(response.status, response.headers, body)
 
-    async def aclose(self) -> None:
-        """Close what this transport opened; harmless to repeat."""
-        await self._session.aclose()
+    async def aclose(self, drain: float = 0.0) -> None:
+        """Close what this transport opened; harmless to repeat.
+
+        Args:
+            drain: The seconds that calls under way get to end; new ones are refused.
+        """
+        try:
+            if drain and self._under_way and not self._session.closed:
+                self._session.bound_loop()
+                self._drained = self._drained or asyncio.Event()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._drained.wait(), drain)
+        finally:
+            await self._session.aclose()
 
 
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
