@@ -7,11 +7,14 @@ types, and `thrive_async.sandbox` is a Thrive of your own to test against.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from thrive_async._base.version import __version__
+
 if TYPE_CHECKING:
     from thrive_async import auth as auth
     from thrive_async import client as client
     from thrive_async import config as config
     from thrive_async import errors as errors
+    from thrive_async import hooks as hooks
     from thrive_async import models as models
     from thrive_async import pagination as pagination
     from thrive_async import resources as resources
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from thrive_async._base.unset import UNSET, Unset
     from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
-    from thrive_async.config import Limits, Region, Retry, Timeouts
+    from thrive_async.config import Limits, Priority, Region, Retry, Timeouts
     from thrive_async.errors import (
         APIError,
         AuthenticationError,
@@ -44,10 +47,9 @@ if TYPE_CHECKING:
         TokenProviderError,
         UnprocessableError,
     )
+    from thrive_async.hooks import correlation_id
     from thrive_async.pagination import Page, Paginator
     from thrive_async.sync.errors import GuardRefused, SyncError
-
-__version__ = "0.1.0"
 
 __all__ = [
     "UNSET",
@@ -69,6 +71,7 @@ __all__ = [
     "Page",
     "Paginator",
     "PermissionDeniedError",
+    "Priority",
     "Problem",
     "Problems",
     "RateLimitError",
@@ -87,6 +90,7 @@ __all__ = [
     "UnprocessableError",
     "Unset",
     "__version__",
+    "correlation_id",
     "unread",
 ]
 
@@ -97,7 +101,8 @@ _MODULES = {
     "_base.unset": ("UNSET", "Unset"),
     "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
-    "config": ("Limits", "Region", "Retry", "Timeouts"),
+    "config": ("Limits", "Priority", "Region", "Retry", "Timeouts"),
+    "hooks": ("correlation_id",),
     "pagination": ("Page", "Paginator"),
     "sync.errors": ("GuardRefused", "SyncError"),
 }
@@ -107,6 +112,7 @@ _PUBLIC_MODULES = (
     "client",
     "config",
     "errors",
+    "hooks",
     "models",
     "pagination",
     "resources",

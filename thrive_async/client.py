@@ -17,12 +17,14 @@ from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._environment import VARIABLES, Environment, set_up_log
 from thrive_async._generated.operations import Operation
+from thrive_async._http.attempt import NO_OPTIONS
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
+from thrive_async._http.view import Sender, View, added_headers
 from thrive_async._wire import convert
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
-from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
+from thrive_async.config import Limits, Priority, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.resources import (
     Activities,
@@ -36,6 +38,7 @@ from thrive_async.resources import (
     Tags,
     Users,
 )
+from thrive_async.resources._base import Resource, through
 
 __all__ = ["ThriveClient"]
 
@@ -153,7 +156,8 @@ class ThriveClient:
         set_up_log()
         convert.prepare()
         import_module(_IMPORTED_BY_ASYNCIO)
-        self._transport = Transport(
+        self._options = NO_OPTIONS
+        self._main = Transport(
             base_url=url,
             token_base_url=token_base_url,
             webhooks_token_base_url=webhooks_token_base_url,
@@ -168,6 +172,7 @@ class ThriveClient:
             ca_file=Path(ca_file) if ca_file is not None else None,
             problems=Problems(strict=strict),
         )
+        self._transport: Sender = self._main
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
         self.assignments: Assignments = Assignments(self._transport)
@@ -228,6 +233,57 @@ class ThriveClient:
         A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
         """
         return self._transport.problems
+
+    def with_options(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+    ) -> "ThriveClient":
+        """Return a view of this client that makes its calls differently: the same connections, limits and token.
+
+        It costs a tenth of a millisecond, so you can make one for each web request. What you leave out stays as it is
+        here. Closing a view does nothing: close the client.
+
+        Args:
+            timeouts: For calls that bring none of their own.
+            retry: How often a call is repeated, and with what pauses between its attempts.
+            headers: Sent with each call, such as `traceparent`. The client's own, such as Authorization, cannot be set.
+            priority: "interactive" for calls that somebody waits for, which start before all "bulk" calls that wait;
+                one bulk call in ten starts all the same. A client's own calls are interactive.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            InvalidArgument: A header is the client's own or cannot be sent, or there is no such priority.
+
+        Example:
+            quick = thrive.with_options(timeouts=Timeouts(total=2), headers={"traceparent": traceparent})
+            user = await quick.users.get(user_id)
+        """
+        for name, value, wanted in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry)):
+            if value is not None and not isinstance(value, wanted):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
+        if priority not in (None, "interactive", "bulk"):
+            raise InvalidArgument('$priority must be "interactive" or "bulk"', "priority")
+        options, transport = self._options, self._main
+        if timeouts is not None:
+            options = evolve(options, timeouts=timeouts)
+        if retry is not None:
+            options = evolve(options, repeated=transport.repeating(retry))
+        if headers is not None:
+            options = added_headers(options, headers)
+        if priority is not None:
+            options = evolve(options, priority=priority)
+        sender = View(transport, options)
+        view = object.__new__(type(self))
+        attributes = vars(view)
+        attributes.update(vars(self), _options=options, _transport=sender)
+        for name, value in attributes.items():
+            if isinstance(value, Resource | Cpd):
+                attributes[name] = through(value, sender)
+        return view
 
     async def request(
         self,

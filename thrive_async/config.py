@@ -4,13 +4,16 @@ import math
 import re
 from enum import Enum
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from thrive_async.errors import ConfigurationError
 
-__all__ = ["Limits", "Region", "Retry", "Timeouts"]
+__all__ = ["Limits", "Priority", "Region", "Retry", "Timeouts"]
+
+Priority: TypeAlias = Literal["interactive", "bulk"]
+"""Which of the waiting calls of a client starts next: a call for somebody who waits, or one of a nightly job."""
 
 
 class Region(Enum):

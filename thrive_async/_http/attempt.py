@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import aiohttp
@@ -14,11 +14,31 @@ from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, Request, refusal, unreadable
 from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
-from thrive_async.config import Timeouts
+from thrive_async.config import Priority, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
 
 # How the body of a reply begins that is JSON cut short, or an HTML page.
 _CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
+
+
+@attrs.frozen(eq=False)
+class Options:
+    """What a view of a client sets for its calls.
+
+    Attributes:
+        timeouts: For calls that bring none of their own; None for the client's.
+        repeated: Repeats a call after its first attempt; None for the client's way.
+        headers: Names and values that are sent beside the client's own.
+        priority: Whether its calls go before, or after, those of others that wait.
+    """
+
+    timeouts: Timeouts | None = None
+    repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    priority: Priority = "interactive"
+
+
+NO_OPTIONS: Final = Options()
 
 
 @attrs.define(eq=False)
@@ -39,6 +59,8 @@ class Call:
         last_words: How the last of those ended.
         awaits_token: Whether it waits for a token.
         wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
+        options: Those of the view that it is made through.
+        correlation_id: Of what it is a part, as its caller says.
     """
 
     request: Request
@@ -54,6 +76,8 @@ class Call:
     last_words: str = ""
     awaits_token: bool = False
     wanted: asyncio.Event | None = None
+    options: Options = NO_OPTIONS
+    correlation_id: str | None = None
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""

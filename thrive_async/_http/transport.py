@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
-from thrive_async import __version__
 from thrive_async._base.problems import Problems
+from thrive_async._base.version import __version__
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
+    NO_OPTIONS,
     Attempt,
     Broken,
     Call,
+    Options,
     described,
     of_broken,
     of_reply,
@@ -28,7 +30,7 @@ from thrive_async._http.attempt import (
     turn_too_late,
 )
 from thrive_async._http.deadlines import Deadlines
-from thrive_async._http.headers import request_id, retry_after
+from thrive_async._http.headers import printable, request_id, retry_after
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
 from thrive_async._http.session import CLOSED, Proxy, Session
@@ -46,6 +48,7 @@ from thrive_async.auth import (
 )
 from thrive_async.config import Limits, Retry, Timeouts
 from thrive_async.errors import ConfigurationError, ThriveError
+from thrive_async.hooks import correlation_id
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
@@ -67,6 +70,10 @@ async def _guard(
     # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
     # a small call costs 1 us less of 75 than with headers that aiohttp merges.
     headers = request.headers
+    for name, value in call.options.headers:
+        headers[name] = value
+    if call.correlation_id:
+        headers["X-Correlation-Id"] = printable(call.correlation_id)
     headers["Accept"] = "application/json"
     headers["User-Agent"] = _USER_AGENT
     if call.request.body is not None:
@@ -170,6 +177,10 @@ class Transport:
     def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
         return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
 
+    def repeating(self, retry: Retry) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+        """Return what repeats a call as other settings want it."""
+        return repeating(self._attempt, retry)
+
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
 
@@ -189,6 +200,7 @@ class Transport:
         *,
         wanted: asyncio.Event | None = None,
         authorizer: Authorizer | None = None,
+        options: Options = NO_OPTIONS,
     ) -> Reply:
         """Send a request and return its whole 2xx reply.
 
@@ -197,6 +209,7 @@ class Transport:
             timeouts: Its limits; None for the client's.
             wanted: Set when the reply is about to be read: it is decoded then. None for at once.
             authorizer: Who knows its Authorization header; None for the client's credentials.
+            options: Those of the view that it is sent through.
 
         Raises:
             TypeError: `timeouts` is something else, such as a number of seconds.
@@ -207,7 +220,15 @@ class Transport:
         if self._drained is not None:
             raise ConfigurationError(CLOSED)
         call = Call(
-            request, timeouts, deadline, authorizer or self._authorizer, self._base_url, self._gate, wanted=wanted
+            request,
+            timeouts,
+            deadline,
+            authorizer or self._authorizer,
+            self._base_url,
+            self._gate,
+            wanted=wanted,
+            options=options,
+            correlation_id=correlation_id.get(),
         )
         under_way = self._under_way
         under_way.add(call)
@@ -215,8 +236,11 @@ class Transport:
             return await self._answered(call)
         finally:
             under_way.discard(call)
-            if self._drained is not None and not under_way:
-                self._drained.set()
+            self._tell_if_drained()
+
+    def _tell_if_drained(self) -> None:
+        if self._drained is not None and not self._under_way:
+            self._drained.set()
 
     def _deadline(self, timeouts: Timeouts) -> float | None:
         """Return the time of the loop at which a call that begins now must be over."""
@@ -238,7 +262,7 @@ class Transport:
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
         attempt = await self._attempt(call)
         if attempt.repeatable:
-            attempt = await self._repeated(call, attempt)
+            attempt = await (call.options.repeated or self._repeated)(call, attempt)
         result = attempt.result()
         if isinstance(result, Reply):
             return result
@@ -442,7 +466,7 @@ def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
     else:
         status, identity = result.words, "-"
     _log.debug(
-        "%s %s %s: %s, request id %s, attempt %d, %.1f ms",
+        "%s %s %s: %s, request id %s, attempt %d, %.1f ms%s",
         operation.id,
         operation.method,
         operation.path,
@@ -450,4 +474,5 @@ def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
         identity,
         call.attempts,
         milliseconds,
+        f", correlation id {printable(call.correlation_id)}" if call.correlation_id else "",
     )

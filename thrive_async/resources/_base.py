@@ -10,7 +10,7 @@ from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
-from thrive_async._http.transport import Transport
+from thrive_async._http.view import Sender
 from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
@@ -27,7 +27,7 @@ _PAGING: Final = frozenset({"page", "perPage", "limit"})
 class Resource:
     """A group of operations over the client's transport, without I/O of its own."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sender) -> None:
         self._transport = transport
         self._page_sizes: dict[str, PageSizes] = {}
 
@@ -111,6 +111,20 @@ class Resource:
             accepted = most if most is None or wanted is None else min(most, wanted)
             sizes = self._page_sizes[operation.id] = PageSizes(accepted)
         return sizes
+
+
+R = TypeVar("R")
+
+
+def through(resource: R, transport: Sender) -> R:
+    """Return a resource, and what hangs on it, that sends through another transport."""
+    view = object.__new__(type(resource))
+    attributes = vars(view)
+    attributes.update(vars(resource), _transport=transport)
+    for name, value in attributes.items():
+        if isinstance(value, Resource):
+            attributes[name] = through(value, transport)
+    return view
 
 
 def check_body(operation: Operation, body: object) -> None:
