@@ -333,7 +333,7 @@ class Transport:
             header = await authorizer.header()
             call.awaits_token = False
             session = await self._session.opened()
-            ticket = await call.gate.enter(call.deadline)
+            ticket = await call.gate.enter(call.deadline, call.options.priority)
             current = authorizer.current()
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
