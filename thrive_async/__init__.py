@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
     from thrive_async._base.problems import Problem, Problems, unread
+    from thrive_async._base.replies import ReplyInfo, reply_of
     from thrive_async._base.unset import UNSET, Unset
     from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         TokenProviderError,
         UnprocessableError,
     )
-    from thrive_async.hooks import correlation_id
+    from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, WaitEvent, correlation_id
     from thrive_async.pagination import Page, Paginator
     from thrive_async.sync.errors import GuardRefused, SyncError
 
@@ -56,14 +57,17 @@ __all__ = [
     "APIError",
     "AccessToken",
     "ApiKey",
+    "AttemptEvent",
     "AuthenticationError",
     "BadRequestError",
+    "CallEvent",
     "ClientCredentials",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "Hooks",
     "IncompleteList",
     "InvalidArgument",
     "Limits",
@@ -76,6 +80,7 @@ __all__ = [
     "Problems",
     "RateLimitError",
     "Region",
+    "ReplyInfo",
     "RequestTimeout",
     "ResultUnknown",
     "Retry",
@@ -89,8 +94,10 @@ __all__ = [
     "TokenProviderError",
     "UnprocessableError",
     "Unset",
+    "WaitEvent",
     "__version__",
     "correlation_id",
+    "reply_of",
     "unread",
 ]
 
@@ -98,11 +105,12 @@ __all__ = [
 # heavier than this may happen before a name is used.
 _MODULES = {
     "_base.problems": ("Problem", "Problems", "unread"),
+    "_base.replies": ("ReplyInfo", "reply_of"),
     "_base.unset": ("UNSET", "Unset"),
     "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Priority", "Region", "Retry", "Timeouts"),
-    "hooks": ("correlation_id",),
+    "hooks": ("AttemptEvent", "CallEvent", "Hooks", "WaitEvent", "correlation_id"),
     "pagination": ("Page", "Paginator"),
     "sync.errors": ("GuardRefused", "SyncError"),
 }

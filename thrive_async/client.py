@@ -26,6 +26,7 @@ from thrive_async._wire import convert
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.config import Limits, Priority, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError, InvalidArgument
+from thrive_async.hooks import Hooks
 from thrive_async.resources import (
     Activities,
     Assignments,
@@ -77,6 +78,7 @@ class ThriveClient:
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
         strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
             read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
+        hooks: Functions of yours that are called after each wait, attempt and call.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -115,6 +117,7 @@ class ThriveClient:
         trust_env: bool = False,
         ca_file: str | Path | None = None,
         strict: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
@@ -137,6 +140,7 @@ class ThriveClient:
             ("allow_http", allow_http, bool),
             ("trust_env", trust_env, bool),
             ("strict", strict, bool),
+            ("hooks", hooks, Hooks | None),
             ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
@@ -171,6 +175,7 @@ class ThriveClient:
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
             problems=Problems(strict=strict),
+            hooks=hooks,
         )
         self._transport: Sender = self._main
         self.users: Users = Users(self._transport)

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 import orjson
 
 from thrive_async._base.problems import Problem, Problems
+from thrive_async._base.replies import ReplyInfo
 from thrive_async._http.request import Reply
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
@@ -29,9 +30,21 @@ class Page(Generic[T]):
         problems: What on this page is not what the specification says: the path, such as
             `$.results[].positions[].startDate`, -> what was expected and what came. Empty if all is well.
         skipped: How many items were null. They are left out, so `items` is shorter than the page was.
+        reply: The status, headers and request id of the reply that it was read from.
     """
 
-    __slots__ = ("_body", "_came", "_raw", "items", "number", "problems", "skipped", "total_pages", "total_results")
+    __slots__ = (
+        "_body",
+        "_came",
+        "_raw",
+        "items",
+        "number",
+        "problems",
+        "reply",
+        "skipped",
+        "total_pages",
+        "total_results",
+    )
 
     def __init__(
         self,
@@ -49,6 +62,7 @@ class Page(Generic[T]):
         self.total_results: int | None = total_results
         self.problems: Mapping[str, Problem] = {}
         self.skipped: int = 0
+        self.reply: ReplyInfo = body.info
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
         self._came = came or _Came.of(items, None)
@@ -286,13 +300,15 @@ class Paginator(Generic[T]):
 
     def _check_whole(self, course: "_Course", page: Page[T]) -> None:
         if course.promises_more(page, before=page.number):
-            raise IncompleteList(
+            error = IncompleteList(
                 operation=self._operation,
                 items=course.seen,
                 total_results=course.totals[1],
                 total_pages=course.totals[0],
                 page=page.number,
             )
+            error.came_with(page.reply)
+            raise error
 
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
@@ -304,6 +320,7 @@ class Paginator(Generic[T]):
             return page
         page.operation = self._operation
         page.body = reply.body
+        page.came_with(reply.info)
         raise page
 
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:

@@ -176,6 +176,10 @@ class Gate:
         elif self._interactive or self._bulk:
             self._let_in()
 
+    def is_closed(self, now: float) -> bool:
+        """Tell whether a cool-down lasts."""
+        return self._closed_until > now or self._trial_due or self._trial
+
     def _let_in(self, *, rang: bool = False) -> None:
         """Let in as many as may start now, and set the timer for the next."""
         loop = asyncio.get_running_loop()

@@ -61,6 +61,10 @@ class Call:
         wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
         options: Those of the view that it is made through.
         correlation_id: Of what it is a part, as its caller says.
+        waited: How many seconds it has waited.
+        status: The status of its last whole reply.
+        request_id: That of its last request, if Thrive named one.
+        paused_since: When its last attempt ended.
     """
 
     request: Request
@@ -78,6 +82,10 @@ class Call:
     wanted: asyncio.Event | None = None
     options: Options = NO_OPTIONS
     correlation_id: str | None = None
+    waited: float = 0.0
+    status: int | None = None
+    request_id: str | None = None
+    paused_since: float = 0.0
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""
@@ -103,14 +111,14 @@ class Broken:
         words: How it ended.
         timed_out: Whether `Timeouts.attempt` ended it.
         permanent: Whether another attempt would end in the same way.
-        too_large: Whether the answer was larger than `Limits.max_reply_bytes`.
+        too_large: The answer, without its body, if that was larger than `Limits.max_reply_bytes`.
         out_of_time: Whether `Timeouts.total` ended it, and with it the call.
     """
 
     words: str
     timed_out: bool = False
     permanent: bool = False
-    too_large: bool = False
+    too_large: Reply | None = None
     out_of_time: bool = False
 
 
@@ -163,6 +171,7 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
         pause: The seconds to wait before it may be repeated, after a 429 or a 503 that says so.
     """
     call.sent = False
+    reply.attempts = call.attempts
     return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
 
 
@@ -253,7 +262,10 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
     if broken.too_large:
         done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
         text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
-        return Attempt(call, error=DecodeError(text, operation=operation.id))
+        error = DecodeError(text, operation=operation.id)
+        broken.too_large.attempts = call.attempts
+        error.came_with(broken.too_large.info)
+        return Attempt(call, error=error)
 
     def make_error(note: str) -> ThriveError:
         what = RequestTimeout if broken.timed_out else ConnectionFailed

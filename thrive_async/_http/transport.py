@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -30,11 +30,12 @@ from thrive_async._http.attempt import (
     turn_too_late,
 )
 from thrive_async._http.deadlines import Deadlines
-from thrive_async._http.headers import printable, request_id, retry_after
+from thrive_async._http.headers import printable, retry_after
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
 from thrive_async._http.session import CLOSED, Proxy, Session
 from thrive_async._http.token import TokenEndpoint
+from thrive_async._http.watch import Watch
 from thrive_async.auth import (
     ApiKey,
     Authorizer,
@@ -48,7 +49,7 @@ from thrive_async.auth import (
 )
 from thrive_async.config import Limits, Retry, Timeouts
 from thrive_async.errors import ConfigurationError, ThriveError
-from thrive_async.hooks import correlation_id
+from thrive_async.hooks import Hooks, Wait, correlation_id
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
@@ -118,6 +119,7 @@ class Transport:
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
         problems: Where the values go that are not what the specification says; one that is not strict by default.
+        hooks: Functions of the user's that are told what happens.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Transport:
         trust_env: bool = False,
         ca_file: Path | None = None,
         problems: Problems | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
@@ -143,6 +146,7 @@ class Transport:
         self._base_url = base_url
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deadlines = Deadlines()
+        self._watch = Watch(tenant_id, hooks)
         self._token_call: Call | None = None
         self._under_way: set[Call] = set()
         self._drained: asyncio.Event | None = None
@@ -233,10 +237,25 @@ class Transport:
         under_way = self._under_way
         under_way.add(call)
         try:
-            return await self._answered(call)
+            return await (self._watched(call) if self._watch.on else self._answered(call))
         finally:
             under_way.discard(call)
             self._tell_if_drained()
+
+    async def _watched(self, call: Call) -> Reply:
+        began = time.perf_counter()
+        error: BaseException | None = None
+        try:
+            return await self._answered(call)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if call.paused_since and error is not None:
+                # It was cancelled in a pause, or gave up before one.
+                self._watch.waited(call, "pause", call.paused_since)
+            self._watch.ended(call, error, began)
+            del error  # its frames hold this one
 
     def _tell_if_drained(self) -> None:
         if self._drained is not None and not self._under_way:
@@ -280,6 +299,9 @@ class Transport:
             call.forget()
 
     async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
+        if call.paused_since:
+            self._watch.waited(call, "pause", call.paused_since)
+            call.paused_since = 0.0
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
@@ -297,7 +319,9 @@ class Transport:
             pause = self._pause_after(call, ticket, result)
         finally:
             call.gate.leave(ticket)
-        _log_attempt(call, result, started)
+        if self._watch.on:
+            self._watch.attempted(call, result, started)
+            call.paused_since = time.perf_counter()
         if isinstance(result, Broken):
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
@@ -330,10 +354,14 @@ class Transport:
         while True:
             # Before a slot is taken: the token request needs one of its own.
             call.awaits_token = True
-            header = await authorizer.header()
+            with self._waiting(call, "token"):
+                header = await authorizer.header()
             call.awaits_token = False
-            session = await self._session.opened()
-            ticket = await call.gate.enter(call.deadline, call.options.priority)
+            with self._waiting(call, "session"):
+                session = await self._session.opened()
+            closed = call.gate.is_closed(asyncio.get_running_loop().time())
+            with self._waiting(call, "cool-down" if closed else "slot"):
+                ticket = await call.gate.enter(call.deadline, call.options.priority)
             current = authorizer.current()
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
@@ -341,6 +369,16 @@ class Transport:
             # The client was closed, as it will be told above; or the token ended, or was refused to others, while this
             # call waited for its slot.
             looked_again = True
+
+    @contextlib.contextmanager
+    def _waiting(self, call: Call, reason: Wait) -> Generator[None]:
+        """Tell of a wait, also of one that ends in an error or a cancel."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._watch.on:
+                self._watch.waited(call, reason, began)
 
     def _pause_after(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
         """Tell the gate how Thrive took a request; return the seconds to wait before it is repeated, if Thrive said."""
@@ -405,7 +443,7 @@ class Transport:
         ) as response:
             body = await _read_bounded(response, self.limits.max_reply_bytes)
             if body is None:
-                return Broken("a reply that is too large", too_large=True)
+                return Broken("a reply that is too large", too_large=Reply(response.status, response.headers, b""))
             return Reply(response.status, response.headers, body)
 
     async def aclose(self, drain: float = 0.0) -> None:
@@ -454,25 +492,3 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes |
             return None
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
-    if not _log.isEnabledFor(logging.DEBUG):
-        return
-    milliseconds = (time.perf_counter() - started) * 1000
-    operation = call.request.operation
-    if isinstance(result, Reply):
-        status, identity = str(result.status), request_id(result.headers) or "-"
-    else:
-        status, identity = result.words, "-"
-    _log.debug(
-        "%s %s %s: %s, request id %s, attempt %d, %.1f ms%s",
-        operation.id,
-        operation.method,
-        operation.path,
-        status,
-        identity,
-        call.attempts,
-        milliseconds,
-        f", correlation id {printable(call.correlation_id)}" if call.correlation_id else "",
-    )

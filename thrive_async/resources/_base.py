@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from thrive_async._base.arguments import argument
 from thrive_async._base.problems import Problems
+from thrive_async._base.replies import remember_reply
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
@@ -154,6 +155,8 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Probl
     except DecodeError as error:
         error.operation = operation.id
         error.body = reply.body
+        error.came_with(reply.info)
         raise
+    remember_reply(model, reply.info)
     problems.add(found, operation.id, "$")
     return model
