@@ -67,9 +67,9 @@ class WritingResource(Resource):
             return read_reply(operation, cls, reply, self._transport.problems)
         why = "it could not be found by reading" if reading is None else f"reading it failed: {reading}"
         text = f"done (status {reply.status}), but the reply does not hold the result, and {why}"
-        error = ResultUnknown(text, operation=operation.id, body=reply.body, status=reply.status, reading=reading)
-        error.came_with(reply.info)
-        raise error
+        unknown = ResultUnknown(text, operation=operation.id, body=reply.body, status=reply.status, reading=reading)
+        unknown.came_with(reply.info)
+        raise unknown
 
     def _left(self, timeouts: Timeouts | None, began: float) -> Timeouts:
         """Return the time limits of a call that goes on since then."""
