@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.sync.test_stopping import kill_and_finish
+from tests.sync._apply.test_run import kill_and_finish
 
 
 async def main() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from thrive_async.models import AudienceMember
+from thrive_async.sync._doubts import removals
 from thrive_async.sync._match.matching import Matcher
 
 SHAPES = ("emails", "emails in another case", "refs", "ids", "mixed", "no one known")
@@ -69,7 +70,7 @@ def by_hand(members: list[AudienceMember], names: list[str]) -> tuple[list[str],
 def ours(members: list[AudienceMember], names: list[str]) -> object:
     matcher = Matcher(members)
     matcher.feed(names)
-    return matcher.result()
+    return removals(matcher.result())
 
 
 def seconds(work: Callable[[], object]) -> float:

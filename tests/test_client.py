@@ -687,6 +687,7 @@ async def test_request_reaches_what_the_sdk_does_not_know() -> None:
         ("GET", 200, b"", None),
         ("HEAD", 200, b"", None),
         ("DELETE", 200, b"<html>", None),
+        ("POST", 200, b"OK", None),
         ("DELETE", 200, b"", None),
         ("DELETE", 200, b'{"a": 1}', {"a": 1}),
         ("GET", 200, b"null", None),
@@ -741,8 +742,9 @@ async def test_request_says_what_its_arguments_are(arguments: dict[str, Any], wo
     assert not server.requests
 
 
-async def test_request_refuses_what_it_cannot_read(clock: VirtualClock) -> None:
-    async with RawServer([reply(200, b"<html>")]) as server, server.client() as thrive:
+@pytest.mark.parametrize("body", [b"<html>", b"OK"])
+async def test_request_refuses_what_it_cannot_read(body: bytes, clock: VirtualClock) -> None:
+    async with RawServer([reply(200, body)]) as server, server.client() as thrive:
         with pytest.raises(DecodeError, match="GET by hand"):
             await thrive.request("GET", "/rest/v1/things")
 

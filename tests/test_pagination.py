@@ -300,7 +300,7 @@ async def test_a_walk_that_was_broken_off_does_not_look_like_one_at_its_end(afte
             async with asyncio.timeout(0):
                 await anext(items)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="begin another one"):
+        with pytest.raises(RuntimeError, match="start a new one"):
             await anext(items)
 
 

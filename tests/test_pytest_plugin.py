@@ -100,14 +100,14 @@ def test_a_test_on_trio_is_told_that_asyncio_is_needed(run, backend):
     body = BODY.format(mark="@pytest.mark.anyio") + ANYIO.replace('"asyncio"', backend)
     result = run(body, "-p", "no:asyncio")
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, and this test runs on trio*"])
+    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, but this test runs on trio*"])
 
 
 def test_a_test_of_pytest_trio_is_told_too(run):
     mark = "@pytest.mark.trio"
     result = run(BODY.format(mark=mark), "-o", "markers=trio")
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, and this test runs on trio*"])
+    result.stdout.fnmatch_lines(["*thrive_sandbox and thrive_client need asyncio, but this test runs on trio*"])
 
 
 def test_a_test_without_a_loop_gets_a_sandbox_in_a_thread(run):

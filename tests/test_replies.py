@@ -48,10 +48,9 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 async def test_a_decode_error_tells_of_its_reply(odd: str) -> None:
     limits = Limits(max_reply_bytes=1000)
-    async with RawServer([reply(503), ODD[odd]]) as server:
-        async with server.client(retry=Retry(2, 0.01, 0.01), limits=limits) as thrive:
-            with pytest.raises(DecodeError) as raised:
-                await thrive.users.get("u1")
+    async with RawServer([reply(503), ODD[odd]]) as server, server.client(retry=QUICK, limits=limits) as thrive:
+        with pytest.raises(DecodeError) as raised:
+            await thrive.users.get("u1")
     error = pickle.loads(pickle.dumps(raised.value))
     assert (error.status, error.request_id, error.attempts) == (200, "r3", 2)
     assert error.headers["X-REQUEST-ID"] == "r3"
@@ -59,11 +58,11 @@ async def test_a_decode_error_tells_of_its_reply(odd: str) -> None:
 
 async def test_a_list_that_cannot_be_read_or_ends_early_tells_of_its_page() -> None:
     short = {"pagination": {"totalResults": 9, "totalPages": 2, "page": 1, "perPage": 5}, "results": []}
-    async with RawServer(
-        [reply(200, {"results": 5}, X_Request_Id="r4"), reply(200, short, X_Request_Id="r5")]
-    ) as server:
-        async with server.client() as thrive:
-            for wanted, request_id in ((DecodeError, "r4"), (IncompleteList, "r5")):
-                with pytest.raises(wanted) as raised:
-                    await thrive.users.list(per_page=5).collect()
-                assert (raised.value.status, raised.value.request_id) == (200, request_id)
+    async with (
+        RawServer([reply(200, {"results": 5}, X_Request_Id="r4"), reply(200, short, X_Request_Id="r5")]) as server,
+        server.client() as thrive,
+    ):
+        for wanted, request_id in ((DecodeError, "r4"), (IncompleteList, "r5")):
+            with pytest.raises(wanted) as raised:
+                await thrive.users.list(per_page=5).collect()
+            assert (raised.value.status, raised.value.request_id) == (200, request_id)

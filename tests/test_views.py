@@ -69,6 +69,7 @@ async def test_the_timeouts_of_a_view_are_those_of_its_calls_that_bring_none(clo
 async def test_the_retry_of_a_view_repeats_its_calls(clock: VirtualClock) -> None:
     async with RawServer([reply(500)]) as server, server.client(retry=Retry(max_attempts=1)) as thrive:
         view = thrive.with_options(retry=Retry(max_attempts=3))
+        assert (view.retry.max_attempts, thrive.retry.max_attempts, view.timeouts) == (3, 1, thrive.timeouts)
         for client, attempts in ((view, 3), (thrive, 1), (view.with_options(retry=Retry(max_attempts=2)), 2)):
             with pytest.raises(ServerError) as raised:
                 await client.users.get("u1")

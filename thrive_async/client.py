@@ -239,6 +239,16 @@ class ThriveClient:
         """
         return self._transport.problems
 
+    @property
+    def retry(self) -> Retry:
+        """How often this client repeats a call."""
+        return self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long a call may take that brings no timeouts of its own."""
+        return self._transport.timeouts
+
     def with_options(
         self,
         *,
@@ -276,7 +286,7 @@ class ThriveClient:
         if timeouts is not None:
             options = evolve(options, timeouts=timeouts)
         if retry is not None:
-            options = evolve(options, repeated=transport.repeating(retry))
+            options = evolve(options, retry=retry, repeated=transport.repeating(retry))
         if headers is not None:
             options = added_headers(options, headers)
         if priority is not None:
@@ -312,7 +322,7 @@ class ThriveClient:
             timeouts: For this call.
 
         Returns:
-            The decoded JSON; None for an empty body, and for a DELETE that answered with something else.
+            The decoded JSON; None for an empty body, and for a write that was answered with something else.
 
         Raises:
             TypeError: An argument has the wrong type; nothing was sent.

@@ -1,8 +1,8 @@
-"""Everything the SDK raises on purpose, under one root: `ThriveError`.
+"""All errors that the SDK raises on purpose. They share one base: `ThriveError`.
 
-The text of an error is one line for people: the method, the path template, the status, Thrive's words, and the number
-of attempts. Values that the request carried stand there as the names of their parameters, e-mail addresses as `***`.
-What the reply really held is on the attributes (`APIError.message`, `.body`, `.headers`). Every error pickles.
+The text of an error is one readable line: the method, the path template, the status, Thrive's message, and the number
+of attempts. Values from the request are replaced by the names of their parameters, and e-mail addresses by `***`. The
+attributes hold the full reply (`APIError.message`, `.body`, `.headers`). You can pickle every error.
 """
 
 import re
@@ -45,7 +45,7 @@ __all__ = [
 
 
 class ThriveError(Exception):
-    """The root of every error that the SDK raises on purpose."""
+    """The base of every error that the SDK raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -59,10 +59,10 @@ def _rebuild(cls: type[ThriveError], args: tuple[Any, ...], attributes: dict[str
 
 
 class _Mistake(ThriveError, ValueError):  # noqa: N818 - two errors inherit from it
-    """Something that the caller gave cannot work; nothing was sent.
+    """An argument or setting that you passed cannot work. Nothing was sent.
 
     Attributes:
-        text: What is wrong; `$name` stands for an argument or a setting.
+        text: What is wrong. `$name` stands for an argument or a setting.
         arguments: The arguments or settings in the text, the one at fault first.
     """
 
@@ -72,10 +72,10 @@ class _Mistake(ThriveError, ValueError):  # noqa: N818 - two errors inherit from
         super().__init__(self.told(lambda name: name))
 
     def told(self, name_of: Callable[[str], str]) -> str:
-        """Say it in the words of a face of the SDK, such as a command line with options in place of arguments.
+        """Return the text with other names for the arguments, such as the options of a command line.
 
         Args:
-            name_of: Returns what an argument is called there.
+            name_of: Returns the new name of an argument.
 
         Returns:
             One line.
@@ -84,7 +84,7 @@ class _Mistake(ThriveError, ValueError):  # noqa: N818 - two errors inherit from
 
 
 class ConfigurationError(_Mistake):
-    """The client, its credentials, its settings or the environment cannot work as they are; nothing was sent.
+    """The client's arguments, credentials or settings, or the environment, cannot work. Nothing was sent.
 
     Example:
         >>> error = ConfigurationError("$Timeouts.total must be positive, not 0", "Timeouts.total")
@@ -92,17 +92,17 @@ class ConfigurationError(_Mistake):
         ('Timeouts.total must be positive, not 0', '--timeout must be positive, not 0')
 
     Attributes:
-        text: What is wrong; `$name` stands for a setting.
-        arguments: The settings in the text, the one at fault first; empty if it names none.
+        text: What is wrong. `$name` stands for a setting.
+        arguments: The settings in the text, the one at fault first. Empty if the text names no setting.
     """
 
 
 class TokenProviderError(ConfigurationError):
-    """Your token provider raised an exception, which is the `__cause__`, or returned no token; nothing was sent."""
+    """Your token provider returned no token, or raised an exception, which is the `__cause__`. Nothing was sent."""
 
 
 class InvalidArgument(_Mistake):
-    """An argument of a call cannot be meant; nothing was sent.
+    """An argument of a call has a value that makes no sense. Nothing was sent.
 
     Example:
         >>> error = InvalidArgument("$updated_at_to needs $updated_at_from", "updated_at_to", "updated_at_from")
@@ -110,25 +110,25 @@ class InvalidArgument(_Mistake):
         ('updated_at_to needs updated_at_from', '--updated-at-to needs --updated-at-from')
 
     Attributes:
-        text: What is wrong; `$name` stands for an argument.
+        text: What is wrong. `$name` stands for an argument.
         arguments: The arguments in the text, the one at fault first.
     """
 
 
 def named(text: str, arguments: Iterable[str], name_of: Callable[[str], str]) -> str:
-    """Put the names of arguments into a text in which `$name` stands for them."""
+    """Replace each `$name` in a text with the name of its argument."""
     names = {f"${name}": name_of(name) for name in arguments}
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.sub(pattern, lambda match: names[match[0]], text) if names else text
 
 
 class ConnectionFailed(ThriveError, ConnectionError):  # noqa: N818 - the public name
-    """Thrive could not be reached, or the connection broke before the answer was whole.
+    """The connection to Thrive failed, or broke before the whole answer arrived.
 
     Attributes:
         operation: The operationId of the call.
-        attempts: How many times it was tried.
-        maybe_applied: True if a request had left before the connection broke, so that a write may have taken effect.
+        attempts: The number of attempts.
+        maybe_applied: True if a request was sent before the connection broke, so that a write may have taken effect.
     """
 
     def __init__(self, text: str, *, operation: str, attempts: int, maybe_applied: bool) -> None:
@@ -143,10 +143,10 @@ class RequestTimeout(ThriveError, TimeoutError):  # noqa: N818 - the public name
 
     Attributes:
         operation: The operationId of the call.
-        attempts: How many times it was tried.
-        maybe_applied: True if a request had left before time was up, so that a write may have taken effect.
-        retry_after: The seconds until Thrive takes requests again, for a call that could not wait for the end of a
-            pause that Thrive had asked for; else None.
+        attempts: The number of attempts.
+        maybe_applied: True if a request was sent before the time was up, so that a write may have taken effect.
+        retry_after: Seconds until Thrive accepts requests again, if Thrive asked for a pause longer than the call
+            could wait. Otherwise None.
     """
 
     def __init__(
@@ -160,12 +160,12 @@ class RequestTimeout(ThriveError, TimeoutError):  # noqa: N818 - the public name
 
 
 class DecodeError(ThriveError, ValueError):
-    """What Thrive sent is not what its documentation says, so no object was made of it.
+    """Thrive sent data that does not match its documentation and cannot be read.
 
     Attributes:
-        path: Where, as a JSON path such as `$.results[3].id`.
-        operation: The operationId of the call, if one was made.
-        body: The bytes of the reply, or of the webhook's delivery, as they came, if there was one.
+        path: The place, as a JSON path such as `$.results[3].id`.
+        operation: The operationId of the call, if there was a call.
+        body: The bytes of the reply or webhook delivery, unchanged, if there was one.
         subject: What cannot be read: "the reply", or "the delivery" of a webhook.
         status: The HTTP status of the reply, if there was one.
         headers: Its headers, case-insensitive; empty if there was none.
@@ -196,12 +196,12 @@ class DecodeError(ThriveError, ValueError):
 
 
 class IncompleteList(DecodeError):  # noqa: N818 - the public name
-    """A list ended before the total that Thrive gives for it; what came before the end was given.
+    """A list ended before the total that Thrive states. You have received the items up to that point.
 
     Attributes:
         items: How many items came.
-        total_results: How many there are, as Thrive says; None if it gives only pages.
-        total_pages: How many pages there are, as Thrive says.
+        total_results: Thrive's total of items, or None if Thrive states only pages.
+        total_pages: Thrive's total of pages.
         page: The number of the page that brought nothing new.
     """
 
@@ -211,7 +211,7 @@ class IncompleteList(DecodeError):  # noqa: N818 - the public name
         told = f"{total_pages:,} pages" if total_results is None else f"{total_results:,} items"
         super().__init__(
             f"Thrive says that the list has {told}, but page {page:,} brought nothing new after {items:,} items. "
-            "If nobody changed the list meanwhile, try a smaller per_page",
+            "If the list did not change in the meantime, try a smaller per_page",
             path="$.pagination",
             operation=operation,
         )
@@ -225,14 +225,14 @@ class IncompleteList(DecodeError):  # noqa: N818 - the public name
 
 
 class ResultUnknown(DecodeError):  # noqa: N818 - the public name
-    """The write was done, but its result is not known: the reply did not hold it, and it could not be read afterwards.
+    """The write was done, but its result is unknown: the reply did not hold it, and reading it afterwards failed.
 
     Do not repeat the write. Read what you need instead.
 
     Attributes:
         status: The 2xx status of the reply.
-        maybe_applied: Always True: Thrive did what was asked.
-        reading: Why the result could not be read; None if there was no name to read it by.
+        maybe_applied: Always True, because Thrive did the write.
+        reading: Why reading the result failed, or None if there was nothing to find it by.
     """
 
     maybe_applied = True
@@ -247,24 +247,24 @@ class ResultUnknown(DecodeError):  # noqa: N818 - the public name
 
 
 class SignatureError(ThriveError, ValueError):
-    """A webhook's delivery was not signed with the secret agreed on; nothing of it can be trusted."""
+    """A webhook delivery was not signed with the shared secret. Do not trust any part of it."""
 
 
 class APIError(ThriveError):
-    """Thrive answered, and refused.
+    """Thrive answered with an error.
 
     Attributes:
         status: The HTTP status.
-        error: The `error` of Thrive's error body ("Not Found"), else the standard phrase of the status.
-        message: The `message` of Thrive's error body as it came: a string, an object, or None.
-        body: The decoded JSON of the reply, else its text.
+        error: The `error` of Thrive's error body ("Not Found"), or else the standard phrase of the status.
+        message: The `message` of Thrive's error body, unchanged: a string, an object, or None.
+        body: The decoded JSON of the reply, or its text if it is not JSON.
         headers: The reply's headers, case-insensitive.
         request_id: The first of `x-request-id`, `x-amzn-requestid`, `x-correlation-id`.
         operation: The operationId of the call.
-        attempts: How many times it was tried.
-        retry_after: The seconds that Thrive asked to wait, if it did.
-        maybe_applied: True if the answer to an earlier attempt was lost, or Thrive failed on the way, so that a write
-            may have taken effect all the same.
+        attempts: The number of attempts.
+        retry_after: The seconds that Thrive asked to wait, if any.
+        maybe_applied: True if the answer to an earlier attempt was lost, or Thrive failed during the write, so that
+            the write may have taken effect anyway.
     """
 
     def __init__(
@@ -304,30 +304,30 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """403: the key or the token lacks the scope for this."""
+    """403: the key or token does not give access to this."""
 
 
 class NotFoundError(APIError):
-    """404: there is no such thing."""
+    """404: there is no such record."""
 
 
 class ConflictError(APIError):
-    """409: it clashes with what is there, for example a reference that is taken."""
+    """409: the request conflicts with existing data, such as a reference that is already taken."""
 
 
 class UnprocessableError(APIError):
-    """422: well formed, but against Thrive's rules.
+    """422: the request is well formed but breaks Thrive's rules.
 
     Attributes:
-        member_operations: For a refused move of an audience, what happened to its members, by name of the operation;
-            None for every other refusal, or where the body does not hold it.
+        member_operations: After a refused move of an audience, the results for its members, by operation name. None
+            for any other refusal, or if the body has no results.
     """
 
     member_operations: "dict[str, MemberOperationResult] | None" = None
 
 
 class RateLimitError(APIError):
-    """429: too many requests; `retry_after` says for how long, if Thrive did."""
+    """429: too many requests. `retry_after` says how many seconds to wait, if Thrive said so."""
 
 
 class ServerError(APIError):
@@ -361,7 +361,7 @@ def status_phrase(status: int) -> str:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        # They live with the sync; this is where they were first found.
+        # These live in the sync package; they used to live here.
         if name in ("SyncError", "GuardRefused"):
             return getattr(import_module("thrive_async.sync.errors"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

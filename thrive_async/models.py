@@ -1,14 +1,14 @@
-"""The models of the Thrive API: what requests take and what replies hold.
+"""The models of the Thrive API, for requests and replies.
 
-Models of replies (`User`, `Audience` ...): a field that Thrive left out or sent as null is None; only the id of the
-record is always there. A value that is not what the specification says is read as well as can be, else it is None;
-`thrive_async.unread(record)` names the fields that could not be read.
+Models of replies (`User`, `Audience` ...): a field that Thrive leaves out or sends as null is None. Only the id of the
+record is always there. A value that does not match the specification is converted if nothing is lost; otherwise it is
+None, and `thrive_async.unread(record)` names its field.
 
-Models of requests (`UserCreate`, `AudienceUpdate` ...): a field that you do not give is `UNSET` and left out of the
-request, and None clears it. Every value is checked when the object is built: a ValueError or TypeError names the class
-and the field.
+Models of requests (`UserCreate`, `AudienceUpdate` ...): a field that you do not set is `UNSET` and left out of the
+request. None clears the field. Every value is checked when you build the object: a ValueError or TypeError names the
+class and the field.
 
-Enums (`UserStatus` ...) equal their strings and also hold undocumented values (`is_known` is False).
+Enums (`UserStatus` ...) equal their strings and also accept undocumented values (`is_known` is False).
 
 Example:
     >>> from thrive_async.models import UserUpdate

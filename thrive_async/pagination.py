@@ -1,4 +1,4 @@
-"""Lists as async iterators: pages arrive ahead of the reader, in order, and every walk ends."""
+"""Lists as async iterators: pages are fetched ahead and arrive in order, and every list ends."""
 
 import asyncio
 from collections import deque
@@ -24,13 +24,13 @@ class Page(Generic[T]):
 
     Attributes:
         items: The models, in Thrive's order.
-        number: From 1.
-        total_pages: How many pages there are, as this page says; None where Thrive does not say (bare arrays).
-        total_results: How many items there are in all, as this page says; None where Thrive does not say.
-        problems: What on this page is not what the specification says: the path, such as
-            `$.results[].positions[].startDate`, -> what was expected and what came. Empty if all is well.
-        skipped: How many items were null. They are left out, so `items` is shorter than the page was.
-        reply: The status, headers and request id of the reply that it was read from.
+        number: The page's number, from 1.
+        total_pages: The number of pages, according to this page. None if Thrive does not send it (bare arrays).
+        total_results: The number of items in the whole list, according to this page. None if Thrive does not send it.
+        problems: The values on this page that do not match the specification: by path, such as
+            `$.results[].positions[].startDate`, what was expected and what came. Empty if all is well.
+        skipped: How many items were null. They are left out, so `items` is shorter than Thrive's page.
+        reply: The status, headers and request id of its reply.
     """
 
     __slots__ = (
@@ -84,9 +84,9 @@ class Page(Generic[T]):
 class _Items(Generic[T]):
     """The items of pages, one by one.
 
-    Not a second generator around that of the pages: when a loop ends it closes all open generators at once, and
-    complains about one that another is closing. A generator that was interrupted, by a timeout around one item, also
-    looks finished; here the next item is an error.
+    This is not a second generator around the one for pages: when a loop ends, it closes all open generators at once,
+    and complains about one that another is closing. Also, a generator interrupted by a timeout around one item looks
+    finished; here the next item raises an error.
     """
 
     __slots__ = ("_broken_off", "_items", "_pages")
@@ -103,7 +103,7 @@ class _Items(Generic[T]):
         for item in self._items:
             return item
         if self._broken_off:
-            raise RuntimeError("this walk was interrupted by an error, a timeout or a cancel: begin another one")
+            raise RuntimeError("an error, a timeout or a cancellation interrupted this iteration: start a new one")
         try:
             async for page in self._pages:
                 self._items = iter(page.items)
@@ -115,7 +115,7 @@ class _Items(Generic[T]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the walk; for `contextlib.aclosing`."""
+        """End the iteration. `contextlib.aclosing` calls this."""
         self._items = iter(())
         await self._pages.aclose()
 
@@ -124,8 +124,8 @@ class PageSizes:
     """What one client has learnt about the pages of one operation.
 
     Attributes:
-        accepted: The page size to ask for if the caller names none; None if the operation has no pages.
-        longest: The most items that came in one page: Thrive does not cut pages below that.
+        accepted: The page size to request by default, or None if the operation has no pages.
+        longest: The most items seen on one page. Thrive's own limit is no lower than this.
     """
 
     __slots__ = ("accepted", "longest")
@@ -136,14 +136,14 @@ class PageSizes:
 
 
 class Paginator(Generic[T]):
-    """A list on Thrive, read while you walk it. The `list` methods make it.
+    """A list on Thrive, read while you iterate over it. The `list` methods return it.
 
-    `async for item in paginator` walks every item, in Thrive's order. Iterating again walks again. While you use a
-    page, up to `prefetch` further ones are on their way. Leaving early leaves nothing behind.
+    `async for item in paginator` yields every item, in Thrive's order. If you iterate again, the list is read again.
+    While you use one page, up to `prefetch` more are fetched. If you leave early, the pending requests are cancelled.
 
-    Nothing is silently cut short. A page that fails after its retries raises. So does a list that ends before the total
-    that Thrive gives for it. A walk that was interrupted, for example by a timeout around one item, raises a
-    RuntimeError when you ask it for more.
+    You never get a list that is silently cut short. A page that fails after its retries raises. So does a list that
+    ends before the total that Thrive states. If an iteration was interrupted, for example by a timeout around one
+    item, its next item raises a RuntimeError.
 
     Example:
         async for user in thrive.users.list():
@@ -181,7 +181,7 @@ class Paginator(Generic[T]):
         return _Items(self.pages())
 
     async def first(self) -> T | None:
-        """Return the first item, or None if the list is empty. Asks for one item only.
+        """Return the first item, or None if the list is empty. This requests only one item.
 
         Raises:
             ThriveError: The page could not be read.
@@ -193,11 +193,11 @@ class Paginator(Generic[T]):
         """Return the items as a list.
 
         Args:
-            limit: At most this many, from the front; pages beyond are not asked for. None for all.
+            limit: The most items to return, from the front. Pages after that are not requested. None for all.
 
         Raises:
             InvalidArgument: `limit` is negative or not a whole number.
-            IncompleteList: The list ended before the total that Thrive gives for it.
+            IncompleteList: The list ended before the total that Thrive states.
             ThriveError: A page could not be read.
         """
         known = limit is None or (isinstance(limit, int) and not isinstance(limit, bool))  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -207,7 +207,7 @@ class Paginator(Generic[T]):
             return []
         page, course = begun = await self._begin(limit)
         if course.end <= 1:
-            # Most lists: no generator, no task.
+            # Most lists have one page and need neither a generator nor a task.
             return page.items if limit is None else page.items[:limit]
         collected: list[T] = []
         async with aclosing(self._walk(limit, begun)) as pages:
@@ -216,12 +216,12 @@ class Paginator(Generic[T]):
         return collected if limit is None else collected[:limit]
 
     def pages(self) -> AsyncGenerator[Page[T]]:
-        """Walk the list page by page.
+        """Iterate over the list page by page.
 
-        An async generator: after an error, or a timeout around one page, it is finished and gives no more pages.
+        This is an async generator: after an error, or a timeout around one page, it yields no more pages.
 
         Raises:
-            IncompleteList: While iterating: the list ended before the total that Thrive gives for it.
+            IncompleteList: While iterating: the list ended before the total that Thrive states.
             ThriveError: While iterating: a page could not be read.
         """
         return self._walk(None)
@@ -229,8 +229,8 @@ class Paginator(Generic[T]):
     async def _walk(self, limit: int | None, begun: "tuple[Page[T], _Course] | None" = None) -> AsyncGenerator[Page[T]]:
         """Yield pages in order, as many as `limit` items need.
 
-        A page ahead stays bytes until it is wanted, and the one before is let go by then: decoding both at once fills
-        the processor's cache, and 100,000 users take a quarter more time.
+        A page fetched ahead stays bytes until it is needed, and the previous page is released first. Decoding both at
+        once fills the processor's cache: 100,000 users then take a quarter more time.
         """
         page, course = begun or await self._begin(limit)
         del begun
@@ -255,7 +255,7 @@ class Paginator(Generic[T]):
                 try:
                     page = await task
                 except NotFoundError:
-                    # Past the end, or the list itself is gone: then page 1 raises.
+                    # The page lies past the end, or the list itself is gone and page 1 raises too.
                     if course.promises_more(await self._page(1, size), before=number + 1):
                         raise
                     return
@@ -264,7 +264,7 @@ class Paginator(Generic[T]):
                     self._check_whole(course, page)
                     return
         finally:
-            # Errors of pages past the end do not matter, but their tasks are ours to end.
+            # Errors from pages past the end do not matter, but we have to end their tasks.
             tasks = [task for _, task in in_flight]
             for task in tasks:
                 task.cancel()
@@ -281,7 +281,7 @@ class Paginator(Generic[T]):
         return page, course
 
     async def _first_page(self, size: int | None) -> tuple[Page[T], int | None]:
-        """Read page 1. If Thrive refuses it and the caller named no page size, try smaller ones."""
+        """Read page 1. If Thrive refuses the default page size, try smaller ones."""
         try:
             return await self._page(1, size), size
         except APIError as error:
@@ -313,7 +313,7 @@ class Paginator(Generic[T]):
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
         if len(reply.body) >= _LARGE_BODY:
-            # Decoding and reading a page of 1,000 users take about 10 ms each: let others run between.
+            # Decoding and reading a page of 1,000 users take about 10 ms each, so let other tasks run in between.
             await asyncio.sleep(0)
         page = self._read_page(reply, number, per_page)
         if isinstance(page, Page):
@@ -331,7 +331,7 @@ class Paginator(Generic[T]):
             raw = _items_of(decoded)
             total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw))
             where = "$" if isinstance(decoded, list) else "$.results"
-            # Before the items are read, for that takes them apart.
+            # Note this first, because reading the items takes them apart.
             came = _Came.of(raw, told_size)
             items = self._read(raw) if found is None else self._read(raw, found)
         except DecodeError as error:
@@ -345,13 +345,13 @@ class Paginator(Generic[T]):
 
 
 class _Came(NamedTuple):
-    """What came in one page: enough to tell it from other pages, and to know whether it was full."""
+    """What came in one page: enough to recognise a repeat, and to know whether the page was full."""
 
     length: int
     first: object
     last: object
     size: int | None
-    """How long pages are, as an envelope says, 0 if it does not; None for a bare array."""
+    """The page size stated in the envelope, 0 if it states none, or None for a bare array."""
 
     @classmethod
     def of(cls, items: list[Any], size: int | None) -> "_Came":
@@ -360,11 +360,11 @@ class _Came(NamedTuple):
         first: object = _id(items[0])
         last: object = _id(items[-1])
         if first is None or last is None:
-            # Records without an id may look alike: both ends of pages of one length must, to make them the same page.
+            # Records without an id may look alike, so compare the length and both ends of the pages.
             try:
                 first = last = len(items), orjson.dumps(items[0]), orjson.dumps(items[-1])
             except TypeError:
-                # Nested more deeply than can be written.
+                # Nested too deeply to be encoded.
                 first = last = len(items)
         return cls(len(items), first, last, size)
 
@@ -372,9 +372,9 @@ class _Came(NamedTuple):
         return f"<{self.length} items>"
 
     def repeats(self, earlier: "_Came | None") -> bool:
-        """Tell whether it begins or ends as an earlier page does, which two pages of one list cannot.
+        """Return whether it begins or ends like an earlier page, which two pages of one list cannot.
 
-        One end is enough, for the list may have grown in between.
+        One end is enough, because the list may have grown in between.
         """
         return earlier is not None and (self.first == earlier.first or self.last == earlier.last)
 
@@ -385,21 +385,21 @@ def _id(item: object) -> str | None:
 
 
 class _Course:
-    """Where a walk stands, and where it ends by what its pages say.
+    """The progress of an iteration, and where it ends according to its pages.
 
-    Totals are believed while they fit what came. Without them a list ends with a page that is shorter than Thrive could
-    have made it. An empty page ends every list, and so does one that repeats the page before it or the first.
+    Totals count as long as they fit what came. Without totals, a list ends with a page shorter than Thrive could have
+    made it. An empty page ends every list, and so does one that repeats the previous page or the first.
     """
 
     def __init__(self, size: int | None, sizes: PageSizes, prefetch: int, limit: int | None) -> None:
         self.size = size
         self.end = 1
-        """The last page worth asking for, as far as is known."""
+        """The last page worth requesting, as far as known."""
         self.window = 1
-        """How many pages may be on their way at once."""
+        """How many pages may be in flight at once."""
         self.seen = 0
         self.totals: tuple[int | None, int | None] = (None, None)
-        """Pages and items, as the latest page that gives any tells them."""
+        """The totals of pages and items, from the latest page that states any."""
         self._limit = limit
         self._prefetch = prefetch
         self._sizes = sizes
@@ -408,7 +408,7 @@ class _Course:
         self._previous: _Came | None = None
 
     def takes(self, page: Page[Any]) -> bool:
-        """Count a page in; False if it brings nothing new, for then the list ended before it."""
+        """Count a page. Return False if it brings nothing new, because the list then ended before it."""
         came = page._came  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
         if page.total_pages or page.total_results:
             self.totals = page.total_pages, page.total_results
@@ -416,10 +416,10 @@ class _Course:
             return False
         if self._first is None:
             self._first = came
-            # By what came and not by what was asked for: Thrive may give fewer at once.
+            # Use the length received, not the one requested, because Thrive may send fewer items per page.
             self._usual = came.length
             if self.size is None and came.size is not None:
-                # Documented without pages, but it came in an envelope.
+                # The list is documented without pages, but came in an envelope.
                 self.size = came.size or came.length
         self._previous = came
         self.seen += came.length
@@ -440,17 +440,17 @@ class _Course:
         if counted > number:
             self.window = self._prefetch
             return counted
-        # Nothing says that there is more, but no total says that this is all.
+        # There may be more: neither a total nor anything else says that this is all.
         if count < min(self.size, self._sizes.longest):
             return number
-        # Slow start: 2, 4 ... up to `prefetch` pages ahead. A first page of another size than was asked for may hold
-        # everything, or all that Thrive gives at once: the second page tells.
+        # Slow start: 2, 4 ... up to `prefetch` pages ahead. If the first page has another size than requested, it may
+        # hold everything, or as much as Thrive sends at once: only the second page shows which.
         if number > 1 or count == self.size:
             self.window = min(self.window * 2, self._prefetch)
         return number + self.window
 
     def promises_more(self, page: Page[Any], *, before: int) -> bool:
-        """Tell whether the totals, of this page or else the latest, say that a list is longer that ended `before`."""
+        """Return whether the totals say that a list that ended before page `before` should be longer."""
         pages, results = (
             (page.total_pages, page.total_results) if page.total_pages or page.total_results else self.totals
         )
@@ -459,19 +459,19 @@ class _Course:
         return pages is not None and pages >= before
 
 
-# A page that waits for its reader is held only by the reader's iterator. If that is collected as garbage, its tasks
-# live on until it has ended them.
+# Only the reader's iterator holds a page that waits. If the iterator is garbage-collected, this set keeps its tasks
+# alive until it has ended them.
 _waiting: Final[set[asyncio.Task[Any]]] = set()
 _LARGE_BODY: Final = 250_000
-# No count has more digits; a number that long may have lost some of them on the way.
+# A real count has no more digits than this, and a longer number may have lost some.
 _LONGEST_COUNT: Final = 15
-# How Thrive may refuse a page size, and what it is asked for then: the documented defaults.
+# How Thrive may refuse a page size, and the sizes to try next: the documented defaults.
 _REFUSED_SIZE: Final = frozenset({400, 413, 422})
 _SMALLER_SIZES: Final = (100, 20)
 
 
 def _items_of(decoded: Any) -> list[Any]:
-    """Return the items of a page, envelope or bare array, whichever the specification expects."""
+    """Return the items of a page, from an envelope or a bare array."""
     if isinstance(decoded, list):
         return cast("list[Any]", decoded)
     if not isinstance(decoded, dict):
@@ -483,7 +483,7 @@ def _items_of(decoded: Any) -> list[Any]:
 
 
 def _totals_of(decoded: Any, per_page: int | None, count: int) -> tuple[int | None, int | None, int | None]:
-    """Return the totals of pages and of items that a page tells, and the size that an envelope says pages have."""
+    """Return the totals of pages and items that a page states, and the page size that its envelope states."""
     if isinstance(decoded, list):
         return None, None, None
     pagination = decoded.get("pagination")

@@ -1,13 +1,14 @@
-"""Pytest fixtures on the sandbox, for your own tests.
+"""Pytest fixtures that give your tests a sandbox.
 
-Pytest finds the plugin by itself. It imports neither aiohttp nor the client nor the sandbox before a test asks for one
-of its fixtures.
+Pytest finds the plugin itself. It imports aiohttp, the client and the sandbox only when a test uses one of its
+fixtures.
 
-- `thrive_sandbox`: a running `Sandbox`, on the loop of the test, with pytest-asyncio as with anyio; for a test that is
-  not a coroutine it runs in a thread.
-- `thrive_client`: a `ThriveClient` of that sandbox, closed at the end of the test.
-- `@pytest.mark.thrive(users=1000, seed=7, rate_limit=20)`: arguments of the sandbox; `clock="virtual"` gives it a
-  `VirtualClock`, which makes every wait free. On a class or module it applies to all tests in it; the nearest wins.
+- `thrive_sandbox`: a running `Sandbox` on the test's loop, under pytest-asyncio or anyio. For a test that is not a
+  coroutine, it runs in a thread.
+- `thrive_client`: a `ThriveClient` for that sandbox, closed at the end of the test.
+- `@pytest.mark.thrive(users=1000, seed=7, rate_limit=20)`: the sandbox's arguments. `clock="virtual"` gives it a
+  `VirtualClock`, which makes every wait instant. On a class or module, the marker applies to all of its tests; the
+  nearest marker wins.
 
 Example:
     ```python
@@ -42,7 +43,7 @@ _SCOPES: Final[tuple[Literal["function", "class", "module", "package", "session"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker; give pytest-asyncio, if it is there, fixtures of its own kind."""
+    """Declare the marker, and register fixtures for pytest-asyncio if it is installed."""
     config.addinivalue_line(
         "markers",
         'thrive(users=100, seed=1, clock="virtual", **choices): arguments of the sandbox behind thrive_sandbox and '
@@ -56,7 +57,7 @@ def _make(request: pytest.FixtureRequest) -> "Sandbox":
     from thrive_async.sandbox import Sandbox, VirtualClock  # noqa: PLC0415 - nothing is imported until used
 
     arguments: dict[str, Any] = {}
-    # The nearest marker comes first, and wins.
+    # The nearest marker comes first and wins.
     for marker in reversed(list(request.node.iter_markers("thrive"))):
         if marker.args:
             raise pytest.UsageError(f"{request.node.nodeid}: the marker thrive takes only keyword arguments")
@@ -72,7 +73,7 @@ def _make(request: pytest.FixtureRequest) -> "Sandbox":
 
 
 def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, None]]":
-    """Make a fixture function: each fixture needs its own, as pytest-asyncio writes the scope of the loop on it."""
+    """Make a fixture function. Each fixture needs its own, because pytest-asyncio stores the loop's scope on it."""
 
     async def serve(request: pytest.FixtureRequest) -> "AsyncGenerator[Sandbox, None]":
         async with _make(request) as sandbox:
@@ -82,7 +83,7 @@ def _serving() -> "Callable[[pytest.FixtureRequest], AsyncGenerator[Sandbox, Non
 
 
 def _asyncio_fixtures() -> ModuleType:
-    """Fixtures of pytest-asyncio, one for every scope that the loop of a test may have."""
+    """Fixtures for pytest-asyncio, one for each scope that a test's loop may have."""
     import pytest_asyncio  # noqa: PLC0415 - it is loaded already, by pytest
 
     fixtures = ModuleType("thrive_async_asyncio")
@@ -93,7 +94,7 @@ def _asyncio_fixtures() -> ModuleType:
     return fixtures
 
 
-# anyio drives a plain async fixture of any test that it runs.
+# anyio runs a plain async fixture for each of its tests.
 _thrive_sandbox_anyio = pytest.fixture(name="_thrive_sandbox_anyio")(_serving())
 
 
@@ -104,23 +105,23 @@ def _thrive_sandbox_thread(request: pytest.FixtureRequest) -> "Iterator[Sandbox]
 
 
 def _loop_scope(item: Any) -> str:
-    """The scope of the loop on which pytest-asyncio runs a test."""
+    """Return the scope of the loop on which pytest-asyncio runs a test."""
     marker = item.get_closest_marker("asyncio")
     chosen = marker.kwargs.get("loop_scope", marker.kwargs.get("scope")) if marker is not None else None
     return chosen or item.config.getini("asyncio_default_test_loop_scope") or "function"
 
 
 def _runs_on_trio(item: Any, request: pytest.FixtureRequest) -> bool:
-    """Whether anyio or pytest-trio runs a test on trio."""
+    """Return whether anyio or pytest-trio runs a test on trio."""
     backend: object = request.getfixturevalue("anyio_backend") if "anyio_backend" in item.fixturenames else ""
-    # A name, or a tuple of the name and options.
+    # The backend is a name, or a tuple of a name and options.
     name = cast("tuple[object, ...]", backend)[0] if isinstance(backend, tuple) else backend
     return name == "trio" or item.get_closest_marker("trio") is not None
 
 
 @pytest.fixture
 def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
-    """A running sandbox for this test, with the arguments in the marker `thrive`.
+    """A running sandbox for this test, with the arguments from the marker `thrive`.
 
     Returns:
         The `Sandbox`: `.state`, `.faults`, `.requests`, `.base_url`, `.client()`...
@@ -130,13 +131,13 @@ def thrive_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
     if _runs_on_trio(item, request):
         raise pytest.UsageError(
-            f"{item.nodeid}: thrive_sandbox and thrive_client need asyncio, and this test runs on trio: have the "
+            f"{item.nodeid}: thrive_sandbox and thrive_client need asyncio, but this test runs on trio: let the "
             'fixture anyio_backend return "asyncio"'
         )
     if "anyio_backend" in item.fixturenames:
         if type(item).__module__.startswith("pytest_asyncio"):
             raise pytest.UsageError(
-                f"{item.nodeid}: both anyio and pytest-asyncio want this test; set asyncio_mode = strict, or drop the "
+                f"{item.nodeid}: both anyio and pytest-asyncio want this test: set asyncio_mode = strict, or drop the "
                 "anyio marker"
             )
         name = "_thrive_sandbox_anyio"
@@ -153,6 +154,6 @@ def thrive_client(thrive_sandbox: "Sandbox") -> "ThriveClient":
     """A client of the sandbox, closed with it.
 
     Returns:
-        A `ThriveClient` with an API key for everything.
+        A `ThriveClient` with an API key that gives access to everything.
     """
     return thrive_sandbox.client()

@@ -36,6 +36,7 @@ from thrive_async import (
     Timeouts,
     UnprocessableError,
 )
+from thrive_async._http.attempt import duration
 from thrive_async.models import AudienceCreate, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
 
@@ -599,6 +600,13 @@ async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_requ
         for call in calls:
             with pytest.raises(UnprocessableError, match=r"no \{(\S+)\} here, nor \{\1\} \("):
                 await call(thrive)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.5, "0.5 s"), (121, "121 s"), (600, "10 min"), (7200, "2 h"), (1e9, "11,574 days")]
+)
+def test_a_pause_is_written_for_people(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 async def test_nobody_else_logs_that_a_call_is_repeated(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:

@@ -398,8 +398,8 @@ class TestDumping:
             ({"a": 2**70}, "64-bit"),
             ({1: "a"}, "must be str"),
             ([object()], "not JSON serializable"),
-            ([UNSET], "UNSET means something only"),
-            ({"a": UNSET}, "UNSET means something only"),
+            ([UNSET], "UNSET is valid only"),
+            ({"a": UNSET}, "UNSET is valid only"),
         ],
     )
     def test_what_json_cannot_say_is_refused(self, value: Any, complaint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import errno
 import io
@@ -15,8 +16,10 @@ from typing import Any, NoReturn
 
 import pytest
 
+from thrive_async import ThriveClient, sync
 from thrive_async.cli import main
 from thrive_async.sandbox import Sandbox
+from thrive_async.sync import MemberPlan
 
 from .conftest import AUDIENCE, Run, Terminal
 
@@ -45,7 +48,7 @@ def test_the_audience_ends_as_the_file_says(run: Run, served: Sandbox, members: 
     assert emails(served) == set(wanted)
     stay = len(members) - 2
     assert result.lines == [
-        f"{AUDIENCE}: +3 -2 ={stay} (2 duplicates, 1 blank)",
+        f"{AUDIENCE}: +3 -2 ={stay} (2 duplicates)",
         f"{AUDIENCE}: 3 added, 2 removed, 0 failed, 0 not attempted",
     ]
     assert f"progress {AUDIENCE} done=5 total=5 failed=0 rate=" in result.err
@@ -194,7 +197,7 @@ def test_the_journal_and_the_report_tell_everybodys_fate(
         rows = {row["reference"]: row["outcome"] for row in csv.DictReader(stream)}
     assert rows[new[0]] == "added"
     assert rows["'=HYPERLINK(1)@example.com"] == "failed"
-    assert rows[""] == rows["bad\\u0007name"] == "rejected"
+    assert rows["bad\\u0007name"] == "rejected"
     assert rows[members[1]] == "duplicate"
     assert list(rows.values()).count("removed") == 1
 
@@ -342,9 +345,10 @@ def test_a_name_that_fits_two_people_is_told_and_never_guessed(
     report = tmp_path / "r.json"
     result = run(*SYNC, people([*members, "twin@example.com"]), "--report", str(report))
     assert result.code == 1
-    assert result.lines[0].endswith("(1 ambiguous, 2 others kept)")
+    assert result.lines[0].endswith("(1 ambiguous, 2 removals held)")
     assert any(line.startswith("  ambiguous  twin@example.com  fits several people: ") for line in result.lines)
-    assert json.loads(report.read_text())["outcomes"][0]["outcome"] == "ambiguous"
+    outcomes = [one["outcome"] for one in json.loads(report.read_text())["outcomes"]]
+    assert sorted(outcomes) == ["ambiguous", "held back", "held back"]
     assert emails(served) == {*members, "one@example.com", "twin@example.com"}
 
 
@@ -581,7 +585,33 @@ def test_a_row_that_names_nobody_keeps_everybody_in(
     assert result.code == 1
     assert set(served.state.audiences[AUDIENCE].members) == before | {new["id"]}
     at = len(users) + 1
-    assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (1 blank, 2 rejected, 2 removals held back)"
+    assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (2 rejected, 2 removals held)"
     assert f"  rejected  line {at}  names nobody: column 'reference' is blank" in result.lines
     assert f"  rejected  line {at + 2}  names nobody: it has 4 columns, the first line 3" in result.lines
-    assert f"not removed: lines {at}, {at + 2} name nobody, and may mean them; correct the file" in result.out
+    assert f"not removed: line {at}, line {at + 2} name nobody, and may mean them; correct the list" in result.out
+
+
+@pytest.mark.parametrize("entry", [None, "118\nb", "two; names"], ids=repr)
+def test_the_command_and_the_library_hold_alike(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path, entry: object
+) -> None:
+    """The same list, as a file and as a Python list: the same people are added, removed and held."""
+    inside = list(served.state.audiences[AUDIENCE].members)
+    served.state.users[inside[0]]["ref"], served.state.users[inside[1]]["ref"] = "118", "two"
+    desired = [*inside[3:], entry]
+    path, saved = tmp_path / "people.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(desired), encoding="utf-8")
+
+    async def planned() -> MemberPlan:
+        async with ThriveClient(served.tenant_id, served.credentials, base_url=served.base_url) as thrive:
+            return await sync.plan_members(thrive, AUDIENCE, desired)  # type: ignore[arg-type]
+
+    here = asyncio.run(planned())
+    result = run(*SYNC, str(path), "--dry-run", "--max-removals", "none", "--save-plan", str(saved))
+    assert result.code == 0, result
+    there = MemberPlan.load(saved)
+    assert (there.to_add, there.staying) == (here.to_add, here.staying)
+    assert [one.user_id for one in there.to_remove] == [one.user_id for one in here.to_remove]
+    assert [one.user_id for one in there.held] == [one.user_id for one in here.held]
+    assert (there.held_unless, len(there.rejected)) == (here.held_unless, len(here.rejected))
+    assert here.held or here.held_unless

@@ -269,11 +269,11 @@ class TestWriting:
             ({"status": "odd"}, "status must be one of 'active', 'in-active', 'class', '2x'"),
             (
                 {"at": NAIVE},
-                "at must have a time zone: a naive datetime does not say which moment it means",
+                "at must have a time zone: a naive datetime is ambiguous",
             ),
             (
                 {"end_date": NAIVE},
-                "end_date must have a time zone: a naive datetime does not say which moment it means",
+                "end_date must have a time zone: a naive datetime is ambiguous",
             ),
             ({"level": -2}, "level must be at least -1"),
             ({"ratio": 1.5}, "ratio must be 0 to 1"),
@@ -307,7 +307,7 @@ class TestWriting:
             ({"grants": [{"reference": "x"}]}, "grants[0] must be a Grant, not dict"),
             ({"inner": {}}, "inner must be a ThingUpdateInner, not dict"),
             ({"free": []}, "free must be a dict, not list"),
-            ({"free": {1: 2}}, "free must be a dict with strings for keys, not dict"),
+            ({"free": {1: 2}}, "free must be a dict with strings as keys, not dict"),
             ({"labels": {"a": 1}}, "labels[...] must be a string, not int"),
         ],
     )

@@ -139,6 +139,7 @@ class TestOperations:
             "paging": "envelope",
             "per_page": 500,
             "safe": True,
+            "any_answer": False,
             "body": False,
             "body_required": False,
             "body_model": None,

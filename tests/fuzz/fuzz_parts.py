@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from thrive_async import models as m
 from thrive_async._http.headers import request_id, retry_after
-from thrive_async.sync._apply.batches import attributed
+from thrive_async.sync._apply.writes import attributed
 
 NAMES: Final = ("E00001", "e00001", "ada@example.com", "Ada@Example.com ", "nobody", "İstanbul", "é", "")
 NOW: Final = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()

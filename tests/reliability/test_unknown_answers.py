@@ -227,6 +227,22 @@ async def test_a_refused_move_tells_its_members_from_wherever_they_stand(shape: 
     assert raised.value.body == SHAPES[shape]
 
 
+@pytest.mark.parametrize("status", [200, 207])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("audience", [{"id": "a" * 24, "name": "n"}, {}])
+async def test_so_does_a_move_that_was_made_even_if_the_audience_has_to_be_read(
+    status: int, shape: str, audience: dict[str, str]
+) -> None:
+    answers = [reply(status, {**SHAPES[shape], **audience}), reply(200, {"id": "a" * 24, "name": "n"})]
+    async with RawServer(answers) as server, server.client() as thrive:
+        moved = await thrive.audiences.update("n", m.AudienceUpdate(parent_id="p"))
+    assert moved.name == "n"
+    assert moved.member_operations is not None
+    (result,) = moved.member_operations.values()
+    assert result.is_partial
+    assert [entity.reference for entity in result.failures] == ["a"]
+
+
 @pytest.mark.parametrize("shape", ["operations", "bare", "message"])
 async def test_a_refused_move_of_the_sandbox_is_read_in_its_three_shapes(shape: str) -> None:
     async with thrive_with(refused_move_shape=shape) as (_sandbox, thrive):

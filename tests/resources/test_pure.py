@@ -87,12 +87,20 @@ def test_member_operations_are_found_in_every_plausible_place(body: object, name
         {**REFUSAL, "memberOperations": None},
         {"success": None, "failure": None},
         {"success": False, "message": "no"},
-        {"success": {"count": "many"}},
     ],
 )
 def test_a_refusal_without_member_operations_has_none(body: object) -> None:
     """What is not there, or is no such thing, is None, and never an error that hides the refusal."""
     assert member_operations(body) is None
+
+
+def test_a_value_that_cannot_be_read_does_not_cost_the_rest_of_a_result() -> None:
+    found = member_operations({"success": {"count": "many"}, "failure": {"count": "1", "entities": [{"reference": 5}]}})
+    assert found is not None
+    (result,) = found.values()
+    assert result.failure is not None
+    assert result.failure.count == 1
+    assert [entity.reference for entity in result.failures] == ["5"]
 
 
 @pytest.mark.parametrize("part", ["success", "failure"])

@@ -29,7 +29,7 @@ async def test_a_sandbox_needs_a_start_and_ends_but_once():
     with pytest.raises(RuntimeError, match="start it"):
         _ = sandbox.base_url
     await sandbox.start()
-    with pytest.raises(RuntimeError, match="running already"):
+    with pytest.raises(RuntimeError, match="already running"):
         await sandbox.start()
     await sandbox.stop()
     await sandbox.stop()

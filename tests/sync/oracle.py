@@ -134,12 +134,14 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
     stay: set[str] = set()
     come: dict[str, str | None] = {}
     unclear: set[str] = set()
+    blank = False
     for entry in desired:
         name = trimmed(entry)
         if name is None:
-            if entry is not None and not (
-                isinstance(entry, str) and not entry.strip(" \t\r\n\u00a0\u2003\ufeff\u200b\u200d")
-            ):
+            if entry is None or (isinstance(entry, str) and not entry.strip(AROUND)):
+                # It may mean anybody.
+                blank = True
+            else:
                 # Somebody is named there, and nobody can tell who.
                 text = entry if isinstance(entry, str) else repr(entry)
                 stay |= {
@@ -160,7 +162,7 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
             server = sandbox.state.find_user(name)
             come[name] = None if server is None or server["deleted"] else server["id"]
     leave = {one["id"] for one in members} - stay
-    if not removals:
+    if blank or not removals:
         stay, leave = stay | leave, set()
     inside = stay | {one for one in come.values() if one is not None}
     unfound = [name for name in come if not any(fits(name, one) for one in everybody if one["id"] in inside)]

@@ -53,6 +53,12 @@ async def test_a_sync_in_one_call_refuses_before_it_asks_anything(world: World, 
             await sync.sync_audiences(world.thrive, {"team": world.ids[:300], "nowhere": ["a"]}, **arguments)
         with pytest.raises((TypeError, ValueError), match=name):
             await sync.sync_audiences(world.thrive, {}, **arguments)
+        if name not in ("strategy", "verify"):
+            with pytest.raises((TypeError, ValueError), match=name):
+                await sync.sync_managers(world.thrive, "team", grants(world), **arguments)
+        if name not in ("strategy", "verify", "removals"):
+            with pytest.raises((TypeError, ValueError), match=name):
+                await sync.sync_users(world.thrive, [{"ref": world.ref(0)}], **arguments)
     assert list(world.sandbox.requests) == []
 
 

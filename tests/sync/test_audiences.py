@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
 from thrive_async import (
     APIError,
     ConfigurationError,
@@ -17,6 +17,7 @@ from thrive_async import (
     ThriveError,
     sync,
 )
+from thrive_async.errors import InvalidArgument
 from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
 from thrive_async.sync._apply.journal import Journal, Scope
 
@@ -69,7 +70,7 @@ async def test_who_is_listed_under_a_misspelt_audience_is_not_removed(three: Wor
     desired = {"a0": [*three.ids[5:100], three.ids[300]], typo: three.ids[:5], "a1": three.ids[101:200]}
     described = [NewAudience(typo, parent=None)] if made else []
     plan = await sync.plan_audiences(three.thrive, desired, create_missing=described)
-    assert str(plan.plans["a0"]) == "a0: +1 -0 =95 (5 removals held back)"
+    assert str(plan.plans["a0"]) == "a0: +1 -0 =95 (5 removals held)"
     results = await AudiencesPlan.from_json(plan.to_json(), three.thrive).apply()
     report = report_of(results, "a0")
     assert (len(report.added), report.removed, report.ok) == (1, (), False)
@@ -95,10 +96,10 @@ async def test_an_impossible_name_leaves_the_others_alone(three: World, name: st
     results = await sync.sync_audiences(
         three.thrive, {name: three.ids[:5], "a0": three.ids[:101]}, create_missing=described
     )
-    assert isinstance(results[name], ConfigurationError)
-    assert "cannot be an audience" in str(results[name])
+    assert isinstance(results[name], InvalidArgument)
+    assert "audience" in str(results[name])
     assert report_of(results, "a0").ok
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidArgument):
         await sync.plan_members(three.thrive, name, three.ids)
 
 

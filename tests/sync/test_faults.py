@@ -1,5 +1,6 @@
 """Under every fault every planned change has exactly one outcome, and the outcome is true."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sync.conftest import World, people
-from thrive_async import Retry, SyncError, sync
+from thrive_async import RateLimitError, RequestTimeout, Retry, SyncError, Timeouts, sync
 from thrive_async.sandbox import Sandbox, VirtualClock
 from thrive_async.sync import MemberPlan, SyncReport
 
@@ -86,7 +87,11 @@ async def test_accounting_holds_under_every_fault(kind: str, details: dict[str, 
             sandbox.faults.add(kind, operation=operation, times=times, **details)  # type: ignore[arg-type]
             report = await plan.apply()
             check(plan, report, before, set(sandbox.state.audiences["team"].members), sandbox)
-            if times == 1 and details.get("status") not in (401, 403, 404, 405) and details.get("retry_after") != 4000:
+            if (
+                times == 1
+                and details.get("status") not in (401, 403, 404, 405)
+                and details.get("retry_after") not in (200, 4000)
+            ):
                 assert not report.not_attempted
         # What was not done is done by the next run.
         sandbox.faults.clear()
@@ -123,7 +128,6 @@ def test_accounting_holds_under_any_mixture(
     strategy: sync.Strategy,
 ) -> None:
     """Several faults at once, at any rate, against any operation."""
-    import asyncio
 
     async def run() -> None:
         async with Sandbox(users=0, seed=seed, clock=VirtualClock()) as sandbox:
@@ -253,11 +257,41 @@ async def test_a_refusal_after_a_lost_answer_is_looked_into(world: World) -> Non
     assert all("found done by reading" in (one.reason or "") for one in report.added)
 
 
-async def test_a_pause_longer_than_a_call_is_waited_for(world: World) -> None:
-    """A Retry-After beyond one call's time limit is not a failure of everybody in the batch."""
-    world.sandbox.faults.add("rate_limited", operation="addMembers", retry_after=200)
-    report = await sync.sync_members(world.thrive, "team", world.ids[:420])
-    assert report.ok
+async def test_a_wait_longer_than_the_client_may_wait_stops_the_run(world: World) -> None:
+    """`Timeouts.total` bounds it: nothing was done, and the report says why; with more time, the run waits."""
+    world.sandbox.faults.add("rate_limited", operation="addMembers", times=2, retry_after=200)
+    plan = await sync.plan_members(world.thrive, "team", world.ids[:420])
+    began = asyncio.get_running_loop().time()
+    report = await plan.apply()
+    assert asyncio.get_running_loop().time() - began < 120
+    assert isinstance(report.cause, RateLimitError | RequestTimeout)
+    assert len(report.not_attempted) == 120
+    assert all("200" in (one.reason or "") for one in report.not_attempted)
+    world.sandbox.faults.clear()
+    world.sandbox.faults.add("rate_limited", operation="addMembers", times=2, retry_after=200)
+    async with world.sandbox.client(timeouts=Timeouts(total=250)) as thrive:
+        await asyncio.sleep(200)
+        assert (await sync.sync_members(thrive, "team", world.ids[:420])).ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [("close_after", {}), ("close_before", {}), ("status", {"status": 503}), ("rate_limited", {"retry_after": 1})],
+)
+@pytest.mark.parametrize("operation", ["addMembers", "removeMember"])
+async def test_with_one_attempt_nothing_is_repeated(
+    world: World, kind: Any, details: dict[str, Any], operation: str
+) -> None:
+    """`Retry(max_attempts=1)` switches repeating off in a sync, too: each write arrives once."""
+    async with world.sandbox.client(retry=Retry(max_attempts=1), timeouts=Timeouts(total=None)) as thrive:
+        plan = await sync.plan_members(thrive, "team", world.ids[5:420])
+        world.sandbox.requests.clear()
+        world.sandbox.faults.add(kind, operation=operation, times=None, **details)
+        report = await plan.apply()
+    writes = [(one.path, str(one.body)) for one in world.sandbox.requests if one.operation == operation]
+    assert writes
+    assert len(set(writes)) == len(writes)
+    assert report.planned == 125
 
 
 @pytest.mark.parametrize("at", [300, 350, 399])

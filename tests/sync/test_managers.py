@@ -186,14 +186,14 @@ async def test_names_that_cannot_be_used_are_listed(managed: World) -> None:
     desired = [grant(managed.ref(at)) for at in range(1, 10)] + [grant(managed.email(0)), grant(" ")]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
     assert plan.ambiguous == (managed.email(0),)
-    assert plan.rejected == ((" ", "blank"),)
+    assert plan.rejected == (("entry 11", "blank"),)
     assert plan.is_empty
-    assert plan.kept == 2
+    assert len(plan.held) == 2
 
 
 async def test_a_killed_manager_run_is_accounted_for(managed: World, tmp_path: Path) -> None:
     """As with members; permissions of which this run knows nothing other are as they should be."""
-    from tests.sync.test_stopping import lines
+    from tests.sync._apply.test_run import lines
     from thrive_async.sync._apply.journal import Journal
 
     path = tmp_path / "run.jsonl"
@@ -219,8 +219,8 @@ async def test_a_manager_who_may_be_a_newcomer_is_not_removed(managed: World) ->
     other = managed.sandbox.state.add_user(ref="p-00004", email="somebody.else@example.org")
     desired = [grant(managed.ref(at)) for at in range(10) if at not in (3, 4)] + [grant("p-00003"), grant("p-00004")]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
-    assert plan.doubtful == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
-    assert sync.ManagerPlan.from_json(plan.to_json()).doubtful == plan.doubtful
+    assert plan.held_unless == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
+    assert sync.ManagerPlan.from_json(plan.to_json()).held_unless == plan.held_unless
     report = await plan.apply(max_removals=2)
     assert [one.reference for one in report.removed] == [managed.ids[4]]
     assert {(one.action, one.reference) for one in report.failed} == {("add", "p-00003"), ("remove", managed.ids[3])}
@@ -242,3 +242,14 @@ async def test_new_permissions_go_out_under_a_name_that_thrive_knows(managed: Wo
     assert {one.reference for one in report.changed} == {managed.ref(0), managed.ids[1], managed.email(2)}
     assert [one.reference for one in report.added] == [managed.ref(20)]
     assert (await sync.plan_managers(managed.thrive, "team", desired)).is_empty
+
+
+async def test_managers_are_synced_in_one_call(managed: World, tmp_path: Path) -> None:
+    """Plan and apply in one, with the guards of both."""
+    desired = [grant(managed.ref(at), CONTENT) for at in range(1, 11)]
+    with pytest.raises(GuardRefused, match="max_removals"):
+        await sync.sync_managers(managed.thrive, "team", desired, max_removals=0)
+    report = await sync.sync_managers(managed.thrive, "team", desired, max_removals=1, journal=tmp_path / "run.jsonl")
+    assert (report.ok, len(report.added), len(report.changed), len(report.removed)) == (True, 1, 9, 1)
+    again = await sync.sync_managers(managed.thrive, "team", desired[:5], removals=False)
+    assert again.planned == 0

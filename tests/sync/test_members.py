@@ -13,9 +13,12 @@ from thrive_async.sync import MemberPlan
 
 async def test_a_plan_prints_its_counts(world: World) -> None:
     """One line: added, removed, unchanged, and what was odd."""
-    desired = [*world.ids[10:310], world.email(20), world.ref(21), " ", "P-00599"]
+    desired = [*world.ids[10:310], world.email(20), world.ref(21), "P-00599"]
     plan = await sync.plan_members(world.thrive, "team", desired)
-    assert str(plan) == "team: +11 -10 =290 (2 duplicates, 1 blank)"
+    assert str(plan) == "team: +11 -10 =290 (2 duplicates)"
+    assert str(await sync.plan_members(world.thrive, "team", [*desired, " ", "a\nb"])) == (
+        "team: +11 -0 =290 (2 duplicates, 1 blank, 1 rejected, 10 removals held)"
+    )
     assert (plan.unchanged, plan.current) == (290, 300)
     assert "person" not in repr(plan)
     assert world.writes() == []
@@ -50,15 +53,17 @@ async def test_additions_go_in_hundreds_and_before_removals(world: World) -> Non
 
 
 async def test_who_could_not_be_named_is_in_the_report(world: World) -> None:
-    """What the plan rejects or finds ambiguous is no success, whatever else was done; a blank entry is nobody."""
-    assert (await sync.sync_members(world.thrive, "team", [*world.ids[:300], "", None])).ok  # type: ignore[list-item]
+    """What the plan rejects or finds ambiguous is no success, whatever else was done."""
     world.sandbox.state.user(world.ids[1])["ref"] = world.email(0)
     plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], "a\nb", " ", world.email(0)])
     report = await sync.MemberPlan.from_json(plan.to_json(), world.thrive).apply()
-    assert report.rejected == (("a\nb", "holds a line break, a control character or broken text"),)
+    assert report.rejected == (
+        ("a\nb", "holds a line break, a control character or broken text"),
+        ("entry 302", "blank"),
+    )
     assert report.ambiguous == (world.email(0),)
     assert not report.ok
-    with pytest.raises(SyncError, match="nothing failed; beside them 1 rejected, 1 ambiguous"):
+    with pytest.raises(SyncError, match="nothing failed; beside them 2 rejected, 1 ambiguous"):
         report.raise_for_failures()
 
 
@@ -149,7 +154,7 @@ async def test_a_name_of_two_people_is_never_guessed(world: World) -> None:
     assert plan.ambiguous == (world.email(0),)
     assert set(plan.ambiguities[world.email(0)]) == {world.ids[0], twin["id"]}
     assert plan.is_empty
-    assert str(plan) == "team: +0 -0 =299 (1 ambiguous, 2 others kept)"
+    assert str(plan) == "team: +0 -0 =299 (1 ambiguous, 2 removals held)"
 
 
 async def test_a_ref_in_another_case_does_not_remove_its_owner(world: World) -> None:
@@ -271,7 +276,7 @@ async def test_a_plan_is_applied_once(world: World) -> None:
 
 async def test_a_plan_survives_a_file(world: World, tmp_path) -> None:
     """Saved and loaded it is the same plan, readable by its owner only, and can be applied."""
-    plan = await sync.plan_members(world.thrive, "team", [*world.ids[10:400], "", world.ids[10]])
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[10:400], world.ids[10]])
     path = tmp_path / "plan.json"
     plan.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -426,7 +431,7 @@ async def test_whoever_an_ambiguous_newcomers_name_may_mean_is_not_removed(world
     refs = [world.ref(at) for at in range(401, 461)]
     plan = await sync.plan_members(world.thrive, "team", [*world.ids[:300], name, *refs])
     assert set(plan.ambiguities[name]) == {world.ids[400], almost["id"]}
-    assert (plan.to_add, plan.to_remove, plan.kept) == (tuple(refs), (), 1)
+    assert (plan.to_add, plan.to_remove, len(plan.held)) == (tuple(refs), (), 1)
 
 
 async def test_an_old_name_of_a_member_is_no_newcomer(world: World) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, GuardRefused, Retry, SyncError, sync
 from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
@@ -16,7 +16,7 @@ from thrive_async.sandbox.state.records import UserRecord
 from thrive_async.sync import UserPlan
 from thrive_async.sync._apply import users as users_apply
 from thrive_async.sync._apply.journal import Journal, Scope
-from thrive_async.sync._apply.users import _managers_first
+from thrive_async.sync._apply.users import managers_first
 from thrive_async.sync._match.export_rows import Reader
 
 COLUMNS = {
@@ -154,7 +154,7 @@ async def test_a_lost_change_of_manager_is_found_out_by_id(
     staff: World, singly: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Done where it was done, although Thrive shows no ref; whether users are read singly or in one walk."""
-    monkeypatch.setattr(users_apply, "_READ_SINGLY", singly)
+    monkeypatch.setattr(users_apply, "FEW", singly)
     rows = [row(at, Boss="S-000" if 0 < at <= 5 else "") for at in range(40)]
     plan = await sync.plan_users(staff.thrive, rows, columns=COLUMNS)
     staff.sandbox.faults.add("close_after", operation="updateUser", times=None)
@@ -363,8 +363,8 @@ def test_managers_are_created_before_those_who_report_to_them() -> None:
         return UserCreate(ref=ref, first_name="A", last_name="B", email=f"{ref}@x.org", manager_ref=manager)
 
     users = [new("c", "b"), new("b", "a"), new("a", "boss"), new("self", "self")]
-    assert _managers_first(users) == [[2, 3], [1], [0]]
-    assert _managers_first([new("x", "y"), new("y", "x")]) == [[0, 1]]
+    assert managers_first(users) == [[2, 3], [1], [0]]
+    assert managers_first([new("x", "y"), new("y", "x")]) == [[0, 1]]
 
 
 async def test_a_lost_creation_is_looked_up_and_not_made_twice(staff: World) -> None:
@@ -502,3 +502,28 @@ def test_a_blank_cell_clears_a_tenants_own_field_when_asked_to() -> None:
     reader = Reader({"ref": "ref", "additional_fields.Site": "Site"}, "clear")
     reader.feed([{"ref": "1", "Site": " "}])
     assert reader.rows.by_ref["1"].additional == {"Site": None}
+
+
+async def test_users_are_synced_in_one_call(staff: World, tmp_path: Path) -> None:
+    """Plan and apply in one, with the guards of both."""
+    rows = [row(at, Job="Cook" if at == 1 else "Clerk") for at in range(41) if at != 39]
+    with pytest.raises(GuardRefused, match="max_removals"):
+        await sync.sync_users(staff.thrive, rows, columns=COLUMNS, leavers="suspend", max_removals=0)
+    report = await sync.sync_users(
+        staff.thrive, rows, columns=COLUMNS, leavers="suspend", max_removals=1, journal=tmp_path / "run.jsonl"
+    )
+    assert (report.ok, len(report.added), len(report.changed), len(report.removed)) == (True, 1, 1, 1)
+    assert (await sync.sync_users(staff.thrive, rows, columns=COLUMNS)).planned == 0
+
+
+@pytest.mark.parametrize(("email", "added"), [("new@example.org", 1), ("other@example.org", 0)])
+async def test_a_clash_over_a_new_user_counts_only_if_it_is_the_same_person(
+    staff: World, email: str, added: int
+) -> None:
+    """Thrive says 409 because the ref was given to somebody meanwhile: reading tells who that is."""
+    new = row(50, **{"E-mail": "new@example.org"})
+    plan = await sync.plan_users(staff.thrive, [*map(row, range(40)), new], columns=COLUMNS)
+    staff.sandbox.state.add_user(ref="S-050", email=email)
+    staff.sandbox.faults.add("status", operation="createUser", status=409)
+    report = await plan.apply()
+    assert (len(report.added), len(report.failed)) == (added, 1 - added)

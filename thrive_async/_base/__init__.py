@@ -1,4 +1,4 @@
-"""What generated code stands on: UNSET, the base of models, checks of what is written, values that are read.
+"""The base of generated code: UNSET, the base classes of models, checks of requests, values of replies.
 
-Imports nothing else of the package.
+It imports nothing else of the package.
 """

@@ -1,9 +1,9 @@
-"""What the arguments of methods are called: a mistake is told in the caller's words, and not in those of the wire."""
+"""The names of method arguments, so that an error uses your words instead of Thrive's."""
 
 import re
 from typing import Final
 
-# By resource: where an argument is more, or less, than the wire name in snake case. A test reads the signatures.
+# Per resource, the arguments whose name is not simply the wire name in snake case. A test compares the signatures.
 _OTHERWISE: Final = {
     ("users", "id"): "user_id",
     ("completions", "id"): "completion_id",
@@ -21,7 +21,7 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def argument(resource: str, name: str) -> str:
-    """Return the argument that a parameter of the path or the query is in Python; of a call by hand, as it is."""
+    """Return the Python argument for a path or query parameter, or the parameter itself in a raw request."""
     if not resource:
         return name
     return _OTHERWISE.get((resource, name)) or _HUMP.sub("_", name).lower()

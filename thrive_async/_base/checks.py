@@ -1,7 +1,7 @@
 """The checks of request models.
 
-A check returns what is wrong with a value: the exception, the place inside the value (such as "[3]") and the complaint,
-which never holds the value itself; or None.
+A check returns None if a value is valid. Otherwise it returns the exception, the place inside the value (such as
+"[3]") and a complaint, which never contains the value itself.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _UNSET_AS_TEXT: Final[Complaint] = (
 
 
 def valid(check: Check, *, null: bool = False, unset: bool = False) -> Callable[[Any, Any, Any], None]:
-    """The attrs validator that raises the complaint of a check; None and UNSET pass if the field takes them."""
+    """Make an attrs validator that raises a check's complaint. None and UNSET pass if the field accepts them."""
 
     def validate(instance: object, attribute: "Attribute[Any]", value: object) -> None:
         if (value is None and null) or (value is UNSET and unset):
@@ -54,7 +54,7 @@ def _outside(size: float, minimum: float | None, maximum: float | None, unit: st
 
 
 def text(*, min_length: int | None = None, max_length: int | None = None) -> Check:
-    """A string with a length in these limits."""
+    """Check for a string whose length is within limits."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):
@@ -67,7 +67,7 @@ def text(*, min_length: int | None = None, max_length: int | None = None) -> Che
 
 
 def whole(*, minimum: int | None = None, maximum: int | None = None) -> Check:
-    """An integer between limits."""
+    """Check for an integer within limits."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -78,7 +78,7 @@ def whole(*, minimum: int | None = None, maximum: int | None = None) -> Check:
 
 
 def number(*, minimum: float | None = None, maximum: float | None = None) -> Check:
-    """A finite number between limits."""
+    """Check for a finite number within limits."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -96,25 +96,25 @@ def flag() -> Check:
 
 
 def moment() -> Check:
-    """A datetime that knows its time zone."""
+    """Check for a datetime with a time zone."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, datetime):
             return _wrong_type("a datetime", value)
         if value.utcoffset() is None:
-            return ValueError, "", "must have a time zone: a naive datetime does not say which moment it means"
+            return ValueError, "", "must have a time zone: a naive datetime is ambiguous"
         return None
 
     return check
 
 
 def day() -> Check:
-    """A date without a time."""
+    """Check for a date without a time."""
     return lambda value: None if type(value) is date else _wrong_type("a date", value)
 
 
 def choice(enum: type[OpenStrEnum]) -> Check:
-    """A documented member of an enum, or its string."""
+    """Check for a documented member of an enum, or its string."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):
@@ -139,7 +139,7 @@ def nested(model: type[Model]) -> Check:
 
 
 def items(each: Check, *, min_items: int | None = None, max_items: int | None = None) -> Check:
-    """A list or tuple with a number of items in these limits; each passes a check."""
+    """Check for a list or tuple with a length within limits, and check each item."""
 
     def check(value: Any) -> Complaint | None:
         if not issubclass(type(value), (list, tuple)):
@@ -156,14 +156,14 @@ def items(each: Check, *, min_items: int | None = None, max_items: int | None = 
 
 
 def mapping(each: Check) -> Check:
-    """A dict with strings for keys; each value passes a check."""
+    """Check for a dict with strings as keys, and check each value."""
 
     def check(value: Any) -> Complaint | None:
         if not issubclass(type(value), dict):
             return _wrong_type("a dict", value)
         for key, item in value.items():
             if not isinstance(key, str):
-                return _wrong_type("a dict with strings for keys", value)
+                return _wrong_type("a dict with strings as keys", value)
             if (inner := each(item)) is not None:
                 return inner[0], f"[...]{inner[1]}", inner[2]
         return None
@@ -172,12 +172,12 @@ def mapping(each: Check) -> Check:
 
 
 def nullable(check: Check) -> Check:
-    """None, or what passes a check."""
+    """Check for None, or a value that passes a check."""
     return lambda value: None if value is None else check(value)
 
 
 def either(*checks: Check) -> Check:
-    """A value that passes one of several checks; the complaint is that of the closest one."""
+    """Check for a value that passes one of several checks. The complaint is that of the closest check."""
 
     def check(value: Any) -> Complaint | None:
         types: list[str] = []
@@ -188,7 +188,7 @@ def either(*checks: Check) -> Check:
                 return None
             if complaint[0] is TypeError and not complaint[1]:
                 types.append(complaint[2].removeprefix("must be ").rpartition(", not ")[0])
-            else:  # of the right type, but out of its limits
+            else:  # the right type, but outside its limits
                 nearest = complaint
         return nearest or _wrong_type(" or ".join(types), value)
 

@@ -1,6 +1,6 @@
-"""What some generated models can do besides holding their fields.
+"""Extra behaviour for some generated models.
 
-A schema with ``x-thrive-mixin: Name`` becomes a class that also derives from ``Name`` in this module.
+A schema with ``x-thrive-mixin: Name`` becomes a class that also inherits from ``Name`` in this module.
 """
 
 from collections.abc import Sequence
@@ -30,23 +30,23 @@ class _Result(Protocol[Entity_co]):
 
 
 class MemberOperations:
-    """Tells what went wrong when members or managers were added, replaced or moved, without a look for None."""
+    """Shows what failed when you add, replace or move members or managers, without checks for None."""
 
     __slots__ = ()
 
     @property
     def is_known(self: _Result[object]) -> bool:
-        """Whether the reply said who was processed; False for a 2xx without such a body. Read to find out then."""
+        """Whether the reply says which users were processed. If it is False, list the users to find out."""
         return self.success is not None or self.failure is not None
 
     @property
     def is_partial(self: _Result[object]) -> bool:
-        """Whether some or all were not processed, or the part of the reply that tells could not be read."""
+        """Whether any users were not processed, or the part of the reply that lists them could not be read."""
         if "failure" in unread(self):
             return True
         return self.failure is not None and bool(self.failure.entities or self.failure.count)
 
     @property
     def failures(self: _Result[Entity_co]) -> list[Entity_co]:
-        """The people who were not processed, with the reasons; empty if all went well."""
+        """The users who were not processed, with the reasons. Empty if all went well."""
         return list((self.failure.entities if self.failure is not None else None) or ())

@@ -1,4 +1,4 @@
-"""What every generated class stands on: `Model` and `OpenStrEnum`."""
+"""The base classes of generated code: `Model` and `OpenStrEnum`."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -12,10 +12,10 @@ from thrive_async._base.unset import UNSET
 
 
 class OpenStrEnum(StrEnum):
-    """A string enum that also holds undocumented values.
+    """A string enum that also accepts undocumented values.
 
-    A value from Thrive that is not a member keeps its string: it equals it, survives pickle, deepcopy and JSON, and its
-    `is_known` is False.
+    A value from Thrive that is not a member keeps its string: it equals that string, survives pickle, deepcopy and
+    JSON, and its `is_known` is False.
 
     Example:
         >>> class Colour(OpenStrEnum):
@@ -43,10 +43,10 @@ class OpenStrEnum(StrEnum):
 
 
 class Model:
-    """The base of all models: equality by fields, no hash since they can be changed, a repr without personal data.
+    """The base of all models: equality by fields, no hash because they are mutable, a repr without personal data.
 
-    A repr ends up in logs and tracebacks, so it shows only ids, enums, numbers, booleans and dates, and `...` for any
-    other value.
+    A repr ends up in logs and tracebacks, so it shows only ids, enums, numbers, booleans and dates. Any other value is
+    shown as `...`.
     """
 
     __slots__ = ()
@@ -123,5 +123,5 @@ _HIDDEN: Final = _Hidden()
 def _is_shown(name: str, value: object) -> bool:
     if isinstance(value, (bool, int, float, date, OpenStrEnum)):
         return True
-    # Some endpoints take an e-mail address for an id.
+    # Some endpoints accept an e-mail address as an id.
     return isinstance(value, str) and (name == "id" or name.endswith("_id")) and "@" not in value

@@ -1,4 +1,4 @@
-"""Values of replies that are not what the specification says: what is known of them, without the values."""
+"""Values in replies that do not match the specification: where and how, without the values themselves."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ _log: Final = logging.getLogger("thrive_async")
 
 @attrs.frozen
 class Problem:
-    """The values at one place of Thrive's replies that are not what the specification says. Holds no value.
+    """The values at one place in Thrive's replies that do not match the specification. It keeps no values.
 
     Attributes:
-        expected: What the specification says, such as "a date and time".
-        came: What came instead -> how often, such as `{"a blank string": 12, "a number": 1}`.
-        lost: How many of these values could not be read. The field is None, or the item is left out of its list. The
-            others were read without a loss: `"5"` for a number, a blank string for null.
+        expected: What the specification requires, such as "a date and time".
+        came: What Thrive sent instead, and how often, such as `{"a blank string": 12, "a number": 1}`.
+        lost: How many of these values could not be read: the field is None, or the item is missing from its list. The
+            others were read without loss, such as `"5"` for a number or a blank string for null.
         operations: The operationIds of the calls.
     """
 
@@ -40,7 +40,7 @@ class Problem:
         return f"expected {self.expected}, not {came}; {self.lost:,} of {self.count:,} could not be read"
 
     def joined(self, other: "Problem") -> "Problem":
-        """Return this problem and another one at the same place as one."""
+        """Merge this problem with another at the same place."""
         came = dict(self.came)
         for what, times in other.came.items():
             came[what] = came.get(what, 0) + times
@@ -50,7 +50,7 @@ class Problem:
 
 
 class Found:
-    """What one reply held that is not what the specification says, by the path from where its reading began."""
+    """The problems of one reply, by path from where reading began."""
 
     __slots__ = ("_counts", "skipped")
 
@@ -60,7 +60,7 @@ class Found:
         """How many items of the list were null."""
 
     def skip(self) -> None:
-        """Count a null in a list of records, where nothing but the place is lost."""
+        """Count a null in a list of records, where only the place is lost."""
         self.skipped += 1
         self.add("[]", "an object", "null", lost=False)
 
@@ -89,13 +89,13 @@ class Found:
 
 
 class Problems(Mapping[str, Problem]):
-    """What in the replies of a client was not what the specification says, by path; empty if all was well.
+    """The values in a client's replies that do not match the specification, by path. Empty if all is well.
 
-    A path such as `$.results[].positions[].startDate` has no index in it, and no value is kept, so that you can report
-    it. It grows with each reply. Each path of an operation is logged once, as a warning.
+    The mapping grows with each reply, and each path of an operation is logged once, as a warning. A path such as
+    `$.results[].positions[].startDate` has no index, and no values are kept, so that you can safely share the report.
 
     Args:
-        strict: Whether such a value is an error instead.
+        strict: Whether to raise an error for such a value instead.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -104,11 +104,11 @@ class Problems(Mapping[str, Problem]):
         self._lock = Lock()
 
     def found(self) -> Found | None:
-        """Return where the problems of one reply go; None if the first of them is an error."""
+        """Return where to collect the problems of one reply, or None if the first of them is an error."""
         return None if self.strict else Found()
 
     def add(self, found: Found | None, operation: str, root: str) -> Mapping[str, Problem]:
-        """Take over what one reply held, log what is new, and return its problems by path."""
+        """Add the problems of one reply, log the new ones, and return them by path."""
         if not found:
             return _NOTHING
         problems = found.problems(operation, root)
@@ -117,7 +117,7 @@ class Problems(Mapping[str, Problem]):
                 before = self._found.get((operation, path))
                 self._found[operation, path] = problem if before is None else before.joined(problem)
             if before is None:
-                _log.warning("%s: %s is not what the specification says: %s", operation, path, problem)
+                _log.warning("%s: %s does not match the specification: %s", operation, path, problem)
         return MappingProxyType(problems)
 
     def each(self) -> list[tuple[str, str, Problem]]:
@@ -142,24 +142,24 @@ class Problems(Mapping[str, Problem]):
 
 _NOTHING: Final[Mapping[str, Problem]] = MappingProxyType({})
 
-# Beside the models: a slot for it would cost the reading of every record. By identity, since models have no hash.
+# Kept outside the models, because a slot would slow down every record; by identity, because models have no hash.
 _unread: dict[int, tuple["ref[object]", frozenset[str]]] = {}
 
 
 def remember_unread(record: object, fields: frozenset[str]) -> None:
-    """Keep which fields of a record could not be read, for as long as the record lives."""
+    """Remember which fields of a record could not be read, for as long as the record lives."""
     key = id(record)
     _unread[key] = ref(record, lambda _: _unread.pop(key, None)), fields
 
 
 def unread(record: object) -> frozenset[str]:
-    """Return the fields of a record that hold less than Thrive sent, because something in them could not be read.
+    """Return the fields of a record that hold less than Thrive sent, because part of them could not be read.
 
-    Such a field is None, or something inside it is missing. Never take it for an empty one. A copy of a record does
-    not know this.
+    Such a field is None, or something inside it is missing. Do not treat it as empty. A copy of a record does not keep
+    this information.
 
     Args:
-        record: A model that was read, such as a `User`.
+        record: A model from a reply, such as a `User`.
 
     Returns:
         The names of the fields, such as `{"positions", "created_at"}`; nearly always empty.

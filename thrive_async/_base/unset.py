@@ -1,11 +1,11 @@
-"""The value for a field that is left out of a request; None clears the field instead."""
+"""The value that leaves a field out of a request. None clears the field instead."""
 
 from enum import Enum
 from typing import Final, Literal
 
 
 class Unset(Enum):
-    """The type of `UNSET`, an enum of one value so that type checkers can narrow it."""
+    """The type of `UNSET`: an enum with one value, so that type checkers can narrow it."""
 
     # Serialisers write an enum as its value. No serialiser knows this one, so none can take it for a string.
     UNSET = ...
@@ -20,4 +20,4 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""Leaves a field out of a request: Thrive keeps what it has. None would clear the field."""
+"""Leaves a field out of a request, so that Thrive keeps its value. None clears the field instead."""

@@ -1,7 +1,7 @@
-"""The values that a reply may hold, exactly.
+"""The values that a reply may hold, read strictly.
 
-Each function returns the value that a field of its type holds, or raises a `Mismatch` that says what was expected and
-what came, never the value itself. Nothing is converted: a number is not a string, true is not a number.
+Each function returns the value for a field of its type, or raises a `Mismatch` that says what was expected and what
+came, but never the value itself. Nothing is converted: a number is not a string, and true is not a number.
 """
 
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ from thrive_async._base.model import OpenStrEnum
 
 E = TypeVar("E", bound=OpenStrEnum)
 
-# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+# Type checkers do not narrow these names, so the items of a JSON list stay Any.
 _list: Any = list
 _dict: Any = dict
 
@@ -42,12 +42,12 @@ class Mismatch(TypeError, ValueError):  # noqa: N818 - a doubt about a value, of
 
 
 def type_name(value: object) -> str:
-    """The JSON type of a value, for people."""
+    """Describe the JSON type of a value."""
     return _NAMES.get(type(value), type(value).__name__)
 
 
 def mismatch(expected: str, value: object) -> Mismatch:
-    """The exception for a value of another type than expected."""
+    """Make the exception for a value of an unexpected type."""
     return Mismatch(expected, type_name(value))
 
 
@@ -59,18 +59,18 @@ def text(value: Any) -> str:
 
 
 def boolean(value: Any) -> bool:
-    """True or false."""
+    """Read true or false."""
     if type(value) is not bool:
         raise mismatch("a boolean", value)
     return value
 
 
 def integer(value: Any) -> int:
-    """A whole number, also one written as 3.0."""
+    """Read a whole number, which may be written as 3.0."""
     if type(value) is int:
         return value
     if type(value) is float:
-        # Beyond 2**53 digits may be lost already: an integer of more than 64 bits is decoded as a float.
+        # Beyond 2**53, digits may be lost: an integer of more than 64 bits is decoded as a float.
         if value.is_integer() and abs(value) <= 2**53:
             return int(value)
         raise Mismatch("a whole number", "another number")
@@ -78,7 +78,7 @@ def integer(value: Any) -> int:
 
 
 def number(value: Any) -> float:
-    """A finite number; one without a fraction stays an int, so that it keeps all its digits."""
+    """Read a finite number. A number without a fraction stays an int, to keep all its digits."""
     if type(value) is int:
         return value
     if type(value) is float:
@@ -89,7 +89,7 @@ def number(value: Any) -> float:
 
 
 def moment(value: Any) -> datetime:
-    """A date and time in ISO 8601, in UTC if it has no time zone; a date alone is its midnight."""
+    """Read a date and time in ISO 8601, in UTC if it has no time zone. A date alone means midnight."""
     if type(value) is not str:
         raise mismatch("a date and time", value)
     try:
@@ -100,7 +100,7 @@ def moment(value: Any) -> datetime:
 
 
 def day(value: Any) -> date:
-    """A date in ISO 8601."""
+    """Read a date in ISO 8601."""
     if type(value) is not str:
         raise mismatch("a date", value)
     try:
@@ -114,21 +114,21 @@ def _other_string(value: str) -> str:
 
 
 def sequence(value: Any) -> Any:
-    """A list, whatever is in it."""
+    """Read a list with any items."""
     if type(value) is not _list:
         raise mismatch("a list", value)
     return value
 
 
 def mapping(value: Any) -> Any:
-    """An object, whatever is in it."""
+    """Read an object with any values."""
     if type(value) is not _dict:
         raise mismatch("an object", value)
     return value
 
 
 def constant(value: Any, expected: tuple[Any, ...]) -> Any:
-    """One of some fixed values."""
+    """Read one of some fixed values."""
     for known in expected:
         if type(value) is type(known) and value == known:
             return value
@@ -136,14 +136,14 @@ def constant(value: Any, expected: tuple[Any, ...]) -> Any:
 
 
 def one_of(value: Any, *types: type) -> Any:
-    """A value of one of some JSON types."""
+    """Read a value of one of some JSON types."""
     if type(value) in types and (type(value) is not float or isfinite(value)):
         return value
     raise mismatch(" or ".join(dict.fromkeys(_NAMES[known] for known in types)), value)
 
 
 class Members(dict[str, E], Generic[E]):
-    """String -> member of an open enum; an unknown string becomes an unknown member, and is not kept."""
+    """Maps a string to a member of an open enum. An unknown string gives an unknown member, which is not stored."""
 
     def __init__(self, enum: type[E]) -> None:
         super().__init__({member.value: member for member in enum})

@@ -14,7 +14,7 @@ from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, Request, refusal, unreadable
 from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
-from thrive_async.config import Priority, Timeouts
+from thrive_async.config import Priority, Retry, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
 
 # How the body of a reply begins that is JSON cut short, or an HTML page.
@@ -27,12 +27,14 @@ class Options:
 
     Attributes:
         timeouts: For calls that bring none of their own; None for the client's.
+        retry: How often a call is repeated; None for the client's.
         repeated: Repeats a call after its first attempt; None for the client's way.
         headers: Names and values that are sent beside the client's own.
         priority: Whether its calls go before, or after, those of others that wait.
     """
 
     timeouts: Timeouts | None = None
+    retry: Retry | None = None
     repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     priority: Priority = "interactive"
@@ -149,7 +151,7 @@ class Attempt:
             return True
         if self.make_error is not None:
             self.error = self.make_error(
-                f"; repeating it after {pause:.3g} s would pass Timeouts.total = {self.call.timeouts.total:g} s"
+                f"; repeating it after {duration(pause)} would pass Timeouts.total = {self.call.timeouts.total:g} s"
             )
         return False
 
@@ -185,7 +187,8 @@ def _read(call: Call, reply: Reply) -> Attempt:
         if reply.body or not request.may_be_empty:
             reply.decode()
     except orjson.JSONDecodeError:
-        if request.may_be_empty and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
+        writes = request.may_be_empty and request.operation.method != "GET"
+        if writes and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
             # Words such as "OK".
             return Attempt(call, reply=reply)
         # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
@@ -289,7 +292,7 @@ def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
         call: The call.
         token_call: The client's last call for a token, if there was one.
     """
-    waited = "still waiting for a free slot or its turn"
+    waited = "still waiting for a free slot"
     if call.awaits_token:
         waited = "still waiting for a token from "
         waited += f"{token_call.request.summary}: {_progress(token_call)}" if token_call else "the token provider"
@@ -308,7 +311,7 @@ def _progress(call: Call) -> str:
     return (
         f"{counted(call.attempts)}, the last one: {words}"
         if call.attempts
-        else "not sent: still waiting for a free slot or its turn"
+        else "not sent: still waiting for a free slot"
     )
 
 
@@ -317,7 +320,7 @@ def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
     made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
     return _too_late(
         call,
-        f"Thrive answered 429 and asked for a pause that lasts {seconds:.3g} s more, "
+        f"Thrive answered 429 and asked for a pause that lasts {duration(seconds)} more, "
         f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
         retry_after=seconds,
     )
@@ -334,6 +337,14 @@ def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> Re
         maybe_applied=maybe_applied,
         retry_after=retry_after,
     )
+
+
+def duration(seconds: float) -> str:
+    """Write seconds for people: "0.5 s", "121 s", "2 h", "10 days"."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= max(2 * size, 600):
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def counted(attempts: int) -> str:

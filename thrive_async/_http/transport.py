@@ -142,6 +142,7 @@ class Transport:
     ) -> None:
         self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
+        self.retry = retry
         self.limits = limits
         self._base_url = base_url
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,7 +12,7 @@ from thrive_async._http.attempt import Options
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.transport import Transport
 from thrive_async.auth import Authorizer
-from thrive_async.config import Limits, Timeouts
+from thrive_async.config import Limits, Retry, Timeouts
 from thrive_async.errors import InvalidArgument
 
 # The client's own, and those that belong to the connection.
@@ -62,6 +62,16 @@ class View:
     def limits(self) -> Limits:
         """As for the client."""
         return self._transport.limits
+
+    @property
+    def retry(self) -> Retry:
+        """Those of this view, or the client's."""
+        return self._options.retry or self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Those of this view, or the client's."""
+        return self._options.timeouts or self._transport.timeouts
 
     @property
     def webhooks_authorizer(self) -> Authorizer:

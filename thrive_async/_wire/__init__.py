@@ -1,4 +1,4 @@
-"""JSON to models and back, in one place.
+"""Convert JSON to models and back.
 
-Imports generated code, what that stands on, and the public errors.
+It imports generated code, its base, and the public errors.
 """

@@ -1,9 +1,9 @@
-"""Reading a record once more, slowly, after its generated reader has refused it.
+"""Read a record again, slowly, after its generated reader has refused it.
 
-A value that is not what the specification says is taken where nothing is lost: digits for a number, a number for a
-string, "true" for true, 1 for true, a blank string for null, a list of one object for the object, one object for a list
-of them. Else the field is None, or the item is left out. Both are told to `Found`. Without a `Found` the first such
-value is a DecodeError, as is one that is required and cannot be read.
+A value that does not match the specification is accepted if nothing is lost: digits for a number, a number for a
+string, "true" or 1 for true, a blank string for null, a list of one object for the object, one object for a list of
+them. Otherwise the field becomes None, or the item is left out. `Found` records both cases. Without a `Found`, the
+first such value raises a DecodeError. A required value that cannot be read always does.
 """
 
 import re
@@ -27,8 +27,8 @@ class Reading:
     """One careful reading of one record.
 
     Args:
-        found: Where to tell of odd values; None if the first of them is an error.
-        index: Which item of a list the record is; None if it stands alone.
+        found: Where to record odd values, or None if the first of them is an error.
+        index: The record's position in its list, or None if it is not in a list.
     """
 
     def __init__(self, found: Found | None, index: int | None = None) -> None:
@@ -37,10 +37,10 @@ class Reading:
         self.lost = 0
 
     def tell(self, path: str, mismatch: v.Mismatch, *, lost: bool, needed: bool = False) -> None:
-        """Tell of an odd value.
+        """Record an odd value.
 
         Raises:
-            DecodeError: It is required and lost, or this reading is strict.
+            DecodeError: The value is required and lost, or this reading is strict.
         """
         if self.found is None or (needed and lost):
             raise self.error(path, str(mismatch))
@@ -48,14 +48,14 @@ class Reading:
         self.lost += lost
 
     def error(self, path: str, reason: str) -> DecodeError:
-        """The error for a place, with its indices and keys."""
+        """Make the error for a place, with its indices and keys."""
         at = iter(self.at)
         return DecodeError(reason, path=_OPEN_STEP.sub(lambda _: _step(next(at)), path))
 
 
 Read: TypeAlias = Callable[[Any, Reading], Any]
 
-# Under these names they narrow nothing for type checkers: what is in a list of JSON stays Any.
+# Type checkers do not narrow these names, so the items of a JSON list stay Any.
 _list: Any = list
 _dict: Any = dict
 _REST: Final = "*"
@@ -71,11 +71,11 @@ def _step(key: int | str) -> str:
     return f".{key}" if key.isidentifier() else f"[{key!r}]"
 
 
-# What may be taken for a value of another type; None where something would be lost
+# Accept a value of another type, or return None where something would be lost
 
 
 def _text(value: Any) -> str | None:
-    # A float beyond 2**53 may have been a longer integer: its last digits are gone.
+    # A float beyond 2**53 may come from a longer integer whose last digits are lost.
     exact = type(value) is int or (type(value) is float and abs(value) <= 2**53)
     return str(value) if exact else None
 
@@ -111,7 +111,7 @@ def _nothing(_: Any) -> None:
 
 
 _LEAVES: Final[dict[Any, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
-    # type of a field: (what reads it exactly, what takes another value for it)
+    # type of a field: (its strict reader, its tolerant reader)
     str: (v.text, _text),
     bool: (v.boolean, _boolean),
     int: (v.integer, _integer),
@@ -121,22 +121,22 @@ _LEAVES: Final[dict[Any, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
 }
 
 
-# Readers, made once for each place in a model
+# Readers, built once for each place in a model
 
 
 @cache
 def careful_reader(cls: Any, listed: bool) -> Read:  # noqa: FBT001
-    """The careful reader of a model that is a whole reply, or an item of one that is a list."""
+    """Return the careful reader of a model that is a whole reply, or an item of a list."""
     return _of_model(cls, "[]" if listed else "", needed=True)
 
 
 def _reader(kind: Any, path: str, *, needed: bool = False) -> Read:
-    """The reader of one place.
+    """Build the reader of one place.
 
     Args:
         kind: The type of the field, or of the items of a list.
         path: The place, with `[]` for an index and `.*` for a key.
-        needed: Whether the record is of no use without it.
+        needed: Whether the record is useless without it.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (UnionType, Union):
@@ -218,7 +218,7 @@ def _of_list(kind: Any, path: str) -> Read:
 
 
 def _list_of(value: Any, *, objects: bool) -> list[Any] | None:
-    """What may stand for a list: an object with numbers for keys, or one object where there are several."""
+    """Accept other values as a list: an object with numbers as keys, or one object instead of several."""
     if type(value) is not dict:
         return None
     keyed = cast("dict[str, Any]", value)
@@ -257,7 +257,7 @@ def _of_model(cls: Any, path: str, *, needed: bool = False) -> Read:
 
     @cache
     def fields() -> list[tuple[str, str, bool, Read]]:
-        # Made when first needed: classes may hold each other.
+        # Build them on first use, because classes may refer to each other.
         attrs.resolve_types(cls)
         return [
             (field.name, wire[field.name], required, _reader(field.type, _at(path, wire[field.name]), needed=required))
@@ -288,12 +288,12 @@ def _of_model(cls: Any, path: str, *, needed: bool = False) -> Read:
 
 
 def _at(path: str, json: str) -> str:
-    """The path of a field; what an object holds without a name for it stands beside its fields."""
+    """Return the path of a field. Unnamed extra fields share the path of their object."""
     return path if json == _REST else f"{path}.{json}"
 
 
 def _object(value: Any, path: str, reading: Reading, *, bare: str | None, needed: bool) -> Any:
-    """What may stand for an object: its id alone, where some replies send just that, or a list of one object."""
+    """Accept other values as an object: its id alone, which some replies send, or a list of one object."""
     if bare is not None and type(value) in (str, int):
         return {bare: value}
     items: list[Any] = value if type(value) is _list else [None, None]

@@ -1,9 +1,8 @@
-"""Between JSON and models: the one place where either is made of the other.
+"""Convert between JSON and models. No other module does.
 
-The generated readers are fast, and refuse a record in which a value is not what the specification says. Only such a
-record is read again, by `careful.py`, which takes what can be taken and tells of the rest. Models and cattrs are
-imported by `prepare`, when a client is built: `import thrive_async` does without them, and no call reads their files on
-the loop.
+The generated readers are fast, and refuse a record with a value that does not match the specification. Only then does
+`careful.py` read the record again: it accepts what it can and reports the rest. `prepare` imports the models and cattrs
+when a client is built. So `import thrive_async` does not load them, and no call reads their files on the loop.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,19 +30,19 @@ _MISMATCH = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 def read(cls: type[T], value: object, found: Found | None = None, *, root: str = "$") -> T:
-    """Make a model of decoded JSON.
+    """Make a model from decoded JSON.
 
     Args:
         cls: A model that Thrive sends, such as `User`.
         value: A decoded JSON value.
-        found: Where to count the values that are not what the specification says; None if the first is an error.
+        found: Where to count the values that do not match the specification, or None if the first is an error.
         root: The JSON path of the value, for the error.
 
     Returns:
         The model.
 
     Raises:
-        DecodeError: No model can be made of it. `path` says where, the text what was expected.
+        DecodeError: The value cannot become a model. `path` says where, and the text says what was expected.
     """
     reader = _reader(cls)
     try:
@@ -52,36 +51,36 @@ def read(cls: type[T], value: object, found: Found | None = None, *, root: str =
         pass
     outcome = _read_carefully(cls, value, found)
     if isinstance(outcome, DecodeError):
-        del value  # personal data stays out of tracebacks that show local variables
+        del value  # keeps personal data out of tracebacks that show local variables
         outcome.path = root + outcome.path
         raise outcome
     return outcome
 
 
 def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, root: str = "$") -> list[T]:
-    """Make models of a list of decoded JSON values, each in the place of its value.
+    """Make models from a list of decoded JSON values, each in place of its value.
 
-    Replacing them one by one frees each value while it is in the processor's cache, which is faster than a new list.
-    A null in the list is not a record: it is left out and counted.
+    Replacing them one by one frees each value while it is still in the processor's cache, which is faster than a new
+    list. A null in the list is not a record: it is left out and counted.
 
     Args:
         cls: A model that Thrive sends, such as `User`.
-        values: Decoded JSON values. The list is changed, even if an error is raised.
-        found: Where to count the values that are not what the specification says; None if the first is an error.
+        values: Decoded JSON values. The list changes, even if an error is raised.
+        found: Where to count the values that do not match the specification, or None if the first is an error.
         root: The JSON path of the list, for the error.
 
     Returns:
         The same list, now of models.
 
     Raises:
-        DecodeError: No model can be made of an item. `path` says where, the text what was expected.
+        DecodeError: An item cannot become a model. `path` says where, and the text says what was expected.
     """
     reader = _reader(cls)
     if type(values) is not list:
         raise DecodeError("expected a list", path=root)
     error = _read_in_place(cls, reader, values, found)
     if error is not None:
-        del values  # personal data stays out of tracebacks that show local variables
+        del values  # keeps personal data out of tracebacks that show local variables
         error.path = root + error.path
         raise error
     return values
@@ -90,7 +89,7 @@ def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, ro
 def _read_in_place(
     cls: type[Any], reader: Callable[[Any], Any], values: list[Any], found: Found | None
 ) -> DecodeError | None:
-    """Replace values by models; return the error of the first one that no model can be made of."""
+    """Replace values with models. Return the error of the first value that cannot become a model."""
     nulls: list[int] = []
     for index, value in enumerate(values):
         try:
@@ -112,13 +111,13 @@ def _read_in_place(
 
 
 def _read_carefully(cls: type[T], value: object, found: Found | None, index: int | None = None) -> T | DecodeError:
-    """Read a value again, to take what can be taken, or to say what is wrong with it."""
+    """Read a value again, to accept what can be accepted, or to say what is wrong with it."""
     from thrive_async._wire.careful import Reading, careful_reader  # noqa: PLC0415 - needs the models
 
     try:
         return cast("T", careful_reader(cast("Any", cls), index is not None)(value, Reading(found, index)))
     except DecodeError as error:
-        # The frames it comes from, and what led to it, hold the record.
+        # Its traceback and context hold the record, so drop them.
         error.__traceback__ = error.__context__ = None
         return error
     except RecursionError:
@@ -128,26 +127,26 @@ def _read_carefully(cls: type[T], value: object, found: Found | None, index: int
 def dump(value: object) -> bytes:
     """Write a request body as JSON.
 
-    Fields that are UNSET are left out, None is null. An aware datetime is written in UTC with milliseconds
-    (`2026-01-31T09:30:00.000Z`), a date as `2026-01-31`, an enum as its string.
+    Fields that are UNSET are left out, and None becomes null. A datetime with a time zone is written in UTC with
+    milliseconds (`2026-01-31T09:30:00.000Z`), a date as `2026-01-31`, an enum as its string.
 
     Args:
-        value: A request model, a list of them, or anything that JSON knows.
+        value: A request model, a list of them, or any JSON value.
 
     Returns:
         The JSON, in UTF-8.
 
     Raises:
-        ValueError: Something in it cannot be written: a naive datetime, an infinite number, a string that is no
-            Unicode, UNSET outside a model, an object of another kind.
+        ValueError: Part of it cannot be written: a naive datetime, an infinite number, a string that is not valid
+            Unicode, UNSET outside a model, or an object of another kind.
     """
     try:
         if type(value) is list and all(type(item) is str for item in cast("list[Any]", value)):
-            # Names of people, most often: there is nothing to convert.
+            # Usually the names of people, which need no conversion.
             return orjson.dumps(value)
         return orjson.dumps(_writer().unstructure(value))
     except (orjson.JSONEncodeError, RecursionError) as error:
-        # Neither says what the value was.
+        # Neither error shows the value.
         text = str(error) if isinstance(error, orjson.JSONEncodeError) else "nested too deeply"
     raise ValueError(f"the body cannot be written as JSON: {text}")
 
@@ -231,7 +230,7 @@ def _reader(cls: type) -> Callable[[Any], Any]:
 
 
 def prepare() -> None:
-    """Import what reading and writing need: it takes 20 ms and reads files, neither of which a call should do."""
+    """Import what reading and writing need. It takes 20 ms and reads files, which would delay a call."""
     from thrive_async._generated.readers import READERS  # noqa: PLC0415 - the models cost import time
 
     import_module("thrive_async._wire.careful")
@@ -241,13 +240,13 @@ def prepare() -> None:
 
 
 def _wire_names(cls: type) -> dict[str, str]:
-    """The fields of a model: name in Python -> name in JSON; `*` for the field that holds what has no name."""
+    """Return the fields of a model, from Python name to JSON name. `*` is the field that holds unnamed extra fields."""
     return {field.name: field.metadata.get("json", field.name) for field in attrs.fields(cls)}
 
 
 @cache
 def _writer(*, exact: bool = False) -> "Converter":
-    """The converter that writes; the exact one keeps microseconds, which Thrive does not know."""
+    """Make the converter that writes; the exact one keeps microseconds, which Thrive does not know."""
     from cattrs import Converter, override  # noqa: PLC0415
     from cattrs.gen import make_dict_unstructure_fn  # noqa: PLC0415
 
@@ -257,7 +256,7 @@ def _writer(*, exact: bool = False) -> "Converter":
         wire = _wire_names(cls)
         extra = next((name for name, json in wire.items() if json == "*"), None)
         overrides = {
-            # `omit` is said in words also where it is False: cattrs would leave out what is not in `__init__`.
+            # Set `omit` explicitly even if it is False: cattrs would leave out fields that are not in `__init__`.
             field.name: override(
                 rename=wire[field.name], omit_if_default=field.default is UNSET, omit=wire[field.name] == "*"
             )
@@ -278,7 +277,7 @@ def _writer(*, exact: bool = False) -> "Converter":
 
 def _written_datetime(value: datetime, *, exact: bool) -> str:
     if value.utcoffset() is None:
-        raise ValueError("a datetime without a time zone does not say which moment it means: give it a tzinfo")
+        raise ValueError("a datetime without a time zone is ambiguous: give it a tzinfo")
     timespec = "microseconds" if exact and value.microsecond % 1000 else "milliseconds"
     try:
         return value.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
@@ -288,9 +287,9 @@ def _written_datetime(value: datetime, *, exact: bool) -> str:
 
 def _written_float(value: float) -> float:
     if not isfinite(value):
-        raise ValueError("JSON has no number that is not finite")
+        raise ValueError("JSON cannot hold a number that is not finite")
     return value
 
 
 def _written_unset(_: Unset) -> None:
-    raise ValueError("UNSET means something only as the value of a model's field")
+    raise ValueError("UNSET is valid only as the value of a model's field")

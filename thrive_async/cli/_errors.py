@@ -73,12 +73,13 @@ def describe(error: BaseException) -> tuple[str, Exit]:
         return "interrupted", Exit.INTERRUPTED
     from thrive_async import errors  # noqa: PLC0415 - an error of the command line does not wait for the SDK
 
-    if isinstance(error, errors.ConfigurationError):
-        return _as_options(str(error)), Exit.USAGE
-    if isinstance(error, errors.InvalidArgument):
+    if isinstance(error, errors.ConfigurationError | errors.InvalidArgument):
         return error.told(_option), Exit.USAGE
     if isinstance(error, errors.GuardRefused):
-        return f"refused: {_as_options(error.told(_option, _passed))}", Exit.GUARD
+        # The guards name this argument in plain text: `GuardRefused` holds only the one that lifts it.
+        told = error.told(_option, _passed)
+        plain, option = "create_missing= of sync_audiences", "--create-missing of thrive sync audiences"
+        return f"refused: {told.replace(plain, option)}", Exit.GUARD
     if isinstance(error, errors.SyncError):
         return f"{error}", Exit.SOME_FAILED
     if isinstance(error, errors.AuthenticationError):
@@ -96,39 +97,20 @@ def describe(error: BaseException) -> tuple[str, Exit]:
 
 # Where an option is not called as the argument that it becomes.
 _OPTIONS = {
-    "total": "--timeout",
-    "attempt": "--timeout",
-    "max_attempts": "--attempts",
+    "Timeouts.total": "--timeout",
+    "Timeouts.attempt": "--timeout",
+    "Retry.max_attempts": "--attempts",
     "columns": "--map",
     "removals": "--keep-extra",
 }
 
 
 def _option(argument: str) -> str:
-    return _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
+    return _OPTIONS.get(argument, f"--{argument.rpartition('.')[2].replace('_', '-')}")
 
 
 def _passed(argument: str, value: object) -> str:
     return _option(argument) if value is True else f"{_option(argument)} {value}"
-
-
-# What the SDK does not yet say with the names of arguments as attributes.
-_PLAIN = (
-    ("create_missing= of sync_audiences", "--create-missing of thrive sync audiences"),
-    ("create_missing ", "--create-missing "),
-    ("Timeouts.total ", "--timeout "),
-    ("Timeouts.attempt ", "--timeout "),
-    ("Limits.concurrency ", "--concurrency "),
-    ("Limits.rate ", "--rate "),
-    ("Retry.max_attempts ", "--attempts "),
-    (", or None for no limit", ""),
-)
-
-
-def _as_options(text: str) -> str:
-    for argument, option in _PLAIN:
-        text = text.replace(argument, option)
-    return text
 
 
 def report_error(error: BaseException) -> int:

@@ -6,10 +6,9 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from cyclopts import Group, Parameter
@@ -20,9 +19,9 @@ from thrive_async.cli._text import one_line
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from thrive_async import ApiKey, ClientCredentials, ThriveClient
+    from thrive_async import ThriveClient
 
-__all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "credentials", "run_async"]
+__all__ = ["CONNECTION", "Connection", "Interrupted", "ask", "run_async"]
 
 T = TypeVar("T")
 # Windows has no SIGHUP; it sends SIGBREAK for Ctrl-Break, and when its console window is closed.
@@ -76,6 +75,7 @@ class Connection:
             ConfigurationError: Something in it cannot work.
         """
         from thrive_async import Limits, Region, Retry, ThriveClient, Timeouts  # noqa: PLC0415 - after the parsing
+        from thrive_async._environment import Environment  # noqa: PLC0415
 
         if self.tenant_id is None:
             raise CliError(
@@ -90,63 +90,13 @@ class Connection:
             timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
         return ThriveClient(
             self.tenant_id.strip(),
-            credentials(os.environ),
+            Environment().credentials(),
             region=Region.parse(self.region) if self.region and self.region.strip() else Region.PRODUCTION,
             base_url=self.base_url or None,
             timeouts=Timeouts(**timeouts),
             retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
             limits=Limits(**{name: value for name, value in limits.items() if value is not None}),
         )
-
-
-def credentials(environ: Mapping[str, str]) -> ApiKey | ClientCredentials:
-    """Read the secrets from the environment, or from the files that it names.
-
-    Args:
-        environ: THRIVE_API_KEY or THRIVE_API_KEY_FILE; or THRIVE_CLIENT_ID with THRIVE_CLIENT_SECRET or
-            THRIVE_CLIENT_SECRET_FILE; and THRIVE_SCOPES, by spaces.
-
-    Returns:
-        The credentials.
-
-    Raises:
-        CliError: They are missing, incomplete, or of two kinds at once.
-    """
-    from thrive_async import ApiKey, ClientCredentials  # noqa: PLC0415 - after the parsing
-
-    key = _secret(environ, "THRIVE_API_KEY")
-    secret = _secret(environ, "THRIVE_CLIENT_SECRET")
-    client_id = environ.get("THRIVE_CLIENT_ID", "").strip()
-    if key is not None and (secret is not None or client_id):
-        raise CliError("both an API key and a client id or secret are set: unset THRIVE_API_KEY or THRIVE_CLIENT_ID")
-    if key is not None:
-        return ApiKey(key)
-    if client_id and secret is not None:
-        scopes = environ.get("THRIVE_SCOPES")
-        return ClientCredentials(client_id, secret, scopes=scopes) if scopes else ClientCredentials(client_id, secret)
-    if client_id:
-        raise CliError("THRIVE_CLIENT_ID is set: set THRIVE_CLIENT_SECRET or THRIVE_CLIENT_SECRET_FILE, too")
-    if secret is not None:
-        raise CliError("a client secret is set: set THRIVE_CLIENT_ID, too")
-    raise CliError("no credentials: set THRIVE_API_KEY, or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET")
-
-
-def _secret(environ: Mapping[str, str], name: str) -> str | None:
-    # Blank means not set, as in `ThriveClient.from_env`: compose files pass on variables that were left empty.
-    value, file = environ.get(name, "").strip() or None, environ.get(f"{name}_FILE")
-    if value is not None and file:
-        raise CliError(f"both {name} and {name}_FILE are set: unset one of them")
-    if not file:
-        return value
-    try:
-        found = Path(file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise CliError(f"{name}_FILE: cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{name}_FILE: {file} is not a text file") from error
-    if not found:
-        raise CliError(f"{name}_FILE: {file} is empty")
-    return found
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it

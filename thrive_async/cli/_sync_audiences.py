@@ -21,7 +21,7 @@ from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._output import out
-from thrive_async.cli._people import hold_back, people_in
+from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import Fate, MembersView, save
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
@@ -30,7 +30,7 @@ from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
-    from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport
+    from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport, Unnamed
 
 __all__ = ["apply_audiences", "audiences", "planned_fates", "refusal_fates", "show_audiences"]
 
@@ -69,7 +69,7 @@ def audiences(
         connection: Whom to ask.
     """
     applying.check(file, create_missing, save_plan=save_plan)
-    desired, nameless = grouped(reading.read(file), audience_column, member_column, header=reading.header)
+    desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
     described = _described(reading, create_missing)
     thrive = connection.client()
     report = applying.report_file()
@@ -83,9 +83,6 @@ def audiences(
             plan = await sync.plan_audiences(
                 thrive, desired, create_missing=described, removals=not keep_extra, allow_empty=allow_empty
             )
-            for name, lines in nameless.items():
-                if name in plan.plans:
-                    hold_back(plan.plans[name], lines)
             show_audiences(plan)
             if save_plan is not None:
                 save(plan, save_plan)
@@ -96,7 +93,7 @@ def audiences(
 
 def grouped(
     sheet: Sheet, audience_column: str | None, member_column: str | None, *, header: bool | None
-) -> tuple[dict[str, list[str]], dict[str, list[tuple[int, str]]]]:
+) -> dict[str, list[str | Unnamed]]:
     """Sort the rows of a file by audience.
 
     Args:
@@ -106,12 +103,14 @@ def grouped(
         header: False if the first row is data; the columns are numbers then.
 
     Returns:
-        Who should be a member, by audience; and the lines that name nobody, with the reasons. A line of nothing but an
-        audience is such a line, unless the audience has no other: then nobody is meant to be in it.
+        Who should be a member, by audience. A row with nothing but an audience names nobody, unless the audience has no
+        other row: then it should have no members.
 
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
     """
+    from thrive_async.sync import Unnamed  # noqa: PLC0415 - after the parsing
+
     sheet = Sheet(sheet.source, _numbers(sheet), sheet.rows) if header is False else sheet.with_header()
     at = sheet.find(audience_column or "audience", what="--audience-column")
     usual = "member" if "member" in map(fold, sheet.names or ()) else None
@@ -119,26 +118,19 @@ def grouped(
     if at == member_at:
         raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
     people = people_in(sheet, member_at, chosen=member_column is not None, beside=at)
-    desired: dict[str, list[str]] = {}
-    nameless: dict[str, list[tuple[int, str]]] = {}
-    bare: dict[str, list[tuple[int, str]]] = {}
-    for place, (audience, member) in enumerate(zip(sheet.texts(at), people.names, strict=True)):
+    rows: dict[str, list[str | Unnamed]] = {}
+    alone: dict[str, bool] = {}
+    for line, (audience, member) in enumerate(zip(sheet.texts(at), people.names, strict=True), start=sheet.first_line):
         name = audience.strip()
         if name:
-            desired.setdefault(name, []).append(member)
-            if place in people.nameless:
-                nameless.setdefault(name, []).append(people.nameless[place])
-            elif not member.strip():
-                bare.setdefault(name, []).append((sheet.first_line + place, f"{sheet.name(member_at)} is blank"))
-        elif member.strip() or place in people.nameless:
-            line = sheet.first_line + place
+            bare = Unnamed(f"line {line}", f"{sheet.name(member_at)} is blank")
+            rows.setdefault(name, []).append(bare if member is None else member)
+            alone[name] = alone.get(name, True) and member is None
+        elif member is not None:
             raise CliError(f"{sheet.source}: line {line} names a member, but no audience; nothing was changed")
-    if not desired:
+    if not rows:
         raise CliError(f"{sheet.source} names no audience: nothing was read, so nothing is changed")
-    for name, lines in bare.items():
-        if len(lines) < len(desired[name]):
-            nameless[name] = sorted((*nameless.get(name, ()), *lines))
-    return desired, nameless
+    return {name: [] if alone[name] else members for name, members in rows.items()}
 
 
 def _numbers(sheet: Sheet) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["granted", "managers"]
 
-_WRITABLE = (
-    "audienceManager.manageContent",
-    "audienceManager.assignments",
-    "peopleManager.canViewLearnPage",
-    "peopleManager.insights",
-    "peopleManager.manage",
-    "administrator.canAddAudienceManagers",
-)
-# What Thrive shows and nobody can write.
-_READ_ONLY = ("audienceManager.manageMembers", "administrator.canManageAudiences")
-_NAMES = {fold(name): name for name in (*_WRITABLE, *_READ_ONLY)}
-_GROUPS = {fold(name.partition(".")[0]) for name in _WRITABLE}
 _WHOLE = "permissions"
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
@@ -112,7 +101,6 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
     """
     from thrive_async.sync.permissions import PERMISSIONS, restored_grant  # noqa: PLC0415 - after the parsing
 
-    by_fold = {fold(permission): permission for permission in PERMISSIONS}
     everybody = {_permission(name, f"--grant {name}"): True for name in given}
     columns = dict(_columns(sheet))
     if not columns and not everybody:
@@ -121,18 +109,19 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
             "peopleManager.insights, or give one to all with --grant"
         )
     sheet.check_whole()
-    for line, reason in people.nameless.values():
-        # Somebody is meant; left out, they would be removed.
-        raise CliError(f"{sheet.source}: line {line} does not say who the manager is: {reason}; see --column")
     grants: list[ManagerGrant] = []
     for line, (row, name) in enumerate(zip(sheet.rows, people.names, strict=True), start=sheet.first_line):
-        flags = dict.fromkeys(_WRITABLE, False)
+        if name is None:
+            continue
+        if not isinstance(name, str):
+            raise CliError(f"{sheet.source}: {name.where} does not say who the manager is: {name.reason}; see --column")
+        flags = dict.fromkeys(PERMISSIONS, False)
         for at, permission in columns.items():
             flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
         flags |= everybody
         # Each is said outright, but for an administrator's: audiences that are no structures have none.
         said = {
-            by_fold[fold(permission)]: flag
+            PERMISSIONS[permission]: flag
             for permission, flag in flags.items()
             if flag or not permission.startswith("administrator")
         }
@@ -140,23 +129,35 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
     return grants
 
 
+@cache
+def _permissions() -> tuple[dict[str, str], frozenset[str]]:
+    """Return Thrive's names of all permissions by what they fold to, and those that cannot be written."""
+    from thrive_async.sync.permissions import PERMISSIONS, READ_ONLY  # noqa: PLC0415 - after the parsing
+
+    return {fold(name): name for name in (*PERMISSIONS, *READ_ONLY)}, READ_ONLY
+
+
 def _columns(sheet: Sheet) -> Iterator[tuple[int, str]]:
     """Find the columns that are about permissions: pairs of their index and the permission, or `_WHOLE`."""
+    names, read_only = _permissions()
+    groups = {name.partition(".")[0] for name in names}
     for at, name in enumerate(sheet.names or ()):
         folded = fold(name)
         bare = folded.removeprefix(f"{_WHOLE}.")
-        if bare in (_WHOLE, *_NAMES):
-            if _NAMES.get(bare) not in _READ_ONLY:
-                yield at, _NAMES.get(bare, _WHOLE)
-        elif bare != folded or bare.partition(".")[0] in _GROUPS:
+        if bare in (_WHOLE, *names):
+            if names.get(bare) not in read_only:
+                yield at, names.get(bare, _WHOLE)
+        elif bare != folded or bare.partition(".")[0] in groups:
             # A misspelt permission would be taken away from everybody.
             _permission(name, f"{sheet.source}: column {name!r}")
 
 
 def _permission(name: str, where: str) -> str:
-    found = _NAMES.get(fold(name))
-    if found not in _WRITABLE:
-        raise CliError(f"{where}: no such permission; there are {', '.join(_WRITABLE)}")
+    names, read_only = _permissions()
+    found = names.get(fold(name))
+    if found is None or found in read_only:
+        writable = ", ".join(one for one in names.values() if one not in read_only)
+        raise CliError(f"{where}: no such permission; there are {writable}")
     return found
 
 
@@ -181,7 +182,7 @@ def _whole(cell: object, where: str) -> Iterator[tuple[str, bool]]:
     if not isinstance(cell, dict):
         raise CliError(f"{where}: permissions must be an object, as `thrive audiences managers list` prints it")
     for name, value in flatten(cast("dict[str, Any]", cell)).items():
-        if name in _READ_ONLY or value == {}:
+        if name in _permissions()[1] or value == {}:
             continue
         if not isinstance(value, bool):
             raise CliError(f"{where}: {name} must be true or false")

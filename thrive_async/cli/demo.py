@@ -135,7 +135,7 @@ def _arrange(sandbox: Sandbox) -> _People:
     # The same person again: written the same way, or in another.
     rows += [row(user, user["ref"]) for user in chance.sample([*stay, *join], _DUPLICATES)]
     rows += [("Unknown", name, "") for name in _UNKNOWN]
-    rows.append(("Blank", "", ""))
+    rows.append(rows[0])
     chance.shuffle(rows)
     return _People(rows, frozenset(_UNKNOWN))
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
 from thrive_async.cli._options import FileArgument, Flag, Input
-from thrive_async.cli._people import hold_back, people_in
+from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
 from thrive_async.cli._sync_audiences import audiences
@@ -70,11 +70,9 @@ def members(
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
         async with thrive:
-            say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(people.names), 'entries')}")
-            plan = await sync.plan_members(
-                thrive, audience, people.names, removals=not keep_extra, allow_empty=allow_empty
-            )
-            hold_back(plan, tuple(people.nameless.values()))
+            desired = people.desired
+            say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(desired), 'entries')}")
+            plan = await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
             view = MembersView(plan)
             show_plan(view)
             if save_plan is not None:

@@ -1,4 +1,4 @@
-"""The resources of the Thrive API: one small class for each, all of them reached through the client.
+"""The resources of the Thrive API: one small class each, reached through the client.
 
 ``thrive.users``, ``thrive.audiences`` with ``.members`` and ``.managers``, ``thrive.assignments`` with ``.enrolments``,
 ``thrive.completions``, ``thrive.contents``, ``thrive.activities``, ``thrive.cpd`` with ``.categories``, ``.entries``,

@@ -1,4 +1,4 @@
-"""What all resources share: sending a call, reading its reply into models, and listing."""
+"""What all resources share: send a call, read its reply into models, and list."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _PAGING: Final = frozenset({"page", "perPage", "limit"})
 
 
 class Resource:
-    """A group of operations over the client's transport, without I/O of its own."""
+    """A group of operations that use the client's transport."""
 
     def __init__(self, transport: Sender) -> None:
         self._transport = transport
@@ -41,7 +41,7 @@ class Resource:
         body: object = UNSET,
         timeouts: Timeouts | None = None,
     ) -> Reply:
-        """Make a call and return its reply unread."""
+        """Make a call and return the raw reply."""
         if body is not UNSET:
             check_body(operation, body)
         return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
@@ -63,18 +63,18 @@ class Resource:
         return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
-        """Make the paginator of a list. Nothing is sent until it is read.
+        """Make the paginator of a list. It sends nothing until you read it.
 
         Args:
             operation: The operation.
             cls: The model of an item.
-            given: The arguments of the public method by name, as `locals()` has them: the operation knows which of
-                them belong in the path and which in the query.
+            given: The arguments of the public method, as returned by `locals()`. The operation knows which of them
+                belong in the path and which in the query.
 
         Raises:
-            TypeError: A value of a type that its parameter cannot take.
-            InvalidArgument: `per_page` or `prefetch` is not a whole number of its range, a datetime is naive, a name in
-                the path or a filter is empty.
+            TypeError: A value has a type that its parameter does not accept.
+            InvalidArgument: `per_page` or `prefetch` is not a whole number in its range, a datetime is naive, or a
+                path parameter or filter is empty.
         """
         per_page: int | None = given.get("per_page")
         prefetch: int = given.get("prefetch", 1)
@@ -87,7 +87,7 @@ class Resource:
             if wire not in _PAGING:
                 name = argument(operation.resource, wire)
                 query[wire] = strings(name, given[name]) if kind == "list" else given[name]
-        # Built now, so that a wrong argument is an error where it was written, not where the first page is read.
+        # Check arguments now, so that a wrong one raises where you pass it and not when you read the first page.
         request = build(operation, path=path, query=query)
         timeouts = self._transport.time_limits(given["timeouts"])
         send = self._transport.send
@@ -129,13 +129,13 @@ def through(resource: R, transport: Sender) -> R:
 
 
 def check_body(operation: Operation, body: object) -> None:
-    """Refuse a body that is not the operation's model. `batch` has checked lists.
+    """Refuse a body that is not the operation's model. `batch` checks lists.
 
-    This matters most for a model that was read: writing it back would send null for every field that Thrive left out,
-    which clears the field.
+    This matters most for a model you have read: writing it back would send null for every field that Thrive left out,
+    and so clear the field.
 
     Raises:
-        TypeError: The body is something else.
+        TypeError: The body is not the operation's model.
     """
     wanted = operation.body_model
     if wanted is None or isinstance(body, getattr(models, wanted)):
@@ -144,7 +144,7 @@ def check_body(operation: Operation, body: object) -> None:
 
 
 def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Problems) -> T:
-    """Read a whole reply into one model; values that are not what the specification says go to `problems`.
+    """Read a whole reply into one model. Values that do not match the specification go to `problems`.
 
     Raises:
         DecodeError: The reply does not fit the specification.

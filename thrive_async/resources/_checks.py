@@ -1,4 +1,4 @@
-"""Checks of arguments before anything is sent."""
+"""Check arguments before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from thrive_async.errors import InvalidArgument
 T = TypeVar("T")
 
 BATCH_LIMIT = 100
-"""The most entities that Thrive takes in one write of members, managers, tags or skills."""
+"""The most entities that Thrive accepts in one write of members, managers, tags or skills."""
 
 
 def strings(name: str, values: Iterable[str] | None) -> list[str] | None:
-    """Check a filter of several strings, and keep it for every page.
+    """Check a filter of several strings, and copy it for use on every page.
 
     Args:
         name: The argument's name.
@@ -24,8 +24,8 @@ def strings(name: str, values: Iterable[str] | None) -> list[str] | None:
         The values as a list, or None.
 
     Raises:
-        TypeError: A lone string, which would be taken apart letter by letter, or an item that is not a string.
-        InvalidArgument: An empty filter, which Thrive would read as no filter, or a blank string.
+        TypeError: `values` is a single string, which would be split into letters, or an item is not a string.
+        InvalidArgument: The filter is empty, which Thrive would read as no filter, or a string is blank.
     """
     if values is None:
         return None
@@ -42,14 +42,14 @@ def batch(name: str, items: Iterable[T], kind: type[T], plural: str) -> list[T]:
         name: The argument's name.
         items: 1 to 100 entities.
         kind: The type of each.
-        plural: What several are called, for the error: ``"users"``.
+        plural: The plural noun for the error: ``"users"``.
 
     Returns:
         The entities as a list.
 
     Raises:
-        TypeError: A lone entity, or an item of another type.
-        InvalidArgument: No entity, more than 100, or a blank string.
+        TypeError: `items` is a single entity, or an item has another type.
+        InvalidArgument: There is no entity, a blank string, or more than 100 entities.
     """
     found = _listed(name, items, kind, plural)
     if not 1 <= len(found) <= BATCH_LIMIT:
@@ -62,15 +62,15 @@ def whole(name: str, value: int, least: int, most: int | None = None) -> int:
 
     Args:
         name: The argument's name.
-        value: A whole number. True and 2.0 are not.
+        value: A whole number. True and 2.0 do not count.
         least: The smallest value allowed.
-        most: The largest value allowed; None for no limit.
+        most: The largest value allowed, or None for no limit.
 
     Returns:
         The number.
 
     Raises:
-        InvalidArgument: Not a whole number, or out of range.
+        InvalidArgument: The value is not a whole number, or is out of range.
     """
     is_whole = isinstance(value, int) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
     if not is_whole or value < least or (most is not None and value > most):

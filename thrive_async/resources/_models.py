@@ -1,8 +1,8 @@
 """The generated models, imported on first use.
 
-Building some seventy attrs classes takes tens of milliseconds, which ``import thrive_async`` should not cost. So the
-resources write ``models.User``: type checkers see the generated module, and at run time a stand-in imports it when an
-attribute is first looked up. ``typing.get_type_hints`` works on every method for the same reason.
+Building some seventy attrs classes takes tens of milliseconds, too long for ``import thrive_async``. So the resources
+write ``models.User``: type checkers see the generated module, and at run time a stand-in imports it on first use.
+``typing.get_type_hints`` works on every method for the same reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
 
     class _LazyModels:
-        """Stands for the module of models."""
+        """Stands in for the module of models."""
 
         def __getattr__(self, name: str) -> object:
             value = getattr(import_module("thrive_async._generated.models"), name)

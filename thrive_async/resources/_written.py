@@ -1,6 +1,6 @@
-"""Writes whose reply is the thing written: if the reply does not hold it, it is read.
+"""Writes that return the record they wrote: if the reply does not hold it, the SDK reads it.
 
-Thrive may confirm a write with a bare 204, or with `{"status", "message"}`. The write is done all the same.
+Thrive may confirm a write with an empty 204 or with `{"status", "message"}`. The write is still done.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from thrive_async.resources._models import models
 T = TypeVar("T")
 
 Again = Callable[[str | None, Timeouts], Awaitable[T | None]]
-"""Reads what was written, by the id that the reply names, if it does, within some time limits; None if it cannot."""
+"""Reads the written record within the time limits, by the id in the reply if there is one. None if not found."""
 
 
 class WritingResource(Resource):
-    """A group of operations of which some write."""
+    """A group of operations that includes writes."""
 
     async def _write(
         self,
@@ -40,10 +40,10 @@ class WritingResource(Resource):
         body: object = UNSET,
         timeouts: Timeouts | None = None,
     ) -> T:
-        """Make a write and return the thing written, from the reply or by reading it.
+        """Make a write and return the written record, from the reply or by reading it.
 
         Raises:
-            ResultUnknown: The write was done, and the thing written is neither in the reply nor could it be read.
+            ResultUnknown: The write is done, but the reply does not hold the record and reading it failed.
         """
         began = asyncio.get_running_loop().time()
         reply = await self._send(operation, path=path, body=body, timeouts=timeouts)
@@ -53,7 +53,7 @@ class WritingResource(Resource):
         fields = record(reply.value)
         named = fields.get("id")
         known_id = str(named) if isinstance(named, str | int) and named not in ("", True, False) else None
-        # An id alone, perhaps beside a status and a message, is no more than the name of the thing.
+        # An id, perhaps with a status and a message, is not yet the record.
         if known_id is not None and not _others(cast("Any", cls)).isdisjoint(fields):
             return read_reply(operation, cls, reply, self._transport.problems)
         reading: ThriveError | None = None
@@ -72,7 +72,7 @@ class WritingResource(Resource):
         raise unknown
 
     def _left(self, timeouts: Timeouts | None, began: float) -> Timeouts:
-        """Return the time limits of a call that goes on since then."""
+        """Return the time limits that remain for a call begun at this time."""
         timeouts = self._transport.time_limits(timeouts)
         if timeouts.total is None:
             return timeouts
@@ -81,18 +81,18 @@ class WritingResource(Resource):
 
 
 def record(value: object) -> Mapping[str, Any]:
-    """Return a decoded JSON object; an empty one for any other value."""
+    """Return the value if it is a JSON object, or else an empty one."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 @cache
 def _others(cls: Any) -> frozenset[str]:
-    """The fields of a model but its id, as JSON has them."""
+    """Return the JSON names of a model's fields, except its id."""
     return frozenset(field.metadata.get("json", field.name) for field in attrs.fields(cls)) - {"id"}
 
 
 def acknowledgement(operation: Operation, reply: Reply, problems: Problems) -> models.Acknowledgement:
-    """Read what Thrive said about a write; whatever came, it was done."""
+    """Read Thrive's answer to a write. The write is done, whatever the answer holds."""
     if not isinstance(reply.value, dict):
         words = reply.value if isinstance(reply.value, str) else None
         return models.Acknowledgement(status=reply.status, message=words)
@@ -103,7 +103,7 @@ def acknowledgement(operation: Operation, reply: Reply, problems: Problems) -> m
 
 
 def member_operation(operation: Operation, reply: Reply, problems: Problems) -> models.MemberOperationResult:
-    """Read the outcome of a batch; if the reply names nobody, that is what the result says (`is_known` False)."""
+    """Read the outcome of a batch. If the reply names no users, the result has `is_known` False."""
     parts = {name: record(reply.value).get(name) for name in ("success", "failure")}
     if not any(isinstance(part, dict) for part in parts.values()):
         return models.MemberOperationResult()

@@ -1,4 +1,4 @@
-"""``thrive.activities``: who did what, and when."""
+"""``thrive.activities``: what people did, and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Activities"]
 
 
 class Activities(Resource):
-    """The record of what people viewed, completed, liked, searched and so on. Read only."""
+    """What people viewed, completed, liked, searched for and so on. Read-only."""
 
     def list(
         self,
@@ -40,18 +40,18 @@ class Activities(Resource):
             omit_actions: Leave out activities of these types.
             content_ids: Only activities on these contents.
             content_type: Only activities on contents of this type.
-            timestamp_from: Only activities from this time on. Must have a time zone; sent in UTC, in whole seconds.
-            timestamp_to: Only activities up to this time. Must have a time zone; sent in UTC, in whole seconds.
+            timestamp_from: Only activities from this time on. Must have a time zone. Sent in UTC, in whole seconds.
+            timestamp_to: Only activities up to this time. Must have a time zone. Sent in UTC, in whole seconds.
             per_page: Activities per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of activities. Nothing is sent until you read it.
 
         Raises:
-            TypeError: One string instead of several for `actions`, `omit_actions` or `content_ids`.
-            InvalidArgument: A time without a time zone, an empty filter; `per_page` or `prefetch` out of range.
+            TypeError: You passed a single string as `actions`, `omit_actions` or `content_ids`.
+            InvalidArgument: A time has no time zone, a filter is empty, or `per_page` or `prefetch` is out of range.
 
         Example:
             ```python
@@ -70,10 +70,10 @@ class Activities(Resource):
 
         Args:
             activity_id: The activity's id (24 hexadecimal digits).
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The activity. Its `data` is a plain dictionary: what is in it depends on the type.
+            The activity. Its `data` is a plain dictionary with keys that depend on the type.
 
         Raises:
             NotFoundError: There is no such activity.

@@ -1,4 +1,4 @@
-"""``thrive.assignments``: contents that an audience has to complete, with the enrolments of its members."""
+"""``thrive.assignments``: contents that an audience has to complete, and the enrolments of its members."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Assignments"]
 class Assignments(WritingResource):
     """The assignments of the tenant.
 
-    What a request calls `content_id`, an answer calls `primary_content_id`.
+    A request has `content_id` where a reply has `primary_content_id`.
 
     Attributes:
-        enrolments: How far each person is with an assignment.
+        enrolments: Each person's progress with an assignment.
     """
 
     def __init__(self, transport: Sender) -> None:
@@ -42,7 +42,7 @@ class Assignments(WritingResource):
     ) -> Paginator[models.Assignment]:
         """List assignments.
 
-        API: ``GET /rest/v1/assignments``. `updated_since` rests on third-party evidence.
+        API: ``GET /rest/v1/assignments``. Only third-party evidence supports `updated_since`.
         https://docs.thrivelearning.com/v1-api/apidocs/returns-a-list-of-assignments
 
         Args:
@@ -50,14 +50,14 @@ class Assignments(WritingResource):
             updated_since: Only assignments changed at this time or later. Must have a time zone.
             per_page: Assignments per request, 1 to 100. None for 100, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
-            A paginator of assignments; deleted ones may be among them (`is_deleted`). Nothing is sent until you
-            read it. Thrive gives no totals here.
+            A paginator of assignments, which may include deleted ones (`is_deleted`). Nothing is sent until you read
+            it. Thrive sends no totals here.
 
         Raises:
-            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_ASSIGNMENTS, models.Assignment, locals())
 
@@ -69,7 +69,7 @@ class Assignments(WritingResource):
 
         Args:
             assignment_id: The assignment's id.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The assignment.
@@ -86,24 +86,25 @@ class Assignments(WritingResource):
     ) -> models.Assignment:
         """Assign a content to an audience.
 
-        It is not repeated if the answer was lost: look whether the assignment is there before you try again.
+        The SDK does not repeat this call if the answer is lost: check whether the assignment exists before you retry.
 
         API: ``POST /rest/v1/assignments``.
         https://docs.thrivelearning.com/apidocs/creates-an-assignment
 
         Args:
-            assignment: The audience and the content are required. Completion period and recurrence are in days.
-            timeouts: The time limits of this call, if not the client's.
+            assignment: The new assignment. Audience and content are required. Completion period and recurrence are in
+                days.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The assignment as Thrive made it.
+            The assignment as Thrive created it.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such audience or content.
-            UnprocessableError: The fields do not go together.
-            ResultUnknown: The assignment was created, but Thrive did not send it, and no single assignment of this
-                content to this audience could be read.
+            UnprocessableError: The fields contradict each other.
+            ResultUnknown: The assignment was created, but Thrive did not send it back, and the SDK did not find
+                exactly one assignment of this content to this audience.
         """
 
         async def again(assignment_id: str | None, left: Timeouts) -> models.Assignment | None:
@@ -120,13 +121,13 @@ class Assignments(WritingResource):
     ) -> models.Assignment:
         """Change an assignment.
 
-        API: ``PATCH /rest/v1/assignments/{assignmentId}``. No official page was found; third-party evidence.
+        API: ``PATCH /rest/v1/assignments/{assignmentId}``. Third-party evidence only: no official page was found.
 
         Args:
             assignment_id: The assignment's id.
-            changes: The fields to change; the audience's id is always required. Fields left out (UNSET) stay as they
-                are.
-            timeouts: The time limits of this call, if not the client's.
+            changes: The fields to change. The audience's id is always required. Fields you leave out (UNSET) do not
+                change.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The assignment after the change.
@@ -134,8 +135,8 @@ class Assignments(WritingResource):
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such assignment, audience or content.
-            UnprocessableError: The fields do not go together.
-            ResultUnknown: The assignment was changed, but Thrive did not send it and it could not be read.
+            UnprocessableError: The fields contradict each other.
+            ResultUnknown: The assignment was changed, but Thrive did not send it back, and reading it failed.
         """
         return await self._write(
             ops.UPDATE_ASSIGNMENT,
@@ -154,8 +155,8 @@ class Assignments(WritingResource):
 
         Args:
             assignment_id: The assignment's id.
-            audience_id: The id of the audience it belongs to; Thrive wants both.
-            timeouts: The time limits of this call, if not the client's.
+            audience_id: The id of its audience, which Thrive requires too.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             NotFoundError: There is no such assignment in this audience.

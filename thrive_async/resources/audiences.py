@@ -15,7 +15,7 @@ from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
 from thrive_async.resources._base import check_body
 from thrive_async.resources._models import models
-from thrive_async.resources._moves import member_operations
+from thrive_async.resources._moves import NAMELESS, member_operations
 from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["Audiences"]
 
 _NO_ROUTE = frozenset({301, 302, 307, 308, 403, 404, 405})
-"""How a server may answer a path that it only knows with, or only without, the slash; Amazon's gateway says 403."""
+"""Possible answers to a path with a slash too many or too few. Amazon's gateway answers 403."""
 
 
 class Audiences(WritingResource):
     """The audiences of the tenant.
 
-    A structure (category ``structure``) is a top-level audience. Every other audience lives in one structure, its
-    parent. Every method takes an audience's id or its reference.
+    A structure (category ``structure``) is a top-level audience. Every other audience belongs to one structure, its
+    parent. Every method accepts an audience's id or reference.
 
-    The API can change only API-controlled audiences, which are those made through the API. They are always manual and
-    live only in API-made structures. An audience made in Thrive's own pages cannot be converted, and smart audiences
-    can be made and changed only there.
+    The API can change only API-controlled audiences: those created through the API. They are always manual, and always
+    in a structure created through the API. You cannot convert an audience made in Thrive's user interface, and you can
+    create and change smart audiences only there.
 
     Attributes:
-        members: Who is in an audience.
-        managers: Who manages an audience.
+        members: The members of an audience.
+        managers: The managers of an audience.
     """
 
     def __init__(self, transport: Sender) -> None:
@@ -61,21 +61,21 @@ class Audiences(WritingResource):
     ) -> Paginator[models.Audience]:
         """List the structures and audiences of the tenant.
 
-        API: ``GET /rest/v1/audiences``. `updated_since` rests on third-party evidence.
+        API: ``GET /rest/v1/audiences``. Only third-party evidence supports `updated_since`.
         https://docs.thrivelearning.com/apidocs/gets-audiences
 
         Args:
-            api_controlled: True for only those that the API can change, False for only the others.
+            api_controlled: True for only the audiences that the API can change, False for only the others.
             updated_since: Only audiences changed at this time or later. Must have a time zone.
             per_page: Audiences per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of audiences. Nothing is sent until you read it.
 
         Raises:
-            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_AUDIENCES, models.Audience, locals())
 
@@ -87,7 +87,7 @@ class Audiences(WritingResource):
 
         Args:
             audience: The audience's id or reference.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The audience.
@@ -100,25 +100,25 @@ class Audiences(WritingResource):
     async def create(self, audience: models.AudienceCreate, *, timeouts: Timeouts | None = None) -> models.Audience:
         """Create a structure, or an audience inside one.
 
-        It is not repeated if the answer was lost: look whether the audience is there before you try again.
+        The SDK does not repeat this call if the answer is lost: check whether the audience exists before you retry.
 
         API: ``POST /rest/v1/audiences``.
         https://docs.thrivelearning.com/apidocs/adds-a-new-audience
 
         Args:
-            audience: The new audience. Name and reference have at most 100 characters each. Without a parent it must
-                be a structure, with one (its id or reference) an audience.
-            timeouts: The time limits of this call, if not the client's.
+            audience: The new audience. Name and reference have at most 100 characters each. A structure has no parent;
+                an audience needs one, by id or reference.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The audience as Thrive made it, always API-controlled and manual.
+            The audience as Thrive created it. It is always API-controlled and manual.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such parent.
-            ConflictError: The reference is taken.
-            UnprocessableError: Category and parent do not go together.
-            ResultUnknown: The audience was created, but Thrive did not send it and it could not be read.
+            ConflictError: The reference is already taken.
+            UnprocessableError: The category does not allow this parent.
+            ResultUnknown: The audience was created, but Thrive did not send it back, and reading it failed.
 
         Example:
             ```python
@@ -140,30 +140,30 @@ class Audiences(WritingResource):
     ) -> models.MovedAudience:
         """Rename an audience, or move it to another structure.
 
-        A move changes the membership: members who do not fit the new structure are dropped, with up to a day's delay.
+        A move changes the members: those who do not fit the new structure are removed, up to a day later.
 
-        API: ``PATCH /rest/v1/audiences/{audienceId}``. The documents print a slash at the end, third parties leave it
-        out. Both are tried until one has worked. The page was marked "Coming Soon" in July 2026.
+        API: ``PATCH /rest/v1/audiences/{audienceId}``. Thrive documents a slash at the end, third parties leave it
+        out. The client tries both until one works. The page was marked "Coming Soon" in July 2026.
         https://docs.thrivelearning.com/apidocs/updates-an-audience-1
 
         Args:
-            audience: The audience's id or reference, as it is before the change.
-            changes: The new name, reference or parent. Fields left out (UNSET) stay as they are.
-            timeouts: The time limits of this call, if not the client's.
+            audience: The audience's id or reference before the change.
+            changes: The new name, reference or parent. Fields you leave out (UNSET) do not change.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The audience after the change. If it was moved, its `member_operations` tells by name what became of the
-            members. If some could not be taken out of the old parent (207), one of them has `is_partial` True; that is
-            a result, not an exception. `member_operations` is None if the audience was not moved, or if Thrive's reply
-            did not hold the audience and it had to be read.
+            The audience after the change. After a move, its `member_operations` holds the results for the members, by
+            name. If some members could not be removed from the old parent (207), one result has `is_partial` True;
+            this does not raise. A result without a name is called "memberOperations". `member_operations` is None if
+            the audience did not move, or if Thrive's reply did not hold the audience and the client had to read it.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such audience or parent.
-            ConflictError: The reference is taken, or the audience is in no state for this.
-            UnprocessableError: Thrive refused. For a move, the error's `member_operations` says what became of the
-                members, if the reply holds it.
-            ResultUnknown: The audience was changed, but Thrive did not send it and it could not be read.
+            ConflictError: The reference is already taken, or the audience's state does not allow this.
+            UnprocessableError: Thrive refused. After a refused move, the error's `member_operations` holds the results
+                for the members, if the reply has them.
+            ResultUnknown: The audience was changed, but Thrive did not send it back, and reading it failed.
         """
         began = asyncio.get_running_loop().time()
         try:
@@ -178,10 +178,15 @@ class Audiences(WritingResource):
             fields: dict[str, Any] = {field.name: getattr(found, field.name) for field in attrs.fields(models.Audience)}
             return models.MovedAudience(**fields)
 
-        return await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        moved = await self._result(ops.UPDATE_AUDIENCE, models.MovedAudience, again, reply, self._left(timeouts, began))
+        found = member_operations(reply.value)
+        if found is not None and (NAMELESS in found or not moved.member_operations):
+            # A result without a name was read as two results called "success" and "failure", both empty.
+            moved.member_operations = found
+        return moved
 
     async def _patch(self, audience: str, changes: models.AudienceUpdate, timeouts: Timeouts | None) -> Reply:
-        """Send an update with the slash of the documents, or without it, whichever this client has seen to work."""
+        """Send an update with or without the documented slash, preferring the form that has worked for this client."""
         check_body(ops.UPDATE_AUDIENCE, changes)
         bare = build(ops.UPDATE_AUDIENCE, path={"audienceId": audience}, body=changes)
         slashed = attrs.evolve(bare, target=f"{bare.target}/")
@@ -202,24 +207,25 @@ class Audiences(WritingResource):
             if error.status not in _NO_ROUTE:
                 self._slash = False
                 raise
-            raise refusal from None
-        self._slash = False
-        return reply
+        else:
+            self._slash = False
+            return reply
+        raise refusal
 
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.
 
-        API: ``DELETE /rest/v1/audiences/{audienceId}``. This page says that an audience with children is not deleted,
-        another one that its children are deleted with it. Do not rely on either.
+        API: ``DELETE /rest/v1/audiences/{audienceId}``. One page says that an audience with children is not deleted,
+        another that its children are deleted with it. Do not rely on either.
         https://docs.thrivelearning.com/apidocs/deletes-an-audience
 
         Args:
             audience: The audience's id or reference.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             NotFoundError: There is no such audience.
             ConflictError: The audience has children, or is not API-controlled.
-            UnprocessableError: As ConflictError; the documents do not say which of the two.
+            UnprocessableError: The same as for ConflictError. Thrive does not document which one it sends.
         """
         await self._send(ops.DELETE_AUDIENCE, path={"audienceId": audience}, timeouts=timeouts)

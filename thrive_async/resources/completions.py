@@ -1,4 +1,4 @@
-"""``thrive.completions``: who completed what, and the way to record it from outside."""
+"""``thrive.completions``: read completions, and record those from other systems."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ class Completions(Resource):
     ) -> Paginator[models.Completion]:
         """List completions.
 
-        API: ``GET /rest/v1/learning/completions``. No official page was found; third-party evidence.
+        API: ``GET /rest/v1/learning/completions``. Third-party evidence only: no official page was found.
 
         Args:
             content_id: Only completions of this content.
-            is_rpl: True for only those recorded as prior learning, False for only the others.
+            is_rpl: True for only completions recorded as prior learning, False for only the others.
             user_id: Only completions by this user, by id.
             completed_from: Only completions from this day or time on, inclusive. A datetime must have a time zone.
             completed_to: Only completions up to this day or time, inclusive. A datetime must have a time zone.
             per_page: Completions per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
-            A paginator of completions. Nothing is sent until you read it. Thrive gives no totals here.
+            A paginator of completions. Nothing is sent until you read it. Thrive sends no totals here.
 
         Raises:
-            InvalidArgument: A time without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: A time has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_COMPLETIONS, models.Completion, locals())
 
     async def get(self, completion_id: str, *, timeouts: Timeouts | None = None) -> models.Completion:
         """Get a completion.
 
-        API: ``GET /rest/v1/learning/completions/{id}``. No official page was found; third-party evidence.
+        API: ``GET /rest/v1/learning/completions/{id}``. Third-party evidence only: no official page was found.
 
         Args:
-            completion_id: The completion's id; not known to be the statement id that `create` answers with.
-            timeouts: The time limits of this call, if not the client's.
+            completion_id: The completion's id. The statement id from `create` may be a different one.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The completion.
@@ -73,23 +73,23 @@ class Completions(Resource):
     ) -> models.CompletionReceipt:
         """Record that a user completed a content.
 
-        You may call it again: Thrive does not record the same completion twice.
+        You can safely repeat this call: Thrive does not record the same completion twice.
 
         API: ``POST /rest/v1/learning/completions``.
         https://docs.thrivelearning.com/apidocs/creates-a-completion-record
 
         Args:
-            completion: User, content and the time of completion (aware); all three are required.
-            timeouts: The time limits of this call, if not the client's.
+            completion: The user, the content and the time of completion, with a time zone. All three are required.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The statement id, and in `created` whether the record is new: False if Thrive had it already. If Thrive
-            confirms the record without saying so, `statement_id` is None, and `created` too unless the status tells.
+            The statement id, and `created`: True if the record is new, False if Thrive already had it. If Thrive's
+            confirmation lacks the statement id, `statement_id` is None, and so is `created` unless the status is 201.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such user or content.
-            UnprocessableError: The fields do not go together.
+            UnprocessableError: The fields contradict each other.
 
         Example:
             ```python
@@ -99,7 +99,7 @@ class Completions(Resource):
             ```
         """
         reply = await self._send(ops.CREATE_COMPLETION, body=completion, timeouts=timeouts)
-        # The status says whether the record is new; a field of this name would say something else.
+        # The status says whether the record is new, so ignore a field with this name.
         reply.value = {name: item for name, item in record(reply.value).items() if name != "created"}
         receipt = read_reply(ops.CREATE_COMPLETION, models.CompletionReceipt, reply, self._transport.problems)
         if reply.status == 201 or receipt.statement_id is not None:

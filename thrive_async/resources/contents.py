@@ -1,4 +1,4 @@
-"""``thrive.contents``: what people can learn from."""
+"""``thrive.contents``: the learning material."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Contents"]
 
 
 class Contents(Resource):
-    """The articles, files, videos, pathways and other contents of the tenant. Read only."""
+    """The articles, files, videos, pathways and other contents of the tenant. Read-only."""
 
     def list(
         self,
@@ -29,23 +29,23 @@ class Contents(Resource):
     ) -> Paginator[models.Content]:
         """List contents.
 
-        API: ``GET /rest/v1/contents``. No official page found; third-party evidence.
+        API: ``GET /rest/v1/contents``. Third-party evidence only: no official page was found.
 
         Args:
-            types: Only contents of these types. Where both are given, Thrive goes by `types`.
+            types: Only contents of these types. If you pass both filters, Thrive uses `types`.
             omit_types: Leave out contents of these types.
             updated_since: Only contents changed at this time or later. Must have a time zone.
             per_page: Contents per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of contents. Nothing is sent until you read it.
 
         Raises:
-            TypeError: One string instead of several for `types` or `omit_types`.
-            InvalidArgument: `updated_since` without a time zone, an empty `types` or `omit_types`;
-                `per_page` or `prefetch` out of range.
+            TypeError: You passed a single string as `types` or `omit_types`.
+            InvalidArgument: `updated_since` has no time zone, `types` or `omit_types` is empty, or `per_page` or
+                `prefetch` is out of range.
 
         Example:
             ```python
@@ -62,7 +62,7 @@ class Contents(Resource):
 
         Args:
             content_id: The content's id (24 hexadecimal digits).
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The content. Its description may be HTML.

@@ -1,4 +1,4 @@
-"""``thrive.cpd``: continuing professional development - categories, log entries, requirements, sums per user."""
+"""``thrive.cpd``: continuing professional development (categories, log entries, requirements, totals per user)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Cpd", "CpdCategories", "CpdEntries", "CpdRequirements", "CpdUserSumm
 
 
 class CpdCategories(Resource):
-    """The categories that log entries are filed under. Read only."""
+    """The categories of log entries. Read-only."""
 
     def list(
         self,
@@ -31,20 +31,20 @@ class CpdCategories(Resource):
     ) -> Paginator[models.CpdCategory]:
         """List the categories.
 
-        API: ``GET /rest/v1/cpdCategories``. The filter rests on third-party evidence.
+        API: ``GET /rest/v1/cpdCategories``. Only third-party evidence supports the filter.
         https://docs.thrivelearning.com/apidocs/query-cpd-categories
 
         Args:
             updated_since: Only categories changed at this time or later. Must have a time zone.
             per_page: Categories per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of categories. Nothing is sent until you read it.
 
         Raises:
-            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_CPD_CATEGORIES, models.CpdCategory, locals())
 
@@ -56,7 +56,7 @@ class CpdCategories(Resource):
 
         Args:
             category_id: The category's id.
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The category.
@@ -70,7 +70,7 @@ class CpdCategories(Resource):
 
 
 class CpdEntries(Resource):
-    """What people wrote into their CPD logs. Read only."""
+    """The entries in people's CPD logs. Read-only."""
 
     def list(
         self,
@@ -87,17 +87,17 @@ class CpdEntries(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-entries
 
         Args:
-            entry_date_from: Only entries dated from this time on. Must have a time zone; sent in UTC, in whole seconds.
-            entry_date_to: Only entries dated up to this time. Must have a time zone; sent in UTC, in whole seconds.
+            entry_date_from: Only entries dated from this time on. Must have a time zone. Sent in UTC, in whole seconds.
+            entry_date_to: Only entries dated up to this time. Must have a time zone. Sent in UTC, in whole seconds.
             per_page: Entries per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of entries. Nothing is sent until you read it.
 
         Raises:
-            InvalidArgument: A time without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: A time has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_CPD_ENTRIES, models.CpdEntry, locals())
 
@@ -109,10 +109,10 @@ class CpdEntries(Resource):
 
         Args:
             log_entry_id: The entry's id.
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The entry; its duration is in minutes.
+            The entry. Its duration is in minutes.
 
         Raises:
             NotFoundError: There is no such entry.
@@ -123,7 +123,7 @@ class CpdEntries(Resource):
 
 
 class CpdRequirements(Resource):
-    """How many minutes of CPD an audience owes. Read only."""
+    """The minutes of CPD required of each audience. Read-only."""
 
     def list(
         self,
@@ -135,20 +135,20 @@ class CpdRequirements(Resource):
     ) -> Paginator[models.CpdRequirement]:
         """List the requirements.
 
-        API: ``GET /rest/v1/cpdRequirementSummaries``. The filter rests on third-party evidence.
+        API: ``GET /rest/v1/cpdRequirementSummaries``. Only third-party evidence supports the filter.
         https://docs.thrivelearning.com/apidocs/query-cpd-requirements
 
         Args:
             updated_since: Only requirements changed at this time or later. Must have a time zone.
             per_page: Requirements per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of requirements. Nothing is sent until you read it.
 
         Raises:
-            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_CPD_REQUIREMENTS, models.CpdRequirement, locals())
 
@@ -160,7 +160,7 @@ class CpdRequirements(Resource):
 
         Args:
             audience_requirement_id: The requirement's id.
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The requirement.
@@ -177,7 +177,7 @@ class CpdRequirements(Resource):
 
 
 class CpdUserSummaries(Resource):
-    """How many minutes each user logged in a period. Read only."""
+    """The minutes that each user logged in a period. Read-only."""
 
     def list(
         self,
@@ -195,19 +195,19 @@ class CpdUserSummaries(Resource):
         https://docs.thrivelearning.com/apidocs/query-cpd-user-summaries
 
         Args:
-            entry_date_from: The start of the period, required. Must have a time zone; sent in UTC, in whole seconds.
-            entry_date_to: The end of the period, required. Must have a time zone; sent in UTC, in whole seconds.
+            entry_date_from: The start of the period, required. Must have a time zone. Sent in UTC, in whole seconds.
+            entry_date_to: The end of the period, required. Must have a time zone. Sent in UTC, in whole seconds.
             user_ids: Only these users, by id.
             per_page: Users per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
-            A paginator of sums. Nothing is sent until you read it.
+            A paginator of totals per user. Nothing is sent until you read it.
 
         Raises:
-            TypeError: One string instead of several for `user_ids`.
-            InvalidArgument: A time without a time zone, empty `user_ids`; `per_page` or `prefetch` out of range.
+            TypeError: You passed a single string as `user_ids`.
+            InvalidArgument: A time has no time zone, `user_ids` is empty, or `per_page` or `prefetch` is out of range.
 
         Example:
             ```python
@@ -226,7 +226,7 @@ class Cpd:
     Attributes:
         categories: The categories of log entries.
         entries: The log entries.
-        requirements: What audiences owe.
+        requirements: The minutes required of each audience.
         user_summaries: The minutes that users logged in a period.
     """
 

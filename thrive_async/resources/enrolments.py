@@ -1,4 +1,4 @@
-"""``thrive.assignments.enrolments``: how far each person is with an assignment."""
+"""``thrive.assignments.enrolments``: each person's progress with an assignment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Enrolments"]
 
 
 class Enrolments(Resource):
-    """The enrolments of one assignment: one for each person it was given to. Read only."""
+    """The enrolments of one assignment: one for each person it is assigned to. Read-only."""
 
     def list(
         self,
@@ -30,24 +30,24 @@ class Enrolments(Resource):
     ) -> Paginator[models.Enrolment]:
         """List the enrolments of an assignment.
 
-        API: ``GET /rest/v1/assignments/{assignmentId}/enrolments``. The filters rest on third-party evidence.
+        API: ``GET /rest/v1/assignments/{assignmentId}/enrolments``. Only third-party evidence supports the filters.
         https://docs.thrivelearning.com/apidocs/returns-a-list-of-enrolments-for-an-assignment
 
         Args:
             assignment_id: The assignment's id.
             updated_at_from: Only enrolments changed from this time on. Must have a time zone.
-            updated_at_to: Only enrolments changed up to this time. Must have a time zone; needs `updated_at_from`.
+            updated_at_to: Only enrolments changed up to this time. Must have a time zone, and needs `updated_at_from`.
             status: Only enrolments with this status (archived, complete, open, overdue, scheduled).
             per_page: Enrolments per request, 1 to 100. None for 100, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
-            A paginator of enrolments. Nothing is sent until you read it. Thrive gives no totals here.
+            A paginator of enrolments. Nothing is sent until you read it. Thrive sends no totals here.
 
         Raises:
-            InvalidArgument: `updated_at_to` without `updated_at_from`, a time without a time zone; `per_page` or
-                `prefetch` out of range.
+            InvalidArgument: `updated_at_to` comes without `updated_at_from`, a time has no time zone, or `per_page` or
+                `prefetch` is out of range.
 
         Example:
             ```python
@@ -56,7 +56,7 @@ class Enrolments(Resource):
         """
         if updated_at_to is not None and updated_at_from is None:
             raise InvalidArgument(
-                "$updated_at_to needs $updated_at_from: Thrive takes no end without a start",
+                "$updated_at_to needs $updated_at_from: Thrive does not accept an end without a start",
                 "updated_at_to",
                 "updated_at_from",
             )
@@ -71,7 +71,7 @@ class Enrolments(Resource):
         Args:
             assignment_id: The assignment's id.
             enrolment_id: The enrolment's id.
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The enrolment with its history.

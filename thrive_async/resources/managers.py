@@ -1,4 +1,4 @@
-"""``thrive.audiences.managers``: who manages an audience, and what they may do."""
+"""``thrive.audiences.managers``: the managers of an audience and their permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Managers"]
 class Managers(Resource):
     """The managers of one audience or structure.
 
-    You cannot write back what you read: a `ManagerGrant` has only the writable permissions.
+    You cannot write a manager back as you read it: a `ManagerGrant` has only the writable permissions.
     """
 
     def list(self, audience: str, *, timeouts: Timeouts | None = None) -> Paginator[models.AudienceManager]:
@@ -29,11 +29,11 @@ class Managers(Resource):
 
         Args:
             audience: The audience's id or reference.
-            timeouts: Time limits for the request; None for the client's.
+            timeouts: Time limits for the request. The default is the client's.
 
         Returns:
-            A paginator of managers. Thrive documents one reply with all of them, so there is no `per_page`; if they
-            come in pages after all, every page is read. Nothing is sent until you read it.
+            A paginator of managers. Thrive documents one reply with all of them, so there is no `per_page`. If they
+            come in pages nevertheless, the paginator reads them all. Nothing is sent until you read it.
         """
         return self._list(ops.LIST_MANAGERS, models.AudienceManager, locals())
 
@@ -47,20 +47,20 @@ class Managers(Resource):
 
         Args:
             audience: The audience's id or reference.
-            managers: 1 to 100 grants: a user (by e-mail address or ref) and the permissions. Permissions left out are
-                not given. The `administrator` permissions exist only on structures.
-            timeouts: The time limits of this call, if not the client's.
+            managers: 1 to 100 grants, each with a user (by e-mail address or ref) and permissions. Permissions you
+                leave out are not granted. The `administrator` permissions exist only on structures.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            Who was added and who was not, with the reason. If some were not added (207), `is_partial` is True and
-            `failures` names them. If Thrive's reply does not say what became of each person, `is_known` is False: list
+            The users added, and those not added with the reason. If some were not added (207), `is_partial` is True and
+            `failures` names them. If Thrive's reply does not give the result for each user, `is_known` is False: list
             the managers to find out.
 
         Raises:
-            TypeError: A lone `ManagerGrant`, or something that is none.
-            ValueError: No grant, or more than 100.
+            TypeError: You passed a single `ManagerGrant`, or an item that is not one.
+            ValueError: There is no grant, or more than 100.
             NotFoundError: There is no such audience.
-            ConflictError: The audience is not API-controlled, or in no state for this.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
             UnprocessableError: Thrive refused the batch as a whole.
 
         Example:
@@ -85,16 +85,16 @@ class Managers(Resource):
         Args:
             audience: The audience's id or reference.
             managers: 1 to 100 grants, as for `add`. This cannot empty the list.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            Who is a manager now and who is not, as for `add`.
+            The users who are now managers, and those who are not, as for `add`.
 
         Raises:
-            TypeError: A lone `ManagerGrant`, or something that is none.
-            ValueError: No grant, or more than 100.
+            TypeError: You passed a single `ManagerGrant`, or an item that is not one.
+            ValueError: There is no grant, or more than 100.
             NotFoundError: There is no such audience.
-            ConflictError: The audience is not API-controlled, or in no state for this.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
             UnprocessableError: Thrive refused the batch as a whole.
         """
         body = batch("managers", managers, models.ManagerGrant, "ManagerGrants")
@@ -110,11 +110,11 @@ class Managers(Resource):
         Args:
             audience: The audience's id or reference.
             user: The user's id, ref or e-mail address.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             NotFoundError: There is no such audience, or the user is not a manager of it.
-            ConflictError: The audience is not API-controlled, or in no state for this.
-            APIError: Thrive answered 2xx with a `failure` for the user, who was not removed; `message` is the reason.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
+            APIError: Thrive answered 2xx but reported a `failure`: the user was not removed. `message` is the reason.
         """
         await self._send(ops.REMOVE_MANAGER, path={"audienceId": audience, "userId": user}, timeouts=timeouts)

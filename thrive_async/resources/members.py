@@ -1,6 +1,6 @@
-"""``thrive.audiences.members``: who is in an audience, up to 100 people per write.
+"""``thrive.audiences.members``: the members of an audience, up to 100 per write.
 
-To write more people, or to make an audience match a list, see ``thrive_async.sync``.
+To write more members, or to make an audience match a list, see ``thrive_async.sync``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["Members"]
 class Members(Resource):
     """The members of one audience.
 
-    Name an audience by its id or its reference, and a user by id, ref or e-mail address. Only the members of
-    API-controlled audiences can be changed.
+    Pass an audience's id or reference, and a user's id, ref or e-mail address. You can change only the members of
+    API-controlled audiences.
     """
 
     def list(
@@ -37,40 +37,40 @@ class Members(Resource):
             audience: The audience's id or reference.
             per_page: Members per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of members. Nothing is sent until you read it. The API promises no order: if members change
-            meanwhile, one may be missed or seen twice.
+            while you read, you may miss one or see one twice.
 
         Raises:
-            InvalidArgument: `per_page` or `prefetch` out of range.
+            InvalidArgument: `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_MEMBERS, models.AudienceMember, locals())
 
     async def add(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
     ) -> models.MemberOperationResult:
-        """Add users to an audience. They must exist already.
+        """Add existing users to an audience.
 
         API: ``POST /rest/v1/audiences/{audienceId}/members``.
         https://docs.thrivelearning.com/apidocs/adds-users-to-an-audiences-members-list
 
         Args:
             audience: The audience's id or reference.
-            users: 1 to 100 users, each by id, ref or e-mail address; the kinds may be mixed.
-            timeouts: The time limits of this call, if not the client's.
+            users: 1 to 100 users, each by id, ref or e-mail address. You may mix the kinds.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            Who was added and who was not, with the reason, each under the name you sent. If some were not added
-            (207), `is_partial` is True and `failures` names them; that is a result, not an exception. If Thrive's
-            reply does not say what became of each person, `is_known` is False: list the members to find out.
+            The users added, and those not added with the reason, each under the name you sent. If some were not added
+            (207), `is_partial` is True and `failures` names them; this does not raise. If Thrive's reply does not give
+            the result for each user, `is_known` is False: list the members to find out.
 
         Raises:
-            TypeError: A lone string for `users`.
-            ValueError: No user, more than 100, or a blank one.
-            NotFoundError: There is no such audience. The documents list no 404 here, so it may also be a 422.
-            ConflictError: The audience is not API-controlled, or in no state for this.
+            TypeError: You passed a single string as `users`.
+            ValueError: There is no user, a blank one, or more than 100.
+            NotFoundError: There is no such audience. Thrive documents no 404 here, so it may also be a 422.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
             UnprocessableError: Thrive refused the batch as a whole.
 
         Example:
@@ -87,9 +87,9 @@ class Members(Resource):
     async def replace(
         self, audience: str, users: Iterable[str], *, timeouts: Timeouts | None = None
     ) -> models.MemberOperationResult:
-        """Make these users the only members of an audience; all others leave it.
+        """Make these users the only members of an audience. All others leave it.
 
-        Do not call it again for the next 100: that would drop the first 100. Use `thrive_async.sync` for more people.
+        Do not call this again for the next 100 users: that removes the first 100. Use `thrive_async.sync` instead.
 
         API: ``PATCH /rest/v1/audiences/{audienceId}/members``.
         https://docs.thrivelearning.com/apidocs/replaces-an-audiences-members-list-with-the-given-list-of-users-does-not-support-an-empty-array
@@ -97,16 +97,16 @@ class Members(Resource):
         Args:
             audience: The audience's id or reference.
             users: 1 to 100 users, each by id, ref or e-mail address. This cannot empty an audience.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            Who is a member now and who is not, as for `add`.
+            The users who are now members, and those who are not, as for `add`.
 
         Raises:
-            TypeError: A lone string for `users`.
-            ValueError: No user, more than 100, or a blank one.
+            TypeError: You passed a single string as `users`.
+            ValueError: There is no user, a blank one, or more than 100.
             NotFoundError: There is no such audience.
-            ConflictError: The audience is not API-controlled, or in no state for this.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
             UnprocessableError: Thrive refused the batch as a whole.
         """
         body = batch("users", users, str, "users")
@@ -122,11 +122,11 @@ class Members(Resource):
         Args:
             audience: The audience's id or reference.
             user: The user's id, ref or e-mail address.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             NotFoundError: There is no such audience, or the user is not a member of it.
-            ConflictError: The audience is not API-controlled, or in no state for this.
-            APIError: Thrive answered 2xx with a `failure` for the user, who was not removed; `message` is the reason.
+            ConflictError: The audience is not API-controlled, or its state does not allow this.
+            APIError: Thrive answered 2xx but reported a `failure`: the user was not removed. `message` is the reason.
         """
         await self._send(ops.REMOVE_MEMBER, path={"audienceId": audience, "userRef": user}, timeouts=timeouts)

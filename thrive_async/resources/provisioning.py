@@ -1,6 +1,6 @@
 """``thrive.provisioning``: legacy events that tell Thrive what happened to an account in your organisation.
 
-Prefer ``thrive.users`` for everything it can do. Only the event ``user_joined`` brings a suspended user back: no other
+Prefer ``thrive.users`` wherever it has the call you need. Only the event ``user_joined`` ends a suspension: no other
 documented call does.
 """
 
@@ -24,19 +24,20 @@ __all__ = ["Provisioning"]
 
 
 class Provisioning(Resource):
-    """Events about accounts, sent to Thrive: the legacy predecessor of the writes of ``thrive.users``.
+    """Events about accounts, sent to Thrive: the legacy predecessor of the writes in ``thrive.users``.
 
-    Thrive documents the events, and little else. These parts are inferred: the path ``/rest/v1/webhooks`` on the
-    region's API host (or your `base_url`), and that a token for it comes from the region's webhooks host with the
-    scope ``api/webhooks`` or ``api/all``. The client fetches that token by itself; with an `ApiKey` it sends the key.
-    If your tenant takes events elsewhere, use a second client with that host as its `base_url`.
+    Thrive documents the events and little else. We have inferred that they go to ``/rest/v1/webhooks`` on the region's
+    API host (or your `base_url`), and that a token for them comes from the region's webhooks host with the scope
+    ``api/webhooks`` or ``api/all``. The client fetches that token itself; with an `ApiKey` it sends the key. If your
+    tenant accepts events at another host, use a second client with that host as its `base_url`.
 
-    Every call is one event with an id of its own. Its repeats after a lost answer carry the same id, and an event sets
-    a state, so a repeat does no harm. Any 2xx means that Thrive took the event, not that it has acted on it yet.
+    Every call sends one event with its own id. If the answer is lost, the client repeats the event with the same id.
+    This is harmless, because an event sets a state. Any 2xx means that Thrive accepted the event, not that it has
+    already acted on it.
     """
 
     async def user_joined(self, user: models.UserCreate, *, timeouts: Timeouts | None = None) -> None:
-        """Create a user, or bring back a suspended one with the same ref.
+        """Create a user, or end the suspension of the one with this ref.
 
         Legacy. It is the only documented way to end a suspension.
 
@@ -45,13 +46,13 @@ class Provisioning(Resource):
 
         Args:
             user: The account. A suspended user is found by its ref.
-            timeouts: The time limits of this call, if not the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
-            ValueError: The e-mail is missing though the user logs in with it.
+            ValueError: The e-mail is missing, and the user logs in with it.
             BadRequestError: Thrive does not accept a field.
             ConflictError: The e-mail address belongs to another user.
-            UnprocessableError: The fields do not go together.
+            UnprocessableError: The fields contradict each other.
 
         Example:
             ```python
@@ -68,16 +69,16 @@ class Provisioning(Resource):
     async def user_updated(self, ref: str, changes: models.UserUpdate, *, timeouts: Timeouts | None = None) -> None:
         """Change some fields of a user.
 
-        Legacy: prefer `thrive.users.update`, which answers with the account.
+        Legacy: prefer `thrive.users.update`, which returns the account.
 
         API: ``POST /rest/v1/webhooks``.
         https://docs.thrivelearning.com/apidocs/provision-and-manage-user-accounts
 
         Args:
-            ref: Your organisation's reference of the user.
-            changes: The fields to change. A field left out (UNSET) stays as it is; whether None clears a field here is
-                not documented.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user.
+            changes: The fields to change. A field you leave out (UNSET) does not change. Thrive does not document
+                whether None clears a field here.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -90,27 +91,27 @@ class Provisioning(Resource):
     async def user_suspended(
         self, ref: str, *, end_date: date | datetime | None = None, timeouts: Timeouts | None = None
     ) -> None:
-        """Suspend a user. `user_joined` takes it back.
+        """Suspend a user. `user_joined` ends the suspension.
 
-        Legacy: prefer `thrive.users.suspend`, which answers with the account.
+        Legacy: prefer `thrive.users.suspend`, which returns the account.
 
         API: ``POST /rest/v1/webhooks``.
         https://docs.thrivelearning.com/apidocs/provision-and-manage-user-accounts
 
         Args:
-            ref: Your organisation's reference of the user.
-            end_date: The day or moment the person left. A datetime must be aware. None sends no date.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user.
+            end_date: The day or time the person left. A datetime must have a time zone. None sends no date.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
-            ValueError: A naive `end_date`.
+            ValueError: `end_date` has no time zone.
             NotFoundError: There is no such user.
         """
         user = models.ProvisioningUser(ref=ref, end_date=UNSET if end_date is None else end_date)
         await self._event("user_suspended", user, timeouts)
 
     async def user_deleted(self, ref: str, *, timeouts: Timeouts | None = None) -> None:
-        """Obfuscate a user for good; the learning history stays. Nothing takes this back.
+        """Obfuscate a user permanently. The learning history stays. You cannot undo this.
 
         Legacy: prefer `thrive.users.delete`.
 
@@ -118,8 +119,8 @@ class Provisioning(Resource):
         https://docs.thrivelearning.com/apidocs/provision-and-manage-user-accounts
 
         Args:
-            ref: Your organisation's reference of the user.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             NotFoundError: There is no such user.
@@ -128,7 +129,7 @@ class Provisioning(Resource):
 
     async def _event(self, kind: str, user: models.ProvisioningUser, timeouts: Timeouts | None) -> None:
         event = models.ProvisioningEvent(
-            # Made here, before the attempts: every repeat of this call is the same event.
+            # Make the event once, before the attempts, so that every repeat is the same event.
             id=str(uuid4()),
             timestamp=datetime.now(UTC),
             event_type=kind,
@@ -139,7 +140,7 @@ class Provisioning(Resource):
 
 
 def _fields(method: str, kind: type[models.UserCreate | models.UserUpdate], given: object) -> dict[str, Any]:
-    """Take a body apart, those fields too that are UNSET."""
+    """Return the fields of a body, including those that are UNSET."""
     if not isinstance(given, kind):
         raise TypeError(f"{method} takes a thrive_async.models.{kind.__name__}, not a {type(given).__name__}")
     return attrs.asdict(given, recurse=False)

@@ -1,4 +1,4 @@
-"""``thrive.skills``: the levels that a skill can have in this tenant."""
+"""``thrive.skills``: the skill levels of the tenant."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Skills(Resource):
     async def levels(self, *, timeouts: Timeouts | None = None) -> list[models.SkillLevel]:
         """Get the skill levels of the tenant.
 
-        API: ``GET /rest/v1/skills/levels``. No official page found; third-party evidence.
+        API: ``GET /rest/v1/skills/levels``. Third-party evidence only: no official page was found.
 
         Args:
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            Every level in the server's order. Their values are numbers such as 1024 and 2048, and are what
-            `thrive.users.update_skills` takes.
+            Every level, in the server's order. Their values are numbers such as 1024 and 2048, which you pass to
+            `thrive.users.update_skills`.
 
         Raises:
-            PermissionDeniedError: The key or token does not reach this.
+            PermissionDeniedError: The key or token does not give access to this.
         """
         return await self._list(ops.LIST_SKILL_LEVELS, models.SkillLevel, locals()).collect()

@@ -1,4 +1,4 @@
-"""``thrive.tags``: the tags of the tenant, with what carries them."""
+"""``thrive.tags``: the tags of the tenant, and where they are used."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ class Tags(Resource):
     ) -> Paginator[models.Tag]:
         """List the tags.
 
-        API: ``GET /rest/v1/tags``. No official page found; third-party evidence. An answer that is a bare array
-        is read as well.
+        API: ``GET /rest/v1/tags``. Third-party evidence only: no official page was found. The client also reads a
+        reply that is a bare array.
 
         Args:
             updated_since: Only tags changed at this time or later. Must have a time zone.
             per_page: Tags per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of tags. Nothing is sent until you read it.
 
         Raises:
-            InvalidArgument: `updated_since` without a time zone; `per_page` or `prefetch` out of range.
+            InvalidArgument: `updated_since` has no time zone, or `per_page` or `prefetch` is out of range.
         """
         return self._list(ops.LIST_TAGS, models.Tag, locals())
 
     async def get(self, tag_id: str, *, timeouts: Timeouts | None = None) -> models.Tag:
         """Get a tag.
 
-        API: ``GET /rest/v1/tags/{tagId}``. No official page found; third-party evidence.
+        API: ``GET /rest/v1/tags/{tagId}``. Third-party evidence only: no official page was found.
 
         Args:
             tag_id: The tag's id, not its name.
-            timeouts: Time limits for this call; None for the client's.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The tag with the ids of the contents, campaigns, interests and skills that carry it.
+            The tag, with the ids of the contents, campaigns, interests and skills that use it.
 
         Raises:
             NotFoundError: There is no such tag.

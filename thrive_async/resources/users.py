@@ -1,7 +1,7 @@
 """``thrive.users``: find people, and create, change, suspend and delete their accounts.
 
-Reads return the v1 ``User``. Writes go to v2 and return a ``UserAccount``, which has another shape (``active`` rather
-than ``status``, ``sso`` rather than ``single_sign_on``).
+Reads return the v1 ``User``. Writes go to v2 and return a ``UserAccount``, which has other fields (``active`` instead
+of ``status``, ``sso`` instead of ``single_sign_on``).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["Users"]
 class Users(WritingResource):
     """The people of the tenant.
 
-    A person has three names: the id (24 hexadecimal digits, given by Thrive), the ref (your organisation's own, unique
-    in the tenant) and the e-mail address. Each method says which one it takes.
+    A person has three names: the id (24 hexadecimal digits, assigned by Thrive), the ref (your organisation's own,
+    unique in the tenant) and the e-mail address. Each method says which one it accepts.
 
-    Thrive may confirm a write without sending the account. It is then read as a v1 user, by the id in the reply or by
-    the ref, and the fields that such a user does not have are None, `login_method` and `domain` for example.
+    Thrive may confirm a write without sending the account. The client then reads the v1 user, by the id in the reply
+    or by the ref. Fields that a v1 user does not have, such as `login_method` and `domain`, are then None.
     """
 
     def list(
@@ -45,7 +45,7 @@ class Users(WritingResource):
     ) -> Paginator[models.User]:
         """List the users of the tenant.
 
-        API: ``GET /rest/v1/users``. The page documents the paging only; the filters rest on third-party evidence.
+        API: ``GET /rest/v1/users``. The page documents only the paging; the filters come from third-party evidence.
         https://docs.thrivelearning.com/v1-api/apidocs/search-users-and-return-basic-user-information
 
         Args:
@@ -55,15 +55,15 @@ class Users(WritingResource):
             status: Only users with this status.
             per_page: Users per request, 1 to 1,000. None for 1,000, or `Limits.per_page`.
             prefetch: How many pages to request ahead, at least 1.
-            timeouts: Time limits for each request; None for the client's.
+            timeouts: Time limits for each request. The default is the client's.
 
         Returns:
             A paginator of users. Nothing is sent until you read it.
 
         Raises:
-            TypeError: One string instead of several for `statuses` or `omit_statuses`.
-            InvalidArgument: `updated_since` without a time zone, an empty `statuses` or `omit_statuses`;
-                `per_page` or `prefetch` out of range.
+            TypeError: You passed a single string as `statuses` or `omit_statuses`.
+            InvalidArgument: `updated_since` has no time zone, `statuses` or `omit_statuses` is empty, or `per_page` or
+                `prefetch` is out of range.
 
         Example:
             ```python
@@ -80,11 +80,11 @@ class Users(WritingResource):
         https://docs.thrivelearning.com/apidocs/search-user-by-id-and-return-basic-user-information
 
         Args:
-            user_id: The user's id (24 hexadecimal digits), neither ref nor e-mail.
-            timeouts: The time limits of this call, if not the client's.
+            user_id: The user's id (24 hexadecimal digits), not the ref or e-mail.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The user with every field that the API shows.
+            The user, with every field of the API.
 
         Raises:
             NotFoundError: There is no such user.
@@ -98,11 +98,11 @@ class Users(WritingResource):
         https://docs.thrivelearning.com/apidocs/search-user-by-ref-and-return-basic-user-information
 
         Args:
-            ref: Your organisation's reference of the user. Any characters; they are percent-encoded.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user. It may contain any characters; they are percent-encoded.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The user with fewer fields than `get` gives: what comes after the language code is missing.
+            The user, with fewer fields than `get` returns: only those up to the language code.
 
         Raises:
             NotFoundError: There is no such user.
@@ -112,25 +112,25 @@ class Users(WritingResource):
     async def create(self, user: models.UserCreate, *, timeouts: Timeouts | None = None) -> models.UserAccount:
         """Create a user.
 
-        It is not repeated if the answer was lost: look whether the user is there before you try again.
+        The SDK does not repeat this call if the answer is lost: check whether the user exists before you retry.
 
         API: ``POST /rest/v2/users``.
         https://docs.thrivelearning.com/apidocs/create-a-user
 
         Args:
-            user: The new user. Ref, first name and last name are required, and the e-mail too unless the login method
-                is ``ref``.
-            timeouts: The time limits of this call, if not the client's.
+            user: The new user. Ref, first name and last name are required. The e-mail is required too, unless the
+                login method is ``ref``.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            The account as Thrive made it.
+            The account as Thrive created it.
 
         Raises:
             ValueError: The e-mail is missing, and the user logs in with it.
-            ResultUnknown: The user was created, but Thrive did not send the account and it could not be read.
+            ResultUnknown: The user was created, but Thrive did not send the account, and reading it failed.
             BadRequestError: Thrive does not accept a field.
-            ConflictError: The ref or e-mail is taken.
-            UnprocessableError: The fields do not go together.
+            ConflictError: The ref or e-mail is already taken.
+            UnprocessableError: The fields contradict each other.
 
         Example:
             ```python
@@ -155,9 +155,9 @@ class Users(WritingResource):
         https://docs.thrivelearning.com/apidocs/update-a-user
 
         Args:
-            ref: Your organisation's reference of the user. It cannot be changed.
-            changes: The fields to change. A field left out (UNSET) stays as it is, None clears it.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user. You cannot change it.
+            changes: The fields to change. A field you leave out (UNSET) does not change; None clears a field.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The account after the change.
@@ -165,8 +165,8 @@ class Users(WritingResource):
         Raises:
             BadRequestError: Thrive does not accept a field.
             NotFoundError: There is no such user.
-            ConflictError: The new e-mail is taken.
-            ResultUnknown: The user was changed, but Thrive did not send the account and it could not be read.
+            ConflictError: The new e-mail is already taken.
+            ResultUnknown: The user was changed, but Thrive did not send the account, and reading it failed.
 
         Example:
             ```python
@@ -185,25 +185,25 @@ class Users(WritingResource):
     async def suspend(
         self, ref: str, *, end_date: date | datetime | None = None, timeouts: Timeouts | None = None
     ) -> models.UserAccount:
-        """Suspend a user: the account stays, but its owner can no longer log in.
+        """Suspend a user: the account stays, but the user can no longer log in.
 
-        No v2 endpoint is known that takes this back.
+        To end a suspension, use `thrive.provisioning.user_joined`: we know of no v2 endpoint that does it.
 
         API: ``PATCH /rest/v2/users/ref/{ref}/suspend``.
         https://docs.thrivelearning.com/apidocs/suspend-a-user
 
         Args:
-            ref: Your organisation's reference of the user.
-            end_date: The day or moment the person left. A datetime must be aware. None sends no date.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user.
+            end_date: The day or time the person left. A datetime must have a time zone. None sends no date.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
             The account, with `active` False.
 
         Raises:
             NotFoundError: There is no such user.
-            ResultUnknown: The user was suspended, but Thrive did not send the account and it could not be read.
-            ValueError: A naive `end_date`.
+            ResultUnknown: The user was suspended, but Thrive did not send the account, and reading it failed.
+            ValueError: `end_date` has no time zone.
         """
         body = UNSET if end_date is None else models.UserSuspend(end_date=end_date)
         return await self._write(
@@ -216,16 +216,16 @@ class Users(WritingResource):
         )
 
     async def delete(self, ref: str, *, timeouts: Timeouts | None = None) -> None:
-        """Delete a user for good: personal data is obfuscated, the training history is kept.
+        """Delete a user permanently: Thrive obfuscates personal data and keeps the training history.
 
-        A new account can never be linked to the old one.
+        You cannot link a new account to the old one.
 
         API: ``DELETE /rest/v2/users/ref/{ref}``.
         https://docs.thrivelearning.com/apidocs/delete-a-user
 
         Args:
-            ref: Your organisation's reference of the user.
-            timeouts: The time limits of this call, if not the client's.
+            ref: Your organisation's reference for the user.
+            timeouts: Time limits for this call. The default is the client's.
 
         Raises:
             BadRequestError: Thrive does not accept the ref.
@@ -236,22 +236,22 @@ class Users(WritingResource):
     async def add_tags(
         self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
     ) -> models.Acknowledgement:
-        """Give a user tags that exist already.
+        """Add existing tags to a user.
 
         API: ``POST /rest/v1/users/{userId}/tags``.
         https://docs.thrivelearning.com/apidocs/add-existing-tags-to-an-existing-learner
 
         Args:
             user_id: The user's id (24 hexadecimal digits).
-            tags: 1 to 100 names of tags, not their ids.
-            timeouts: The time limits of this call, if not the client's.
+            tags: The names (not ids) of 1 to 100 tags.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            What Thrive said; the status alone if it said nothing.
+            Thrive's message, or only the status if there is no message.
 
         Raises:
-            TypeError: A lone string for `tags`.
-            ValueError: No tag, more than 100, or a blank one.
+            TypeError: You passed a single string as `tags`.
+            ValueError: There is no tag, a blank one, or more than 100.
             NotFoundError: There is no such user or tag.
             UnprocessableError: Thrive does not accept the tags.
         """
@@ -262,22 +262,22 @@ class Users(WritingResource):
     async def remove_tags(
         self, user_id: str, tags: Iterable[str], *, timeouts: Timeouts | None = None
     ) -> models.Acknowledgement:
-        """Take tags from a user.
+        """Remove tags from a user.
 
         API: ``PATCH /rest/v1/users/{userId}/tags``.
         https://docs.thrivelearning.com/apidocs/remove-existing-tags-from-an-existing-learner
 
         Args:
             user_id: The user's id (24 hexadecimal digits).
-            tags: 1 to 100 names of tags, not their ids.
-            timeouts: The time limits of this call, if not the client's.
+            tags: The names (not ids) of 1 to 100 tags.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            What Thrive said; the status alone if it said nothing.
+            Thrive's message, or only the status if there is no message.
 
         Raises:
-            TypeError: A lone string for `tags`.
-            ValueError: No tag, more than 100, or a blank one.
+            TypeError: You passed a single string as `tags`.
+            ValueError: There is no tag, a blank one, or more than 100.
             NotFoundError: There is no such user or tag.
             UnprocessableError: Thrive does not accept the tags.
         """
@@ -295,16 +295,16 @@ class Users(WritingResource):
 
         Args:
             user_id: The user's id (24 hexadecimal digits).
-            skills: 1 to 100 skills, each by the name of its tag. Levels are those of `thrive.skills.levels()`
-                (such as 1024), -1 at the least.
-            timeouts: The time limits of this call, if not the client's.
+            skills: 1 to 100 skills, each by the name of its tag. Levels are the values from `thrive.skills.levels()`,
+                such as 1024, or -1.
+            timeouts: Time limits for this call. The default is the client's.
 
         Returns:
-            What Thrive said; the status alone if it said nothing.
+            Thrive's message, or only the status if there is no message.
 
         Raises:
-            TypeError: A lone `SkillUpdate`, or something that is none.
-            ValueError: No skill, or more than 100.
+            TypeError: You passed a single `SkillUpdate`, or an item that is not one.
+            ValueError: There is no skill, or more than 100.
             NotFoundError: There is no such user or skill.
             UnprocessableError: Thrive does not accept a level.
 
@@ -327,7 +327,7 @@ class Users(WritingResource):
 
 
 def _account_of(user: models.User | models.BasicUser) -> models.UserAccount:
-    """Return what a v1 user tells of its v2 account."""
+    """Return the v2 account, as far as a v1 user shows it."""
     positions = user.positions or []
     position = next((one for one in positions if one.is_active), positions[0] if positions else None)
     account = models.UserAccount(

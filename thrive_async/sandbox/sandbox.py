@@ -1,4 +1,4 @@
-"""`Sandbox`: the server's lifetime and its public face."""
+"""`Sandbox`: start and stop the server, and reach its data, faults and requests."""
 
 import asyncio
 import contextlib
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox"]
 
-# The turns of the loop that asyncio takes from accepting a connection to handing it to aiohttp.
+# asyncio needs this many turns of the loop to hand an accepted connection to aiohttp.
 _TURNS_OF_AN_ACCEPT: Final = 3
 
 
 class Sandbox:
-    """A Thrive of your own on loopback.
+    """Run your own Thrive on loopback.
 
-    With `async with` it runs on your loop, and a `VirtualClock` makes every wait free. In code without a loop use
-    `with`: it then runs in a thread of its own.
+    With `async with` it runs on your event loop, and a `VirtualClock` makes every wait instant. In code without a
+    loop, use `with`: the sandbox then runs in its own thread.
 
     Args:
-        users: How many users to begin with; other records come in proportion.
+        users: The number of users to start with. The other records come in proportion.
         seed: The same seed gives the same data, ids, secrets and faults.
-        clock: A `VirtualClock` for the loop. The sandbox's time then begins at the start of 2026 and moves only while
-            everything waits. Without one it is the machine's time.
-        host: Where to listen. Keep to loopback: the sandbox prints its keys on its page.
-        port: The port; 0 for a free one.
+        clock: A `VirtualClock` for the loop. The sandbox's time then starts at the beginning of 2026 and moves only
+            while everything waits. By default, the sandbox uses the machine's time.
+        host: The address to listen on. Keep it on loopback: the sandbox's page shows its keys.
+        port: The port, or 0 for a free one.
         check_replies: Check every reply against the specification too. A reply that breaks it becomes a 500 and an
             entry in `violations`.
-        settings: All choices at once; keyword arguments win over it.
+        settings: All choices at once. Keyword arguments override it.
         **choices: The fields of `Settings`, such as `rate_limit=20` or `all_failed_batch=422`.
 
     Attributes:
-        state: The data, to arrange and to inspect: `add_user`, `users`, `add_audience`, `audiences`...
-        faults: What goes wrong: `add(kind, ...)`, `clear()`.
-        requests: The requests that arrived, in order.
+        state: The data, for you to arrange and inspect: `add_user`, `users`, `add_audience`, `audiences`...
+        faults: The faults you inject: `add(kind, ...)`, `clear()`.
+        requests: The requests received, in order.
         tokens: The accounts: tenant, API key, OAuth client.
         settings: The choices.
 
     Raises:
-        ModuleNotFoundError: jsonschema-rs is missing; the message says how to install it.
-        TypeError: An unknown choice, or a clock or settings of the wrong type.
-        ValueError: A choice with a value that is not offered.
+        ModuleNotFoundError: jsonschema-rs is missing. The message says how to install it.
+        TypeError: A choice is unknown, or the clock or settings have the wrong type.
+        ValueError: A choice has a value that the sandbox does not offer.
 
     Example:
         ```python
@@ -112,11 +112,11 @@ class Sandbox:
         self._thread: _Thread | None = None
         seed_state(self.state, users, seed)
 
-    # Where and who
+    # Address and credentials
 
     @property
     def base_url(self) -> str:
-        """Where it listens, without `/rest/v1`; for `ThriveClient(base_url=...)`.
+        """The address the sandbox listens on, without `/rest/v1`: pass it to `ThriveClient(base_url=...)`.
 
         Raises:
             RuntimeError: The sandbox is not running.
@@ -133,21 +133,21 @@ class Sandbox:
 
     @property
     def credentials(self) -> "ApiKey":
-        """The API key, as the client takes it."""
+        """The API key, as credentials for a client."""
         from thrive_async.auth import ApiKey  # noqa: PLC0415 - only these three lines need the client; nothing else of it is shared
 
         return ApiKey(self.tokens.api_key)
 
     @property
     def oauth(self) -> "ClientCredentials":
-        """The OAuth client with the scope `api/all`, as the client takes it."""
+        """The OAuth client with the scope `api/all`, as credentials for a client."""
         from thrive_async.auth import ClientCredentials  # noqa: PLC0415
 
         return ClientCredentials(self.tokens.client_id, self.tokens.client_secret, scopes=("api/all",))
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment variables with which `ThriveClient.from_env()` finds the sandbox."""
+        """The environment variables that point `ThriveClient.from_env()` at the sandbox."""
         return {
             "THRIVE_BASE_URL": self.base_url,
             "THRIVE_TENANT_ID": self.tenant_id,
@@ -156,14 +156,14 @@ class Sandbox:
 
     @property
     def violations(self) -> list[str]:
-        """Replies that broke the specification (with `check_replies`), and failures of the sandbox itself."""
+        """Replies that broke the specification (if `check_replies` is on), and failures of the sandbox itself."""
         return self._engine.violations
 
     def client(self, **overrides: Any) -> "ThriveClient":
-        """Make a client of this sandbox; it closes with the sandbox at the latest.
+        """Make a client for this sandbox. It closes with the sandbox, if you have not closed it before.
 
         Args:
-            **overrides: Arguments of `ThriveClient`, `tenant_id` and `credentials` too.
+            **overrides: Arguments of `ThriveClient`, including `tenant_id` and `credentials`.
         """
         from thrive_async.client import ThriveClient  # noqa: PLC0415
 
@@ -179,7 +179,7 @@ class Sandbox:
         return client
 
     def now(self) -> datetime:
-        """The sandbox's time, as written on whatever changes."""
+        """The sandbox's time, as it appears on records that change."""
         if self.clock is None:
             return datetime.now(UTC)
         began = self._began
@@ -188,14 +188,14 @@ class Sandbox:
     # Life
 
     async def start(self) -> None:
-        """Start to listen; `async with` does it for you.
+        """Start listening. `async with` does it for you.
 
         Raises:
-            RuntimeError: The sandbox is running already.
-            OSError: The port is taken.
+            RuntimeError: The sandbox is already running.
+            OSError: The port is in use.
         """
         if self._runner is not None:
-            raise RuntimeError("the sandbox is running already")
+            raise RuntimeError("the sandbox is already running")
         if self.clock is not None:
             self.clock.install()
             if self._began is None:
@@ -203,12 +203,12 @@ class Sandbox:
         self._engine.begin()
         app = web.Application(client_max_size=16 * 1024**2)
         mount_page(app, self.state, self.tokens, self.requests)
-        # Not ".*": a dot does not match the newline that a ref may hold.
+        # ".*" would miss a newline, which a ref may contain.
         app.router.add_route("*", r"/{path:[\s\S]*}", self._engine.handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:
             await self._runner.setup()
-            # Not with aiohttp's `TCPSite`: it hides the server, which has to stop accepting before it closes.
+            # aiohttp's `TCPSite` hides the server, which has to stop accepting before it closes.
             accepted = cast("web.Server", self._runner.server)
             server = await asyncio.get_running_loop().create_server(accepted, self.host, self.port, backlog=1024)
         except BaseException:
@@ -218,7 +218,7 @@ class Sandbox:
         self.port = server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening, drop requests under way, and close the clients made by `client()`; harmless to repeat."""
+        """Stop listening, drop requests in progress, and close the clients made by `client()`. Safe to repeat."""
         runner, self._runner = self._runner, None
         server, self._server = self._server, None
         if runner is None:
@@ -246,7 +246,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         if self.clock is not None:
             raise RuntimeError(
-                "a virtual clock needs `async with`: with `with` the sandbox runs on the loop of another thread"
+                "a virtual clock needs `async with`: under `with`, the sandbox runs on another thread's loop"
             )
         self._thread = _Thread(self)
         try:
@@ -265,9 +265,9 @@ class Sandbox:
 
 
 async def _close(server: asyncio.Server) -> None:
-    """Stop listening without losing a connection that was accepted in this very turn.
+    """Stop listening without losing a connection accepted in this turn of the loop.
 
-    asyncio's `Server.close` leaves connections open that it has accepted and not handed on yet.
+    asyncio's `Server.close` leaves a connection open that it has accepted but not yet handed on.
     """
     for listening in server.sockets:
         with contextlib.suppress(NotImplementedError):  # Windows' own loop
@@ -291,7 +291,7 @@ def _check_kinds(clock: object, settings: object, choices: Mapping[str, object])
 
 
 class _Thread:
-    """Runs a sandbox on a loop of its own in a thread."""
+    """Runs a sandbox on its own loop in a thread."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

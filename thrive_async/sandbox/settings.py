@@ -11,7 +11,7 @@ __all__ = ["Settings"]
 
 def _one_of(*allowed: object) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        # By type too: True is not 1, and 207.0 is not a status.
+        # Compare the type too: True is not 1, and 207.0 is not a status.
         if not any(type(value) is type(one) and value == one for one in allowed):
             raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
@@ -49,7 +49,7 @@ def _wait(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
 
 
 def _closed(_: type, fields: list[Any]) -> list[Any]:
-    """Have every `Literal` and every bool take the values of its annotation, and no others."""
+    """Let each `Literal` and bool field accept only the values of its annotation."""
     closed: list[Any] = []
     for field in fields:
         values = (True, False) if field.type is bool else get_args(field.type)
@@ -60,53 +60,53 @@ def _closed(_: type, fields: list[Any]) -> list[Any]:
 
 @attrs.frozen(kw_only=True, field_transformer=_closed)
 class Settings:
-    """The choices of one sandbox; each is a keyword argument of `Sandbox` too.
+    """The choices of one sandbox. You can also pass each of them to `Sandbox` as a keyword argument.
 
     The table in `thrive_async.sandbox` shows every choice beside its alternatives.
 
     Args:
-        all_failed_batch: Status of a write of members or managers in which every entity failed.
-        past_last_page: What a page past the last one is: an empty list, a 404, the last page again, or the first.
-        paging: Whether lists come in pages, whole for whatever page is asked for, or as page 1 for every page.
-        totals: What the pagination of a list says: the right totals, none, zero, or twice as many as there are.
-        largest_page: The most items that a request may ask for; one for more is refused with `large_page_status`.
+        all_failed_batch: Status when every entity of a batch of members or managers fails.
+        past_last_page: What you get for a page past the last: an empty list, a 404, the last page again, or the first.
+        paging: Whether a list comes in pages, whole for any page you ask for, or as page 1 for every page.
+        totals: The totals in a list's pagination: correct, absent, zero, or doubled.
+        largest_page: The most items a request may ask for. More is refused with `large_page_status`.
         large_page_status: Status of that refusal.
-        create_status: Status of a created user, audience or assignment.
-        write_reply: Reply to a write that is not a delete: what the documents say, `{status, message}`, an empty body,
-            or 204.
-        remove_reply: Reply to the removal of somebody who is no member or manager: 404, or 207 or 200 with a `failure`.
-        audience_patch: Which form of the path of an audience's update is known: both, only with the slash that the
-            documents print, or only without.
-        delete_reply: Reply to a delete or remove: 200 with an object, a string, null or nothing, or 204.
-        moved_keys: Names inside `memberOperations`: for leaving the old parent, and for joining the new one.
-        unmoved_operations: What `memberOperations` is if an audience was changed but not moved.
-        refused_move_shape: Where a refused move carries its figures: under `memberOperations` of the error, as the
-            whole body, or as the error's `message`.
+        create_status: Status after creating a user, audience or assignment.
+        write_reply: Reply to any write but a delete: as documented, `{status, message}`, an empty body, or 204.
+        remove_reply: Reply when you remove a user who is not a member or manager: 404, or 207 or 200 with a `failure`.
+        audience_patch: Which path updates an audience: with or without the slash at its end, only with it (as
+            documented), or only without it.
+        delete_reply: Reply to a delete or remove: 200 with an object, a string, null or an empty body, or 204.
+        moved_keys: The keys inside `memberOperations` for leaving the old parent and for joining the new one.
+        unmoved_operations: What `memberOperations` is if an audience changed but did not move.
+        refused_move_shape: Where a refused move puts its counts: under `memberOperations` of the error, as the whole
+            body, or as the error's `message`.
         not_found_body: Whether the 404 of a single content, activity or CPD record has a body.
-        v2_error_shape: Shape of errors of the v2 user endpoints: as v1, or `{code, message}`.
+        v2_error_shape: Shape of errors from the v2 user endpoints: as v1, or `{code, message}`.
         tags_shape: Whether tags are listed with pagination or as a bare array.
-        per_page_clamp: The largest page the server gives, silently; None refuses more than the documented maximum.
-        unknown_audience: Status for an audience that does not exist, where the documents list no 404.
-        deleted_users: Whether search still shows users that were deleted.
-        duplicate_assignment: What a second assignment of the same content to the same audience does.
-        bare_audience_ids: Whether a user's `audiences` are strings, as third parties have it, not objects.
-        event_status: Status of a provisioning event that was taken.
-        event_body: Whether the reply to it has a body; a 204 never does.
-        repeated_event: What an event does whose id came before: apply again, nothing, or get a 409.
+        per_page_clamp: The largest page size; larger requests are silently reduced to it. With None, the sandbox
+            refuses more than the documented maximum.
+        unknown_audience: Status for an audience that does not exist, where no 404 is documented.
+        deleted_users: Whether search still shows deleted users.
+        duplicate_assignment: What happens when you assign the same content to the same audience again.
+        bare_audience_ids: Whether a user's `audiences` are strings, as third parties describe them, instead of objects.
+        event_status: Status of an accepted provisioning event.
+        event_body: Whether the reply to it has a body. A 204 never has one.
+        repeated_event: What happens to an event with a known id: it is applied again, ignored, or refused with 409.
         joined_twice: What `user_joined` does to an active user: change the fields, or get a 409.
-        unknown_event_user: Status of another event about a user who does not exist; after a 200 nothing happens.
-        unlisted_skill_level: Whether a level that `GET /skills/levels` does not list is taken, or refused with 422.
-        rate_limit_headers: What a 429 of the rate limit says: Retry-After, X-RateLimit-*, or nothing.
-        token_auth: How a client may name itself to the token endpoint.
-        token_refusal: Status with which the token endpoint refuses the way that `token_auth` does not have.
-        token_reply: How the token reply is spelt: `access_token`, `accessToken`, or with `Bearer ` inside the token.
-        token_expires_in: How a token's lifetime is told.
-        token_lifetime: Seconds a token lives, by the loop's clock.
+        unknown_event_user: Status of any other event about a user who does not exist. With 200, nothing happens.
+        unlisted_skill_level: Whether a level that `GET /skills/levels` does not list is accepted, or refused with 422.
+        rate_limit_headers: The headers of a 429 from the rate limit: Retry-After, X-RateLimit-*, or neither.
+        token_auth: How a client may identify itself to the token endpoint.
+        token_refusal: Status when a client identifies itself in a way that `token_auth` does not allow.
+        token_reply: Format of the token reply: `access_token`, `accessToken`, or a token that begins with `Bearer `.
+        token_expires_in: How the reply states a token's lifetime.
+        token_lifetime: Lifetime of a token, in seconds on the loop's clock.
         token_error: Shape of the token endpoint's errors: OAuth's, or Thrive's own.
         rate_limit: Requests per second that are answered; the others get a 429. None for no limit.
-        rate_burst: How many requests may come at once under the rate limit; by default one second's worth.
+        rate_burst: How many requests may arrive at once under the rate limit. The default is one second's worth.
         latency: Seconds added to every request.
-        journal_size: How many of the last requests `sandbox.requests` keeps; None for all.
+        journal_size: How many of the latest requests `sandbox.requests` keeps, or None for all.
 
     Raises:
         ValueError: A value is not one of those offered.

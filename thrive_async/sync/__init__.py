@@ -1,7 +1,11 @@
-"""Make audiences equal to lists: plan, guard, apply, report.
+"""Make audiences and users equal to lists: plan, guard, apply, report.
 
-A plan only reads, and says what would change; its guards refuse before the first write; applying it gives every
-planned change exactly one outcome.
+A plan only reads, and says what would change. Its guards refuse before the first write. Applying it gives every planned
+change exactly one outcome.
+
+Four doors of one shape (`members`, `managers`, `audiences`, `users`) over the private rest: `_guards` refuses a run,
+`_doubts` holds a person back, `_match` says who is who, `_apply` carries a plan out. Imports the client, never the
+command.
 
 Example:
     ```python
@@ -14,16 +18,15 @@ Example:
     ```
 """
 
-from thrive_async.sync._arguments import Strategy
-from thrive_async.sync._audiences_plan import AudiencesPlan
-from thrive_async.sync._member_plan import Desired, MemberPlan
-from thrive_async.sync.audiences import plan_audiences, sync_audiences
+from thrive_async.sync._guards import Strategy
+from thrive_async.sync._match.names import Unnamed
+from thrive_async.sync.audiences import AudiencesPlan, plan_audiences, sync_audiences
 from thrive_async.sync.errors import GuardRefused, SyncError
-from thrive_async.sync.managers import ManagerPlan, plan_managers
-from thrive_async.sync.members import plan_members, sync_members
+from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
+from thrive_async.sync.members import Desired, MemberPlan, plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience
 from thrive_async.sync.report import Outcome, Progress, SyncReport
-from thrive_async.sync.users import UserChange, UserLeaver, UserPlan, plan_users
+from thrive_async.sync.users import UserChange, UserLeaver, UserPlan, plan_users, sync_users
 
 __all__ = [
     "AudiencesPlan",
@@ -37,6 +40,7 @@ __all__ = [
     "Strategy",
     "SyncError",
     "SyncReport",
+    "Unnamed",
     "UserChange",
     "UserLeaver",
     "UserPlan",
@@ -45,7 +49,9 @@ __all__ = [
     "plan_members",
     "plan_users",
     "sync_audiences",
+    "sync_managers",
     "sync_members",
+    "sync_users",
 ]
 
 

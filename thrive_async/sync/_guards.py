@@ -1,21 +1,116 @@
-"""What stops a sync before its first write: pure checks, each with the figures and the option that lifts it."""
+"""What refuses a run: arguments that cannot be meant, and plans that go too far. Each with the option that lifts it."""
 
+import inspect
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import AsyncIterable, Iterable, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal, get_args
 
+import attrs
+
+from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import Audience
-from thrive_async.sync.errors import GuardRefused
+from thrive_async.sync.errors import GuardRefused, SyncError
+from thrive_async.sync.report import NOT_AWAITED, OnProgress
 
-__all__ = ["DEFAULT_MAX_REMOVALS", "check_audience", "check_desired", "check_removals", "removal_limit"]
+__all__ = [
+    "DEFAULT_MAX_REMOVALS",
+    "Applying",
+    "Strategy",
+    "check_audience",
+    "check_audience_name",
+    "check_desired",
+    "check_flags",
+    "check_iterable",
+    "check_removals",
+    "check_writable",
+    "missing_audience",
+    "removal_limit",
+]
 
 DEFAULT_MAX_REMOVALS: Final = 0.10
+Strategy = Literal["diff", "rebuild"]
+
+
+# Arguments
+
+
+@attrs.frozen(kw_only=True)
+class Applying:
+    """How to apply a plan; see `MemberPlan.apply`. Made before anything is sent, so that a mistake changes nothing.
+
+    Raises:
+        TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
+        ConfigurationError: An argument cannot be meant.
+    """
+
+    max_removals: float | None = DEFAULT_MAX_REMOVALS
+    on_progress: OnProgress | None = None
+    journal: str | os.PathLike[str] | None = None
+    strategy: Strategy = "diff"
+    verify: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_flags(verify=self.verify)
+        removal_limit(self.max_removals, 0)
+        if self.strategy not in get_args(Strategy):
+            raise ConfigurationError('strategy must be "diff" or "rebuild"')
+        if self.on_progress is not None:
+            _check_callback(self.on_progress)
+        if self.journal is not None and not isinstance(self.journal, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"journal must be a path or None, not {type(self.journal).__name__}")
+
+
+def _check_callback(on_progress: object) -> None:
+    if not callable(on_progress):
+        raise TypeError(f"on_progress must be a function or None, not {type(on_progress).__name__}")
+    if inspect.iscoroutinefunction(on_progress) or inspect.iscoroutinefunction(type(on_progress).__call__):
+        raise TypeError(NOT_AWAITED)
+
+
+def check_flags(**flags: object) -> None:
+    """Refuse anything but True and False: the text ``"no"`` would count as True.
+
+    Raises:
+        TypeError: One of them is neither.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+
+
+def check_audience_name(audience: object) -> None:
+    """Refuse an audience that is not named by text.
+
+    Raises:
+        TypeError: It is not text.
+    """
+    if not isinstance(audience, str):
+        raise TypeError(f"an audience is named by its id or reference as text, not by {type(audience).__name__}")
+
+
+def check_iterable(name: str, value: object, what: str) -> None:
+    """Refuse a lone string, which would be taken apart letter by letter, and values that cannot be iterated.
+
+    Args:
+        name: The argument.
+        value: Its value.
+        what: What it should hold.
+
+    Raises:
+        TypeError: It is one of these.
+    """
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable | AsyncIterable):
+        raise TypeError(f"{name} must be an iterable or async iterable of {what}, not a lone {type(value).__name__}")
+
+
+# Plans
 
 
 def removal_limit(max_removals: float | None, current: int) -> Fraction | None:
-    """Return how many removals are allowed; it need not be a whole number.
+    """Return how many removals are allowed, which need not be a whole number.
 
     Args:
         max_removals: A count (int), a fraction of the current members (float, 0.0 to 1.0), or None for no limit.
@@ -58,7 +153,7 @@ def check_removals(
         removals: How many the plan removes.
         current: How many there are now.
         max_removals: A count, a fraction of the current ones, or None for no guard.
-        what: Who is removed, for the error.
+        what: The people to remove, for the error.
         verb: What the plan does to them, for the error.
 
     Raises:
@@ -95,13 +190,13 @@ def check_desired(
     Args:
         subject: Whose list: the audience's name.
         usable: How many people the list names.
-        rejected: Entries that are blank or impossible, each with the reason.
+        rejected: Entries that cannot be read, each with the reason.
         allow_empty: Whether an empty list is meant.
         what: What the list is called, for the error.
         past: What would happen to everybody, for the error; None if nothing would.
 
     Raises:
-        GuardRefused: Nobody is named, and that was not said to be meant.
+        GuardRefused: The list names nobody, and `allow_empty` is not set.
     """
     if usable or allow_empty:
         return
@@ -135,6 +230,24 @@ def check_audience(subject: str, audience: Audience) -> None:
             f"{subject} is not API-controlled, so its members can only be changed in Thrive; nothing was changed. "
             "No option lifts this: create an audience through the API (create_missing= of sync_audiences) and sync that"
         )
+
+
+async def check_writable(thrive: ThriveClient, subject: str, audience_id: str) -> None:
+    """Look whether the audience of a run is still there and can be written.
+
+    Args:
+        thrive: The client.
+        subject: The audience's name as the caller wrote it.
+        audience_id: Its id.
+
+    Raises:
+        SyncError: Its members cannot be changed any more.
+        ThriveError: It could not be had; a NotFoundError if it is gone.
+    """
+    try:
+        check_audience(subject, await thrive.audiences.get(audience_id))
+    except GuardRefused:
+        raise SyncError(f"{subject} is smart or no longer API-controlled: it refuses everybody") from None
 
 
 def missing_audience(subject: str) -> GuardRefused:

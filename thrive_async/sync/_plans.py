@@ -1,24 +1,28 @@
-"""Plans as JSON files: what they hold, their fingerprint, and the refusal of one that was changed."""
+"""What all plans have in common: the client to apply them with, and the JSON file that a plan can be saved to."""
 
 import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
+from thrive_async.models import AudienceManager, AudienceMember
+from thrive_async.sync._apply.journal import Scope
 from thrive_async.sync.errors import SyncError
+from thrive_async.sync.report import LeftOut, Outcome, SyncReport
 
-__all__ = ["SavedPlan", "restored_plan", "saved_content", "summed_up"]
+__all__ = ["PeoplePlan", "SavedPlan", "restored_plan", "saved_content", "summed_up"]
 
-P = TypeVar("P", bound="SavedPlan")
-_VERSION: Final = 3
+S = TypeVar("S", bound="SavedPlan")
+P = TypeVar("P", AudienceMember, AudienceManager)
+_VERSION: Final = 4
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -60,6 +64,12 @@ class SavedPlan(ABC):
         if self._applying:
             raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
         return self._thrive
+
+    def _begin(self, subject: str) -> ThriveClient:
+        """Return the client, and let the plan not be applied again."""
+        thrive = self._client(subject)
+        self._applying = True
+        return thrive
 
     @property
     def fingerprint(self) -> str:
@@ -106,7 +116,8 @@ class SavedPlan(ABC):
             thrive: The client to apply it with; None only to look at it.
 
         Raises:
-            ConfigurationError: It is no such plan, was changed since it was saved, or was made for another tenant.
+            ConfigurationError: It is no such plan, was saved by another release, was changed since it was saved, or was
+                made for another tenant.
         """
         try:
             decoded: Any = json.loads(text)
@@ -118,7 +129,9 @@ class SavedPlan(ABC):
         if kind != cls.kind:
             raise ConfigurationError(f"this is a plan for {kind}, not for {cls.kind}")
         if version != _VERSION:
-            raise ConfigurationError(f"this plan has version {version}; this release reads version {_VERSION}")
+            raise ConfigurationError(
+                f"this plan has version {version}, and this release reads version {_VERSION}: make the plan again"
+            )
         if _fingerprint(content) != expected:
             raise ConfigurationError(
                 "this plan was changed since it was saved (its fingerprint differs): make it again"
@@ -142,7 +155,8 @@ class SavedPlan(ABC):
             thrive: The client to apply it with; None only to look at it.
 
         Raises:
-            ConfigurationError: It is no such plan, was changed since it was saved, or was made for another tenant.
+            ConfigurationError: It is no such plan, was saved by another release, was changed since it was saved, or was
+                made for another tenant.
             OSError: It cannot be read.
         """
         return cls.from_json(Path(path).read_bytes(), thrive)
@@ -153,7 +167,7 @@ def saved_content(plan: SavedPlan) -> dict[str, Any]:
     return plan._content()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-def restored_plan(kind: type[P], content: Mapping[str, Any], **common: Any) -> P:
+def restored_plan(kind: type[S], content: Mapping[str, Any], **common: Any) -> S:
     """Make a plan of what `saved_content` returned, and of what it has in common with the other."""
     return kind._restored(content, **common)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -164,11 +178,136 @@ def _fingerprint(content: Mapping[str, Any]) -> str:
 
 
 def summed_up(line: str, *notes: tuple[int, str, str]) -> str:
-    """Return a plan in one line: what it does, and in parentheses what is odd about it.
+    """Return a plan in one line: what it does and, in parentheses, what is odd about it.
 
     Args:
         line: What it does.
-        notes: Counts with the words for one and for many; what is zero is left out.
+        notes: Counts with the words for one and for many; zeros are left out.
     """
     noted = ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in notes if count)
     return f"{line} ({noted})" if noted else line
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class PeoplePlan(SavedPlan, Generic[P]):
+    """A plan for the people of one audience.
+
+    Attributes:
+        audience: The audience as the caller named it.
+        audience_id: Its id; writes go there.
+        to_remove: The people to remove.
+        staying: The ids of the people who are desired and there already.
+        kept: How many people are neither desired, removed nor held: with `removals=False`, all who are not desired.
+        duplicates: Names of people who had been named before.
+        rejected: Pairs of what was written and why nothing is done for it.
+        ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
+        held: People who would be removed if no entry were rejected or ambiguous that may mean them.
+        held_because: The reason for each of them, by id.
+        held_unless: People to remove who differ only in how a name is written from somebody to add, by id, with that
+            name. The removal is held unless reading shows the name to be somebody else's.
+        report: What became of the plan, once applied, also after a cancel; None before.
+    """
+
+    audience: str
+    audience_id: str
+    to_remove: tuple[P, ...]
+    staying: tuple[str, ...]
+    kept: int = 0
+    duplicates: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+    ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    held: tuple[P, ...] = ()
+    held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    held_unless: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    report: SyncReport | None = None
+
+    @property
+    def current(self) -> int:
+        """How many people there were."""
+        return len(self.staying) + len(self.to_remove) + len(self.held) + self.kept
+
+    @property
+    def ambiguous(self) -> tuple[str, ...]:
+        """The names that fit two people."""
+        return tuple(self.ambiguities)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the plan leaves out, for the report."""
+        held = tuple(Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held)
+        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=held)
+
+    @property
+    def scope(self) -> Scope:
+        """What the plan is about, for the journal."""
+        return Scope(self.kind, self.tenant, self.audience_id)
+
+    def hold_removals(self, because: str) -> None:
+        """Remove nobody, because something that could not be read may mean people who seem not to be desired.
+
+        Args:
+            because: The reason, for the report.
+        """
+        self.held_because = {**self.held_because, **{one.user_id: because for one in self.to_remove}}
+        self.held += self.to_remove
+        self.to_remove, self.held_unless = (), {}
+
+    @property
+    def _notes(self) -> tuple[tuple[int, str, str], ...]:
+        blank = sum(1 for _written, reason in self.rejected if reason == "blank")
+        return (
+            (len(self.duplicates), "duplicate", "duplicates"),
+            (blank, "blank", "blanks"),
+            (len(self.rejected) - blank, "rejected", "rejected"),
+            (len(self.ambiguities), "ambiguous", "ambiguous"),
+            (self.kept, "other kept", "others kept"),
+            (len(self.held), "removal held", "removals held"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "audience": self.audience,
+            "audience_id": self.audience_id,
+            "to_remove": _saved_people(self.to_remove),
+            "staying": self.staying,
+            "kept": self.kept,
+            "duplicates": self.duplicates,
+            "rejected": self.rejected,
+            "ambiguities": dict(self.ambiguities),
+            "held": _saved_people(self.held),
+            "held_because": dict(self.held_because),
+            "held_unless": dict(self.held_unless),
+        }
+
+    @staticmethod
+    def _common(content: Mapping[str, Any], person: type[P]) -> dict[str, Any]:
+        """Return the arguments that make a plan what it was when it was saved.
+
+        Args:
+            content: What was saved.
+            person: The class of the people.
+        """
+        return {
+            "audience": content["audience"],
+            "audience_id": content["audience_id"],
+            "to_remove": _restored_people(content["to_remove"], person),
+            "staying": tuple(content["staying"]),
+            "kept": content["kept"],
+            "duplicates": tuple(content["duplicates"]),
+            "rejected": tuple((written, reason) for written, reason in content["rejected"]),
+            "ambiguities": {name: tuple(ids) for name, ids in content["ambiguities"].items()},
+            "held": _restored_people(content["held"], person),
+            "held_because": content["held_because"],
+            "held_unless": content["held_unless"],
+        }
+
+
+def _saved_people(people: Iterable[AudienceMember | AudienceManager]) -> list[list[str | None]]:
+    return [[one.user_id, one.reference, one.email] for one in people]
+
+
+def _restored_people(saved: Iterable[tuple[str, str | None, str | None]], person: type[P]) -> tuple[P, ...]:
+    return tuple(person(user_id=user_id, reference=reference, email=email) for user_id, reference, email in saved)

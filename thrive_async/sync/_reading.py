@@ -1,19 +1,18 @@
 """Reading who is in an audience, so that no plan is ever made from a torn list."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Final, TypeVar
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError, IncompleteList, NotFoundError, ThriveError
+from thrive_async.errors import IncompleteList, NotFoundError
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync._guards import missing_audience
-from thrive_async.sync._match.names import is_object_id
 from thrive_async.sync.errors import SyncError
 
-__all__ = ["Present", "audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
+__all__ = ["audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -26,24 +25,25 @@ async def read_whole(
 ) -> list[K]:
     """Read a list that may change meanwhile; read it again if it did.
 
-    A list is torn if its total changes between pages, if an id comes twice, or if other than the total came. It is
-    read five times at most, with growing pauses.
+    A list is torn if its total changes between pages, if an id comes twice, or if more or less than the total came. It
+    is read five times at most, with growing pauses.
 
     Args:
         what: What is read, for the error: ``"sales-emea: the member list"``.
         paginator: The list.
-        keep: Returns what is needed of an item; the rest is forgotten page by page.
+        keep: Returns what to keep of an item.
         identity: Returns the id of what is kept.
 
     Raises:
-        SyncError: It changed during every reading.
-        ThriveError: A page could not be had.
+        SyncError: The list changed during every reading.
+        ThriveError: A page could not be read.
     """
     for reading in range(_READINGS):
         if reading:
             await asyncio.sleep(_PAUSE * 2**reading)
         items: list[K] = []
         totals: set[int] = set()
+        ended = False
         with suppress(IncompleteList):
             async with aclosing(paginator.pages()) as pages:
                 async for page in pages:
@@ -52,12 +52,13 @@ async def read_whole(
                         totals.add(page.total_results)
                     if len(totals) > 1:
                         break
-        whole = not totals or totals == {len(items)}
+            ended = True
+        whole = ended and (not totals or totals == {len(items)})
         if whole and len({identity(item) for item in items}) == len(items):
             return items
     raise SyncError(
         f"{what} changed during each of {_READINGS} readings, so no plan was made of it and nothing was changed: "
-        "try again when nobody else is changing it"
+        "try again when nothing else is changing it"
     )
 
 
@@ -71,7 +72,7 @@ async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> 
 
     Raises:
         SyncError: The list changed during every reading.
-        ThriveError: A page could not be had.
+        ThriveError: A page could not be read.
     """
     members = thrive.audiences.members.list(audience_id)
     return await read_whole(f"{subject}: the member list", members, _itself, lambda member: member.user_id)
@@ -81,7 +82,7 @@ async def read_managers(thrive: ThriveClient, audience_id: str) -> list[Audience
     """Read the managers of an audience; they come in one answer, which cannot be torn.
 
     Raises:
-        ThriveError: They could not be had.
+        ThriveError: They could not be read.
     """
     return await thrive.audiences.managers.list(audience_id).collect()
 
@@ -95,8 +96,8 @@ async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:
 
     Raises:
         GuardRefused: There is none.
-        ConfigurationError: No audience can be called so.
-        ThriveError: It could not be had.
+        InvalidArgument: An audience cannot have this name.
+        ThriveError: It could not be read.
     """
     try:
         return await get_audience(thrive, name)
@@ -108,44 +109,7 @@ async def get_audience(thrive: ThriveClient, name: str) -> Audience:
     """Get an audience by id or reference.
 
     Raises:
-        ConfigurationError: No audience can be called so.
-        ThriveError: It could not be had.
+        InvalidArgument: An audience cannot have this name.
+        ThriveError: It could not be read.
     """
-    try:
-        return await thrive.audiences.get(name)
-    except ThriveError:
-        raise
-    except ValueError as error:
-        # One impossible name among many must not keep the others from being synced.
-        raise ConfigurationError(f"{name[:100]!r} cannot be an audience: {error}") from error
-
-
-class Present:
-    """Finds a name or an id among members or managers that were read.
-
-    Args:
-        people: The members or managers.
-    """
-
-    def __init__(self, people: Iterable[AudienceMember | AudienceManager]) -> None:
-        self.ids: set[str] = set()
-        self._references: dict[str, str] = {}
-        self._emails: dict[str, str] = {}
-        for one in people:
-            self.ids.add(one.user_id)
-            if one.reference:
-                self._references[one.reference] = one.user_id
-            if one.email:
-                self._emails[one.email.lower()] = one.user_id
-
-    def find(self, name: str) -> str | None:
-        """Return the id of somebody who has this id, ref or e-mail address; None if nobody has."""
-        lower = name.lower()
-        if name in self.ids:
-            return name
-        found = self._references.get(name) or self._emails.get(lower)
-        return found or (lower if is_object_id(name) and lower in self.ids else None)
-
-    def has(self, name: str) -> bool:
-        """Return whether somebody has this id, ref or e-mail address."""
-        return self.find(name) is not None
+    return await thrive.audiences.get(name)

@@ -1,25 +1,198 @@
-"""Making member plans: read, match, plan; and the whole sync in one call."""
+"""The members of an audience made equal to a list: plan, apply, or both in one call."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, ClassVar, Final, Self
+
+import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
-from thrive_async.sync._arguments import Strategy, check_applying, check_audience_name, check_flags, check_iterable
-from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_audience, check_desired
+from thrive_async.sync._apply.journal import Interrupted, check_usable, left_open
+from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
+from thrive_async.sync._apply.writes import calls_needed
+from thrive_async.sync._doubts import removals as decided
+from thrive_async.sync._guards import (
+    DEFAULT_MAX_REMOVALS,
+    Applying,
+    Strategy,
+    check_audience,
+    check_audience_name,
+    check_desired,
+    check_flags,
+    check_iterable,
+    check_removals,
+)
 from thrive_async.sync._match.lookups import compared
 from thrive_async.sync._match.matching import Match, Matcher
-from thrive_async.sync._member_plan import Desired, MemberPlan
+from thrive_async.sync._match.names import Unnamed
+from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, read_members
 from thrive_async.sync.report import OnProgress, SyncReport
 
-__all__ = ["matched", "plan_members", "planned", "sync_members"]
+__all__ = ["Desired", "MemberPlan", "matched", "plan_members", "planned", "sync_members"]
 
+Desired = Iterable[str | Unnamed] | AsyncIterable[str | Unnamed]
 # Names matched before others on the loop get their turn: some 5 ms.
 _AT_ONCE: Final = 10_000
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class MemberPlan(PeoplePlan[AudienceMember]):
+    """What a sync of an audience's members would change; made by `plan_members`.
+
+    `print(plan)` gives the counts in one line, and so does its `repr`; the names are on the attributes.
+
+    Attributes:
+        audience: The audience as the caller named it.
+        audience_id: Its id; writes go there.
+        to_add: Names that fit no member, as desired, each person once.
+        to_remove: Members that no name fits.
+        staying: The ids of the members who are desired.
+        kept: How many members are neither desired, removed nor held: with `removals=False`, all who are not desired.
+        duplicates: Names of people who had been named before.
+        rejected: Pairs of what was written and why it cannot be a name. Nothing is sent for them.
+        ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
+        held: Members who would be removed if no entry were rejected or ambiguous that may mean them. A blank entry may
+            mean anybody.
+        held_because: The reason for each of them, by id.
+        held_unless: Members to remove who differ only in how a name is written from somebody to add, by id, with that
+            name. The removal is held unless the member list shows the name to be somebody else's.
+        removals: Whether the plan removes anybody.
+        tenant: The id of the tenant it was made for.
+        made_at: When it was made.
+        report: What became of the plan, once applied, also after a cancel; None before.
+    """
+
+    kind: ClassVar[str] = "members"
+
+    to_add: tuple[str, ...]
+    removals: bool = True
+
+    @property
+    def unchanged(self) -> int:
+        """How many desired people are members already."""
+        return len(self.staying)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.to_add and not self.to_remove
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How many writes each strategy needs, without failures: ``{"diff": 24, "rebuild": 12}``."""
+        return calls_needed(
+            add=len(self.to_add),
+            remove=len(self.to_remove),
+            staying=len(self.staying),
+            batch=MEMBERS_AT_ONCE,
+            may_replace=self.removals and not (self.kept or self.held or self.held_unless),
+        )
+
+    def __str__(self) -> str:
+        counts = f"+{len(self.to_add):,} -{len(self.to_remove):,} ={self.unchanged:,}"
+        return summed_up(f"{self.audience}: {counts}", *self._notes)
+
+    async def apply(
+        self,
+        *,
+        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        on_progress: OnProgress | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        strategy: Strategy = "diff",
+        verify: bool = False,
+    ) -> SyncReport:
+        """Make the planned changes: additions in hundreds, then removals one by one, as many at once as the client may.
+
+        Members who stay are never out. Every planned change ends in exactly one of the report's `added`, `removed`,
+        `failed` and `not_attempted`. The report is returned also when an error stopped the run (its `cause`), so call
+        `raise_for_failures` on it, or look. A batch that Thrive refuses is split until the person at fault stands
+        alone. An answer that stays lost is not guessed: the members are read again at the end.
+
+        The client's `Retry` and `Timeouts` bound what the run repeats and waits for. With `Retry(max_attempts=1)` it
+        repeats nothing. If Thrive asks for a wait that is longer than `Timeouts.total`, the run stops with that cause.
+
+        A cancel lets each request under way finish (for ten seconds at most), sends no other, and leaves the report on
+        `plan.report`. To go on after a cancel or a crash, make the plan again.
+
+        Args:
+            max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), or None for
+                no guard.
+            on_progress: Called with a `Progress` after each answer, on the event loop. A plain function: it is not
+                awaited.
+            journal: A file to append a line per outcome to, as it happens. If a run of this audience was killed, the
+                next one with the same journal first finds out what became of its changes.
+            strategy: ``"diff"``, or ``"rebuild"``: replace the whole list by its first hundred and add the rest in
+                hundreds, if that needs fewer requests (see `calls`), else as ``"diff"``. The cost: between the
+                replacement and their addition, members who stay are out of the audience and may lose its assignments
+                and learning for that time. If the run dies in between, they stay out until the next one. Members who
+                joined after the plan was made are removed.
+            verify: Read the members again at the end, and list what differs from the report in its `differences`.
+
+        Returns:
+            What became of every planned change.
+
+        Raises:
+            GuardRefused: More removals than allowed, or another run of this audience goes on with the same journal.
+                Nothing was sent.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant, or the journal is a file that holds something else.
+            TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
+            OSError: The journal cannot be written. If something was done by then, the report is on the plan.
+
+        Example:
+            ```python
+            plan = await sync.plan_members(thrive, "sales-emea", desired)
+            report = await plan.apply(max_removals=50, journal="run.jsonl")
+            report.raise_for_failures()
+            ```
+        """
+        applying = Applying(
+            max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+        )
+        interrupted = await left_open(journal, self.scope, self.audience)
+        self.check_guards(max_removals=max_removals, strategy=strategy)
+        return await self.apply_guarded(applying, interrupted)
+
+    async def apply_guarded(self, applying: Applying, interrupted: Sequence[Interrupted]) -> SyncReport:
+        """Apply the plan after its guards; for several plans with one journal. `apply` is what you want.
+
+        Args:
+            applying: How to apply it.
+            interrupted: The runs of this audience that the journal leaves open.
+        """
+        return await apply_members(self._begin(self.audience), self, applying, interrupted)
+
+    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff") -> None:
+        """Refuse what `apply` would refuse, before anything is sent.
+
+        Args:
+            max_removals: As for `apply`.
+            strategy: As for `apply`.
+
+        Raises:
+            GuardRefused: More removals than allowed.
+            SyncError: The plan was applied before, or has no client.
+            ConfigurationError: An argument cannot be meant.
+        """
+        self._client(self.audience)
+        applying = Applying(max_removals=max_removals, strategy=strategy)
+        check_removals(self.audience, len(self.to_remove), self.current, applying.max_removals)
+
+    def _content(self) -> dict[str, Any]:
+        return {**super()._content(), "removals": self.removals, "to_add": self.to_add}
+
+    @classmethod
+    def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
+        return cls(
+            **cls._common(content, AudienceMember),
+            removals=content["removals"],
+            to_add=tuple(content["to_add"]),
+            **common,
+        )
 
 
 async def plan_members(
@@ -32,21 +205,25 @@ async def plan_members(
 ) -> MemberPlan:
     """Compare an audience's members with who should be in it. Only reads.
 
-    People match by id, ref or e-mail address, whatever the mixture; e-mail addresses in any case. Newcomers who are
-    named in several ways are looked up, so that a person under two names is added once.
+    People match by id, ref or e-mail address, in any mixture; e-mail addresses in any case. Newcomers who are named in
+    several ways are looked up, so that a person under two names is added once.
+
+    If an entry is unreadable or ambiguous, or a name looks rewritten by a spreadsheet, the people it could mean are
+    left alone and the report is not `ok`. A blank entry (an empty string, None, NaN) could mean anybody: nobody is
+    removed.
 
     Args:
         thrive: The client.
         audience: The audience's id or reference.
         desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses.
-        removals: Whether who is not desired is to be removed; False only adds.
+        removals: Whether to remove members who are not desired; False only adds.
         allow_empty: Whether a list without one usable name is meant.
 
     Returns:
         The plan; `print` it, look at it, `apply` it.
 
     Raises:
-        GuardRefused: There is no such audience, it is smart or not API-controlled, or nobody is desired.
+        GuardRefused: There is no such audience, it is smart or not API-controlled, or the list is empty.
         SyncError: The member list changed during every reading.
         TypeError: An argument is of a wrong type; `desired` is a lone string, or no iterable.
         ThriveError: Thrive refused, or could not be reached.
@@ -64,7 +241,7 @@ async def plan_members(
     check_audience(audience, found)
     members = await read_members(thrive, audience, found.id)
     match = await matched(thrive, members, desired)
-    return planned(thrive, audience, found.id, len(members), match, removals=removals, allow_empty=allow_empty)
+    return planned(thrive, audience, found.id, match, removals=removals, allow_empty=allow_empty)
 
 
 async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
@@ -87,35 +264,30 @@ async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: 
 
 
 def planned(
-    thrive: ThriveClient,
-    audience: str,
-    audience_id: str,
-    current: int,
-    match: Match,
-    *,
-    removals: bool,
-    allow_empty: bool,
+    thrive: ThriveClient, audience: str, audience_id: str, match: Match, *, removals: bool, allow_empty: bool
 ) -> MemberPlan:
     """Make a plan of a comparison.
 
     Raises:
-        GuardRefused: Nobody is desired.
+        GuardRefused: The list is empty.
     """
     usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
     past = "removed" if removals else None
     check_desired(audience, usable, match.rejected, allow_empty=allow_empty, past=past)
-    to_remove = match.to_remove if removals else ()
+    found = decided(match)
     return MemberPlan(
         audience=audience,
         audience_id=audience_id,
         to_add=match.to_add,
-        to_remove=to_remove,
+        to_remove=found.to_remove if removals else (),
         staying=match.staying,
-        kept=current - len(match.staying) - len(to_remove),
+        kept=0 if removals else len(match.others),
         duplicates=match.duplicates,
         rejected=match.rejected,
         ambiguities=match.ambiguous,
-        doubtful=match.doubtful if removals else {},
+        held=tuple(one for one in match.others if one.user_id in found.held) if removals else (),
+        held_because=found.held if removals else {},
+        held_unless=found.held_unless if removals else {},
         removals=removals,
         tenant=thrive.tenant_id,
         thrive=thrive,
@@ -141,7 +313,7 @@ async def sync_members(
         thrive: The client.
         audience: The audience's id or reference.
         desired: Who should be a member.
-        removals: Whether who is not desired is to be removed.
+        removals: Whether to remove members who are not desired.
         allow_empty: Whether a list without one usable name is meant.
         max_removals: As for `MemberPlan.apply`.
         on_progress: As for `MemberPlan.apply`.
@@ -159,9 +331,9 @@ async def sync_members(
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
     """
-    await check_applying(
-        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
-    )
+    # Before anything is read, so that a mistake costs no minutes.
+    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
+    await check_usable(journal)
     plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
     return await plan.apply(
         max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify

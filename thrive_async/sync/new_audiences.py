@@ -1,4 +1,4 @@
-"""What to make where an audience does not exist: described, put in order, made."""
+"""What to create where an audience does not exist: described, put in order, created."""
 
 from collections.abc import Iterable
 
@@ -8,14 +8,14 @@ from thrive_async._base.unset import UNSET
 from thrive_async.client import ThriveClient
 from thrive_async.errors import AuthenticationError, ConfigurationError, PermissionDeniedError, ThriveError
 from thrive_async.models import Audience, AudienceCreate
-from thrive_async.sync._arguments import check_audience_name
+from thrive_async.sync._guards import check_audience_name
 
 __all__ = ["NewAudience", "created", "parents_first"]
 
 
 @attrs.frozen
 class NewAudience:
-    """What to make where an audience does not exist.
+    """What to create where an audience does not exist.
 
     Attributes:
         reference: Its reference, up to 100 characters.
@@ -28,7 +28,7 @@ class NewAudience:
     parent: str | None = None
 
     def body(self) -> AudienceCreate:
-        """Return what is sent to make it."""
+        """Return what is sent to create it."""
         return AudienceCreate(
             name=self.name or self.reference,
             reference=self.reference,
@@ -38,17 +38,17 @@ class NewAudience:
 
 
 async def created(thrive: ThriveClient, new: NewAudience) -> Audience:
-    """Make an audience; if the answer is lost or it is there already, look at it.
+    """Create an audience; if the answer is lost or it is there already, read it.
 
     Raises:
-        ThriveError: It was not made.
+        ThriveError: It was not created.
     """
     try:
         return await thrive.audiences.create(new.body())
     except (AuthenticationError, PermissionDeniedError):
         raise
     except ThriveError as error:
-        # The answer may be lost, or somebody else may have made it: looking tells.
+        # The answer may be lost, or the audience was created meanwhile: reading tells.
         try:
             return await thrive.audiences.get(new.reference)
         except ThriveError:
@@ -56,10 +56,10 @@ async def created(thrive: ThriveClient, new: NewAudience) -> Audience:
 
 
 def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
-    """Put what is to be made into an order in which it can be.
+    """Put new audiences into an order in which they can be created.
 
     Raises:
-        ConfigurationError: Something is described twice, cannot be made, or is inside itself.
+        ConfigurationError: Something is described twice, cannot be created, or is inside itself.
         TypeError: Something is no `NewAudience`.
     """
     by_reference: dict[str, NewAudience] = {}
@@ -68,18 +68,20 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
             raise TypeError(f"create_missing must hold NewAudiences, not {type(new).__name__}")
         check_audience_name(new.reference)
         if by_reference.setdefault(new.reference, new) is not new:
-            raise ConfigurationError(f"create_missing describes {new.reference} twice")
+            raise ConfigurationError(f"$create_missing describes {new.reference} twice", "create_missing")
         try:
             new.body()
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"create_missing cannot make {new.reference[:100]!r}: {error}") from error
+            raise ConfigurationError(
+                f"$create_missing cannot make {new.reference[:100]!r}: {error}", "create_missing"
+            ) from error
     ordered: dict[str, NewAudience] = {}
     for new in by_reference.values():
         chain: dict[str, NewAudience] = {}
         above: NewAudience | None = new
         while above is not None and above.reference not in ordered:
             if above.reference in chain:
-                raise ConfigurationError(f"create_missing puts {above.reference} inside itself")
+                raise ConfigurationError(f"$create_missing puts {above.reference} inside itself", "create_missing")
             chain[above.reference] = above
             above = by_reference.get(above.parent) if above.parent is not None else None
         ordered.update(reversed(chain.items()))

@@ -3,35 +3,46 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from thrive_async.models import (
     AdministratorGrant,
+    AdministratorPermissions,
     AudienceManagerGrant,
+    AudienceManagerPermissions,
     ManagerGrant,
     ManagerGrantPermissions,
     ManagerPermissions,
     PeopleManagerGrant,
+    PeopleManagerPermissions,
 )
 
-__all__ = ["PERMISSIONS", "restored_grant", "saved_grant", "writable_permissions"]
+__all__ = ["PERMISSIONS", "READ_ONLY", "restored_grant", "saved_grant", "writable_permissions"]
 
-# Group and flag of every permission that can be written; `manage_members` and `can_manage_audiences` are only read.
-_WRITABLE: Final = (
-    ("audience_manager", "manage_content"),
-    ("audience_manager", "assignments"),
-    ("people_manager", "can_view_learn_page"),
-    ("people_manager", "insights"),
-    ("people_manager", "manage"),
-    ("administrator", "can_add_audience_managers"),
-)
-
-PERMISSIONS: Final = tuple(f"{group}.{flag}" for group, flag in _WRITABLE)
-"""The names of the permissions that can be written, such as ``"people_manager.insights"``."""
-
-_GROUPS: Final[Mapping[str, Any]] = {
-    "audience_manager": AudienceManagerGrant,
-    "people_manager": PeopleManagerGrant,
-    "administrator": AdministratorGrant,
+# What can be written of each group, and what is shown.
+_GROUPS: Final[Mapping[str, tuple[Any, Any]]] = {
+    "audience_manager": (AudienceManagerGrant, AudienceManagerPermissions),
+    "people_manager": (PeopleManagerGrant, PeopleManagerPermissions),
+    "administrator": (AdministratorGrant, AdministratorPermissions),
 }
+
+
+def _wire_name(model: Any, name: str) -> str:
+    return str(getattr(attrs.fields(model), name).metadata.get("json", name))
+
+
+def _names(place: int) -> dict[str, str]:
+    return {
+        f"{_wire_name(ManagerPermissions, group)}.{_wire_name(models[place], field.name)}": f"{group}.{field.name}"
+        for group, models in _GROUPS.items()
+        for field in attrs.fields(models[place])
+    }
+
+
+PERMISSIONS: Final[Mapping[str, str]] = _names(0)
+"""The permissions that can be written: ``"people_manager.insights"`` by Thrive's ``"peopleManager.insights"``."""
+READ_ONLY: Final = frozenset(_names(1)) - PERMISSIONS.keys()
+"""The permissions that Thrive shows and that cannot be written, as Thrive has them."""
 
 
 def writable_permissions(permissions: ManagerPermissions | ManagerGrantPermissions | None) -> frozenset[str]:
@@ -40,22 +51,19 @@ def writable_permissions(permissions: ManagerPermissions | ManagerGrantPermissio
     Args:
         permissions: As read or as to be written; what is left out is not given.
     """
-    given: set[str] = set()
-    for group, flag in _WRITABLE:
-        holder: object = getattr(permissions, group, None)
-        if getattr(holder, flag, None) is True:
-            given.add(f"{group}.{flag}")
-    return frozenset(given)
+    return frozenset(name for name in PERMISSIONS.values() if _flag(permissions, name) is True)
+
+
+def _flag(permissions: object, name: str) -> object:
+    group, flag = name.split(".")
+    return getattr(getattr(permissions, group, None), flag, None)
 
 
 def saved_grant(grant: ManagerGrant) -> dict[str, Any]:
     """Return a grant as JSON takes it."""
-    flags: dict[str, bool] = {}
-    for group, flag in _WRITABLE:
-        given: object = getattr(getattr(grant.permissions, group, None), flag, None)
-        if isinstance(given, bool):
-            flags[f"{group}.{flag}"] = given
-    return {"reference": grant.reference, "permissions": flags}
+    flags = {name: _flag(grant.permissions, name) for name in PERMISSIONS.values()}
+    given = {name: flag for name, flag in flags.items() if isinstance(flag, bool)}
+    return {"reference": grant.reference, "permissions": given}
 
 
 def restored_grant(value: Mapping[str, Any]) -> ManagerGrant:
@@ -64,5 +72,5 @@ def restored_grant(value: Mapping[str, Any]) -> ManagerGrant:
     for name, given in value["permissions"].items():
         group, flag = name.split(".")
         groups.setdefault(group, {})[flag] = given
-    permissions: dict[str, Any] = {group: _GROUPS[group](**flags) for group, flags in groups.items()}
+    permissions: dict[str, Any] = {group: _GROUPS[group][0](**flags) for group, flags in groups.items()}
     return ManagerGrant(reference=value["reference"], permissions=ManagerGrantPermissions(**permissions))

@@ -1,7 +1,7 @@
-"""What became of every planned change, and the accounting that makes it add up."""
+"""What became of every planned change."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import attrs
@@ -14,16 +14,14 @@ __all__ = [
     "ACTIONS",
     "NOT_AWAITED",
     "Action",
-    "Change",
-    "Ledger",
     "LeftOut",
     "OnProgress",
     "Outcome",
     "Progress",
     "SyncReport",
-    "described",
     "done_as",
-    "legible",
+    "reason_in",
+    "reason_of",
     "tell",
 ]
 
@@ -53,8 +51,8 @@ class Outcome:
         action: ``"add"`` or ``"remove"``; in a plan for users ``"create"``, ``"update"`` or ``"suspend"``; a manager
             whose permissions change is an ``"update"``.
         reference: The name as desired; for the removal of a member the member's id.
-        reason: Why it failed, was not attempted, or why it counts as done although Thrive did not say so; else None.
-            Names that Thrive's words quote are masked (`***`).
+        reason: Why it failed, was not attempted, or counts as done although Thrive did not say so; else None. Thrive's
+            reason stands here as it came, so it may name people.
     """
 
     action: str
@@ -89,10 +87,10 @@ NOT_AWAITED: Final = (
 
 
 def tell(on_progress: OnProgress, progress: Progress) -> None:
-    """Tell whoever watches how far an apply is.
+    """Call `on_progress`.
 
     Raises:
-        TypeError: The function turns out to make a coroutine, which would never run.
+        TypeError: The function returned a coroutine, which would never run.
     """
     returned = on_progress(progress)
     if inspect.iscoroutine(returned):
@@ -100,19 +98,14 @@ def tell(on_progress: OnProgress, progress: Progress) -> None:
         raise TypeError(NOT_AWAITED)
 
 
-def legible(rejected: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return rejected entries without the blank ones: those of a list of names are nobody."""
-    return tuple((written, reason) for written, reason in rejected if reason != "blank")
-
-
 @attrs.frozen(kw_only=True, repr=False)
 class LeftOut:
-    """What a plan could not plan, and so is no change that has an outcome: see `SyncReport`.
+    """What a plan leaves out, so that it has no outcome: see `SyncReport`.
 
     Attributes:
-        rejected: Pairs of what was written and why nothing is done for it, without blank entries of a list.
+        rejected: Pairs of what was written and why nothing is done for it.
         ambiguous: Names that fit two people.
-        held: The removals and suspensions that are held back.
+        held: The removals and suspensions that are left out because of either.
     """
 
     rejected: tuple[tuple[str, str], ...] = ()
@@ -122,25 +115,24 @@ class LeftOut:
 
 @attrs.frozen(kw_only=True, repr=False)
 class SyncReport:
-    """What became of every planned change: each is in exactly one of five tuples; and what could not be planned.
+    """What became of every planned change, each in exactly one of five tuples; and what the plan left out.
 
-    Its repr and text show counts only; the outcomes hold the people's identifiers.
+    Its repr and text show counts only. The outcomes hold people's identifiers.
 
     Attributes:
         subject: The audience's name as the caller wrote it, or ``"users"``.
         run: The id of this apply, as in the journal.
         added: Members or managers added, users created.
         changed: Managers or users updated; always empty for members.
-        removed: Members or managers removed, users suspended. Who was gone already counts.
+        removed: Members or managers removed, users suspended. People who were gone already count.
         failed: Refused by Thrive, or without a known outcome, with the reason.
         not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
-        differences: What `verify=True` found to differ from this report: ``"add"`` for who should be a member and is
-            not, ``"remove"`` for who should not be and is. None if it was not verified.
-        rejected: Pairs of what was written and why nothing is done for it, as in the plan. Blank entries of a list of
-            members are not among them: they name nobody.
-        ambiguous: Names that fit two people, as in the plan: nothing is done for them.
-        held: Removals or suspensions that the plan holds back, because something that it could not read may mean
-            these very people; with the reason.
+        differences: What `verify=True` found to differ from this report: ``"add"`` for people who should be members
+            and are not, ``"remove"`` for people who should not be and are. None if it was not verified.
+        rejected: Pairs of what was written and why nothing is done for it, as in the plan.
+        ambiguous: Names that fit two people, as in the plan; nothing is done for them.
+        held: Removals or suspensions that the plan leaves out, each with the reason: an entry that is rejected or
+            ambiguous may mean this very person.
         cause: What stopped the run before its end: an error that would have met every further request. None if
             nothing did.
     """
@@ -167,14 +159,14 @@ class SyncReport:
     def ok(self) -> bool:
         """Whether everything was done that was asked for and, if it was verified, found so.
 
-        False also if all that was planned is done, but somebody could not be told who they are (see `rejected`,
-        `ambiguous` and `held`), or Thrive's errors had stopped the run and only reading back showed it (see `cause`).
+        Also False if all that was planned is done, but the plan left something out (`rejected`, `ambiguous`, `held`),
+        or an error stopped the run and only reading back showed the changes (`cause`).
         """
         return not (self.failed or self.not_attempted or self.differences or self._left_out or self.cause)
 
     @property
     def _left_out(self) -> list[str]:
-        heaps = ((self.rejected, "rejected"), (self.ambiguous, "ambiguous"), (self.held, "held back"))
+        heaps = ((self.rejected, "rejected"), (self.ambiguous, "ambiguous"), (self.held, "held"))
         return [f"{len(heap):,} {word}" for heap, word in heaps if heap]
 
     @property
@@ -183,7 +175,7 @@ class SyncReport:
         return sum(map(len, (self.added, self.changed, self.removed, self.failed, self.not_attempted)))
 
     def raise_for_failures(self) -> None:
-        """Raise if anything failed, was not attempted, was found to differ, or could not be planned.
+        """Raise if anything failed, was not attempted, was found to differ, or was left out.
 
         Raises:
             SyncError: With the figures as text and this report as `.report`; its `__cause__` is what stopped the run.
@@ -225,116 +217,16 @@ def _kind(cause: BaseException | None) -> str:
     return f"{type(cause).__name__} ({cause.status})" if isinstance(cause, APIError) else type(cause).__name__
 
 
-def described(error: BaseException) -> str:
-    """Return the reason of an outcome in one line: Thrive's words where there are some, else the error's.
+def reason_of(error: BaseException) -> str:
+    """Return the reason of an outcome: Thrive's as it came, if there is one, else the error's. One line.
 
-    Reports and journals hold identifiers and nothing else of anybody, so a name that the words quote is masked.
+    Errors of other libraries are told by their kind only, since their texts may hold anything.
     """
-    words: object = error.message if isinstance(error, APIError) else None
-    text = one_line(words) if words else str(error) if isinstance(error, ThriveError) else type(error).__name__
-    text = " ".join(text.split())
     if isinstance(error, APIError):
-        text = f"{error.status}: {text}"
-    return text[:_LONGEST_REASON]
+        return reason_in(f"{error.status}: {one_line(error.message) or error}")
+    return reason_in(str(error)) if isinstance(error, ThriveError) else type(error).__name__
 
 
-@attrs.frozen
-class Change:
-    """One planned change.
-
-    Attributes:
-        action: What is to be done.
-        reference: To whom, as in the outcome.
-        restores: Whether it is no change of the plan, but puts a member back whom a rebuild may take out: it counts
-            only if it does not succeed.
-    """
-
-    action: Action
-    reference: str = attrs.field(repr=False)
-    restores: bool = False
-
-
-class Ledger:
-    """Holds the outcome of every planned change: each is settled once, and what never is was not attempted."""
-
-    def __init__(self, changes: Iterable[Change]) -> None:
-        self.changes: tuple[Change, ...] = tuple(changes)
-        self._outcomes: list[tuple[bool, str | None] | None] = [None] * len(self.changes)
-        self.settled: int = 0
-        self.failures: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many changes there are."""
-        return len(self.changes)
-
-    def is_open(self, index: int) -> bool:
-        """Return whether a change has no outcome yet."""
-        return self._outcomes[index] is None
-
-    def settle(self, index: int, *, done: bool, reason: str | None = None) -> str:
-        """Give a change its outcome.
-
-        Args:
-            index: Which change.
-            done: Whether it was done, or failed.
-            reason: Why it failed, or why it counts as done.
-
-        Returns:
-            The outcome as the journal calls it: ``"added"``, ``"changed"``, ``"removed"`` or ``"failed"``.
-
-        Raises:
-            RuntimeError: It has one already: the accounting would not add up.
-        """
-        if self._outcomes[index] is not None:
-            raise RuntimeError("a planned change was given two outcomes")
-        self._outcomes[index] = (done, reason)
-        self.settled += 1
-        self.failures += not done
-        return _DONE_AS[self.changes[index].action] if done else "failed"
-
-    def report(
-        self,
-        subject: str,
-        run: str,
-        *,
-        not_attempted: str | None,
-        cause: BaseException | None,
-        differences: tuple[Outcome, ...] | None = None,
-        count_restores: bool = False,
-    ) -> SyncReport:
-        """Sum up.
-
-        Args:
-            subject: Whose report.
-            run: The id of the apply.
-            not_attempted: The reason given for changes without an outcome.
-            cause: What stopped the run, if anything.
-            differences: What verifying found.
-            count_restores: Whether members who stay have been taken out for a while, or may have, so that those who
-                could not be put back are part of the report.
-        """
-        heaps: dict[str, list[Outcome]] = {
-            name: [] for name in ("added", "changed", "removed", "failed", "not_attempted")
-        }
-        for change, outcome in zip(self.changes, self._outcomes, strict=True):
-            if outcome is None:
-                name, reason = "not_attempted", not_attempted
-            else:
-                name, reason = (_DONE_AS[change.action] if outcome[0] else "failed"), outcome[1]
-            if change.restores:
-                if not count_restores or name == "added":
-                    continue
-                reason = f"was a member who stays; the rebuild has left them out, or may have: {reason or 'not sent'}"
-            heaps[name].append(Outcome(change.action, change.reference, reason))
-        return SyncReport(
-            subject=subject,
-            run=run,
-            added=tuple(heaps["added"]),
-            changed=tuple(heaps["changed"]),
-            removed=tuple(heaps["removed"]),
-            failed=tuple(heaps["failed"]),
-            not_attempted=tuple(heaps["not_attempted"]),
-            cause=cause,
-            differences=differences,
-        )
+def reason_in(words: object) -> str:
+    """Return Thrive's words, a string or an object, in one line without control characters, 500 characters at most."""
+    return one_line(words)[:_LONGEST_REASON]

@@ -12,22 +12,27 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Scope, left_open
+from thrive_async.sync._apply.journal import Scope, check_usable, left_open
 from thrive_async.sync._apply.users import apply_users
-from thrive_async.sync._arguments import check_applying, check_flags, check_iterable
-from thrive_async.sync._doubts import NAMELESS, nameless_rows, suspects, told
-from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS, check_desired, check_removals
+from thrive_async.sync._doubts import LOOKS_REWRITTEN, OTHER_SPELLING, nameless_rows, other_spellings, unnamed
+from thrive_async.sync._guards import (
+    DEFAULT_MAX_REMOVALS,
+    Applying,
+    check_desired,
+    check_flags,
+    check_iterable,
+    check_removals,
+)
 from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation, rewritten
 from thrive_async.sync._match.user_diff import Known, Staff, difference, known, set_fields
 from thrive_async.sync._plans import SavedPlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
-__all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users"]
+__all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users", "sync_users"]
 
 Leavers = Literal["ignore", "suspend"]
 _AT_ONCE: Final = 2_000
-_TWIN: Final = "its ref differs only in how it is written from that of a user who is not in the export: correct it"
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -73,11 +78,11 @@ class UserPlan(SavedPlan):
         to_suspend: Users who have left.
         unchanged: How many users are as the export says.
         current: How many active users with a ref there were.
-        returning: Refs of users who are in the export and suspended: the API cannot reactivate them.
+        returning: Refs of users who are in the export and suspended. They stay so: see `thrive.provisioning`.
         duplicates: Refs of rows that say the same as an earlier one.
         rejected: Pairs of a ref or row and why nothing is done for it. Nobody in a rejected row is suspended.
-        held: Users who would be suspended, were there not a row that does not say whose it is: it may be theirs.
-        held_because: What row that is; None if nobody is held back.
+        held: Users who would be suspended if every row said who it is about.
+        held_because: The reason for each of them, by ref.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of it, once applied, also after a cancel; None before.
@@ -94,13 +99,13 @@ class UserPlan(SavedPlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     held: tuple[UserLeaver, ...] = ()
-    held_because: str | None = None
+    held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
     report: SyncReport | None = None
 
     @property
     def left_out(self) -> LeftOut:
         """What could not be planned, for the report."""
-        held = tuple(Outcome("suspend", one.ref, self.held_because) for one in self.held)
+        held = tuple(Outcome("suspend", one.ref, self.held_because[one.ref]) for one in self.held)
         return LeftOut(rejected=self.rejected, held=held)
 
     @property
@@ -124,7 +129,7 @@ class UserPlan(SavedPlan):
             f"users: {counts}",
             (len(self.duplicates), "duplicate", "duplicates"),
             (len(self.rejected), "rejected", "rejected"),
-            (len(self.held), "suspension held back", "suspensions held back"),
+            (len(self.held), "suspension held", "suspensions held"),
             (len(self.returning), "suspended, but in the export", "suspended, but in the export"),
         )
 
@@ -158,12 +163,10 @@ class UserPlan(SavedPlan):
             ConfigurationError, TypeError: An argument cannot be meant.
             OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
-        await check_applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+        applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
         interrupted = await left_open(journal, self.scope, "users")
         self.check_guards(max_removals=max_removals)
-        thrive = self._client("users")
-        self._applying = True
-        return await apply_users(thrive, self, on_progress=on_progress, journal=journal, interrupted=interrupted)
+        return await apply_users(self._begin("users"), self, applying, interrupted)
 
     def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
@@ -190,7 +193,7 @@ class UserPlan(SavedPlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "held": [[one.user_id, one.ref] for one in self.held],
-            "held_because": self.held_because,
+            "held_because": dict(self.held_because),
         }
 
     @classmethod
@@ -236,16 +239,16 @@ async def plan_users(
 ) -> UserPlan:
     """Compare Thrive's users with the rows of an HR export. Only reads.
 
-    People are recognised by ref. Users without a ref are nobody's business here: they are neither changed nor taken
-    for leavers. A leaver is an active user whose ref is in no row, however it is written, and whose e-mail address
-    neither. A row whose ref differs from that of a user who is in no row only in how it is written (``"123"`` for
-    ``"00123"``, ``"4711.0"`` for ``"4711"``) is rejected. While a row does not say whose it is, because its ref is
-    missing, cannot be read or was rewritten by a spreadsheet, and no user has its e-mail address, nobody is suspended:
-    who would be is in `UserPlan.held`, for it may be theirs.
+    People are recognised by ref. Users without a ref are ignored: they are neither changed nor suspended. A leaver is
+    an active user whose ref is in no row, however it is written, and whose e-mail address is in no row either.
 
-    A manager differs if the user with the wanted ref is another than the one Thrive shows by id. A wanted ref that
-    neither a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once
-    there is somebody of that ref.
+    A row is rejected if its ref differs only in how it is written from that of a user who is in no row (``"123"`` for
+    ``"00123"``, ``"4711.0"`` for ``"4711"``). If a row does not say who it is about (its ref is missing, unreadable or
+    looks rewritten by a spreadsheet, and no user has its e-mail address), nobody is suspended: see `UserPlan.held`.
+
+    A manager differs if the user with the wanted ref is not the one that Thrive shows by id. A wanted ref that neither
+    a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once somebody
+    has that ref.
 
     Args:
         thrive: The client.
@@ -312,15 +315,15 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
     rejected = list(rows.rejected)
     unchanged = 0
     # "00123" may be "123" from a spreadsheet: neither a newcomer nor a leaver is made of that.
-    twins = suspects(rows, by_ref)
+    others = other_spellings(rows, by_ref)
     for ref, row in rows.by_ref.items():
         if ref in by_ref:
             continue
-        if ref in twins.refs:
-            rejected.append((ref, _TWIN))
+        if ref in others.refs:
+            rejected.append((ref, OTHER_SPELLING))
             continue
         if rewritten(ref):
-            rejected.append((ref, NAMELESS))
+            rejected.append((ref, LOOKS_REWRITTEN))
             continue
         email = row.values.get("email")
         if email is not None and email.lower() in by_email:
@@ -348,18 +351,19 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
         for user in active
         if user.ref
         and user.ref not in rows.mentioned_refs
-        and user.user_id not in twins.ids
+        and user.user_id not in others.ids
         and (user.email is None or user.email.lower() not in rows.mentioned_emails)
     ]
     if leavers == "ignore":
         gone.clear()
-    nameless = nameless_rows(rows, by_ref, by_email, twins) if gone else []
+    unclear = nameless_rows(rows, by_ref, by_email, others) if gone else []
+    where = [row.row if row.ref is None else f"{row.row} ({row.ref})" for row in unclear]
     return UserPlan(
         to_create=tuple(create),
         to_update=tuple(change),
-        to_suspend=() if nameless else tuple(gone),
-        held=tuple(gone) if nameless else (),
-        held_because=told(nameless) if nameless else None,
+        to_suspend=() if unclear else tuple(gone),
+        held=tuple(gone) if unclear else (),
+        held_because=dict.fromkeys((one.ref for one in gone), unnamed("suspended", where)) if unclear else {},
         unchanged=unchanged,
         current=len(active),
         returning=tuple(returning),
@@ -368,3 +372,52 @@ def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leav
         tenant=thrive.tenant_id,
         thrive=thrive,
     )
+
+
+async def sync_users(
+    thrive: ThriveClient,
+    rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+    *,
+    columns: Mapping[str, str] | None = None,
+    leavers: Leavers = "ignore",
+    blank: Blank = "keep",
+    allow_empty: bool = False,
+    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    on_progress: OnProgress | None = None,
+    journal: str | os.PathLike[str] | None = None,
+) -> SyncReport:
+    """Make Thrive's users equal to the rows of an HR export: `plan_users` and `UserPlan.apply` in one.
+
+    Args:
+        thrive: The client.
+        rows: One mapping per person, such as `csv.DictReader` gives.
+        columns: As for `plan_users`.
+        leavers: As for `plan_users`.
+        blank: As for `plan_users`.
+        allow_empty: As for `plan_users`.
+        max_removals: As for `UserPlan.apply`.
+        on_progress: As for `UserPlan.apply`.
+        journal: As for `UserPlan.apply`.
+
+    Returns:
+        What became of every planned change; call `raise_for_failures` on it.
+
+    Raises:
+        GuardRefused: A guard refused; nothing was changed.
+        TypeError: An argument is of a wrong type; nothing was sent.
+        ConfigurationError: An argument cannot be meant; nothing was sent.
+        ThriveError: The plan could not be made.
+        OSError: The journal cannot be written.
+
+    Example:
+        ```python
+        with open("export.csv", newline="") as file:
+            report = await sync.sync_users(thrive, csv.DictReader(file), leavers="suspend", max_removals=20)
+        report.raise_for_failures()
+        ```
+    """
+    # Before anything is read, so that a mistake costs no minutes.
+    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    await check_usable(journal)
+    plan = await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
+    return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)

@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, GuardRefused, sync
 from thrive_async.models import ManagerGrant, ManagerGrantPermissions
 from thrive_async.sandbox import Sandbox

@@ -1,6 +1,6 @@
-"""What each operation does to the state and answers, by operationId; a new operation adds its handler here.
+"""The handler of each operation, by operationId: it changes the state and answers. Add a new operation's handler here.
 
-Imports the state and the settings below it, and nothing of the server.
+It imports the state and the settings, and nothing of the server.
 """
 
 from collections.abc import Callable, Mapping

@@ -48,7 +48,7 @@ def get_audience(call: Call) -> Reply:
 
 
 def create_audience(call: Call) -> Reply:
-    """Make a structure, or an audience inside one."""
+    """Create a structure, or an audience inside one."""
     body: dict[str, Any] = call.body
     state = call.state
     reference, parent_id = body.get("reference"), body.get("parentId") or None
@@ -107,8 +107,8 @@ def _structure(call: Call, name: str) -> AudienceRecord:
 def _move(call: Call, audience: AudienceRecord, parent: AudienceRecord) -> dict[str, Any]:
     """Move an audience to another structure; its members go with it.
 
-    A member leaves the old structure, unless they are in another of its audiences. If all of them are, the move is
-    refused.
+    Each member leaves the old structure, except those in another of its audiences. If all of them are in another, the
+    move is refused.
     """
     old = audience.parent
     users = [call.state.users[user_id] for user_id in audience.members]

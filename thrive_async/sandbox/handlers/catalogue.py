@@ -1,4 +1,4 @@
-"""Contents, activities, CPD, tags and skill levels: read only."""
+"""Contents, activities, CPD, tags and skill levels, all read-only."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,7 +11,7 @@ __all__ = ["HANDLERS"]
 
 
 def list_contents(call: Call) -> Reply:
-    """List contents; `types` wins over `omitTypes`."""
+    """List contents. `types` overrides `omitTypes`."""
     contents = list(call.state.contents.values())
     if "types" in call.query:
         contents = [one for one in contents if one["type"] in call.query["types"]]
@@ -21,7 +21,7 @@ def list_contents(call: Call) -> Reply:
 
 
 def list_activities(call: Call) -> Reply:
-    """List activities; `actions` wins over `omitActions`."""
+    """List activities. `actions` overrides `omitActions`."""
     query = call.query
     activities = list(call.state.activities.values())
     if "actions" in query:
@@ -51,7 +51,7 @@ def list_requirements(call: Call) -> Reply:
 
 
 def list_user_summaries(call: Call) -> Reply:
-    """Minutes of each user who has entries in the range."""
+    """Sum the minutes of each user with entries in the range."""
     wanted = call.query.get("userIds")
     minutes: dict[str, int] = {}
     for entry in _entries(call):
@@ -78,7 +78,7 @@ def _entries(call: Call) -> list[Record]:
 def _single(
     name: str, parameter: str, records: Callable[[State], Mapping[str, Record]], *, bare: bool = True
 ) -> Callable[[Call], Reply]:
-    """Make a handler for one record by its id; `bare` if the documents show no body for the 404."""
+    """Make a handler that returns one record by id. `bare` means that the 404 is documented without a body."""
 
     def get(call: Call) -> Reply:
         record = records(call.state).get(call.path[parameter].lower())

@@ -10,7 +10,7 @@ __all__ = ["HANDLERS"]
 
 
 def list_assignments(call: Call) -> Reply:
-    """List assignments, deleted ones too."""
+    """List assignments, including deleted ones."""
     assignments = list(call.state.learning.assignments.values())
     if "audienceId" in call.query:
         audience = call.state.audiences.find(call.query["audienceId"])
@@ -21,7 +21,7 @@ def list_assignments(call: Call) -> Reply:
 
 
 def get_assignment(call: Call) -> Reply:
-    """One assignment, even if deleted."""
+    """Return one assignment, even if deleted."""
     return json(_assignment(call))
 
 
@@ -47,7 +47,7 @@ def create_assignment(call: Call) -> Reply:
 
 
 def update_assignment(call: Call) -> Reply:
-    """Change what was sent."""
+    """Change the fields that were sent."""
     assignment, body = _own(call, _assignment(call)), call.body
     if assignment["isDeleted"]:
         raise call.refuse("The assignment is deleted.", 409)
@@ -80,7 +80,7 @@ def list_enrolments(call: Call) -> Reply:
 
 
 def get_enrolment(call: Call) -> Reply:
-    """One enrolment of an assignment."""
+    """Return one enrolment of an assignment."""
     assignment = _assignment(call)
     enrolment = call.state.learning.enrolments.get(call.path["enrolmentId"])
     if enrolment is None or enrolment["assignmentId"] != assignment["id"]:
@@ -108,7 +108,7 @@ def get_completion(call: Call) -> Reply:
 
 
 def create_completion(call: Call) -> Reply:
-    """Record a completion; 201 if it is new, 200 if it exists."""
+    """Record a completion: 201 if it is new, 200 if it exists."""
     body, state = call.body, call.state
     user = state.users.get(body["userId"])
     if user is None or user["deleted"]:
@@ -132,7 +132,7 @@ def _assignment(call: Call) -> Record:
 
 
 def _own(call: Call, assignment: Record) -> Record:
-    """The assignment, if it belongs to the audience in the body."""
+    """Return the assignment, if it belongs to the audience in the body."""
     if _audience(call, call.body["audienceId"])["id"] != assignment["audienceId"]:
         raise call.refuse("The assignment belongs to another audience.", 409)
     return assignment

@@ -25,7 +25,7 @@ def list_members(call: Call) -> Reply:
 
 
 def add_members(call: Call) -> Reply:
-    """Add users; those who are members already count as added."""
+    """Add users. Existing members count as added."""
     audience = writable(call, call.settings.unknown_audience)
     found, failed = _sort_out(call, call.body)
     audience.members.extend(user for _, user in found)
@@ -33,7 +33,7 @@ def add_members(call: Call) -> Reply:
 
 
 def replace_members(call: Call) -> Reply:
-    """Make these users the members. If all of them fail, nothing changes."""
+    """Make these users the only members. If all of them fail, nothing changes."""
     audience = writable(call)
     found, failed = _sort_out(call, call.body)
     if found:
@@ -59,12 +59,12 @@ def list_managers(call: Call) -> Reply:
 
 
 def add_managers(call: Call) -> Reply:
-    """Add managers; those who are managers already get the new permissions."""
+    """Add managers. Existing managers get the new permissions."""
     return _write_managers(call, replace=False)
 
 
 def replace_managers(call: Call) -> Reply:
-    """Make these users the managers. If all of them fail, nothing changes."""
+    """Make these users the only managers. If all of them fail, nothing changes."""
     return _write_managers(call, replace=True)
 
 
@@ -81,7 +81,7 @@ def remove_manager(call: Call) -> Reply:
 
 
 def _not_removed(call: Call, name: str, reason: str) -> Reply:
-    """Refuse a removal, or report it as a batch of one that failed."""
+    """Refuse a removal, or report it as a failed batch of one."""
     status = call.settings.remove_reply
     if status == 404:
         raise call.refuse(reason, 404)
@@ -107,7 +107,7 @@ def _write_managers(call: Call, *, replace: bool) -> Reply:
 
 
 def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[str, bool]]:
-    """Permissions as they are read: with the flags that cannot be written, and false for those not granted."""
+    """Return permissions in the form of a read: with the read-only flags, and false where not granted."""
     read = {
         "audienceManager": {
             "manageMembers": False,
@@ -132,15 +132,15 @@ def _permissions(granted: dict[str, Any], *, structure: bool) -> dict[str, dict[
 
 
 def _sort_out(call: Call, names: Sequence[str]) -> tuple[list[tuple[str, UserRecord]], list[str]]:
-    """Users found and names that failed, both in the order of the request, repetitions included.
+    """Return the users found and the names that failed, both in the order of the request, including repeats.
 
     Raises:
-        Refusal: A fault has poisoned the batch.
+        Refusal: A fault poisons the batch.
     """
     pairs = call.state.find_users(names)
     hidden: set[str] = set()
     if call.fault is not None:
-        # A fault names users as the test does, the batch as the client does: every name of each person counts.
+        # Fault and batch may name a user differently (id, ref, e-mail), so compare all names of each user.
         aliases: dict[str, set[str]] = {}
         for name, user in pairs:
             for alias in (name, *(() if user is None else (user["id"], user["ref"], user["email"]))):
@@ -179,7 +179,7 @@ def _outcome(call: Call, succeeded: list[str], failed: list[str]) -> Reply:
 
 
 def _churn(call: Call, audience: AudienceRecord, remove: int, add: int) -> None:
-    """Act as another client who changes the members: the first leave, others join at the end."""
+    """Act as another client that changes the members: the first leave, others join at the end."""
     gone = list(audience.members)[:remove]
     for user_id in gone:
         audience.members.discard(user_id)

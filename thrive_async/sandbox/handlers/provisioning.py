@@ -1,4 +1,4 @@
-"""The legacy events about accounts."""
+"""Legacy events about accounts."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ __all__ = ["HANDLERS"]
 
 
 def take_event(call: Call) -> Reply:
-    """Do to the account what an event says."""
+    """Apply an event to an account."""
     settings, events, event = call.settings, call.state.events, call.body
     if event["id"] in events and settings.repeated_event != "applied":
         if settings.repeated_event == "conflict":
@@ -34,7 +34,7 @@ def take_event(call: Call) -> Reply:
 
 
 def _joined(call: Call, user: UserRecord | None, fields: dict[str, Any]) -> None:
-    """Create a user, or bring one back who was suspended or whose account expired."""
+    """Create a user, or reactivate one with a suspended or expired account."""
     if user is None:
         missing = [name for name in ("firstName", "lastName") if name not in fields]
         if missing:

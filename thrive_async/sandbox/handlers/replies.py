@@ -1,4 +1,4 @@
-"""What a handler gets, a call, and what it gives back: replies, refusals, pages."""
+"""The input of a handler (a call) and its output (replies, refusals, pages)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -30,7 +30,7 @@ __all__ = [
 
 @attrs.frozen
 class Reply:
-    """A finished answer: status, encoded body, and headers besides the content type."""
+    """A finished answer: status, encoded body, and headers other than the content type."""
 
     status: int
     body: bytes = b""
@@ -42,8 +42,8 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
 
     Args:
         status: The HTTP status.
-        message: A text or an object: Thrive's `message` may be either.
-        body: A whole body instead of `{status, error, message}`.
+        message: Text or an object, because Thrive's `message` may be either.
+        body: A whole body to use instead of `{status, error, message}`.
         headers: More headers.
     """
 
@@ -62,7 +62,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
         self.headers: dict[str, str] = dict(headers or {})
 
     def reply(self) -> Reply:
-        """The refusal as it goes out."""
+        """The refusal as a reply."""
         body = self.body if self.body is not None else error_body(self.status, self.message)
         return Reply(self.status, orjson.dumps(body), self.headers)
 
@@ -78,14 +78,14 @@ class Call:
     """One accepted request, as a handler sees it.
 
     Attributes:
-        operation: Which operation it is.
+        operation: The operation.
         path: Decoded path parameters.
-        query: Query parameters with their types; lists are lists, dates are aware datetimes.
-        body: The decoded body, None if there is none.
+        query: Query parameters with their types: lists are lists, dates are aware datetimes.
+        body: The decoded body, or None without a body.
         state: The sandbox's data.
         settings: The sandbox's choices.
-        fault: Tells whether a fault of a kind strikes now, and if so its details; None while no fault is in force.
-            The second argument holds every name of the people in a batch.
+        fault: Returns the details of a fault of this kind if one fires now. Its second argument holds every name of
+            the people in a batch. None if no fault is active.
     """
 
     operation: Operation
@@ -97,27 +97,27 @@ class Call:
     fault: Callable[[str, frozenset[str]], Mapping[str, Any] | None] | None = None
 
     def refuse(self, message: str | Mapping[str, Any], *statuses: int) -> Refusal:
-        """A refusal with the first of these statuses that the operation documents, else with the first."""
+        """Make a refusal with the first of these statuses that the operation documents, or simply the first."""
         return Refusal(documented(self.operation, *statuses), message)
 
 
 def documented(operation: Operation, *statuses: int) -> int:
-    """The first of these statuses that the operation documents, else the first."""
+    """Return the first of these statuses that the operation documents, or simply the first."""
     return next((status for status in statuses if status in operation.statuses), statuses[0])
 
 
 def json(value: Any, status: int = 200) -> Reply:
-    """A reply with a JSON body."""
+    """Make a reply with a JSON body."""
     return Reply(status, value.wire() if isinstance(value, Record) else orjson.dumps(value))
 
 
 def written(call: Call, body: bytes) -> Reply:
-    """The reply to a create."""
+    """Make the reply to a create."""
     return Reply(call.settings.create_status, body)
 
 
 def deleted(call: Call) -> Reply:
-    """The reply to a delete or remove."""
+    """Make the reply to a delete or remove."""
     match call.settings.delete_reply:
         case "object":
             return Reply(200, b'{"success":true}')
@@ -132,13 +132,13 @@ def deleted(call: Call) -> Reply:
 
 
 def page(call: Call, records: Sequence[Record], form: str = "", *, largest: int = 100) -> Reply:
-    """One page of an envelope `{results, pagination}`.
+    """Make one page in an envelope `{results, pagination}`.
 
     Args:
         call: The request, with `page`, `perPage` and perhaps the older `limit`.
-        records: Everything that matches.
-        form: Which shape the records take.
-        largest: The length of a page if the request does not say.
+        records: All matching records.
+        form: The shape of the records.
+        largest: The page size if the request does not set one.
     """
     start, per_page, number = _window(call, len(records), largest)
     body = b",".join([record.wire(form) for record in records[start : start + per_page]])
@@ -150,7 +150,7 @@ def page(call: Call, records: Sequence[Record], form: str = "", *, largest: int 
 
 
 def array(call: Call, records: Sequence[Record], form: str = "", *, largest: int = 100) -> Reply:
-    """One page of a bare array; the arguments are those of `page`."""
+    """Make one page as a bare array. The arguments are those of `page`."""
     start, per_page, _ = _window(call, len(records), largest)
     return Reply(200, b"[" + b",".join([record.wire(form) for record in records[start : start + per_page]]) + b"]")
 
@@ -182,7 +182,7 @@ def _window(call: Call, total: int, default: int) -> tuple[int, int, int]:
 
 
 def since(records: Iterable[Record], call: Call, name: str = "updatedSince") -> list[Record]:
-    """The records updated at or after the date in the query; one never updated counts from its creation."""
+    """Return the records updated at or after the date in the query. Records never updated count from their creation."""
     earliest = call.query.get(name)
     if earliest is None:
         return list(records)
@@ -195,7 +195,7 @@ def since(records: Iterable[Record], call: Call, name: str = "updatedSince") -> 
 
 
 def within(records: Iterable[Record], call: Call, field: str, start: str, end: str) -> list[Record]:
-    """The records whose date lies between two dates in the query, both included."""
+    """Return the records dated between two dates in the query, both included."""
     earliest, latest = call.query.get(start), call.query.get(end)
     if earliest is None and latest is None:
         return list(records)

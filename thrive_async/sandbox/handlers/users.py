@@ -1,4 +1,4 @@
-"""Users: read on v1, written on v2, tags and skills on v1 again."""
+"""Users: read and tagged on v1, written on v2."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ from thrive_async.sandbox.state.records import Record, UserRecord, instant, time
 __all__ = ["HANDLERS", "change", "join", "suspend"]
 
 _ACCOUNT: Final = ("loginMethod", "jobTitle", "managerRef", "startDate", "endDate", "domain")
-# Fields of the v2 body that are the same in v1, some under another name.
+# Fields of the v2 body with the same meaning in v1, some under another name.
 _SHARED: Final = {
     "firstName": "firstName",
     "lastName": "lastName",
@@ -24,7 +24,7 @@ _POSITION: Final = frozenset({"jobTitle", "managerRef", "startDate", "endDate"})
 
 
 def search_users(call: Call) -> Reply:
-    """List users; every filter given has to match."""
+    """List users that match every filter."""
     users: list[UserRecord] = list(call.state.users.values())
     query = call.query
     if call.settings.deleted_users == "hidden":
@@ -39,7 +39,7 @@ def search_users(call: Call) -> Reply:
 
 
 def get_user(call: Call) -> Reply:
-    """One user, by id and nothing else."""
+    """Return one user, by id only."""
     user = call.state.users.get(call.path["id"])
     if user is None:
         raise call.refuse("User not found.", 404)
@@ -47,12 +47,12 @@ def get_user(call: Call) -> Reply:
 
 
 def get_user_by_ref(call: Call) -> Reply:
-    """One user in the shorter form, by ref."""
+    """Return one user in the shorter form, by ref."""
     return Reply(200, _by_ref(call).wire("basic"))
 
 
 def create_user(call: Call) -> Reply:
-    """Make a user. Ref and e-mail have to be new."""
+    """Create a user. Ref and e-mail have to be new."""
     body: dict[str, Any] = call.body
     if call.state.by_ref(body["ref"]) is not None:
         raise _refuse(call, "A user with this ref exists.", 409)
@@ -75,14 +75,14 @@ def join(call: Call, fields: Mapping[str, Any]) -> UserRecord:
 
 
 def update_user(call: Call) -> Reply:
-    """Change the fields that were sent; null clears."""
+    """Change the fields that were sent. Null clears a field."""
     user = _by_ref(call)
     change(call, user, call.body)
     return Reply(200, user.wire("account"))
 
 
 def change(call: Call, user: UserRecord, fields: Mapping[str, Any]) -> None:
-    """Change a user to the fields of a v2 body; null clears.
+    """Set the fields of a v2 body on a user. Null clears a field.
 
     Raises:
         Refusal: The e-mail is missing or taken.
@@ -102,7 +102,7 @@ def change(call: Call, user: UserRecord, fields: Mapping[str, Any]) -> None:
 
 
 def suspend_user(call: Call) -> Reply:
-    """Make a user inactive; an inactive user stays inactive."""
+    """Suspend a user. A suspended user stays suspended."""
     user = _by_ref(call)
     body: dict[str, Any] = call.body or {}
     suspend(call, user, body.get("endDate"))
@@ -110,7 +110,7 @@ def suspend_user(call: Call) -> Reply:
 
 
 def suspend(call: Call, user: UserRecord, end_date: str | None) -> None:
-    """Make a user inactive since a date; without one, since now."""
+    """Suspend a user from a date, or from now if there is no date."""
     user.account["endDate"] = _stamp(end_date) if end_date is not None else call.state.stamp()
     user.update(status="inactive", updatedAt=call.state.stamp())
     call.state.apply_rules(user)
@@ -123,7 +123,7 @@ def delete_user(call: Call) -> Reply:
 
 
 def add_user_tags(call: Call) -> Reply:
-    """Put existing tags on a user; those they have already change nothing."""
+    """Add existing tags to a user. Tags the user already has change nothing."""
     user = _learner(call)
     tags = _tags(call, call.body["tags"])
     for tag in tags:
@@ -132,7 +132,7 @@ def add_user_tags(call: Call) -> Reply:
 
 
 def remove_user_tags(call: Call) -> Reply:
-    """Take existing tags from a user; those they lack change nothing."""
+    """Remove existing tags from a user. Tags the user does not have change nothing."""
     user = _learner(call)
     tags = _tags(call, call.body["value"])
     for tag in tags:
@@ -141,7 +141,7 @@ def remove_user_tags(call: Call) -> Reply:
 
 
 def update_user_skills(call: Call) -> Reply:
-    """Set levels of skills; the user gets a skill they lack."""
+    """Set skill levels. A skill that the user does not have is added."""
     user, skills = _learner(call), call.body["value"]
     tags = _tags(call, [skill["tagName"] for skill in skills])
     allowed = {-1, *(level["value"] for level in call.state.skill_levels if level["isEnabled"])}
@@ -200,7 +200,7 @@ def _check_email(call: Call, user: UserRecord | None, email: str | None, login: 
 
 
 def _refuse(call: Call, message: str | dict[str, Any], status: int) -> Refusal:
-    """A refusal, for a v2 path in the shape of the setting."""
+    """Make a refusal. For a v2 path, `v2_error_shape` selects its shape."""
     if call.settings.v2_error_shape == "v2" and call.operation.path.startswith("/rest/v2/"):
         code = {404: "not_found", 409: "conflict"}.get(status, "unprocessable_entity")
         return Refusal(status, message, body={"code": code, "message": message})
@@ -208,7 +208,7 @@ def _refuse(call: Call, message: str | dict[str, Any], status: int) -> Refusal:
 
 
 def _stamp(value: str | None) -> str | None:
-    """A date from a request, written as replies write it."""
+    """Format a date from a request as replies do."""
     moment = instant(value)
     return None if moment is None else timestamp(moment)
 

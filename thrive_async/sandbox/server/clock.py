@@ -1,4 +1,4 @@
-"""A clock that makes tests of waits instant: time moves only when the loop has nothing left to do."""
+"""A clock that makes waits instant in tests: time moves only when the loop has nothing left to do."""
 
 import asyncio
 import contextlib
@@ -14,23 +14,23 @@ _FAR: Final = 1.0
 
 
 class VirtualClock:
-    """Virtual time for one asyncio loop: every wait takes no time and lasts exactly as long as asked.
+    """Give one asyncio loop virtual time: each wait returns at once, yet lasts exactly as long as you asked.
 
-    While it is installed, `loop.time()` stands still as long as anything can run: a callback, a socket with data, a
-    job in a thread. When all is quiet, time jumps to the next timer. So `asyncio.sleep(3600)`, a timeout of 30 seconds
-    and a Retry-After of a minute end at once and in the right order, and differences of `loop.time()` are exact.
+    While the clock is installed, `loop.time()` stands still as long as anything can run: a callback, a socket with
+    data, a job in a thread. When all is quiet, time jumps to the next timer. So `asyncio.sleep(3600)`, a timeout of
+    30 seconds and a Retry-After of a minute end at once and in the right order, and differences of `loop.time()` are
+    exact.
 
-    Sockets are real: the clock asks the loop's selector first, and gives loopback traffic `grace` seconds of real time
-    to arrive before each jump. It cannot see other processes and loops: their traffic may lose the race against a
-    timer.
+    Sockets are real. Before each jump the clock asks the loop's selector and gives loopback traffic `grace` seconds of
+    real time to arrive. It cannot see other processes and loops, so a timer may fire before their traffic arrives.
 
     Args:
-        grace: Real seconds to wait for sockets before each jump; ten times as long before a jump of a second or more,
-            so that a busy machine does not run into a timeout.
+        grace: Real seconds to wait for sockets before each jump. The clock waits ten times as long before a jump of a
+            second or more, so that a busy machine does not run into a timeout.
         patience: Real seconds to wait instead while a job of `loop.run_in_executor` or `asyncio.to_thread` runs.
 
     Raises:
-        ValueError: One of them is negative or not a finite number.
+        ValueError: `grace` or `patience` is negative or not a finite number.
 
     Example:
         ```python
@@ -64,25 +64,23 @@ class VirtualClock:
         return self._now - self._start
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by hand. Timers that are due then run in the loop's next turn.
+        """Move the clock forward. Timers that are then due run in the loop's next turn.
 
         Args:
-            seconds: How far, zero or more.
+            seconds: How far to move, zero or more.
 
         Raises:
             ValueError: `seconds` is negative or not a finite number.
         """
         if not is_number(seconds):
-            raise ValueError(
-                f"seconds must be a number, zero or more: the clock only moves forwards, not by {seconds!r}"
-            )
+            raise ValueError(f"seconds must be a number, zero or more, not {seconds!r}: the clock only moves forwards")
         self._now += seconds
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Put the clock on a loop. You may repeat it for the same loop; the clock stays until the last `uninstall`.
+        """Put the clock on a loop. You may repeat this for the same loop: the clock stays until the last `uninstall`.
 
         Args:
-            loop: The loop, by default the running one.
+            loop: The loop. The default is the running one.
 
         Raises:
             RuntimeError: The loop has another virtual clock, this clock is on another loop, or the loop hides its time
@@ -103,8 +101,7 @@ class VirtualClock:
         if "time" in vars(loop):
             raise RuntimeError("this loop has another virtual clock: share one VirtualClock between the sandboxes")
         self._loop, self._users, self._jobs = loop, 1, 0
-        # A whole number, so that adding whole seconds is exact in floating point; and not behind the loop's own time,
-        # or timers already set would wait for ever.
+        # Round up: adding whole seconds stays exact, and timers already set do not lie far in the future.
         self._now = self._start = float(math.ceil(loop.time()))
         self._real_select = selector.select
         run_in_executor = loop.run_in_executor
@@ -120,7 +117,7 @@ class VirtualClock:
         inner.run_in_executor = counted
 
     def uninstall(self) -> None:
-        """Give the loop its own time back, once for every `install`; does nothing if not installed."""
+        """Give the loop its own time back. Call it once per `install`; otherwise it does nothing."""
         if self._loop is None:
             return
         self._users -= 1
@@ -136,7 +133,7 @@ class VirtualClock:
         """Put the clock on a loop for a `with` block.
 
         Args:
-            loop: The loop, by default the running one.
+            loop: The loop. The default is the running one.
 
         Yields:
             This clock.
@@ -154,13 +151,13 @@ class VirtualClock:
         self._jobs -= 1
 
     def _select(self, timeout: float | None = None) -> list[Any]:
-        """The selector's `select`: what is ready, else what comes within the grace, else a jump to the next timer."""
+        """Return the sockets that are ready or become so within the grace; otherwise jump to the next timer."""
         if timeout is None or timeout <= 0:
             return self._real_select(timeout)
         grace = self._patience if self._jobs else self._grace if timeout < _FAR else 10 * self._grace
         events = self._real_select(0) or self._real_select(grace)
         if not events:
             inner: Any = self._loop
-            # The timer's own time: `now + timeout` may be rounded to less.
+            # Use the timer's own time, because `now + timeout` may round to less.
             self._now = max(self._now, inner._scheduled[0].when())  # noqa: SLF001
         return events

@@ -1,4 +1,4 @@
-"""From a request to its answer: journal, faults, rate limit, authentication, checks, handler, reply."""
+"""Turn a request into its answer: journal, faults, rate limit, authentication, checks, handler, reply."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _JSON: Final = "application/json; charset=utf-8"
 
 
 class RateLimit:
-    """A token bucket on the loop's clock: so many requests per second, so many at once."""
+    """A token bucket on the loop's clock: a number of requests per second, and a number at once."""
 
     def __init__(self, rate: float, burst: int | None, now: float) -> None:
         self.rate = rate
@@ -47,11 +47,11 @@ class RateLimit:
         """Take a token.
 
         Returns:
-            Zero, or the seconds until there is one.
+            Zero, or the seconds until the next token.
         """
         self._tokens = min(float(self.burst), self._tokens + (now - self._at) * self.rate)
         self._at = now
-        # Rounding must not refuse a client that waited exactly as long as it was told.
+        # Rounding must not refuse a client that waited exactly as long as asked.
         if self._tokens >= 1 - 1e-6:
             self._tokens = max(0.0, self._tokens - 1)
             return 0.0
@@ -93,8 +93,8 @@ class Engine:
         self._time: Callable[[], float] = lambda: 0.0
 
     def begin(self) -> None:
-        """Take the running loop's time; the sandbox calls this when it starts."""
-        # Looked up each time: a virtual clock may be put on the loop later.
+        """Take the running loop's time. The sandbox calls this when it starts."""
+        # Look it up each time, because a virtual clock may be installed later.
         loop = asyncio.get_running_loop()
         self._time = lambda: loop.time()  # noqa: PLW0108
         if self._settings.rate_limit is not None:
@@ -165,7 +165,7 @@ class Engine:
         except Refusal as refusal:
             reply = refusal.reply()
         except Exception as error:  # noqa: BLE001 - a bug of the sandbox is answered, not a dropped connection
-            # The place and not the message, which may quote personal data of the request.
+            # Log the place only: the message may quote personal data from the request.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
             _LOG.error("the sandbox failed on %s: %s", operation.id, place)
@@ -247,7 +247,7 @@ class Engine:
                 return reply
 
     def _deviates(self, operation: Operation) -> bool:
-        """Whether a setting makes the operation's replies differ from the document."""
+        """Return whether a setting makes the operation's replies differ from the document."""
         settings = self._settings
         if operation.id == TOKEN_OPERATION:
             return settings.token_expires_in == "string" or settings.token_reply == "camel"  # noqa: S105
@@ -274,7 +274,7 @@ class Engine:
         return headers
 
     async def _spoil(self, request: web.Request, entry: RequestEntry, reply: Reply, fault: Fault) -> web.StreamResponse:
-        """A finished reply, as a fault lets it arrive."""
+        """Send a finished reply, with whatever a fault does to it."""
         details: dict[str, Any] = fault.details
         match fault.kind:
             case "close_after":
@@ -295,11 +295,11 @@ class Engine:
         )
 
     async def _cut(self, request: web.Request, reply: Reply, keep: float) -> web.StreamResponse:
-        """Send headers for the whole body, then a part of it, then close the connection."""
+        """Send headers for the whole body, then part of it, then close the connection."""
         body = reply.body or b"{}"
         response = web.StreamResponse(status=reply.status, headers={**self._headers(reply), "Content-Type": _JSON})
         response.content_length = len(body)
-        # The client may be gone already, and aiohttp would log a traceback as if the sandbox had failed.
+        # The client may be gone by now, and aiohttp would log a traceback as if the sandbox had failed.
         with contextlib.suppress(ConnectionError):
             await response.prepare(request)
             await response.write(body[: min(len(body) - 1, int(len(body) * keep))])
@@ -325,7 +325,7 @@ def _hang_up(request: web.Request, fault: Fault) -> web.Response:
     transport = request.transport
     if transport is not None:
         if fault.details["reset"]:
-            # Lingering for zero seconds makes the system send a reset instead of an orderly end.
+            # With a linger time of zero, the system sends a reset instead of an orderly end.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort() if fault.details["reset"] else transport.close()
     return web.Response()

@@ -1,4 +1,4 @@
-"""Faults: what can go wrong, what each kind needs to know, when it strikes and how often."""
+"""Faults: what can go wrong, when and how often."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -72,11 +72,11 @@ class Fault:
 
     Attributes:
         kind: What goes wrong.
-        operation: Which operations it strikes.
-        times: How often it still strikes; None for no limit.
-        probability: How likely it strikes a request that it fits.
-        details: What the kind needs to know.
-        fired: How often it has struck.
+        operation: The operations it applies to.
+        times: How often it will still fire, or None for no limit.
+        probability: The probability that it fires on a matching request, from 0 to 1.
+        details: The details of its kind.
+        fired: How often it has fired.
     """
 
     kind: Kind
@@ -89,24 +89,24 @@ class Fault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck for the last time."""
+        """Whether the fault has fired for the last time."""
         return self.times is not None and self.times <= 0
 
     def remove(self) -> None:
-        """End the fault."""
+        """Remove the fault. Does nothing if it is no longer active."""
         if self._home is not None:
             self._home.discard(self)
 
     def strikes(self, operation: Operation) -> bool:
-        """Whether it is aimed at this operation."""
+        """Return whether the fault applies to this operation."""
         if operation.id == TOKEN_OPERATION:
-            # "*" means the API: the token endpoint is struck only by name.
+            # "*" means the API: a fault reaches the token endpoint only by name.
             return self.operation == TOKEN_OPERATION
         return fnmatchcase(operation.id, self.operation) or self.operation == operation.resource
 
 
 class Faults:
-    """The faults of one sandbox. Iterate to see those still in force."""
+    """The faults of one sandbox. Iterate over it to see those still active."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(f"{seed} faults")  # noqa: S311
@@ -125,14 +125,14 @@ class Faults:
 
         | kind | details | what happens |
         |---|---|---|
-        | rate_limited | retry_after | 429, nothing done. `retry_after`: None, seconds, a datetime, or "date:30" |
+        | rate_limited | retry_after | 429, no work done. `retry_after`: None, seconds, a datetime, or "date:30" |
         | status | status=503, body, retry_after, after=False | this status; with `after=True` the work is done first |
         | html | status=502, after=False | the HTML page of a proxy |
         | empty_body | status=200 | the work is done, the body is empty |
         | cut_body | keep=0.5 | the work is done, the connection breaks in the middle of the body |
         | not_json | status=200 | the work is done, the body is not JSON |
-        | wrong_shape | body, status=200 | the work is done, the body is other JSON, or your bytes |
-        | close_before | reset=False | nothing is done, the connection is closed (or reset) |
+        | wrong_shape | body, status=200 | the work is done, the body is the JSON or bytes you give |
+        | close_before | reset=False | no work is done, the connection is closed (or reset) |
         | close_after | reset=False | the work is done, then the connection is closed (or reset) |
         | latency | seconds=0.05, jitter=0, distribution="uniform" | the answer takes longer |
         | expired_token | | the bearer token of the request has expired |
@@ -142,23 +142,23 @@ class Faults:
         | poisoned | references, status=422 | a batch that holds any of these is refused as a whole |
         | members_change | add=1, remove=1 | the members change after a page of them is read |
 
-        The jitter of latency is a width ("uniform", added), a standard deviation ("normal") or the mean of what is
-        added ("exponential"). Every draw comes from the sandbox's seed.
+        For latency, `jitter` is the width of the range ("uniform"), the standard deviation ("normal") or the mean of
+        the added time ("exponential"), in seconds. Every random draw comes from the sandbox's seed.
 
         Args:
             kind: What goes wrong.
             operation: An operationId, a pattern (`*Members`), or a resource (`users`). "*" is every operation except
-                the token endpoint: name that one, `createAccessToken`.
-            times: How often, at least 1; None for no limit. The default is 1, and no limit for `unknown_users` and
-                `poisoned`.
-            probability: How likely it strikes, from 0 to 1.
-            **details: As in the table.
+                the token endpoint: for that one, pass `createAccessToken`.
+            times: How often the fault fires, at least 1; None for no limit. The default is 1, and no limit for
+                `unknown_users` and `poisoned`.
+            probability: The probability that it fires on a matching request, from 0 to 1.
+            **details: The details of the kind, as in the table.
 
         Returns:
-            The fault: `fired` counts, `remove()` ends it.
+            The fault: `fired` says how often it has fired, and `remove()` ends it.
 
         Raises:
-            ValueError: An unknown kind, detail or operation, or a value out of range.
+            ValueError: A kind, detail or operation is unknown, or a value is out of range.
         """
         details = _checked_details(kind, details)
         if times is UNSET:
@@ -180,11 +180,11 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._faults.clear()
 
     def discard(self, fault: Fault) -> None:
-        """End one fault; harmless if it has ended."""
+        """Remove one fault. Does nothing if it is no longer active."""
         self._faults = [one for one in self._faults if one is not fault]
 
     def __iter__(self) -> Iterator[Fault]:
@@ -211,12 +211,12 @@ class Faults:
         return True
 
     def take(self, kinds: Iterable[str], operation: Operation, names: frozenset[str] = frozenset()) -> Fault | None:
-        """The first fault of these kinds that strikes now; it counts as fired.
+        """Return the first fault of these kinds that fires now, and count it.
 
         Args:
             kinds: The kinds.
             operation: The operation of the request.
-            names: Every name of the people in a batch. A fault about certain users strikes only if it names one.
+            names: Every name of the people in a batch. A fault for certain users fires only if one of them is named.
         """
         for fault in self:
             references = fault.details.get("references")
@@ -226,14 +226,14 @@ class Faults:
         return None
 
     def before(self, operation: Operation) -> Fault | None:
-        """What goes wrong before the work is done."""
+        """Return the fault that strikes before the work is done."""
         for fault in self:
             if fault.kind in _BEFORE and not fault.details.get("after") and self._fire(fault, operation):
                 return fault
         return None
 
     def after(self, operation: Operation) -> Fault | None:
-        """What goes wrong once the work is done."""
+        """Return the fault that strikes once the work is done."""
         for fault in self:
             late = fault.details.get("after", True)
             if fault.kind in _AFTER and late and self._fire(fault, operation):
@@ -241,7 +241,7 @@ class Faults:
         return None
 
     def delay(self, operation: Operation) -> float:
-        """Seconds that the request has to wait."""
+        """Return the seconds that the request has to wait."""
         total = 0.0
         for fault in self:
             if fault.kind == "latency" and self._fire(fault, operation):
@@ -259,7 +259,7 @@ class Faults:
 
 
 def error_reply(fault: Fault) -> Reply:
-    """The reply with the error page or body of a fault."""
+    """Make the reply with the error page or body of a fault."""
     details = fault.details
     status: int = 429 if fault.kind == "rate_limited" else details["status"]
     if fault.kind == "html":
@@ -280,14 +280,14 @@ def _retry_after(value: float | str | datetime) -> str:
     if isinstance(value, datetime):
         return format_datetime(value.astimezone(UTC), usegmt=True)
     if isinstance(value, str) and value.startswith("date:"):
-        # One second more: the date has no fractions, and must not name less than you asked for.
+        # The date has no fractions, so add a second: it must not fall short of what you asked for.
         moment = datetime.now(UTC) + timedelta(seconds=float(value.removeprefix("date:")) + 1)
         return format_datetime(moment.replace(microsecond=0), usegmt=True)
     return str(value)
 
 
 def _checked_details(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
-    """Return all details of a fault: those given, and the defaults of the others."""
+    """Return all details of a fault: yours, and the defaults for the others."""
     defaults = next((details for name, details in _DETAILS.items() if name == kind), None)
     if defaults is None:
         raise ValueError(f"unknown fault {kind!r}: choose one of {', '.join(_DETAILS)}")
@@ -310,7 +310,7 @@ def encoded(body: object) -> bytes:
 
 
 def _listed(references: object) -> object:
-    """Keep the references for every request, as an iterator runs out; a lone string is left for the check to refuse."""
+    """Keep the references for every request, since an iterator runs out. The check refuses a lone string."""
     if isinstance(references, str) or not isinstance(references, Iterable):
         return references
     return tuple(cast("Iterable[object]", references))
@@ -332,7 +332,7 @@ def _is_retry_after(value: object) -> bool:
     if isinstance(value, datetime):
         return value.utcoffset() is not None
     if isinstance(value, str):
-        # Text that is no number is sent as it is: a client has to survive that too.
+        # Send text that is not a number unchanged: a client has to survive that too.
         known = not value.startswith("date:") or _is_seconds(value.removeprefix("date:"))
         return known and value.isprintable()
     return value is None or is_number(value)
@@ -350,7 +350,7 @@ def _are_references(value: object) -> bool:
     return isinstance(value, tuple) and bool(names) and all(isinstance(name, str) for name in names)
 
 
-# What each detail may be: a check, and the words for it.
+# For each detail, a check and how to describe a valid value.
 _WANTED: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "status": (lambda value: is_whole(value, 200, 599), "a status from 200 to 599"),
     "body": (_is_body, "bytes, or a JSON value"),

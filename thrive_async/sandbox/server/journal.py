@@ -1,4 +1,4 @@
-"""The requests that arrived, one entry each."""
+"""The requests received, one entry each."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ class RequestEntry:
     """One request, as the server saw it.
 
     Attributes:
-        operation: The operationId; None if no operation fits.
-        method: The verb.
-        path: The path as it was sent, still encoded, without the query.
-        query: Query parameters as sent; of a repeated name, the last.
+        operation: The operationId, or None if no operation matches.
+        method: The HTTP method.
+        path: The path as sent, still encoded, without the query.
+        query: Query parameters as sent. A repeated name keeps its last value.
         raw: The body's bytes.
         headers: The request's headers by lower-case name, without `authorization`.
-        at: Seconds on the loop's clock when it arrived.
-        attempt: 1 for a new request; one more each time the same method, path, query and body come again without
+        at: When it arrived, in seconds on the loop's clock.
+        attempt: 1 for a new request, and one more each time the same method, path, query and body arrive again without
             success in between.
-        status: The status of the answer; None while it is under way, or if the connection was dropped.
-        faults: The kinds of the faults that struck it.
+        status: The status of the answer. None while the request is in progress, or if the connection was dropped.
+        faults: The kinds of the faults that fired on it.
     """
 
     operation: str | None
@@ -43,12 +43,12 @@ class RequestEntry:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What two requests share if one is a repeat of the other."""
+        """What is equal in a request and its repeats."""
         return self.method, self.path, tuple(self.query.items()), self.raw
 
     @property
     def body(self) -> Any:
-        """The decoded JSON body; a dict of strings for a form, bytes for anything else, None without one."""
+        """The body: decoded JSON, a dict of strings for a form, bytes for anything else, None if there is no body."""
         if not self.raw:
             return None
         if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -59,7 +59,7 @@ class RequestEntry:
             return self.raw
 
     def __repr__(self) -> str:
-        # Path, query and body name people.
+        # Leave out path, query and body, because they name people.
         return f"<{self.operation or self.method} #{self.attempt} at {self.at:.3f}: {self.status}>"
 
 
@@ -67,7 +67,7 @@ class Journal(Sequence[RequestEntry]):
     """The requests of a sandbox, in order of arrival.
 
     Args:
-        size: How many of the latest to keep; None for all.
+        size: How many of the latest requests to keep, or None for all.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -89,7 +89,7 @@ class Journal(Sequence[RequestEntry]):
         return list(self._entries)[index] if isinstance(index, slice) else self._entries[index]
 
     def of(self, operation: str) -> list[RequestEntry]:
-        """The requests of one operation, or of all that a pattern such as "*Members" matches."""
+        """Return the requests of one operation, or of all operations that match a pattern such as "*Members"."""
         return [entry for entry in self._entries if entry.operation and fnmatchcase(entry.operation, operation)]
 
     def clear(self) -> None:
@@ -98,7 +98,7 @@ class Journal(Sequence[RequestEntry]):
         self._attempts.clear()
 
     def add(self, entry: RequestEntry) -> None:
-        """Add an entry as it arrives, and count its attempt."""
+        """Add an entry when its request arrives, and count the attempt."""
         entry.attempt = self._attempts[entry.key] = self._attempts.get(entry.key, 0) + 1
         if len(self._entries) == self._entries.maxlen:
             self._forget(self._entries[0])
@@ -106,11 +106,11 @@ class Journal(Sequence[RequestEntry]):
         self.total += 1
 
     def _forget(self, oldest: RequestEntry) -> None:
-        """Drop the count of an entry that makes room, unless a later repeat still needs it."""
+        """Drop the attempt count of an entry that leaves, unless a later repeat still needs it."""
         if self._attempts.get(oldest.key) == oldest.attempt:
             del self._attempts[oldest.key]
 
     def settle(self, entry: RequestEntry, *, success: bool) -> None:
-        """Note that a request is answered: after a success, the same request is a new one."""
+        """Record the answer to a request. After a success, the same request counts as new."""
         if success:
             self._attempts.pop(entry.key, None)

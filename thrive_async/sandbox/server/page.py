@@ -1,7 +1,7 @@
 """The page at ``/``: every operation with a form to try it, live counts, and the last requests.
 
-The script is part of the page and nothing comes from a CDN, so it works without a network. It calls the sandbox like
-any other client, with the sandbox's own key, and polls one JSON document for the figures.
+The page loads nothing from a CDN, so it works offline. Its script calls the sandbox like any other client, with the
+sandbox's own key, and polls one JSON document for the counts.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from thrive_async.sandbox.state.state import State
 
 __all__ = ["STATUS_PATH", "counts_of", "example_of", "mount", "operations_of", "samples_of"]
 
-#: Where the page asks for its figures; the journal leaves these requests out.
+#: The path that the page polls. The journal leaves these requests out.
 STATUS_PATH: Final = "/_sandbox/status.json"
 _LAST: Final = 50
 _DEEPEST: Final = 6
@@ -31,12 +31,12 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def mount(app: web.Application, state: State, tokens: Tokens, journal: Journal) -> None:
-    """Add the page and its figures to a sandbox's application; call it before you add the route for every path.
+    """Add the page and its counts to a sandbox's application. Call it before you add the catch-all route.
 
     Args:
         app: The application, before it starts.
-        state: What the page counts, and names in its forms.
-        tokens: Whose keys the forms use. They are on the page: they open this sandbox and nothing else.
+        state: The records that the page counts and uses as examples.
+        tokens: The keys that the forms use. The page shows them: they open this sandbox and nothing else.
         journal: The requests that the page lists.
     """
 
@@ -46,7 +46,7 @@ def mount(app: web.Application, state: State, tokens: Tokens, journal: Journal) 
             "operations": operations_of(document, samples_of(state, tokens.tenant_id)),
             "baseUrl": str(request.url.origin()),
             "tenantId": tokens.tenant_id,
-            # By tag; the empty one is for every other tag.
+            # By tag. The empty tag covers all others.
             "authorizations": {
                 "": _basic(tokens.tenant_id, tokens.api_key),
                 "authentication": _basic(tokens.client_id, tokens.client_secret),
@@ -54,7 +54,7 @@ def mount(app: web.Application, state: State, tokens: Tokens, journal: Journal) 
             "statusPath": STATUS_PATH,
         }
         nonce = secrets.token_urlsafe(16)
-        # "</script>" inside a string would end the script; JSON can write "<" otherwise.
+        # "</script>" inside a string would end the script, so escape "<".
         embedded = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")
         template = resources.files("thrive_async.sandbox.server").joinpath("page.html").read_text(encoding="utf-8")
         text = template.replace("__NONCE__", nonce).replace("__TENANT__", html.escape(tokens.tenant_id))
@@ -87,7 +87,7 @@ def _basic(name: str, secret: str) -> str:
 
 
 def counts_of(state: State) -> dict[str, int]:
-    """Count what a sandbox holds now, in the order of the page."""
+    """Count the sandbox's records, in the order of the page."""
     return {
         "users": len(state.users),
         "audiences": len(state.audiences),
@@ -100,14 +100,14 @@ def counts_of(state: State) -> dict[str, int]:
 
 
 def samples_of(state: State, tenant_id: str) -> dict[str, str]:
-    """Find something that exists for each path parameter and id, so that you can send a form as it stands.
+    """Find an existing value for each path parameter and id, so that you can send a form unchanged.
 
     Args:
-        state: Where to look.
+        state: The records to choose from.
         tenant_id: The sandbox's tenant.
 
     Returns:
-        Values by a piece of the path template, such as ``"/user/{id}"``, and by the name of a field in a body.
+        Values by part of the path template, such as ``"/user/{id}"``, and by the name of a field in a body.
     """
     user = next((user for user in state.users.values() if user.get("ref") and not user.get("deleted")), None)
     writable = [found for found in state.audiences.values() if found["apiControlled"] and found.parent]
@@ -146,7 +146,7 @@ def operations_of(document: Mapping[str, Any], samples: Mapping[str, str]) -> li
 
     Args:
         document: The decoded OpenAPI document.
-        samples: What to fill into path parameters, from `samples_of`.
+        samples: The values for path parameters, from `samples_of`.
 
     Returns:
         One dict per operation: `id`, `tag`, `method`, `path`, `summary`, `parameters` and `body` (an example as text,
@@ -236,7 +236,7 @@ def _body(
 
 
 def _filled(example: Any, samples: Mapping[str, str]) -> Any:
-    """Put names that exist into an example: of the people in a list, and of a user, content or audience in a field."""
+    """Put existing references into an example: of people in a list, and of a user, content or audience in a field."""
     if isinstance(example, list):
         reference = samples.get("reference")
         items = cast("list[Any]", example)
@@ -250,15 +250,15 @@ def _filled(example: Any, samples: Mapping[str, str]) -> Any:
 
 
 def example_of(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:
-    """Make an example for a schema: its own example if it has one, else its required fields filled in by type.
+    """Make an example for a schema: its own example, or else its required fields, filled in by type.
 
     Args:
-        document: The document that its references point into.
+        document: The document that the schema's references point into.
         schema: A JSON Schema of OpenAPI 3.1.
         depth: How deeply it is nested in other schemas.
 
     Returns:
-        A JSON value to start from; not always valid.
+        A JSON value to start from. It is not always valid.
     """
     schema = _resolved(document, schema)
     for key in ("example", "const", "default"):
@@ -290,7 +290,7 @@ def _object(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) 
     for part in schema.get("allOf", ()):
         made |= _object(document, _resolved(document, part), depth)
     properties: Mapping[str, Any] = schema.get("properties", {})
-    # If nothing is required, a few fields give you something to try.
+    # If no field is required, fill in a few to start from.
     wanted = schema.get("required") or list(properties)[:4]
     for name in wanted:
         if name in properties:

@@ -1,4 +1,4 @@
-"""From verb and path to operation."""
+"""Find the operation for a method and path."""
 
 from typing import Final
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ def _table() -> dict[tuple[str, int], list[tuple[Operation, tuple[str, ...]]]]:
         parts = tuple(operation.path.strip("/").split("/"))
         table.setdefault((operation.method, len(parts)), []).append((operation, parts))
     for candidates in table.values():
-        # Literal segments go before parameters: /users/ref/{ref} before /users/{userId}/...
+        # Try literal segments before parameters: /users/ref/{ref} before /users/{userId}/...
         candidates.sort(key=lambda one: [part.startswith("{") for part in one[1]])
     return table
 
@@ -23,7 +23,7 @@ _TABLE: Final = _table()
 
 
 def _parts(path: str) -> list[str]:
-    """The segments of an encoded path; one slash at the end is ignored."""
+    """Split an encoded path into segments, ignoring one slash at the end."""
     return path.removeprefix("/").removesuffix("/").split("/")
 
 
@@ -31,11 +31,11 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
     """Find the operation of a request and its decoded path parameters.
 
     Args:
-        method: The verb.
-        path: The path as sent, still encoded: an encoded slash stays inside its segment.
+        method: The HTTP method.
+        path: The path as sent, still encoded, so that an encoded slash stays inside its segment.
 
     Returns:
-        Both, or None if no operation fits.
+        The operation and its parameters, or None if no operation matches.
     """
     parts = _parts(path)
     for operation, template in _TABLE.get((method, len(parts)), ()):
@@ -46,7 +46,7 @@ def match(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
 
 
 def allowed(path: str) -> list[str]:
-    """The verbs that the path takes."""
+    """Return the methods that the path accepts."""
     parts = _parts(path)
     return sorted(
         {

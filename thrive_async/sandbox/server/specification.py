@@ -19,13 +19,13 @@ __all__ = ["Specification", "specification"]
 _BASE: Final = "urn:thrive:openapi"
 _SHOWN: Final = 10
 _DATE_ONLY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z")
-# JSON has no largest integer, but readers of the reply that echoes it may take it for a double.
+# JSON has no largest integer, but a client may read the echoed value as a double.
 _INTEGER: Final = re.compile(r"-?[0-9]{1,300}\Z")
 
 
 @functools.cache
 def specification() -> "Specification":
-    """The specification, read once per process; its validators are compiled as operations are first used."""
+    """Read the specification once per process. Each validator is compiled when its operation is first used."""
     return Specification()
 
 
@@ -58,11 +58,11 @@ class Specification:
 
         Args:
             operation: The operation.
-            query: What followed the question mark, encoded.
-            clamp: Pages longer than this are silently shortened before the check.
+            query: The encoded text after the question mark.
+            clamp: The largest page size; a larger `perPage` is silently reduced before the check.
 
         Raises:
-            Refusal: 400 or 422, whichever is documented, naming the parameter.
+            Refusal: A parameter is wrong: 400 or 422, as documented, naming it.
         """
         if not query and not operation.required_query:
             return {}
@@ -73,7 +73,7 @@ class Specification:
         values: dict[str, Any] = {}
         for name, text in pairs:
             if name in values:
-                raise self._refuse(operation, 400, f"query.{name}: is given twice")
+                raise self._refuse(operation, 400, f"query.{name}: appears twice")
             values[name] = _typed(operation.query.get(name, "text"), text)
         for name in ("perPage", "limit"):
             if clamp is not None and isinstance(values.get(name), int) and values[name] > clamp:
@@ -90,21 +90,24 @@ class Specification:
         """Check the path parameters.
 
         Raises:
-            Refusal: 400, 422 or 404, whichever is documented first, naming the parameter.
+            Refusal: A parameter is wrong: 400, 422 or 404, the first that is documented, naming it.
         """
         errors = self._errors(("path", operation.id), values, "path")
         if errors:
             raise Refusal(documented(operation, 400, 422, 404), "; ".join(errors.values()))
 
     def read_body(self, operation: Operation, content_type: str, body: bytes) -> Any:
-        """Decode and check the body; None if there is none.
+        """Decode and check the body.
+
+        Returns:
+            The decoded body, or None if there is no body.
 
         Raises:
-            Refusal: 400 for a body that is not JSON; 422 or 400 for one that breaks the schema, naming the places.
+            Refusal: 400 if the body is not JSON; 422 or 400 if it breaks the schema, naming the places.
         """
         if not operation.body:
             if body:
-                raise self._refuse(operation, 400, "body: this operation takes none")
+                raise self._refuse(operation, 400, "body: this operation takes no body")
             return None
         if not body:
             if operation.body_required:
@@ -119,16 +122,16 @@ class Specification:
             raise self._refuse(operation, 400, f"body: is not JSON ({error})") from None
         errors = self._errors(("body", operation.id), value, "$")
         if errors:
-            # An object of places: `message` may be one.
+            # `message` may be an object: the places with their errors.
             raise Refusal(documented(operation, 422, 400), errors)
         return value
 
     # Replies
 
     def check_reply(self, operation: Operation, status: int, body: bytes) -> str | None:
-        """Say what is wrong with a reply; None if it is as the document says."""
+        """Describe what is wrong with a reply, or return None if it matches the document."""
         responses = self._nodes[operation.id][0]["responses"]
-        # Every operation documents a default: any error may come as the error body.
+        # Every operation documents a default, because any error may carry the error body.
         key = str(status) if str(status) in responses else "default"
         pointer, response = self._resolve(f"{self._nodes[operation.id][1]}/responses/{_escape(key)}")
         content: dict[str, Any] = response.get("content", {})
@@ -136,7 +139,7 @@ class Specification:
         if not body:
             return None if media is None or status == 404 or operation.any_answer else "the body is empty"
         if media is None:
-            # The description of the bare 404 says that its body may be empty or of any shape.
+            # The bare 404 is described with a body that may be empty or of any shape.
             return None if status == 404 else f"status {status} is documented without a body"
         try:
             value = orjson.loads(body)
@@ -167,11 +170,11 @@ class Specification:
                     yield item[method]["operationId"], (item[method], f"{item_pointer}/{method}", item_pointer, item)
 
     def _resolve(self, pointer: str) -> tuple[str, dict[str, Any]]:
-        """Follow a pointer, and the reference that it leads to."""
+        """Follow a pointer, and then the reference it leads to."""
         node: Any = self.document
         for part in pointer.split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}")
-            # The items of a list go by number; so do the keys of `responses`, which is an object.
+            # Only a list is indexed by number: `responses` is an object whose keys look like numbers.
             node = node[int(key) if type(node) is list else key]
         if "$ref" in node:
             return self._resolve(node["$ref"][1:])
@@ -207,7 +210,7 @@ class Specification:
         )
 
     def _errors(self, key: tuple[str, str], value: Any, root: str) -> dict[str, str]:
-        """Say by place what is wrong."""
+        """Return the errors by place."""
         validator = self._compiled(key)
         if validator.is_valid(value):
             return {}
@@ -220,7 +223,7 @@ class Specification:
         return errors
 
     def _date(self, operation: Operation, name: str, text: str) -> datetime:
-        """A date of the query: UTC if it has no zone, and the whole of a day that ends a range."""
+        """Read a date from the query: UTC without a zone, and the end of the day if a bare day ends a range."""
         moment = instant(text)
         if moment is None:
             raise self._refuse(operation, 400, f"query.{name}: {text!r} is not a date")
@@ -234,7 +237,7 @@ class Specification:
 
 
 def _typed(encoding: str, text: str) -> Any:
-    """A query value in the type that its encoding names; left as text, for the schema to refuse, if it does not fit."""
+    """Convert a query value to the type of its encoding, or leave it as text for the schema to refuse."""
     if encoding == "integer" and _INTEGER.match(text):
         return int(text)
     if encoding == "boolean" and text in ("true", "false"):

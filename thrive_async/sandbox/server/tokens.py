@@ -36,8 +36,8 @@ class Tokens:
         api_key: Its API key.
         client_id: The OAuth client.
         client_secret: Its secret.
-        client_scopes: The scopes that the client may ask for.
-        issued: How many tokens were issued.
+        client_scopes: The scopes that the client may request.
+        issued: The number of tokens issued.
     """
 
     def __init__(self, seed: int, settings: Settings) -> None:
@@ -62,10 +62,10 @@ class Tokens:
             self._tokens.pop(authorization.partition(" ")[2].strip(), None)
 
     def check(self, authorization: str | None, operation: Operation, now: float) -> None:
-        """Let a request pass, or refuse it.
+        """Check a request's credentials and scope.
 
         Raises:
-            Refusal: 401 without valid credentials, 403 without a suitable scope.
+            Refusal: 401 if the credentials are not valid, 403 if the token lacks the scope.
         """
         if authorization == self._basic:
             return
@@ -93,7 +93,7 @@ class Tokens:
                 raise _unauthorized("Authentication is required.")
 
     def issue(self, tenant_id: str, headers: Mapping[str, str], body: bytes, now: float) -> Reply:
-        """Answer the token endpoint.
+        """Answer a request to the token endpoint.
 
         Args:
             tenant_id: The tenant in the path.
@@ -145,7 +145,7 @@ class Tokens:
         return Reply(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
 
     def refuse(self, status: int, error: str, description: str) -> Reply:
-        """A refusal of the token endpoint, in the shape that is set."""
+        """Make a refusal of the token endpoint, in the shape that `token_error` selects."""
         if self._settings.token_error == "oauth":  # noqa: S105
             return Reply(status, orjson.dumps({"error": error, "error_description": description}))
         return Reply(status, orjson.dumps(error_body(status, description)))
@@ -156,7 +156,7 @@ def _unauthorized(message: str) -> Refusal:
 
 
 def _basic_pair(encoded: str, *, unquote: bool = False) -> tuple[str, str] | None:
-    """Name and secret of a Basic header; OAuth form-encodes them inside it (RFC 6749, 2.3.1)."""
+    """Read name and secret from a Basic header. OAuth form-encodes them inside it (RFC 6749, 2.3.1)."""
     try:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What a sandbox holds: records, the rules that keep them consistent, and the data it starts from.
+"""The sandbox's data: records, the rules that keep them consistent, and the data it starts from.
 
-Imports nothing else of the sandbox.
+It imports nothing else of the sandbox.
 """

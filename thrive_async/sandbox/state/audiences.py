@@ -1,4 +1,4 @@
-"""Audiences and structures, who is in them, and the index of them all."""
+"""Audiences and structures, their members, and the index of them all."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -10,21 +10,21 @@ __all__ = ["AudienceIndex", "AudienceRecord", "Members", "Watcher"]
 
 
 class Watcher(Protocol):
-    """Is told who joins and who leaves an audience: the assignments follow."""
+    """Hears of each user who joins or leaves an audience, so that assignments can follow."""
 
     def joined(self, audience: "AudienceRecord", users: Iterable[UserRecord], /) -> None:
-        """Act on new members."""
+        """Handle new members."""
         ...
 
     def left(self, audience: "AudienceRecord", user: UserRecord, /) -> None:
-        """Act on a member who left."""
+        """Handle a member who left."""
         ...
 
 
 class Members:
     """The members of an audience: user ids in the order of joining.
 
-    Changes here have all the effects of the API's own writes: a member of an audience is in its structure too,
+    Changes here have all the effects of writes through the API: a member of an audience is in its structure too,
     leaving the structure means leaving its audiences, and assignments enrol new members.
     """
 
@@ -43,7 +43,7 @@ class Members:
         return iter(self._ids)
 
     def __contains__(self, user: object) -> bool:
-        """Whether a user is a member, by id, ref or e-mail."""
+        """Return whether a user is a member, by id, ref or e-mail."""
         if user in self._ids:
             return True
         found = self._people.find_user(user) if isinstance(user, str) else None
@@ -56,10 +56,10 @@ class Members:
         """Add a user, by id, ref, e-mail or record.
 
         Returns:
-            False if the user was a member already.
+            False if the user was already a member.
 
         Raises:
-            KeyError: No such user.
+            KeyError: There is no such user.
         """
         record = user if isinstance(user, UserRecord) else self._people.user(user)
         if record["id"] in self._ids:
@@ -68,7 +68,7 @@ class Members:
         return True
 
     def extend(self, users: "Iterable[UserRecord]") -> None:
-        """Add many users, by their records. Those who are members already keep their place."""
+        """Add many users, by their records. Existing members keep their place."""
         audience, ids = self._audience, self._ids
         audience_id: str = audience["id"]
         joined: list[UserRecord] = []
@@ -91,7 +91,7 @@ class Members:
             False if the user was not a member.
 
         Raises:
-            KeyError: No such user.
+            KeyError: There is no such user.
         """
         record = user if isinstance(user, UserRecord) else self._people.user(user)
         if record["id"] not in self._ids:
@@ -105,7 +105,7 @@ class Members:
         return True
 
     def replace(self, users: Iterable["str | UserRecord"]) -> None:
-        """Make these users the members: the others leave, new ones join at the end."""
+        """Make these users the only members: the others leave, and new ones join at the end."""
         wanted = [user if isinstance(user, UserRecord) else self._people.user(user) for user in users]
         keep = {record["id"] for record in wanted}
         for gone in [one for one in self._ids if one not in keep]:
@@ -114,14 +114,14 @@ class Members:
 
 
 class AudienceRecord(Record):
-    """One audience or structure: a dict in the shape of the wire.
+    """One audience or structure: a dict in wire format.
 
     Attributes:
         members: Its members.
         managers: `{user id: permissions as read}`.
-        parent: The structure it belongs to, None for a structure.
+        parent: The structure it belongs to, or None for a structure.
         children: The audiences inside a structure.
-        rule: For a smart audience: whether a user belongs in it.
+        rule: For a smart audience, the function that decides whether a user belongs in it.
     """
 
     __slots__ = ("children", "managers", "members", "parent", "rule")
@@ -135,7 +135,7 @@ class AudienceRecord(Record):
         self.rule: Callable[[UserRecord], bool] | None = None
 
     def view(self, form: str) -> Any:
-        """The audience as it is listed; only a child has a `parent`."""
+        """The audience as it appears in lists. Only a child has a `parent`."""
         del form
         shown = dict(self)
         if self.parent is not None:
@@ -144,14 +144,14 @@ class AudienceRecord(Record):
         return shown
 
     def changed(self) -> None:
-        """Forget the encoded form, and those of the children, which name their parent."""
+        """Forget the encoded form, and those of the children, because they name their parent."""
         super().changed()
         for child in getattr(self, "children", ()):
             child.changed()
 
 
 class AudienceIndex(Mapping[str, AudienceRecord]):
-    """Every audience and structure by id or by reference; iterates over ids in the order of creation."""
+    """Every audience and structure, by id or reference. Iterates over ids in the order of creation."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, AudienceRecord] = {}
@@ -169,10 +169,10 @@ class AudienceIndex(Mapping[str, AudienceRecord]):
         return len(self._by_id)
 
     def find(self, key: str) -> AudienceRecord | None:
-        """The audience with this id or, failing that, this reference."""
+        """Return the audience with this id or, failing that, this reference."""
         found = self._by_id.get(key)
         if found is None and key:
-            # No index: a test may rewrite references at any time, and there are few audiences.
+            # Search without an index: a test may rewrite references at any time, and there are few audiences.
             found = next((one for one in self._by_id.values() if one["reference"] == key), None)
         return found
 
@@ -181,5 +181,5 @@ class AudienceIndex(Mapping[str, AudienceRecord]):
         self._by_id[audience["id"]] = audience
 
     def remove(self, audience: AudienceRecord) -> None:
-        """Take an audience out."""
+        """Remove an audience."""
         del self._by_id[audience["id"]]

@@ -1,4 +1,4 @@
-"""Assignments, enrolments and completions, and what each does to the others."""
+"""Assignments, enrolments and completions, and how they affect each other."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -15,9 +15,9 @@ class Learning:
     """Assignments, enrolments and completions of one sandbox.
 
     Attributes:
-        assignments: By id, deleted ones too.
-        completions: By id.
-        statements: Statement id of each completion, by completion id.
+        assignments: All assignments by id, including deleted ones.
+        completions: All completions by id.
+        statements: The statement id of each completion, by completion id.
     """
 
     def __init__(self, people: People, contents: Mapping[str, Record]) -> None:
@@ -27,7 +27,7 @@ class Learning:
         self.completions: dict[str, Record] = {}
         self.statements: dict[str, str] = {}
         self._by_audience: dict[str, list[Record]] = {}
-        # The enrolment per assignment and user, or only its date: people come in hundreds, most unseen.
+        # Per assignment and user, the enrolment, or just its date as long as it has not been read, to save memory.
         self._by_assignment: dict[str, dict[str, Record | datetime]] = {}
         self._enrolments: dict[str, Record] = {}
         self._known: dict[tuple[str, str, Any], Record] = {}
@@ -50,9 +50,9 @@ class Learning:
             audience: The audience that has to complete it.
             content_id: The content.
             alternatives: Other contents that count as well.
-            hide_alternatives: Whether learners do not see those.
-            completion_period: Days that a member has for it.
-            recurrence: Days after which it is due again; None for never.
+            hide_alternatives: Whether to hide those from learners.
+            completion_period: Days a member has to complete it.
+            recurrence: Days after which it is due again, or None for never.
         """
         stamp = self._people.stamp()
         assignment = Record(
@@ -77,7 +77,7 @@ class Learning:
         return assignment
 
     def reassign(self, assignment: Record, **changes: Any) -> None:
-        """Change an assignment; its enrolments follow in content and due date."""
+        """Change an assignment, and the content and due date of its enrolments with it."""
         stamp = self._people.stamp()
         assignment.update(changes, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
@@ -91,14 +91,14 @@ class Learning:
                 enrolment["updatedAt"] = stamp
 
     def unassign(self, assignment: Record) -> None:
-        """Delete an assignment: it stays listed as deleted, its open enrolments are archived."""
+        """Delete an assignment: it stays listed as deleted, and its open enrolments are archived."""
         stamp = self._people.stamp()
         assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             self._archive(enrolment)
 
     def drop_audience(self, audience: AudienceRecord) -> None:
-        """Delete the assignments of an audience that is removed."""
+        """Delete the assignments of a removed audience."""
         for assignment in self._by_audience.get(audience["id"], ()):
             if not assignment["isDeleted"]:
                 self.unassign(assignment)
@@ -125,25 +125,25 @@ class Learning:
                         self._open(known, assignment, now, "enrolled")
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
-        """Archive what a former member has not completed."""
+        """Archive the open enrolments of a former member."""
         for assignment in self._by_audience.get(audience["id"], ()):
             enrolment = self._one(assignment["id"], user["id"])
             if enrolment is not None:
                 self._archive(enrolment)
 
     def enrolments_of(self, assignment_id: str) -> Iterator[Record]:
-        """The enrolments of an assignment, each with its present status."""
+        """Return the enrolments of an assignment, each with its current status."""
         for enrolment in self._all(assignment_id):
             yield self.current(enrolment)
 
     def enrolment(self, assignment_id: str, user: str) -> Record | None:
-        """The enrolment of a user (id, ref or e-mail) in an assignment."""
+        """Return a user's enrolment in an assignment, by id, ref or e-mail."""
         found = self._people.find_user(user)
         enrolment = self._one(assignment_id, found["id"]) if found else None
         return self.current(enrolment) if enrolment is not None else None
 
     def current(self, enrolment: Record) -> Record:
-        """Return the enrolment with its present status: open again, or overdue, if its date has come."""
+        """Return the enrolment with its current status: open again or overdue once its date has come."""
         now = self._people.now()
         assignment = self.assignments[enrolment["assignmentId"]]
         if enrolment["status"] == "complete" and assignment["recurrence"] is not None and assignment["isActive"]:
@@ -164,7 +164,7 @@ class Learning:
                 yield enrolment
 
     def _one(self, assignment_id: str, user_id: str) -> Record | None:
-        """The enrolment of a user, made from its date when it is first looked at."""
+        """Return a user's enrolment, made from its date on the first read."""
         enrolled = self._by_assignment.get(assignment_id, {})
         since = enrolled.get(user_id)
         if not isinstance(since, datetime):
@@ -185,7 +185,7 @@ class Learning:
                 "updatedAt": None,
             }
         )
-        # It replaces its date: a dict may change its values while it is walked, but not its keys.
+        # Replace the date in place: while you iterate over a dict, its values may change but its keys may not.
         enrolled[user_id] = enrolment
         self._enrolments[enrolment["id"]] = enrolment
         self._open(enrolment, assignment, since, "enrolled", at=since)
@@ -227,13 +227,13 @@ class Learning:
     def complete(
         self, user: UserRecord, content_id: str, completed_at: str, *, is_rpl: bool = True
     ) -> tuple[str, bool]:
-        """Record that a user completed a content, and complete the enrolments that it counts for.
+        """Record that a user completed a content, and complete the enrolments it counts towards.
 
         Args:
             user: The user.
             content_id: The content.
-            completed_at: When, in ISO 8601.
-            is_rpl: Whether it is recognition of prior learning, as everything sent by the API is.
+            completed_at: The time, in ISO 8601.
+            is_rpl: Whether it is recognition of prior learning. Completions sent through the API always are.
 
         Returns:
             The id of the statement, and whether the completion is new.

@@ -1,4 +1,4 @@
-"""Words that seeded records are made of."""
+"""The words in seeded records."""
 
 from typing import Final
 

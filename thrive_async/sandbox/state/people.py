@@ -1,4 +1,4 @@
-"""The users of a sandbox, under every name they go by; and the ids and times of everything that is created."""
+"""The users of a sandbox by id, ref and e-mail, and the ids and times of all new records."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -31,12 +31,12 @@ class People:
     """The users of one sandbox.
 
     Args:
-        now: Tells the time that is written on whatever changes.
+        now: Returns the time to write on records that change.
         seed: The same seed gives the same ids in the same order.
 
     Attributes:
-        users: Every user by id, deleted ones too.
-        now: As given.
+        users: Every user by id, including deleted ones.
+        now: The function you passed.
     """
 
     def __init__(self, now: Callable[[], datetime], seed: int) -> None:
@@ -47,26 +47,26 @@ class People:
         self._by_email: dict[str, UserRecord] = {}
 
     def new_id(self) -> str:
-        """A fresh id of 24 hexadecimal digits."""
+        """Return a new id of 24 hexadecimal digits."""
         return f"{self._ids.getrandbits(96):024x}"
 
     def stamp(self) -> str:
-        """The sandbox's time, as written on records."""
+        """Return the sandbox's time, as it appears on records."""
         return timestamp(self.now())
 
     def add_user(self, **fields: Any) -> UserRecord:
-        """Add a user, to arrange a test.
+        """Add a user to set up a test.
 
         Args:
-            **fields: Fields of the v1 user or the v2 account, by their wire names (`firstName`) or in snake case
-                (`first_name`). Everything has a default; `ref` and `email` come from a running number. Unknown names
+            **fields: Fields of the v1 user or the v2 account, by wire name (`firstName`) or in snake case
+                (`first_name`). Every field has a default; `ref` and `email` come from a running number. Unknown names
                 become extra fields of the v1 user. `active=False` makes a suspended user.
 
         Returns:
-            The record, now in `users`.
+            The new record, also found in `users`.
 
         Raises:
-            ValueError: The id, ref or e-mail is taken; or you gave `audiences`: add people to an audience with
+            ValueError: The id, ref or e-mail is taken, or you passed `audiences`. To add a user to an audience, call
                 `audiences[...].members.add(user)`.
 
         Example:
@@ -99,11 +99,11 @@ class People:
         return user
 
     def find_user(self, name: str) -> UserRecord | None:
-        """The user with this id, ref or e-mail, tried in this order; e-mails match in any case."""
+        """Return the user with this id, ref or e-mail, tried in this order. E-mails ignore case."""
         return self.users.get(name) or self._by_ref.get(name) or self._by_email.get(name.lower())
 
     def find_users(self, names: Iterable[str]) -> list[tuple[str, UserRecord | None]]:
-        """Each name with what `find_user` finds for it."""
+        """Yield each name with the result of `find_user`."""
         by_id, by_ref, by_email = self.users.get, self._by_ref.get, self._by_email.get
         return [(name, by_id(name) or by_ref(name) or by_email(name.lower())) for name in names]
 
@@ -111,7 +111,7 @@ class People:
         """Find a user by id, ref or e-mail.
 
         Raises:
-            KeyError: No such user.
+            KeyError: There is no such user.
         """
         found = self.find_user(name)
         if found is None:
@@ -119,11 +119,11 @@ class People:
         return found
 
     def by_ref(self, ref: str) -> UserRecord | None:
-        """The user with exactly this ref."""
+        """Return the user with exactly this ref."""
         return self._by_ref.get(ref)
 
     def by_email(self, email: str) -> UserRecord | None:
-        """The user with this e-mail, in any case."""
+        """Return the user with this e-mail, ignoring case."""
         return self._by_email.get(email.lower())
 
     def _reindex(self, user: UserRecord, key: str, value: Any) -> None:
@@ -137,10 +137,10 @@ class People:
 
 
 def _new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], stamp: str) -> UserRecord:  # noqa: A002
-    """Make a user out of fields of v1 or v2, in camel or snake case, with defaults for the rest."""
+    """Make a user from v1 or v2 fields, in camel or snake case, with defaults for the rest."""
     given = {_camel(name): value for name, value in fields.items()}
     if given.get("audiences"):
-        raise ValueError("add a user to an audience with audiences[...].members.add(user), not with a field")
+        raise ValueError("add a user to an audience with audiences[...].members.add(user), not with `audiences`")
     account = {name: given.pop(name, default) for name, default in _ACCOUNT_FIELDS.items()}
     active = given.pop("active", True)
     single_sign_on = given.pop("sso", False)
@@ -181,8 +181,8 @@ def _new_user(fields: Mapping[str, Any], *, number: int, id: Callable[[], str], 
 
 
 def blank(user: UserRecord, stamp: str) -> None:
-    """Obfuscate a deleted user in place; `stamp` is the time of the deletion."""
-    # Fields that no document names may be personal too.
+    """Obfuscate a deleted user in place. `stamp` is the time of the deletion."""
+    # Undocumented fields may be personal too.
     for key in [key for key in user if key not in _KNOWN_USER_FIELDS]:
         del user[key]
     user.account.update(_ACCOUNT_FIELDS, loginMethod=user.account["loginMethod"])

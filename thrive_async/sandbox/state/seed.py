@@ -1,4 +1,4 @@
-"""The data that a sandbox starts with: the same for the same seed, and as untidy as real data."""
+"""The data a sandbox starts with: the same for the same seed, and as untidy as real data."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,11 @@ from thrive_async.sandbox.state.state import State
 __all__ = ["EPOCH", "seed_state"]
 
 EPOCH: Final = datetime(2026, 1, 1, 9, tzinfo=UTC)
-"""When seeding ends and, under a virtual clock, the sandbox's time begins. Seeded records are older."""
+"""The time at which a sandbox with a virtual clock starts. Seeded records are older."""
 
 _DAY: Final = 86_400
 
-# Refs that need care in a path, at fixed places, so that small sandboxes have them too.
+# Refs that need care in a path, at fixed positions so that small sandboxes have them too.
 _ODD_REFS: Final = (
     "north/unit-7",
     "a+b@corp",
@@ -32,12 +32,13 @@ _ODD_REFS: Final = (
 def seed_state(state: State, users: int, seed: int) -> None:
     """Fill an empty state.
 
-    It gets the structure `emea` with the audience `sales-emea` (half of the users) and the structure `apac` with
-    `sales-apac`. Made in the user interface are `ui-structure`, `ui-made` and the smart `all-staff-smart`.
+    It gets the structure `emea` with the audience `sales-emea` (half of the users), and the structure `apac` with
+    `sales-apac`. `ui-structure`, `ui-made` and the smart audience `all-staff-smart` count as made in the user
+    interface.
 
     Args:
         state: The state to fill.
-        users: How many users.
+        users: The number of users.
         seed: The same seed gives the same data.
     """
     rng = random.Random(seed)  # noqa: S311
@@ -62,19 +63,19 @@ def _id(rng: random.Random) -> str:
 
 
 def _moment(rng: random.Random, days: int = 700) -> str:
-    """A moment before the epoch; like live data, mostly with milliseconds."""
+    """Return a time before the epoch, mostly with milliseconds, like live data."""
     seconds = int(rng.random() * days * _DAY)
     text = timestamp(EPOCH - timedelta(seconds=seconds, milliseconds=seconds % 997))
     return text if seconds % 10 else text[:19] + "Z"
 
 
 def _users(state: State, rng: random.Random, count: int) -> list[UserRecord]:
-    """The users: nulls, odd refs, plus-addresses, extra fields and unknown enum values at fixed intervals."""
+    """Add users, with nulls, odd refs, plus-addresses, extra fields and unknown enum values at fixed intervals."""
     people: list[UserRecord] = []
     choice, moment = rng.choice, _moment
     for number in range(1, count + 1):
         first, last = choice(names.FIRST_NAMES), choice(names.LAST_NAMES)
-        # Every ninth user has an odd ref while they last; the rest count up.
+        # Every ninth user has an odd ref, as long as there are some left; the other refs count up.
         odd = number // 9 - 1 if number % 9 == 0 else -1
         ref: str | None = _ODD_REFS[odd] if 0 <= odd < len(_ODD_REFS) else f"E{number:05d}"
         email: str | None = f"user{number}@example.com"
@@ -141,7 +142,7 @@ def _users(state: State, rng: random.Random, count: int) -> list[UserRecord]:
             "singleSignOn": number % 2 == 0,
         }
         if number % 16 == 5:
-            # Fields that no document names: a model has to ignore them.
+            # Undocumented fields, which a model has to ignore.
             user["pronouns"] = "they/them"
             user["legacy"] = {"hrId": number, "flags": ["a", None]}
         account = {
@@ -185,7 +186,7 @@ def _audiences(state: State, rng: random.Random, people: list[UserRecord]) -> No
         type="smart",
         rule=lambda user: user["status"] != "inactive",
     )
-    # Here too a field that no document names.
+    # Another undocumented field.
     sales["colour"] = "#ffcc00"
     for user in people[1:3]:
         sales.managers[user["id"]] = _permissions(administrator=False)

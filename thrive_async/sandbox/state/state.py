@@ -1,4 +1,4 @@
-"""What a sandbox holds: users, audiences, learning, and how they hang together."""
+"""The sandbox's data: users, audiences, learning, and the rules between them."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,16 +13,16 @@ __all__ = ["State"]
 
 
 class State(People):
-    """The data of one sandbox: arrange it before a test, look at it afterwards.
+    """The data of one sandbox: arrange it before a test, inspect it afterwards.
 
-    The server answers from it, so a change takes effect at once.
+    The server answers from this data, so your changes take effect at once.
 
     Args:
-        now: Tells the time that is written on whatever changes.
+        now: Returns the time to write on records that change.
         seed: The same seed gives the same ids in the same order.
 
     Attributes:
-        users: Every user by id, deleted ones too.
+        users: Every user by id, including deleted ones.
         audiences: Every audience and structure, by id or reference.
         contents: Contents by id.
         activities: Activities by id.
@@ -31,7 +31,7 @@ class State(People):
         categories: CPD categories by id.
         entries: CPD entries by id.
         requirements: CPD requirement summaries by id.
-        events: Provisioning events that were taken, by their id.
+        events: Accepted provisioning events by id.
         learning: Assignments, enrolments and completions.
     """
 
@@ -52,7 +52,7 @@ class State(People):
     # Users
 
     def insert_user(self, user: UserRecord) -> UserRecord:
-        """Take a finished user in; smart audiences whose rule it fits take it as well.
+        """Add a finished user, also to the smart audiences with a matching rule.
 
         Raises:
             ValueError: The id, ref or e-mail is taken.
@@ -62,7 +62,7 @@ class State(People):
         return user
 
     def delete_user(self, user: UserRecord) -> None:
-        """Obfuscate a user: the id and the learning history stay, nothing personal does."""
+        """Obfuscate a user: only the id and the learning history stay."""
         for audience_id in list(user.audience_ids):
             audience = self.audiences.find(audience_id)
             if audience is not None:
@@ -72,7 +72,7 @@ class State(People):
         blank(user, self.stamp())
 
     def apply_rules(self, user: UserRecord) -> None:
-        """Let each smart audience add or drop the user by its rule."""
+        """Add the user to each smart audience, or remove them, by its rule."""
         for audience in self.audiences.values():
             if audience.rule is not None:
                 if audience.rule(user):
@@ -94,26 +94,27 @@ class State(People):
         members: Iterable[str | UserRecord] = (),
         rule: Callable[[UserRecord], bool] | None = None,
     ) -> AudienceRecord:
-        """Add an audience or structure, to arrange a test; UI-made and smart ones too.
+        """Add an audience or structure to set up a test. It may be UI-made or smart.
 
         Args:
             reference: Its reference.
-            name: Its name, by default made from the reference.
+            name: Its name. The default is made from the reference.
             category: "audience" or "structure".
-            parent: The structure it belongs to: id, reference or record; None for no structure.
-            api_controlled: False for an audience made in Thrive's user interface: the API may not change it.
+            parent: The structure it belongs to, by id, reference or record; None for no structure.
+            api_controlled: False for an audience made in Thrive's user interface, which the API may not change.
             type: "manual" or "smart".
             members: Users, by id, ref, e-mail or record.
-            rule: For a smart audience: whether a user belongs in it; applied now and whenever a user changes.
+            rule: For a smart audience, a function that decides whether a user belongs in it. It runs now and whenever
+                a user changes.
 
         Returns:
             The record, with `.members`, `.managers`, `.parent` and `.children`.
 
         Raises:
-            KeyError: No such parent or user.
+            KeyError: There is no such parent or user.
             ValueError: Another audience has the reference.
         """
-        # Look everything up first, so that a mistake leaves nothing behind.
+        # Look everything up first, so that a mistake changes nothing.
         above = self.audiences[parent] if isinstance(parent, str) else parent
         joining = [one if isinstance(one, UserRecord) else self.user(one) for one in members]
         if reference is not None and self.audiences.find(reference) is not None:
@@ -144,7 +145,7 @@ class State(People):
         return audience
 
     def set_parent(self, audience: AudienceRecord, parent: AudienceRecord) -> None:
-        """Put an audience into a structure; its members stay as they are."""
+        """Put an audience into a structure, without changing its members."""
         if audience.parent is not None:
             audience.parent.children = [one for one in audience.parent.children if one is not audience]
         audience.parent = parent
@@ -162,14 +163,14 @@ class State(People):
             audience.parent.children = [one for one in audience.parent.children if one is not audience]
         self.audiences.remove(audience)
 
-    # Contents and what is done with them
+    # Contents and activities
 
     def add_content(self, title: str | None = "Added content", **fields: Any) -> Record:
-        """Add a content, to arrange a test.
+        """Add a content to set up a test.
 
         Args:
             title: Its title.
-            **fields: Further fields by their wire names; `type` is "article" by default.
+            **fields: More fields by wire name. `type` is "article" by default.
 
         Returns:
             The record.
@@ -197,14 +198,14 @@ class State(People):
     def add_activity(
         self, user: UserRecord, kind: str, content: Record | None = None, *, date: str | None = None, **data: Any
     ) -> Record:
-        """Add an activity, to arrange a test.
+        """Add an activity to set up a test.
 
         Args:
-            user: The person.
+            user: The user.
             kind: What they did: viewed, completed, liked...
-            content: The content it was about.
-            date: When, in ISO 8601; now by default.
-            **data: Further data of the activity.
+            content: The content they did it with.
+            date: The time, in ISO 8601. The default is now.
+            **data: More data of the activity.
 
         Returns:
             The record.
@@ -236,11 +237,11 @@ class State(People):
         return tag
 
     def tag(self, name: str) -> Record | None:
-        """The tag with this name."""
+        """Return the tag with this name."""
         return self._tags_by_name.get(name)
 
     def give_tag(self, user: UserRecord, tag: Record) -> None:
-        """Put a tag among the user's skills."""
+        """Add a tag to the user's skills."""
         skills = _skills(user)
         if tag["tag"] not in skills:
             user["tags"] = {**(user["tags"] or {}), "skills": [*skills, tag["tag"]]}
@@ -248,7 +249,7 @@ class State(People):
             tag.stamp = self.stamp()
 
     def take_tag(self, user: UserRecord, tag: Record) -> None:
-        """Take a tag from the user's skills."""
+        """Remove a tag from the user's skills."""
         skills = _skills(user)
         if tag["tag"] in skills:
             user["tags"] = {**user["tags"], "skills": [one for one in skills if one != tag["tag"]]}

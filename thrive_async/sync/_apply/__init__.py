@@ -1,4 +1,4 @@
-"""The one machine that carries out a plan: the run with its workers, the writes, the journal.
+"""The one machine that carries out a plan: a run, its writes, ledger and journal, and a small door per kind of plan.
 
-Imports who is who (`_match`), the guards and the report; plans import it, never the other way round.
+Imports `_match`, `_doubts`, `_guards`, `_reading` and the report. Plans import it, never the other way round.
 """

@@ -2,10 +2,10 @@
 
 Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "process",
 "fingerprint", "strategy", "planned", "at"}`, where `target` is the audience's id and `planned` maps each action to the
-references it is meant for; then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome",
-"reason", "at"}`. A run that was killed has planned changes without an outcome; the next run of the same target with the
-same journal finds out by reading what became of them and adds their lines under the old run's id. A run that is still
-going on keeps others of its target from beginning.
+references it is planned for. Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome",
+"reason", "at"}`. If a run was killed, planned changes have no outcome. The next run of the same target with the same
+journal finds out by reading what became of them, and adds their lines under the old run's id. While a run goes on, no
+other run of its target begins.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -29,7 +29,17 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 
-__all__ = ["Interrupted", "Journal", "Line", "Scope", "check_journal", "left_open", "unfinished"]
+__all__ = [
+    "Interrupted",
+    "Journal",
+    "Line",
+    "Scope",
+    "check_journal",
+    "check_usable",
+    "left_open",
+    "not_going_on",
+    "unfinished",
+]
 
 Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
@@ -37,7 +47,7 @@ Line = tuple[str, str, str, str | None]
 _OPENING: Final = b'{"run": '
 # The runs of this process that are going on.
 _going_on: Final = set[str]()
-# A run that has written nothing for so long has ended, whoever has its process id now.
+# A run that has written nothing for so long has ended, whichever process has its id now.
 _SILENCE: Final = timedelta(hours=1)
 
 
@@ -165,7 +175,7 @@ class Journal:
 def _line(value: Mapping[str, object]) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     if not text.isprintable():
-        # Whoever looks at the file in a terminal must not have it obey what a name holds; it is the same JSON.
+        # Escaped, so that a terminal does not obey what a name holds; it is the same JSON.
         text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
     return text.encode() + b"\n"
 
@@ -244,6 +254,12 @@ def check_journal(path: str | os.PathLike[str]) -> None:
             raise ConfigurationError(f"journal: {file} holds something else than a journal: name another file")
 
 
+async def check_usable(path: str | os.PathLike[str] | None) -> None:
+    """Refuse what cannot be a journal, before anything is read; see `check_journal`."""
+    if path is not None:
+        await asyncio.to_thread(check_journal, path)
+
+
 def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK)
 
@@ -257,7 +273,7 @@ async def left_open(path: str | os.PathLike[str] | None, scope: Scope, subject: 
         subject: The audience's name, for the error.
 
     Raises:
-        GuardRefused: One of them is no interrupted run, but goes on.
+        GuardRefused: One of them was not interrupted, but goes on.
         ConfigurationError: It is no journal.
         OSError: It cannot be read, or not be written.
     """
@@ -289,8 +305,8 @@ def not_going_on(runs: list[Interrupted], subject: str) -> list[Interrupted]:
 def unfinished(path: str | os.PathLike[str]) -> dict[Scope, list[Interrupted]]:
     """Find the runs in a journal that were interrupted and not accounted for since, or go on, by what they are about.
 
-    Reads the whole file, so call it off the loop. Lines that are none of ours (a run died while it wrote them) are
-    passed over.
+    Reads the whole file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them,
+    are ignored.
 
     Args:
         path: The journal; it need not exist.

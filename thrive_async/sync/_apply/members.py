@@ -1,186 +1,189 @@
-"""Applying a member plan: additions, then removals, or the list replaced; then what must be found out by reading."""
+"""Applying a member plan: additions, then removals; or the list replaced, which is found out by reading."""
 
-import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
+import attrs
+
+from thrive_async._generated.operations import ADD_MEMBERS, REPLACE_MEMBERS
 from thrive_async.client import ThriveClient
-from thrive_async.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ThriveError
-from thrive_async.models import MemberOperationResult
-from thrive_async.sync._apply.audience_run import AudienceRun
-from thrive_async.sync._apply.batches import BATCH, attributed
-from thrive_async.sync._apply.execution import DoneNow, carry_out
+from thrive_async.errors import NotFoundError, ThriveError
+from thrive_async.models import AudienceMember
 from thrive_async.sync._apply.journal import Interrupted
-from thrive_async.sync._reading import Present, read_members
-from thrive_async.sync.report import Change, OnProgress, Outcome, SyncReport, described
+from thrive_async.sync._apply.ledger import Change
+from thrive_async.sync._apply.run import Applied, Done, Key, Run, Told, carry_out
+from thrive_async.sync._apply.writes import attributed, remove_all, settle_told, write_all
+from thrive_async.sync._guards import Applying, check_writable
+from thrive_async.sync._match.matching import People
+from thrive_async.sync._reading import read_members
+from thrive_async.sync.report import SyncReport, reason_of
 
-if TYPE_CHECKING:
-    from thrive_async.sync._member_plan import MemberPlan
+__all__ = ["MEMBERS_AT_ONCE", "MemberDoor", "apply_members"]
 
-__all__ = ["apply_members"]
+MEMBERS_AT_ONCE: Final = ADD_MEMBERS.max_items or 1
+"""The most members in one write."""
+
+
+@attrs.frozen
+class MemberDoor:
+    """Writes and reads the members of an audience.
+
+    Attributes:
+        thrive: The client.
+        audience_id: The audience's id.
+        subject: The audience as the caller named it, for errors.
+    """
+
+    thrive: ThriveClient
+    audience_id: str
+    subject: str
+    batch: int = MEMBERS_AT_ONCE
+
+    async def write(self, changes: Sequence[Change], *, again: bool) -> Told:  # noqa: ARG002 - adding twice is harmless
+        """Add members."""
+        names = [change.reference for change in changes]
+        return attributed(names, await self.thrive.audiences.members.add(self.audience_id, names))
+
+    async def replace(self, names: Sequence[str]) -> Told:
+        """Replace the whole list."""
+        return attributed(names, await self.thrive.audiences.members.replace(self.audience_id, names))
+
+    async def erase(self, reference: str) -> None:
+        """Remove a member."""
+        await self.thrive.audiences.members.remove(self.audience_id, reference)
+
+    async def read_back(self, keys: Sequence[Key]) -> Done:  # noqa: ARG002 - all members come at once
+        """Read who is a member now."""
+        people = People(await read_members(self.thrive, self.subject, self.audience_id))
+        return lambda action, name: not people.has_id(name) if action == "remove" else people.has(name)
+
+    async def check(self) -> None:
+        """Look whether the audience is there and can be written."""
+        await check_writable(self.thrive, self.subject, self.audience_id)
+
+
+class MembersToApply(Applied, Protocol):
+    """What applying needs to know of a member plan."""
+
+    audience: str
+    audience_id: str
+    to_add: tuple[str, ...]
+    to_remove: tuple[AudienceMember, ...]
+    staying: tuple[str, ...]
+    held_unless: Mapping[str, str]
+
+    @property
+    def calls(self) -> dict[str, int]: ...
 
 
 async def apply_members(
-    thrive: ThriveClient,
-    plan: "MemberPlan",
-    *,
-    on_progress: OnProgress | None,
-    journal: str | os.PathLike[str] | None,
-    rebuild: bool,
-    verify: bool,
-    interrupted: Sequence[Interrupted],
+    thrive: ThriveClient, plan: MembersToApply, applying: Applying, interrupted: Sequence[Interrupted]
 ) -> SyncReport:
-    """Apply a plan whose guards have been passed; see `MemberPlan.apply`."""
-    run = _MemberRun(thrive, plan, on_progress=on_progress, journal=journal, rebuild=rebuild, verify=verify)
-    return await carry_out(run, plan, strategy="rebuild" if rebuild else "diff", interrupted=interrupted)
+    """Apply a plan that has passed its guards; see `MemberPlan.apply`."""
+    strategy = "diff"
+    if applying.strategy == "rebuild" and plan.calls["rebuild"] < plan.calls["diff"]:
+        strategy = "rebuild"
+    restores = plan.staying if strategy == "rebuild" else ()
+    changes = [Change("add", user_id, restores=True) for user_id in restores]
+    changes += [Change("add", name) for name in plan.to_add]
+    changes += [Change("remove", member.user_id) for member in plan.to_remove]
+    additions, removals = _cut(len(changes), len(plan.to_remove))
+    door = MemberDoor(thrive, plan.audience_id, plan.audience)
+    run = Run(
+        thrive,
+        door,
+        subject=plan.audience,
+        changes=changes,
+        calls=plan.calls[strategy],
+        applying=applying,
+        staying=plan.staying,
+    )
+
+    async def steps() -> None:
+        left: Sequence[int] = additions
+        if strategy == "rebuild":
+            left = await _Rebuild(run, door, plan, additions, removals).replace()
+        await write_all(run, left)
+        if not run.stopped:
+            await remove_all(run, removals, plan.held_unless)
+
+    return await carry_out(run, plan, steps, interrupted=interrupted, strategy=strategy)
 
 
-class _MemberRun(AudienceRun):
-    """One apply of a member plan."""
+def _cut(total: int, removals: int) -> tuple[range, range]:
+    return range(total - removals), range(total - removals, total)
 
-    def __init__(
-        self,
-        thrive: ThriveClient,
-        plan: "MemberPlan",
-        *,
-        on_progress: OnProgress | None,
-        journal: str | os.PathLike[str] | None,
-        rebuild: bool,
-        verify: bool,
-    ) -> None:
-        adds = [Change("add", name) for name in plan.to_add]
-        removes = [Change("remove", member.user_id) for member in plan.to_remove]
-        restores = [Change("add", name, restores=True) for name in plan.staying] if rebuild else []
-        super().__init__(
-            thrive=thrive,
-            audience_id=plan.audience_id,
-            subject=plan.audience,
-            changes=[*restores, *adds, *removes],
-            removals=len(removes),
-            doubtful=plan.doubtful,
-            calls=plan.calls["rebuild" if rebuild else "diff"],
-            journal=journal,
-            on_progress=on_progress,
-        )
-        self._plan = plan
-        self._rebuild = rebuild
-        self._verify = verify
 
-    async def write(self, places: Sequence[int]) -> MemberOperationResult:
-        return await self.thrive.audiences.members.add(self.audience_id, self.names(places))
+@attrs.frozen
+class _Rebuild:
+    """The list replaced by its first batch."""
 
-    async def erase(self, reference: str) -> None:
-        await self.thrive.audiences.members.remove(self.audience_id, reference)
+    run: Run
+    door: MemberDoor
+    plan: MembersToApply
+    additions: range
+    removals: range
 
-    async def read_back(self, changes: Sequence[tuple[str, str]]) -> DoneNow:  # noqa: ARG002 - all are read at once
-        return _done_now(await self.present())
+    async def replace(self) -> Sequence[int]:
+        """Replace the list; return the additions that are left.
 
-    async def present(self) -> Present:
-        return Present(await read_members(self.thrive, self.subject, self.audience_id))
-
-    async def do(self) -> None:
-        first = await self._replace() if self._rebuild else 0
-        await self.add_all(self.additions[first:])
-        if not self.stopped:
-            await self.remove_all()
-
-    # Rebuilding
-
-    async def _replace(self) -> int:
-        """Replace the list by its first hundred; return how many have been dealt with.
-
-        Members who stay come first, so that they are out as shortly as possible. Whatever Thrive answers, what has
-        become of the others is read: the list is short now, or nothing has changed, and then the plan is applied as a
+        Members who stay come first, so that they are out as shortly as possible. Whatever Thrive answers, reading tells
+        what has become of the others: the list is short now, or nothing has changed, and then the plan is applied as a
         difference.
         """
-        places = range(min(BATCH, self.additions.stop))
-        names = self.names(places)
+        run, places = self.run, self.additions[: REPLACE_MEMBERS.max_items]
+        names = [change.reference for change in run.changes(places)]
         try:
-            result = await self._send_replacement(names)
+            told = await self._send(names)
         except ThriveError as error:
             if isinstance(error, NotFoundError):
-                await self.audience_is_there()
-            return await self._after_lost_replacement(described(error))
-        if not attributed(names, result).done:
+                await run.check()
+            return await self._find_out(reason_of(error))
+        if not told.done:
             # An answer that names nobody who is a member now does not say that anybody was removed.
-            return await self._after_lost_replacement("nobody went through")
-        self.count_restores = True
-        # First: a journal that can no longer be written ends the run with the next line.
-        self.unknown.update(dict.fromkeys(self.removals, "the list was replaced"))
-        self.taken(places, result)
-        self._settle_gone(await self.present(), None)
-        return len(places)
+            return await self._find_out("no member was named as added")
+        run.count_restores = True
+        # First, because a journal that can no longer be written ends the run with the next line.
+        run.ledger.doubt(self.removals, "the list was replaced")
+        settle_told(run, places, told)
+        self._settle_gone(await self.door.read_back(()), None)
+        return self.additions[len(places) :]
 
-    def _settle_gone(self, present: Present, reason: str | None) -> None:
-        """Settle the removals of whoever is out now; the others are left to be removed one by one."""
-        for place in self.removals:
-            self.unknown.pop(place, None)
-        self.settle(
-            (place, True, reason) for place in self.removals if self.ledger.changes[place].reference not in present.ids
-        )
-
-    async def _send_replacement(self, names: list[str]) -> MemberOperationResult:
-        # It concerns everybody: who is not in it is out, and if its answer is lost nobody's fate is known.
-        everybody = range(self.ledger.total)
+    async def _send(self, names: Sequence[str]) -> Told:
+        # It concerns everybody: members who are not in it are out, and if its answer is lost, so is everybody's
+        # outcome.
+        everybody = range(self.run.ledger.total)
         try:
-            return await self.send(everybody, lambda: self.thrive.audiences.members.replace(self.audience_id, names))
+            return await self.run.send(everybody, lambda: self.door.replace(names))
         except BaseException:
-            self.count_restores = bool(self.unknown) or not all(map(self.ledger.is_open, everybody))
+            ledger = self.run.ledger
+            self.run.count_restores = bool(ledger.in_doubt) or len(ledger.unsettled(everybody)) < ledger.total
             raise
 
-    def _as_difference(self) -> int:
-        self.unknown.clear()
-        self.count_restores = False
-        self._calls = self._plan.calls["diff"]
-        staying = range(len(self._plan.staying))
-        self.settle((place, True, None) for place in staying)
-        return staying.stop
-
-    async def _after_lost_replacement(self, words: str) -> int:
-        self.unknown.update(dict.fromkeys(range(self.ledger.total), words))
-        self.count_restores = True
-        present = await self.present()
-        before = (*self._plan.staying, *(member.user_id for member in self._plan.to_remove))
-        if present.ids.issuperset(before):
+    async def _find_out(self, words: str) -> Sequence[int]:
+        run, everybody = self.run, range(self.run.ledger.total)
+        run.ledger.doubt(everybody, words)
+        run.count_restores = True
+        done = await self.door.read_back(())
+        run.ledger.reopen(everybody)
+        before = (*self.plan.staying, *(member.user_id for member in self.plan.to_remove))
+        if not any(done("remove", user_id) for user_id in before):
             return self._as_difference()
-        self.unknown.clear()
         reason = f"found done by reading; the answer was: {words}"
-        self._settle_gone(present, reason)
-        self.settle(
-            (place, True, reason) for place in self.additions if present.has(self.ledger.changes[place].reference)
-        )
-        # Whoever is still out goes the way of every addition.
-        await self.add_all([place for place in self.additions if self.ledger.is_open(place)])
-        return self.additions.stop
+        self._settle_gone(done, reason)
+        run.settle((place, True, reason) for place in self.additions if done(*run.ledger.changes[place].key))
+        # Members who are still out go the way of every addition.
+        return run.ledger.unsettled(self.additions)
 
-    # Finding out by reading
+    def _as_difference(self) -> Sequence[int]:
+        self.run.count_restores = False
+        self.run.calls = self.plan.calls["diff"]
+        staying = len(self.plan.staying)
+        self.run.settle((place, True, None) for place in self.additions[:staying])
+        return self.additions[staying:]
 
-    async def find_out(self) -> None:
-        """Read back if somebody's outcome is unknown, or to verify."""
-        if not self._verify or isinstance(self.cause, AuthenticationError | PermissionDeniedError):
-            await super().find_out()
-            return
-        try:
-            present = await self.present()
-        except ThriveError as error:
-            self.stop(error)
-            return
-        done = _done_now(present)
-        self.resolve(lambda change: done(change.action, change.reference))
-        self.differences = tuple(self._differing(present))
-
-    def _differing(self, present: Present) -> Iterator[Outcome]:
-        report = self.ledger.report(self.subject, self.id, not_attempted=None, cause=None)
-        for outcome in report.added:
-            if not present.has(outcome.reference):
-                yield Outcome("add", outcome.reference, "reported as added, but not among the members")
-        for outcome in report.removed:
-            if outcome.reference in present.ids:
-                yield Outcome("remove", outcome.reference, "reported as removed, but still a member")
-        for user_id in self._plan.staying:
-            if user_id not in present.ids:
-                yield Outcome("add", user_id, "was a member who stays, and is none any more")
-
-
-def _done_now(present: Present) -> DoneNow:
-    return lambda action, reference: present.has(reference) if action == "add" else reference not in present.ids
+    def _settle_gone(self, done: Done, reason: str | None) -> None:
+        """Settle the removals of members who are out now; the others are left to be removed one by one."""
+        self.run.ledger.reopen(self.removals)
+        gone: Iterable[int] = (place for place in self.removals if done(*self.run.ledger.changes[place].key))
+        self.run.settle((place, True, reason) for place in gone)

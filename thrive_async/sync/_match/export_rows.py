@@ -43,8 +43,8 @@ class Row:
 
     Attributes:
         ref: Their ref.
-        values: What is wanted of each field that the row tells of; None clears it.
-        additional: What is wanted of the tenant's own fields.
+        values: The wanted value of each field in the row; None clears it.
+        additional: The wanted values of the tenant's own fields.
     """
 
     ref: str
@@ -54,7 +54,7 @@ class Row:
 
 @attrs.frozen(repr=False)
 class Nameless:
-    """A row that does not say whose it is, unless a user has just this ref or e-mail address.
+    """A row that does not say who it is about, unless a user has just this ref or e-mail address.
 
     Attributes:
         row: Which row, such as ``"row 8"``.
@@ -75,9 +75,9 @@ class Rows:
         by_ref: The people, by ref.
         rejected: Pairs of what a row is called and why nothing is done for it.
         duplicates: The refs of rows that say the same as an earlier one.
-        mentioned_refs: Every ref in it, also of rejected rows: whoever has one is no leaver.
+        mentioned_refs: Every ref in it, also of rejected rows. Users who have one are no leavers.
         mentioned_emails: Every e-mail address in it, in lower case.
-        nameless: Rows that do not say whose they are: without a legible ref, or with one that was rewritten.
+        nameless: Rows that do not say who they are about: without a legible ref, or with one that looks rewritten.
         count: How many rows there are.
     """
 
@@ -131,6 +131,12 @@ class Reader:
 
     def _feed(self, cells: Mapping[str, Any], number: int) -> None:
         rows, columns = self.rows, self._columns
+        extra: Any = cells.get(None) if columns is not None else None  # type: ignore[call-overload]
+        if extra and any(extra):
+            # `csv.DictReader` keeps cells beyond the header there: a delimiter within a cell has moved the others.
+            rows.rejected.append((f"row {number}", "it has more cells than the header"))
+            rows.nameless.append(Nameless(f"row {number}", None, ""))
+            return
         if columns is None:
             columns = {_field(name): name for name in cells}
         missing = [column for column in columns.values() if column not in cells]
@@ -151,7 +157,7 @@ class Reader:
         if rewritten(ref):
             rows.nameless.append(Nameless(f"row {number}", ref, address))
         if not addressable(ref):
-            rows.rejected.append((ref, "ref: no path can hold it, so nobody can be reached by it"))
+            rows.rejected.append((ref, "ref: cannot be part of a path, so no user can be reached by it"))
             return
         try:
             row = self._row(ref, cells, columns)
@@ -256,7 +262,7 @@ def _day(name: str, cell: Any) -> Any:
 
 
 def creation(row: Row) -> UserCreate:
-    """Return what makes a row's person.
+    """Return what creates the user of a row.
 
     Raises:
         ValueError: Something that Thrive needs is missing.

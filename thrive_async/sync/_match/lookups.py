@@ -1,80 +1,82 @@
 """Newcomers under two names: an e-mail address and a ref may be one person, and only Thrive can tell.
 
-A list in one column names everybody in one way, and nothing is asked. Only where newcomers are named in several ways
-are they looked up, so that a person under two names is one addition, and a member under a name that the member list
-does not show is no newcomer at all. So are members who are to be removed and of whom the list does not show a name of
-the kind that newcomers have: they may be these very newcomers.
+A list in one column names everybody in one way, and nothing is asked. Newcomers who are named in several ways are
+looked up, so that a person under two names is added once, and a member under a name that the member list does not show
+is not added at all. Members who are not desired are looked up, too, if the list does not show a name of the kind that
+newcomers have: they may be these newcomers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import NotFoundError
 from thrive_async.models import AudienceMember, BasicUser, User
-from thrive_async.sync._apply.workers import few_at_once
 from thrive_async.sync._match.matching import Match, Matcher
 from thrive_async.sync._match.names import is_object_id
+from thrive_async.sync._workers import few_at_once
 
-__all__ = ["compared"]
+__all__ = ["FEW", "compared"]
 
-_LOOKED_UP_SINGLY: Final = 50
-"""Above this, one walk over all users (a thousand per request) is taken to be cheaper."""
+FEW: Final = 50
+"""Up to so many users are looked up one by one; for more, one walk over all users (a thousand a request) is cheaper."""
 
 
 async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
-    """Return what a comparison comes to, after whoever is in doubt was looked up.
+    """Return what a comparison comes to, after everybody who is in doubt was looked up.
 
     Args:
         thrive: The client.
         matcher: Has been fed all desired names.
-
-    Raises:
-        ThriveError: The users could not be read.
-    """
-    ambiguous = await _recognise(thrive, matcher)
-    match = matcher.result(ambiguous)
-    half_shown = [member for member in match.to_remove if not (member.email and member.reference)]
-    if not half_shown:
-        return match
-    names = _Names(match.to_add)
-    leavers = [member.user_id for member in half_shown if names.may_mean(member)]
-    found: dict[str, dict[str, None]] = {}
-    if len(leavers) <= _LOOKED_UP_SINGLY:
-        names.note(await _by_id(thrive, leavers), found)
-    else:
-        ids = set(leavers)
-        async with aclosing(thrive.users.list().pages()) as pages:
-            async for page in pages:
-                names.note((user for user in page.items if user.id in ids), found)
-    return matcher.result({**ambiguous, **_tell(matcher, found)}) if found else match
-
-
-async def _recognise(thrive: ThriveClient, matcher: Matcher) -> dict[str, tuple[str, ...]]:
-    """Look up newcomers who are named in several ways, and tell the matcher who is one person.
-
-    Args:
-        thrive: The client.
-        matcher: Has been fed all desired names.
-
-    Returns:
-        Names that fit two users, with the ids of those; the matcher knows them as ambiguous.
 
     Raises:
         ThriveError: The users could not be read.
     """
     names = _Names(matcher.newcomers)
-    if not names.in_several_ways:
-        return {}
+    if names.in_several_ways:
+        _tell(matcher, await _users_with(thrive, names, names.single, _looked_up))
+    match = matcher.result()
+    half_shown = [member for member in match.others if not (member.email and member.reference)]
+    if not half_shown:
+        return match
+    names = _Names(match.to_add)
+    ids = [member.user_id for member in half_shown if names.may_mean(member)]
+    found = await _users_with(thrive, names, ids, _by_id, among=frozenset(ids))
+    if not found:
+        return match
+    _tell(matcher, found)
+    return matcher.result()
+
+
+async def _users_with(
+    thrive: ThriveClient,
+    names: "_Names",
+    asked: Sequence[str],
+    singly: Callable[[ThriveClient, Sequence[str]], Awaitable[list[User | BasicUser]]],
+    *,
+    among: frozenset[str] | None = None,
+) -> dict[str, dict[str, None]]:
+    """Return the names of each user who has one, by id: looked up one by one, or in one walk over all users.
+
+    Args:
+        thrive: The client.
+        names: The names.
+        asked: What to look up.
+        singly: Looks it up one by one.
+        among: The ids of the users to look at in a walk; None for all.
+
+    Raises:
+        ThriveError: The users could not be read.
+    """
     found: dict[str, dict[str, None]] = {}
-    if len(names.single) <= _LOOKED_UP_SINGLY:
-        names.note(await _looked_up(thrive, names.single), found)
+    if len(asked) <= FEW:
+        names.note(await singly(thrive, asked), found)
     else:
         async with aclosing(thrive.users.list().pages()) as pages:
             async for page in pages:
-                names.note(page.items, found)
-    return _tell(matcher, found)
+                names.note((user for user in page.items if among is None or user.id in among), found)
+    return found
 
 
 class _Names:
@@ -114,25 +116,25 @@ class _Names:
                 found.setdefault(user.id, {}).update(dict.fromkeys(names))
 
 
-def _tell(matcher: Matcher, found: dict[str, dict[str, None]]) -> dict[str, tuple[str, ...]]:
+def _tell(matcher: Matcher, found: dict[str, dict[str, None]]) -> None:
+    """Tell the matcher which names are one person's, and which fit several."""
     users_of: dict[str, list[str]] = {}
     for user_id, names in found.items():
         for name in names:
             users_of.setdefault(name, []).append(user_id)
-    ambiguous = {name: tuple(users) for name, users in users_of.items() if len(users) > 1}
+    ambiguous = {name: users for name, users in users_of.items() if len(users) > 1}
     order = {name: place for place, name in enumerate(matcher.newcomers)}
-    for name in ambiguous:
-        matcher.ambiguous_newcomer(name)
+    for name, users in ambiguous.items():
+        matcher.ambiguous_newcomer(name, users)
     for user_id, names in found.items():
         clear = sorted(names.keys() - ambiguous.keys(), key=order.__getitem__)
-        # An id in another case than Thrive's is the last name to call somebody by: Thrive need not know it.
+        # An id in another case than Thrive's is the last name to use: Thrive need not know it.
         clear.sort(key=lambda name: name.lower() == user_id != name)
         if clear:
             matcher.same_person(clear, user_id)
-    return ambiguous
 
 
-async def _by_id(thrive: ThriveClient, ids: list[str]) -> list[User | BasicUser]:
+async def _by_id(thrive: ThriveClient, ids: Sequence[str]) -> list[User | BasicUser]:
     found: list[User | BasicUser] = []
 
     async def look_up(user_id: str) -> None:
@@ -143,7 +145,7 @@ async def _by_id(thrive: ThriveClient, ids: list[str]) -> list[User | BasicUser]
     return found
 
 
-async def _looked_up(thrive: ThriveClient, names: list[str]) -> list[User | BasicUser]:
+async def _looked_up(thrive: ThriveClient, names: Sequence[str]) -> list[User | BasicUser]:
     found: list[User | BasicUser] = []
 
     async def look_up(name: str) -> None:

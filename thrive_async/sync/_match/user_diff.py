@@ -1,4 +1,4 @@
-"""What is compared of a user, and what must change for a user to be as a row says: pure."""
+"""What differs between a user and a row of an export: pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -42,11 +42,11 @@ class Known:
 
 @attrs.frozen(repr=False)
 class Staff:
-    """Who can be anybody's manager: tells whether somebody reports to a ref.
+    """The users who can be managers: tells whether somebody reports to a ref.
 
     Attributes:
         by_ref: The users, by ref.
-        coming: The refs of those who are about to be created.
+        coming: The refs of users who are about to be created.
     """
 
     by_ref: Mapping[str, Known]
@@ -55,13 +55,12 @@ class Staff:
     def reports_to(self, user: Known, wanted: str | None) -> bool | None:
         """Return whether a user's manager is the one with this ref; None if that cannot be told.
 
-        Thrive shows a manager by id, and by ref only now and then, so it is the id of the user who has the wanted ref
-        that is compared. Whoever else manages the user, also somebody whom the list of users does not show (any more),
-        is not the one wanted. If nobody has the ref, nobody can be put in charge: that cannot be told, and is no
-        reason for an update, which would be sent again every night.
+        Thrive shows a manager by id, and by ref only now and then, so the ids are compared. A manager whom the list of
+        users does not show is not the wanted one. If no user has the ref, that cannot be told. It is no reason for an
+        update then, which would be sent again every night.
 
         Args:
-            user: Whose manager.
+            user: The user.
             wanted: The manager's ref; None for no manager.
         """
         if wanted is None:
@@ -110,13 +109,12 @@ def known(user: User) -> Known:
 def difference(row: Row, user: Known, staff: Staff) -> UserUpdate | None:
     """Return what must change for a user to be as a row says, or None.
 
-    The tenant's own fields are sent all together as they shall be, since it is not documented whether Thrive merges
-    them.
+    The tenant's own fields are sent all together, since it is not documented whether Thrive merges them.
 
     Args:
         row: The row.
         user: The user.
-        staff: Who may be the manager: see `Staff.reports_to`.
+        staff: The possible managers: see `Staff.reports_to`.
     """
     changed = [
         name
@@ -133,7 +131,7 @@ def difference(row: Row, user: Known, staff: Staff) -> UserUpdate | None:
 
 
 def differs(wanted: Any, found: Any) -> bool:
-    """Return whether a field is not as wanted; e-mail addresses differ in more than case, days in more than hours."""
+    """Return whether a field is not as wanted. The case of e-mail addresses and the hour of a day do not count."""
     if isinstance(wanted, str) and isinstance(found, str) and "@" in wanted:
         return wanted.lower() != found.lower()
     if isinstance(wanted, datetime):

@@ -19,7 +19,7 @@ from thrive_async import sync
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync._apply.journal import Journal, Scope, unfinished
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCOPE = Scope("members", "tenant", "1")
 
 

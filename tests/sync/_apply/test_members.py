@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
-from tests.sync.test_stopping import lines
 from thrive_async import ConfigurationError, sync
 
 
@@ -156,9 +156,10 @@ async def test_a_replacement_that_is_cut_off_leaves_nobody_out_of_the_report(wor
 async def test_a_replacement_cancelled_before_it_was_sent_concerns_nobody_else(world: World) -> None:
     """While Thrive asks for a pause nothing is under way: members who stay are not in the report."""
     plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
-    world.sandbox.faults.add("rate_limited", operation="replaceMembers", retry_after=200)
+    # The call gives up after its three attempts, at 60 seconds; then the run waits.
+    world.sandbox.faults.add("rate_limited", operation="replaceMembers", times=3, retry_after=30)
     task = asyncio.create_task(plan.apply(strategy="rebuild", max_removals=None))
-    await asyncio.sleep(30)
+    await asyncio.sleep(80)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from thrive_async._generated.models import FailedEntities, FailedEntity, ProcessedEntities, ProcessedEntity
 from thrive_async.models import MemberOperationResult
-from thrive_async.sync._apply.batches import attributed, batches, calls_needed, halving
+from thrive_async.sync._apply.writes import attributed, batches, calls_needed, halving
 
 
 def answer(
@@ -31,7 +31,7 @@ def answer(
 def test_outcomes_are_attributed_by_the_name_that_comes_back() -> None:
     """Each person of a partial success gets Thrive's own reason; the case of the echo does not matter."""
     told = attributed(["a@x", "B@x", "c"], answer(["A@X"], [("b@x", "User does not exist."), ("C", None)]))
-    assert told.done == (0,)
+    assert told.done == {0: None}
     assert told.failed == {1: "User does not exist.", 2: "Thrive gave no reason"}
     assert told.unknown == {}
 
@@ -39,12 +39,12 @@ def test_outcomes_are_attributed_by_the_name_that_comes_back() -> None:
 def test_names_that_differ_in_case_only_are_told_apart() -> None:
     """An exact echo wins over one in another case."""
     told = attributed(["E1", "e1"], answer(["e1"], [("E1", "gone")]))
-    assert (told.done, told.failed) == ((1,), {0: "gone"})
+    assert (told.done, told.failed) == ({1: None}, {0: "gone"})
 
 
 def test_a_count_of_all_needs_no_echo() -> None:
     """A full success that names nobody is still a full success."""
-    assert attributed(["a", "b"], answer([], count=2)).done == (0, 1)
+    assert attributed(["a", "b"], answer([], count=2)).done == {0: None, 1: None}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_person_whom_the_answer_does_not_name_is_unknown(result: MemberOperati
 def test_a_person_named_on_both_sides_is_unknown() -> None:
     """A contradiction is not resolved by guessing."""
     told = attributed(["a"], answer(["a"], [("a", "no")]))
-    assert (told.done, told.failed, list(told.unknown)) == ((), {}, [0])
+    assert (told.done, told.failed, list(told.unknown)) == ({}, {}, [0])
 
 
 def test_being_there_already_is_to_be_checked() -> None:
@@ -97,8 +97,8 @@ def test_everybody_of_a_batch_is_in_exactly_one_place(
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_batches_are_as_few_as_possible(start: int, length: int) -> None:
     """Hundreds, and one rest; nobody left out."""
-    cut = list(batches(start, start + length))
-    assert [place for batch in cut for place in batch] == list(range(start, start + length))
+    cut = list(batches(range(start, start + length), 100))
+    assert [place for batch in cut for place in batch] == [*range(start, start + length)]
     assert len(cut) == math.ceil(length / 100)
 
 
@@ -116,7 +116,7 @@ def test_batches_are_as_few_as_possible(start: int, length: int) -> None:
 )
 def test_calls_of_each_strategy(add: int, remove: int, staying: int, diff: int, rebuild: int) -> None:
     """A rebuild is only ever cheaper, needs something to remove, and cannot empty an audience."""
-    assert calls_needed(add=add, remove=remove, staying=staying) == {"diff": diff, "rebuild": rebuild}
+    assert calls_needed(add=add, remove=remove, staying=staying, batch=100) == {"diff": diff, "rebuild": rebuild}
 
 
 def taken_apart(size: int, offenders: set[int]) -> tuple[int, set[int], set[int]]:

@@ -1,0 +1,101 @@
+"""Which people an unknown name may mean: generous, but not so generous that nobody could ever be removed."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thrive_async.models import AudienceMember
+from thrive_async.sync._match.likeness import comparable, lookalikes
+
+
+def member(at: int = 0, *, email: str | None = None, reference: str | None = None) -> AudienceMember:
+    return AudienceMember(user_id=f"{at:024x}", reference=reference, email=email)
+
+
+def may_be(name: str, *, email: str | None = None, reference: str | None = None) -> bool:
+    return bool(lookalikes([name], [member(email=email, reference=reference)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "email"),
+    [
+        ("ada.jones@example.com", "ada.byron@example.com"),  # married
+        ("ada.byron@example.co.uk", "ada.byron@example.com"),  # other domain
+        ("adabyron@gmail.com", "ada.byron@gmail.com"),  # dots mean nothing to gmail
+        ("ada.byron+lms@example.com", "ada.byron@example.com"),
+        ("a.byron@example.com", "ada.byron@example.com"),
+        ("byron.ada@example.com", "ada.byron@example.com"),
+        ("ada.bryon@example.com", "a.byron@example.com"),  # two letters swapped
+        ("jurgen.gross@example.com", "jürgen.groß@example.com"),
+        ("juergen@example.com", "jürgen@example.com"),
+        ("ILKER@EXAMPLE.COM", "\u0131lker@example.com"),
+        ("Ada Byron", "ada.byron@example.com"),
+        ("Ada Byron <a.b@x.example>", "ada.byron@example.com"),
+    ],
+)
+def test_an_address_may_be_its_owners_in_another_form(name: str, email: str) -> None:
+    assert may_be(name, email=email)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("12", "0012"),
+        ("12.0", "0012"),
+        ("1,234", "1234"),
+        ("1.23457E+11", "123456789012"),
+        ("300000001234567000", "300000001234567891"),
+        ("٤٧١١", "4711"),
+        ("E471", "E-0471"),
+        ("E-O471", "E-0471"),
+    ],
+)
+def test_a_number_may_be_what_a_spreadsheet_makes_of_a_reference(name: str, reference: str) -> None:
+    assert may_be(name, reference=reference)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "email"),
+    [
+        ("grace.hopper@example.com", "E-1", "ada.byron@example.com"),
+        ("P-00599", "P-00598", "p598@example.com"),
+        ("4711", "4712", None),
+        ("47110", "4711", None),
+        ("de.la.cruz@example.com", None, "de.la.rosa@example.com"),
+        ("300000001234567000", "300000001234568891", None),
+    ],
+)
+def test_two_different_names_are_two_people(name: str, reference: str | None, email: str | None) -> None:
+    assert not may_be(name, reference=reference, email=email)
+
+
+def test_a_word_that_many_have_in_their_addresses_tells_nobody_apart() -> None:
+    everyone = [member(at, email=f"consultant.{word}@example.com") for at, word in enumerate(string.ascii_lowercase)]
+    assert lookalikes(["consultant.new@example.com"], everyone[:1], everyone) == {}
+    assert lookalikes(["consultant.a@example.org"], everyone[:1], everyone) == {
+        everyone[0].user_id: "consultant.a@example.org"
+    }
+
+
+def test_a_family_name_that_a_few_share_holds_each_of_them() -> None:
+    everyone = [member(at, email=f"{word}.{word}{word}{word}@example.com") for at, word in enumerate(["ann", "bob"])]
+    family = [member(10, email="eva.lindqvist@example.com"), member(11, email="max.lindqvist@example.com")]
+    found = lookalikes(["e.lindqvist@example.org"], family, [*everyone, *family])
+    assert found.keys() == {one.user_id for one in family}
+
+
+def test_someone_without_names_is_meant_by_none() -> None:
+    assert lookalikes(["ada@example.com", ""], [member()]) == {}
+    assert lookalikes([], [member(email="ada@example.com")]) == {}
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_text_can_be_compared_and_is_like_itself(name: str, other: str) -> None:
+    person = member(reference=name or None, email=other or None)
+    found = lookalikes([name], [person])
+    assert set(found) <= {person.user_id}
+    if any(char.isascii() and char.isalnum() for char in name):
+        assert found
+    assert comparable(comparable(name)) == comparable(name)

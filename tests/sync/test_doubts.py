@@ -1,0 +1,188 @@
+"""When somebody is not removed: one home of the rules, for the library and the command alike."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sync._match.test_matching import ANN, BEN, ID_A, ID_B, match, member, members_of, names
+from tests.sync.conftest import World
+from thrive_async import SyncError, sync
+from thrive_async.models import AudienceMember, ManagerGrant, ManagerGrantPermissions
+from thrive_async.sync import Unnamed
+from thrive_async.sync._doubts import folded, removals, same_audience
+
+
+def test_refs_match_in_their_case_only() -> None:
+    """A ref in another case is somebody else, but a doubtful one: it may be the same person to Thrive."""
+    found = match([ANN, BEN], "e-1", "E-2")
+    assert found.to_add == ("e-1",)
+    assert removals(found).to_remove == (ANN,)
+    assert removals(found).held_unless == {ID_A: "e-1"}
+
+
+def test_one_name_of_two_members_is_ambiguous_and_harms_neither() -> None:
+    """Nothing is sent for the name, and none of the people it may mean is removed."""
+    clash = member(ID_B, ID_A, "ben@example.com")
+    found = match([ANN, clash], ID_A)
+    assert found.ambiguous == {ID_A: (ID_A, ID_B)}
+    assert found.to_add == found.staying == ()
+    assert removals(found).to_remove == ()
+    assert tuple(removals(found).held) == (ID_A, ID_B)
+
+
+def test_a_member_named_clearly_stays_beside_an_ambiguous_name() -> None:
+    """A clear name settles its own member; the other one is held."""
+    found = match([member("1", "same", "a@x"), member("2", "same", "b@x")], "same", "a@x")
+    assert (found.staying, list(removals(found).held), removals(found).to_remove) == (("1",), ["2"], ())
+
+
+def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None:
+    """As a spreadsheet hands them back: whoever has the number with zeros is not removed on the strength of that."""
+    found = match([member("1", "000123"), member("2", " E-5 "), member("3", "0")], "123", "E-5", "00")
+    assert removals(found).held_unless == {"1": "123", "2": "E-5", "3": "00"}
+    assert removals(match([member("1", "000123")], "1230")).held_unless == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "reference"),
+    [
+        ("4711.0", "4711"),
+        ("4711,00", "4711"),
+        ("4711", "04711.0"),
+        ("4,711", "4711"),
+        ("4.711", "04711"),
+        ("1\u202f234\u202f711", "1234711"),
+        ("1.23457E+11", "123456789012"),
+        ("1,23E+11", "123456789012"),
+        ("1E+11", "100000000000"),
+        ("'E00001", "E00001"),
+        ('="E00001"', "E00001"),
+        ("E00001;", "E00001"),
+        ("x\u20131", "x-1"),
+        ("E00001; E00002", "E00001"),
+        ("Ann <ann@x.org>", "ann@x.org"),
+        ("mailto:ann@x.org", "Ann@x.org"),
+    ],
+)
+def test_what_spreadsheets_and_lists_in_one_cell_make_of_a_name_is_a_doubt(written: str, reference: str) -> None:
+    """Thrive will not know the name as written; whoever it may mean is not removed on the strength of that."""
+    assert removals(match([member("1", reference), member("2", "other")], written)).held_unless == {"1": written}
+
+
+@pytest.mark.parametrize(
+    ("written", "reference"),
+    [("4711.5", "4711"), ("1.23457E+11", "123466789012"), ("1.23457E+11", "12345"), ("E-10", "E-1"), ("a.0", "a")],
+)
+def test_a_doubt_needs_the_same_remains(written: str, reference: str) -> None:
+    """Names that only look a little alike are of different people."""
+    assert removals(match([member("1", reference)], written)).held_unless == {}
+
+
+@pytest.mark.parametrize(
+    "entry", [118.0, "x\n118", "118\x00", {"ref": "118"}, b"118", ("118", "7"), "118;" + "x" * 2000]
+)
+def test_whom_an_entry_may_mean_that_cannot_be_read_stays(entry: object) -> None:
+    """The list names somebody there, and only we cannot tell whom."""
+    found = match([member("1", "118"), member("2", "119")], entry)
+    assert len(found.rejected) == 1
+    assert list(removals(found).held) == ["1"]
+    assert [one.user_id for one in removals(found).to_remove] == ["2"]
+
+
+def test_unicode_forms_of_one_ref_are_a_doubt() -> None:
+    """A file written on another system may hold the same letters in another form."""
+    assert folded("Jose\u0301") == folded("JOSÉ")
+    found = match([member("1", "José")], "Jose\u0301")
+    assert removals(found).held_unless == {"1": "Jose\u0301"}
+
+
+@given(members=members_of, desired=st.lists(names, max_size=8))
+def test_nobody_is_in_two_places(members: list[AudienceMember], desired: list[str]) -> None:
+    """Staying, held and removed members are different people, and together all of them."""
+    found = match(members, *desired)
+    places = Counter([*found.staying, *removals(found).held, *(one.user_id for one in removals(found).to_remove)])
+    assert places == Counter(one.user_id for one in members)
+
+
+@pytest.mark.parametrize("blank", ["", " ", None, float("nan"), "\ufeff"])
+def test_a_blank_entry_may_mean_anybody(blank: object) -> None:
+    """Nobody is removed, and the entry is rejected under its place in the list."""
+    found = match([ANN, BEN], "E-1", "new", blank, "e-1@x.org")
+    assert found.rejected == (("entry 3", "blank"),)
+    assert removals(found).to_remove == ()
+    assert removals(found).held == {ID_B: "not removed: entry 3 names nobody, and may mean them; correct the list"}
+
+
+def test_a_row_without_a_name_may_mean_anybody() -> None:
+    """The command hands rows over that hold something and name nobody; many of them are listed in short."""
+    rows = [Unnamed(f"line {at}", "column 'ref' is blank") for at in range(2, 9)]
+    found = match([ANN, BEN], "E-1", *rows)
+    assert found.rejected[0] == ("line 2", "names nobody: column 'ref' is blank")
+    assert removals(found).held == {
+        ID_B: "not removed: line 2, line 3, line 4, line 5, line 6 and 2 more name nobody, and may mean them; "
+        "correct the list"
+    }
+
+
+ENTRIES: list[Any] = ["", "  ", None, float("nan"), Unnamed("line 7", "column 'ref' is blank")]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=repr)
+async def test_a_list_with_an_entry_of_nobody_removes_nobody(world: World, entry: Any) -> None:
+    """Members who seem not to be desired stay, additions go through, and the report is not `ok`."""
+    desired = [*world.ids[3:300], entry, world.ids[300]]
+    plan = await sync.plan_members(world.thrive, "team", desired)
+    assert (len(plan.to_add), plan.to_remove, len(plan.held)) == (1, (), 3)
+    assert plan.calls["rebuild"] == plan.calls["diff"]
+    report = await plan.apply(max_removals=None, strategy="rebuild")
+    assert world.members == set(world.ids[:301])
+    assert {one.reference for one in report.held} == set(world.ids[:3])
+    assert len(report.rejected) == 1
+    assert not report.ok
+    with pytest.raises(SyncError, match="1 rejected, 3 held"):
+        report.raise_for_failures()
+
+
+async def test_many_audiences_and_managers_are_held_alike(world: World) -> None:
+    """Only in the audience that has the blank entry; a manager's blank grant counts, too."""
+    world.sandbox.state.add_audience("other", members=world.ids[:20])
+    results = await sync.sync_audiences(
+        world.thrive,
+        {"team": [*world.ids[3:300], None], "other": world.ids[1:20]},  # type: ignore[list-item]
+    )
+    assert set(world.ids[:3]) <= world.members
+    assert not results["team"].ok  # type: ignore[union-attr]
+    assert results["other"].ok  # type: ignore[union-attr]
+    assert world.ids[0] not in world.sandbox.state.audiences["other"].members
+
+    def grant(name: str) -> ManagerGrant:
+        return ManagerGrant(reference=name, permissions=ManagerGrantPermissions())
+
+    await world.thrive.audiences.managers.add("team", [grant(world.ids[0]), grant(world.ids[1])])
+    plan = await sync.plan_managers(world.thrive, "team", [grant(world.ids[0]), grant(" ")])
+    assert (plan.to_remove, [one.user_id for one in plan.held]) == ((), [world.ids[1]])
+    assert sync.ManagerPlan.from_json(plan.to_json()).held_because == plan.held_because
+
+
+async def test_with_removals_off_nobody_is_held(world: World) -> None:
+    """There is nothing to hold: members who are not desired are kept."""
+    plan = await sync.plan_members(world.thrive, "team", [world.ids[0], ""], removals=False)
+    assert (plan.held, plan.held_because, plan.kept) == ((), {}, 299)
+
+
+async def test_what_is_held_survives_a_file(world: World, tmp_path: Path) -> None:
+    """With the reasons."""
+    plan = await sync.plan_members(world.thrive, "team", [*world.ids[2:], "", "p-00000"])
+    plan.save(tmp_path / "plan.json")
+    loaded = sync.MemberPlan.load(tmp_path / "plan.json")
+    assert (loaded.held, loaded.held_because, loaded.held_unless) == (plan.held, plan.held_because, plan.held_unless)
+    assert str(loaded) == str(plan)
+
+
+def test_an_audience_that_may_be_another_is_found() -> None:
+    """By what remains of the names; the same name is no other audience."""
+    assert list(same_audience(["sales", "legal"], ["Sales ", "legal"])) == ["sales"]
