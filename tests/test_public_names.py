@@ -19,6 +19,7 @@ MODULES = [
     "hooks",
     "models",
     "pagination",
+    "pool",
     "resources",
     "sandbox",
     "sync",

@@ -9,7 +9,7 @@ from raw_server import RawServer, reply
 from thrive_async import DecodeError, IncompleteList, Limits, ReplyInfo, Retry, reply_of
 from thrive_async._base.replies import _replies
 
-QUICK = Retry(base_delay=0.01, max_delay=0.01)
+QUICK = Retry(base_delay=0.01, max_delay=0.01, max_attempts=2)
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"}, X_Request_Id="r1", X_RateLimit_Remaining="7")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thrive_async import hooks as hooks
     from thrive_async import models as models
     from thrive_async import pagination as pagination
+    from thrive_async import pool as pool
     from thrive_async import resources as resources
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     )
     from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, WaitEvent, correlation_id
     from thrive_async.pagination import Page, Paginator
+    from thrive_async.pool import PoolReport, ThrivePool
     from thrive_async.sync.errors import GuardRefused, SyncError
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Page",
     "Paginator",
     "PermissionDeniedError",
+    "PoolReport",
     "Priority",
     "Problem",
     "Problems",
@@ -89,6 +92,7 @@ __all__ = [
     "SyncError",
     "ThriveClient",
     "ThriveError",
+    "ThrivePool",
     "Timeouts",
     "TokenProvider",
     "TokenProviderError",
@@ -112,6 +116,7 @@ _MODULES = {
     "config": ("Limits", "Priority", "Region", "Retry", "Timeouts"),
     "hooks": ("AttemptEvent", "CallEvent", "Hooks", "WaitEvent", "correlation_id"),
     "pagination": ("Page", "Paginator"),
+    "pool": ("PoolReport", "ThrivePool"),
     "sync.errors": ("GuardRefused", "SyncError"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -123,6 +128,7 @@ _PUBLIC_MODULES = (
     "hooks",
     "models",
     "pagination",
+    "pool",
     "resources",
     "sandbox",
     "sync",

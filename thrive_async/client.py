@@ -240,6 +240,11 @@ class ThriveClient:
         return self._transport.problems
 
     @property
+    def calls_under_way(self) -> int:
+        """How many calls of this client, and of its views, have begun and not ended."""
+        return self._main.calls_under_way
+
+    @property
     def retry(self) -> Retry:
         """How often this client repeats a call."""
         return self._transport.retry

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator
-from functools import partial
+from functools import cached_property, partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -155,7 +155,6 @@ class Transport:
         self._gate = Gate(limits, retry)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
-        self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
             base_urls=(base_url, token_base_url, webhooks_token_base_url),
@@ -181,6 +180,16 @@ class Transport:
 
     def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
         return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
+
+    @property
+    def calls_under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return len(self._under_way)
+
+    @cached_property
+    def _repeated(self) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+        # On first use: it would be a third of what a client costs, and a pool has a thousand.
+        return self.repeating(self.retry)
 
     def repeating(self, retry: Retry) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
         """Return what repeats a call as other settings want it."""
