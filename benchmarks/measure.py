@@ -98,7 +98,7 @@ def rows(
     unit: tuple[float, str] = (1e3, "ms"),
     skip: tuple[str, ...] = (),
 ) -> list[Row]:
-    """Return a row for each contender; the ratio to reach is 1 if a contender has none of its own."""
+    """Return a row for each contender; the ratio to reach is 1 unless a contender has its own."""
     scale, name = unit
     mine = times[ours].median(clock) * scale
     made: list[Row] = []

@@ -1,1 +1,1 @@
-"""Generates `thrive_async/_generated/` from `openapi/thrive.yaml`: `python -m codegen [--check]`."""
+"""Generate `thrive_async/_generated/` from `openapi/thrive.yaml`: `python -m codegen [--check]`."""

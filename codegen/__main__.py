@@ -1,4 +1,4 @@
-"""`python -m codegen [--check]`: writes the generated files, or shows how they differ from what would be written."""
+"""`python -m codegen [--check]`: write the generated files, or show how they differ from the specification."""
 
 import argparse
 import difflib
@@ -15,11 +15,11 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     """Run the generator.
 
     Args:
-        arguments: The command line; that of the process by default.
+        arguments: The command line. The default is that of the process.
         root: The directory that holds `openapi/` and `thrive_async/`.
 
     Returns:
-        The exit code: 0 done, or nothing to do; 1 with `--check` if a file differs; 2 if nothing can be generated.
+        The exit code: 0 if all is well, 1 with `--check` if a file differs, 2 if nothing can be generated.
     """
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; print a diff and exit 1 on any drift")

@@ -1,4 +1,4 @@
-"""The checks of request models, written as the Python that the generated models contain."""
+"""Write the checks of request models as Python for the generated models."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from codegen.specification import Json
 
 MODULE = "_check"
-"""The name under which the generated models import the checks: no field can be called that."""
+"""The generated models import the checks under this name, because no field can have it."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Check:
         return f"{MODULE}.{self.name}({', '.join([*self.positional, *keywords])})"
 
     def or_null(self) -> "Check":
-        """The same check, with None let through."""
+        """The same check, but accepting None."""
         return Check("nullable", (str(self),))
 
 
@@ -39,11 +39,11 @@ _SIMPLE: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def check_of(node: Json, each: Check | None = None) -> Check:
-    """The check of a value of one JSON type.
+    """Return the check for a value of one JSON type.
 
     Args:
-        node: Its schema; `type` is one string.
-        each: For an array: the check of its items.
+        node: Its schema. `type` is one string.
+        each: For an array, the check of its items.
 
     Returns:
         The call that makes the check.

@@ -1,4 +1,4 @@
-"""Reads the printed models back: the classes, their fields and types, as the readers need them."""
+"""Parse the printed models: the classes, fields and types that the readers need."""
 
 import ast
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Tag = Literal[
 
 @dataclass(frozen=True)
 class Type:
-    """A type of the models: what it is, what it is of, and whether None is one of its values."""
+    """A type in the models: its kind, its inner types, and whether it allows None."""
 
     tag: Tag
     name: str = ""
@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Module:
-    """What a module of models holds."""
+    """The contents of a module of models."""
 
     classes: dict[str, tuple[Field, ...]]
     enums: tuple[str, ...]
@@ -47,13 +47,13 @@ def parse_models(source: str) -> Module:
     """Find the classes of a printed module.
 
     Args:
-        source: What `print_models` printed.
+        source: The output of `print_models`.
 
     Returns:
-        Its classes and enums, in their order.
+        Its classes and enums, in order.
 
     Raises:
-        SpecificationError: A type is none that can be read.
+        SpecificationError: A type cannot be read.
     """
     tree = ast.parse(source)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]

@@ -1,4 +1,4 @@
-"""Prints `operations.py`: the table of all operations, with what a request needs to know of each."""
+"""Print `operations.py`: the table of all operations, with the facts that a request needs."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ def print_operations(spec: Json) -> str:
         Its Python, not yet formatted.
 
     Raises:
-        SpecificationError: An operation lacks what the table needs, or two have one name.
+        SpecificationError: An operation lacks a fact that the table needs, or two have the same name.
     """
     from codegen.models import TEMPLATES  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def constant(operation_id: str) -> str:
 
 
 def describe(spec: Json, path: str, method: str, item: Json, operation: Json) -> dict[str, Any]:
-    """The facts of one operation, as the arguments of `Operation`."""
+    """Return the facts of one operation, as arguments of `Operation`."""
     name = operation.get("operationId")
     if not name:
         raise SpecificationError(f"{method.upper()} {path} has no operationId")
@@ -103,7 +103,7 @@ def _schema(spec: Json, parameter: Json) -> Json:
 
 
 def _encoding(spec: Json, name: str, parameter: Json) -> str:
-    """How the value of a query parameter is written."""
+    """Return how to write the value of a query parameter."""
     if "x-thrive-datetime" in parameter:
         return _ENCODINGS[_one_of(name, parameter, "x-thrive-datetime", tuple(_ENCODINGS), None)]
     schema = _schema(spec, parameter)
@@ -118,13 +118,13 @@ def _encoding(spec: Json, name: str, parameter: Json) -> str:
 
 
 def _named(body: Json) -> str | None:
-    """The name of the schema of a JSON body, which is that of its model."""
+    """Return the schema name of a JSON body, which is also the name of its model."""
     reference: str = _content(body).get("$ref", "")
     return reference.removeprefix("#/components/schemas/") or None
 
 
 def _array(spec: Json, body: Json) -> Json:
-    """The schema of a body that is a list, else nothing."""
+    """Return the schema of a body if it is a list, or else an empty one."""
     schema = resolve(spec, _content(body))
     return schema if schema.get("type") == "array" else {}
 
@@ -135,10 +135,10 @@ def _content(body: Json) -> Json:
 
 
 def _shaped(spec: Json, response: Json) -> bool:
-    """Whether a response has a body with a schema that says something."""
+    """Return whether a response has a body with a non-empty schema."""
     return any(media.get("schema") for media in resolve(spec, response).get("content", {}).values())
 
 
 def _scopes(security: list[Json]) -> tuple[str, ...]:
-    """The scopes; any one of them is enough."""
+    """Return the scopes. Any one of them is enough."""
     return tuple(dict.fromkeys(scope for requirement in security for scope in requirement.get("oauth2", [])))

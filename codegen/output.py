@@ -1,4 +1,4 @@
-"""Puts the parts together: the specification's text in, the text of every generated file out."""
+"""Turn the text of the specification into the text of every generated file."""
 
 import json
 import re
@@ -14,18 +14,18 @@ from codegen.shapes import shapes_of
 from codegen.specification import parse
 
 PINNED = {"datamodel-code-generator": "0.89.0", "ruff": "0.17.6"}
-"""Another version may print other bytes."""
+"""Pinned, because another version may print other bytes."""
 
 
 class ToolError(Exception):
-    """A tool that the generator needs is missing, of another version, or refused its work."""
+    """A tool that the generator needs is missing, has another version, or failed."""
 
 
 def check_tools() -> None:
-    """Make sure that the pinned tools are installed.
+    """Check that the pinned tools are installed.
 
     Raises:
-        ToolError: One is not, or in another version; the text says how to install it.
+        ToolError: A tool is missing or has another version. The text says how to install it.
     """
     wanted = " ".join(f"{name}=={number}" for name, number in PINNED.items())
     for name, number in PINNED.items():
@@ -44,10 +44,10 @@ def generate(text: str) -> dict[str, str]:
         text: The YAML of the specification.
 
     Returns:
-        Name of file -> its text, formatted.
+        The formatted text of each file, by name.
 
     Raises:
-        SpecificationError: Nothing can be generated from the specification.
+        SpecificationError: The specification does not allow code to be generated.
         ToolError: A formatter refused the result.
     """
     spec = parse(text)
@@ -66,8 +66,8 @@ def generate(text: str) -> dict[str, str]:
 
 
 def _formatted(source: str, name: str) -> str:
-    """Sort the imports, drop the unused ones, lay the code out."""
-    # First-party is told to ruff in words: it would otherwise look for the package around the working directory.
+    """Sort the imports, drop unused ones, and format the code."""
+    # Tell ruff what is first-party: it would otherwise look for the package around the working directory.
     imports = ["check", "--fix", "--quiet", "--select=I,F401", "--config=lint.isort.known-first-party=['thrive_async']"]
     for arguments in (imports, ["format", "--quiet"]):
         command = [

@@ -1,4 +1,4 @@
-"""Turns the descriptions of the specification into docstrings."""
+"""Turn descriptions in the specification into docstrings."""
 
 import textwrap
 
@@ -9,13 +9,13 @@ def docstring(text: str, *, indent: int, note: str = "") -> str:
     r"""Wrap a description so that it can stand between triple quotes.
 
     Args:
-        text: Paragraphs, separated by empty lines; lines that start with `- ` are items of a list.
-        indent: How many columns the docstring is indented.
+        text: Paragraphs, separated by empty lines. Lines that start with `- ` are list items.
+        indent: The indentation of the docstring, in columns.
         note: A paragraph to add at the end.
 
     Returns:
-        The wrapped text: backslashes and quotes escaped, continuation lines indented, and the closing quotes left to
-        the template; several lines end with a line break and the indent.
+        The wrapped text, with backslashes and quotes escaped and continuation lines indented. The template adds the
+        closing quotes. Text of several lines ends with a line break and the indent.
     """
     margin = " " * indent
     width = _WIDTH - indent

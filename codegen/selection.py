@@ -1,4 +1,4 @@
-"""Which schemas become classes, and which of those are written and which are read."""
+"""Choose the schemas that become classes, and whether each is for requests or replies."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -9,20 +9,20 @@ Kind = Literal["read", "write"]
 
 
 def envelope(node: Json) -> bool:
-    """Whether a schema is the envelope of a page, which the SDK unwraps."""
+    """Return whether a schema is the envelope of a page, which the SDK unwraps."""
     return {"results", "pagination"} <= set(node.get("properties", {}))
 
 
 def select(spec: Json) -> dict[str, Kind]:
     """Choose the schemas to generate.
 
-    Not chosen are the envelopes of pages, and what only they, errors or the token endpoint need.
+    This leaves out the envelopes of pages, and schemas that only envelopes, errors or the token endpoint need.
 
     Args:
         spec: The whole specification.
 
     Returns:
-        Name of schema -> "write" if a request's body holds it, else "read", in the order of the specification.
+        By schema name, "write" if a request body holds it, or else "read", in the order of the specification.
     """
     named = schemas(spec)
     internal = set(_internal(spec))
@@ -31,13 +31,13 @@ def select(spec: Json) -> dict[str, Kind]:
     written |= {inner for name in written for inner in _closure(spec, name)}
     read_roots = [name for name in named if name not in behind and name not in written]
     read = {inner for name in read_roots for inner in _closure(spec, name)} | set(read_roots)
-    # A schema that both sides hold is named as written here, and refused when the classes are made.
+    # A schema in both requests and replies counts as "write" here, and is refused when the classes are made.
     chosen = written | read | _of_replies(spec)
     return {name: "write" if name in written else "read" for name in named if name in chosen}
 
 
 def _of_replies(spec: Json) -> set[str]:
-    """All that a successful reply of an ordinary operation holds."""
+    """Return the schemas in successful replies of ordinary operations."""
     found: set[str] = set()
     for _, _, _, operation in operations(spec):
         if "authentication" in operation.get("tags", ()):
@@ -50,7 +50,7 @@ def _of_replies(spec: Json) -> set[str]:
 
 
 def _reached(spec: Json, node: Json) -> set[str]:
-    """What a reply's schema holds; of an envelope, what its results hold."""
+    """Return the schemas inside a reply's schema, or inside the results if it is an envelope."""
     whole = resolve(spec, node)
     if envelope(whole):
         return _reached(spec, whole["properties"]["results"])
@@ -59,7 +59,7 @@ def _reached(spec: Json, node: Json) -> set[str]:
 
 
 def _internal(spec: Json) -> Iterator[str]:
-    """Schemas that do not become public classes."""
+    """Yield the schemas that do not become public classes."""
     for name, node in schemas(spec).items():
         if envelope(node):
             yield name
@@ -84,14 +84,14 @@ def _bodies(spec: Json) -> Iterator[str]:
 
 
 def _content(spec: Json, holder: Json) -> Iterator[Json]:
-    """The schemas of a request body or a response."""
+    """Yield the schemas of a request body or a response."""
     for media in resolve(spec, holder).get("content", {}).values():
         if "schema" in media:
             yield media["schema"]
 
 
 def _closure(spec: Json, name: str, seen: set[str] | None = None) -> set[str]:
-    """All names that a schema holds, however deep, itself only if it holds itself."""
+    """Return all schema names inside a schema, at any depth. Its own name counts only if it contains itself."""
     seen = set() if seen is None else seen
     for reference in references(schemas(spec).get(name, {})):
         inner = schema_name(reference)

@@ -1,8 +1,8 @@
 """The pre-pass: from the schemas of the specification to the classes to generate.
 
-Pure: plain data in, `Shapes` out. Decides what datamodel-code-generator cannot know: which schemas become classes,
-which of them are for requests (UNSET, checks) and which for replies, what an open enum is, where null and "left out"
-differ. The generator then gets schemas so plain that their types come out right.
+It takes plain data, returns `Shapes`, and does no I/O. It decides what datamodel-code-generator cannot know: which
+schemas become classes, which of them are for requests (UNSET, checks) and which for replies, what an open enum is, and
+where null and "left out" differ. The generator then gets schemas so simple that their types come out right.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from codegen.selection import Kind, select
 from codegen.specification import Json, SpecificationError, resolve, schema_name, schemas
 
 EXTRA = "additionalProperties"
-"""The name under which a class keeps the fields that its schema allows without naming them."""
+"""A class keeps the extra fields that its schema allows under this name."""
 
 ANYTHING = Check("anything")
 
@@ -24,7 +24,7 @@ _OTHER_KEYWORDS = ("not", "if", "prefixItems", "patternProperties", "discriminat
 
 @dataclass(frozen=True)
 class Shape:
-    """The type of one value: what the generator is told, and whether null is one of its values."""
+    """The type of one value: the schema for the generator, and whether null is allowed."""
 
     schema: Json
     nullable: bool = False
@@ -64,30 +64,30 @@ class EnumShape:
 
 @dataclass
 class Shapes:
-    """All that is to be generated."""
+    """Everything to generate."""
 
     classes: dict[str, ClassShape] = field(default_factory=dict[str, ClassShape])
     enums: dict[str, EnumShape] = field(default_factory=dict[str, EnumShape])
 
 
 def shapes_of(spec: Json) -> Shapes:
-    """Decide what is to be generated from a specification.
+    """Decide what to generate from a specification.
 
     Args:
         spec: A parsed OpenAPI 3.1 document.
 
     Returns:
-        The classes and enums, in the order in which the specification names them.
+        The classes and enums, in the order of the specification.
 
     Raises:
-        SpecificationError: A schema says something that no class can be made of.
+        SpecificationError: A schema cannot become a class.
     """
     selection = select(spec)
     reader = _Reader(spec)
     for name, kind in selection.items():
         node = schemas(spec)[name]
         if "$ref" in node:
-            continue  # a name for a name: the class is that of the other
+            continue  # an alias: its class comes from the other schema
         if reader.enum_values(node) is not None:
             reader.enum(name, node)
         elif reader.is_object(node):
@@ -96,7 +96,7 @@ def shapes_of(spec: Json) -> Shapes:
 
 
 class _Reader:
-    """One walk over a specification."""
+    """One pass over a specification."""
 
     def __init__(self, spec: Json) -> None:
         self.spec = spec
@@ -105,7 +105,7 @@ class _Reader:
     # Whole schemas
 
     def merged(self, node: Json, where: str) -> Json:
-        """A schema with its `allOf` and its references taken in."""
+        """Return a schema with its `allOf` and references resolved."""
         node = resolve(self.spec, node)
         if "allOf" not in node:
             return node
@@ -114,19 +114,19 @@ class _Reader:
         for part in [*node["allOf"], own]:
             merged = self.merged(part, where)
             if merged.get("type", "object") != "object":
-                raise SpecificationError(f"{where}: allOf of something that is no object")
+                raise SpecificationError(f"{where}: allOf of something that is not an object")
             whole["properties"] |= merged.get("properties", {})
             whole["required"] += [name for name in merged.get("required", []) if name not in whole["required"]]
             whole |= {key: value for key, value in merged.items() if key not in ("properties", "required")}
         return whole
 
     def is_object(self, node: Json) -> bool:
-        """Whether a schema has named fields, and so becomes a class."""
+        """Return whether a schema has named fields, and so becomes a class."""
         node = resolve(self.spec, node)
         return "properties" in node or any(self.is_object(part) for part in node.get("allOf", ()))
 
     def enum_values(self, node: Json) -> tuple[str, ...] | None:
-        """The values of an enum, be it closed (`enum`) or open (`anyOf` of a closed one and a string)."""
+        """Return the values of an enum, closed (`enum`) or open (`anyOf` of a closed one and a string)."""
         node = resolve(self.spec, node)
         if "enum" in node:
             values = [value for value in node["enum"] if value is not None]
@@ -139,7 +139,7 @@ class _Reader:
         return None
 
     def enum(self, name: str, node: Json) -> str:
-        """Note an enum; the closed and the open schema of one name are one class."""
+        """Add an enum. The closed and the open schema of one name are one class."""
         opened = name.removeprefix("Known")
         pair = f"Known{opened}"
         known = schemas(self.spec)
@@ -154,11 +154,11 @@ class _Reader:
         return name
 
     def class_(self, name: str, node: Json, kind: Kind) -> None:
-        """Note a class, and those that it holds."""
+        """Add a class, and the classes inside it."""
         known = self.shapes.classes.get(name)
         if known is not None:
             if known.kind != kind:
-                raise SpecificationError(f"{name}: both written and read; make it two schemas")
+                raise SpecificationError(f"{name}: used in both requests and replies: make it two schemas")
             return
         whole = self.merged(node, name)
         required: list[str] = whole.get("required", [])
@@ -179,7 +179,7 @@ class _Reader:
                 raise SpecificationError(f"{name}: has both typed additionalProperties and a field of that name")
             mapping: Json = {"type": "object", "additionalProperties": extra}
             shape = self.shape(mapping, f"{name}.*", kind, name + "Extra")
-            text = "What else the object holds, by name."
+            text = "The object's other fields, by name."
             result.fields[EXTRA] = FieldShape(shape, required=False, description=text)
         if result.bare is not None and result.bare not in result.fields:
             raise SpecificationError(f"{name}: x-thrive-bare names {result.bare!r}, which it does not have")
@@ -187,13 +187,13 @@ class _Reader:
     # Single values
 
     def shape(self, node: Any, where: str, kind: Kind, suggestion: str) -> Shape:
-        """The type of a value.
+        """Return the type of a value.
 
         Args:
             node: Its schema.
             where: The field, for errors.
-            kind: Whether the class that holds it is read or written.
-            suggestion: The name of the class, should one have to be made for it.
+            kind: Whether the class that holds it is for requests or replies.
+            suggestion: The name of the class, if it needs one.
         """
         if node is True or node == {}:
             return Shape({})
@@ -225,7 +225,7 @@ class _Reader:
         return self.single(plain[0], node, where, kind, suggestion)
 
     def single(self, name: str, node: Json, where: str, kind: Kind, suggestion: str) -> Shape:
-        """A value of one JSON type."""
+        """Return the type of a value of one JSON type."""
         if name == "string":
             simple: Json = {"type": "string"}
             if node.get("format") in ("date", "date-time"):
@@ -240,7 +240,7 @@ class _Reader:
         if name == "object":
             values = node.get("additionalProperties", True)
             if values is False:
-                raise SpecificationError(f"{where}: an object that may hold nothing")
+                raise SpecificationError(f"{where}: an object that allows no fields")
             each = self.shape(values, f"{where}.*", kind, suggestion + "Value")
             check = Check("mapping", (str(each.check.or_null() if each.nullable else each.check),))
             simple = {"type": "object", "additionalProperties": _with_null(each) or True}
@@ -248,20 +248,20 @@ class _Reader:
         raise SpecificationError(f"{where}: unknown type {name!r}")
 
     def referenced(self, node: Json, where: str, kind: Kind, suggestion: str) -> Shape:
-        """A value whose schema has a name: a class, an enum, or an alias for something simpler."""
+        """Return the type of a named schema: a class, an enum, or an alias for something simpler."""
         name = schema_name(node["$ref"])
         target = resolve(self.spec, {"$ref": node["$ref"]})
         if self.enum_values(target) is not None:
             return self._enum_shape(self.enum(name, target), kind, nullable=None in target.get("enum", ()))
         if self.is_object(target):
-            while "$ref" in (schema := schemas(self.spec).get(name, {})):  # a name for a name
+            while "$ref" in (schema := schemas(self.spec).get(name, {})):  # an alias
                 name = schema_name(schema["$ref"])
             self.class_(name, target, kind)
             return self._class_shape(name)
         return self.shape(target, where, kind, suggestion)
 
     def union(self, options: Iterable[Any], where: str, kind: Kind, suggestion: str) -> Shape:
-        """A value of one of several types, null among them or not."""
+        """Return the type of a value with several types, which may include null."""
         found: list[Shape] = []
         nullable = False
         for option in options:
@@ -281,7 +281,7 @@ class _Reader:
         return Shape({"anyOf": [shape.schema for shape in found]}, nullable, check)
 
     def _without_bare_strings(self, found: list[Shape]) -> list[Shape]:
-        """Without the string that stands for an object, where only the id came."""
+        """Remove the string that stands for an object when Thrive sends only the id."""
         bare = any(
             self.shapes.classes[schema_name(shape.schema["$ref"])].bare
             for shape in found
@@ -293,7 +293,7 @@ class _Reader:
         return Shape(_ref(name), check=Check("nested", (name,)))
 
     def _enum_shape(self, name: str, kind: Kind, *, nullable: bool) -> Shape:
-        # A request takes the plain string too; a reply always gives the enum.
+        # A request also accepts the plain string; a reply always has the enum.
         schema = _ref(name) if kind == "read" else {"anyOf": [_ref(name), {"type": "string"}]}
         return Shape(schema, nullable, Check("choice", (name,)))
 
@@ -303,7 +303,7 @@ def _ref(name: str) -> Json:
 
 
 def _bare(node: Mapping[str, Any]) -> Json:
-    """A schema without what is said about it."""
+    """Return a schema without its annotations."""
     return {key: value for key, value in node.items() if key != "description" and not key.startswith("x-")}
 
 

@@ -1,4 +1,4 @@
-"""Reads the specification: YAML text to plain data, references, and the parts of it that others ask for."""
+"""Read the specification: parse its YAML, follow references, and find its parts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -11,11 +11,11 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 class SpecificationError(Exception):
-    """The specification says something that nothing can be generated from; the text says where and what."""
+    """The specification does not allow code to be generated. The text says where and why."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as JSON has it: no dates, no `yes` and `no`, no key twice."""
+    """YAML with only the types of JSON: no dates, no `yes` and `no`, and no duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: set[str] = set()
@@ -23,13 +23,13 @@ class _Loader(yaml.SafeLoader):
             key = str(key_node.value)
             if key in seen:
                 line = key_node.start_mark.line + 1
-                raise SpecificationError(f"line {line}: the key {key!r} is there twice")
+                raise SpecificationError(f"line {line}: duplicate key {key!r}")
             seen.add(key)
         return {str(key): value for key, value in super().construct_mapping(node, deep=deep).items()}
 
 
 def _json_resolvers() -> dict[str, list[tuple[str, Any]]]:
-    """The loader's rules for plain scalars, without those that JSON has no type for."""
+    """The loader's rules for plain scalars, except for types that JSON does not have."""
     import re  # noqa: PLC0415
 
     unwanted = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"}
@@ -52,10 +52,10 @@ def parse(text: str) -> Json:
         text: An OpenAPI 3.1 document.
 
     Returns:
-        The document, every key a string, dates and times left as the strings they are.
+        The document. Every key is a string, and dates and times stay strings.
 
     Raises:
-        SpecificationError: It is no YAML, no mapping, or has a key twice.
+        SpecificationError: The text is not valid YAML, is not a mapping, or has a duplicate key.
     """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
@@ -67,26 +67,26 @@ def parse(text: str) -> Json:
 
 
 def resolve(spec: Json, node: Json) -> Json:
-    """Follow `$ref` until there is none.
+    """Follow `$ref` until the end.
 
     Args:
         spec: The whole specification.
-        node: An object of it that may be a reference.
+        node: An object in it, perhaps a reference.
 
     Returns:
-        What the reference leads to, or the object itself.
+        The target of the reference, or the object itself.
 
     Raises:
-        SpecificationError: A reference leads nowhere, out of the document, or round in a circle.
+        SpecificationError: A reference leads nowhere, outside the document, or in a circle.
     """
     seen: set[str] = set()
     while "$ref" in node:
         reference: str = node["$ref"]
         if reference in seen:
-            raise SpecificationError(f"{reference} leads round in a circle")
+            raise SpecificationError(f"{reference} leads in a circle")
         seen.add(reference)
         if not reference.startswith("#/"):
-            raise SpecificationError(f"{reference} leads out of the document")
+            raise SpecificationError(f"{reference} leads outside the document")
         target: Any = spec
         for part in reference[2:].split("/"):
             target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -97,18 +97,18 @@ def resolve(spec: Json, node: Json) -> Json:
 
 
 def schema_name(reference: str) -> str:
-    """The name at the end of `#/components/schemas/Name`."""
+    """Return the name at the end of `#/components/schemas/Name`."""
     return reference.rpartition("/")[2]
 
 
 def schemas(spec: Json) -> dict[str, Json]:
-    """All named schemas of a specification, in its order."""
+    """Return all named schemas of a specification, in its order."""
     components: Json = spec.get("components") or {}
     return components.get("schemas") or {}
 
 
 def operations(spec: Json) -> Iterator[tuple[str, str, Json, Json]]:
-    """All operations as (path, method, path item, operation), in the specification's order."""
+    """Yield all operations as (path, method, path item, operation), in the specification's order."""
     paths: Json = spec.get("paths") or {}
     for path, item in paths.items():
         for method in METHODS:
@@ -117,7 +117,7 @@ def operations(spec: Json) -> Iterator[tuple[str, str, Json, Json]]:
 
 
 def references(node: object) -> Iterator[str]:
-    """Every `$ref` in a piece of the specification, in its order."""
+    """Yield every `$ref` in a part of the specification, in its order."""
     if isinstance(node, Mapping):
         for key, value in cast("Mapping[str, object]", node).items():
             if key == "$ref" and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""How each public method of the client is called with every argument it has, and what must arrive at Thrive.
+"""Call each public method of the client with every argument, and say what must arrive at Thrive.
 
 A call is derived from the operation table, the specification's examples and the method's signature. Only a method that
 sends a body needs an entry by hand, in `BODIES`.
@@ -22,7 +22,7 @@ from thrive_async.resources._base import Resource
 
 EARLY: Final = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATE: Final = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-# Thrive's own ids are 24 hexadecimal digits. References are free, so this one holds what a path has to encode.
+# Thrive's own ids are 24 hexadecimal digits. References are free text, so this one needs encoding in a path.
 ID: Final = "63f57d805d8ecbf46f5b5278"
 OTHER: Final = "63f57d805d8ecbf46f5b5279"
 REF: Final = "E/1 &+ü?"
@@ -38,7 +38,7 @@ PAGING: Final = frozenset({"page", "perPage", "limit"})
 
 
 class Call(NamedTuple):
-    """One method, the arguments it is called with, and what must arrive."""
+    """One method, its arguments, and what must arrive."""
 
     method: str
     """Its dotted name, such as `users.get`."""
@@ -52,7 +52,7 @@ class Call(NamedTuple):
 
 
 class Body(NamedTuple):
-    """The arguments that make up the body of a call, and the JSON that is sent."""
+    """The arguments for the body of a call, and the JSON to send."""
 
     arguments: Mapping[str, Any]
     json: Any
@@ -64,7 +64,7 @@ def _grants() -> Body:
 
 
 def _event(kind: str, **user: str | None) -> dict[str, Any]:
-    """A provisioning event; its id and time are its own."""
+    """A provisioning event, with its own id and time."""
     return {"id": ANY, "timestamp": ANY, "eventType": f"user_{kind}", "content": {"user": user}}
 
 
@@ -168,7 +168,7 @@ def operation_of(method: Callable[..., Any]) -> Operation:
 
 
 def _query_examples() -> dict[tuple[str, str], Any]:
-    """What the specification gives as an example for each query parameter, by operation and wire name."""
+    """The specification's example for each query parameter, by operation and wire name."""
     document = json.loads(resources.files("thrive_async._generated").joinpath("openapi.json").read_bytes())
 
     def resolved(node: Any) -> Any:
@@ -192,7 +192,7 @@ _EXAMPLES: Final = _query_examples()
 
 
 def _parameter(operation: Operation, wire: str) -> tuple[Any, str]:
-    """An argument for a query parameter, and how it is written."""
+    """An argument for a query parameter, and its text in the query."""
     kind, example = operation.query[wire], _EXAMPLES[operation.id, wire]
     match kind:
         case "list":

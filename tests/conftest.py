@@ -1,6 +1,7 @@
-"""What every test can have: a sandbox of its own, and a client on it."""
+"""Fixtures for every test: its own sandbox, and a client for it."""
 
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from thrive_async.sandbox import Sandbox, VirtualClock
 
 # For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
 sys.path.append(str(Path(__file__).parents[1]))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _lock_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The locks of the tests are beside those of the machine's own runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
+        yield
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that the environment points to."""
+    """A sandbox, with the environment pointing to it."""
     with Sandbox(users=60, seed=1, check_replies=True) as sandbox:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
@@ -39,6 +48,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 @pytest.fixture
 async def clock() -> AsyncIterator[VirtualClock]:
-    """The loop's time as a test wants it: waiting costs none."""
+    """Virtual time for the loop: waiting takes no real time."""
     with VirtualClock().installed() as installed:
         yield installed

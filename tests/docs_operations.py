@@ -1,6 +1,6 @@
-"""The tables of docs/operations.md, made from the specification and the methods that reach it.
+"""Make the tables in docs/operations.md from the specification and the client's methods.
 
-After a change of either, `python tests/docs_operations.py` rewrites the page; test_docs.py fails until you run it.
+After you change either, run `python tests/docs_operations.py` to rewrite the page; until then, test_docs.py fails.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""A TCP server that answers as it is told, byte for byte: for what the sandbox, a decent HTTP server, cannot do."""
+"""A TCP server that sends exactly the bytes you give it, for replies that a proper HTTP server cannot send."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ class RawRequest:
     headers: dict[str, str]
     body: bytes
     connection: int
-    """The number of the connection it came by, from 1."""
+    """The number of its connection, from 1."""
 
 
 Handler = Callable[[RawRequest, asyncio.StreamWriter], Awaitable[None]]
 
 
 def reply(status: int = 200, body: object = None, *, length: int | None = None, **headers: str) -> bytes:
-    """A whole reply; `body` is bytes, or JSON."""
+    """Make a whole reply. `body` is bytes or JSON."""
     content = body if isinstance(body, bytes) else orjson.dumps({} if body is None else body)
     lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {len(content) if length is None else length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -40,12 +40,12 @@ def reply(status: int = 200, body: object = None, *, length: int | None = None, 
 
 
 async def close(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
-    """End the connection in place of an answer."""
+    """End the connection instead of answering."""
     writer.close()
 
 
 async def reset(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
-    """Break the connection in place of an answer."""
+    """Break the connection instead of answering."""
     linger(writer)
     writer.transport.abort()
 
@@ -60,7 +60,7 @@ def linger(writer: asyncio.StreamWriter) -> None:
 
 
 def then_close(answer: bytes) -> Handler:
-    """Answer, then close the connection without having announced it."""
+    """Answer, then close the connection unannounced."""
 
     async def handle(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
@@ -72,7 +72,7 @@ def then_close(answer: bytes) -> Handler:
 
 @dataclass
 class RawServer:
-    """Answers the requests in turn; the last answer is given for ever."""
+    """Answers each request in turn, and repeats the last answer."""
 
     answers: list[bytes | Handler]
     tls: ssl.SSLContext | None = None
@@ -145,7 +145,7 @@ class RawServer:
 
 
 def refused_port() -> int:
-    """A port where nobody listens."""
+    """Return a port with no listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What is known of the API, as tables, and the means to hold `openapi/thrive.yaml` against them."""
+"""The known facts about the API, as tables, and helpers that compare `openapi/thrive.yaml` with them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-# What the public documentation and other integrations know of each operation: verb, path, query, paging, scope.
+# Each operation according to the public documentation and other integrations: verb, path, query, paging, scope.
 # Scope: r read, w write. Paging: e envelope, a array, n none.
 OPERATIONS = """
 searchUsers           GET    /rest/v1/users                            r e \
@@ -73,7 +73,7 @@ PER_PAGE = {
     "listAssignments": (100, 100),
     "listEnrolments": (100, 100),
 }
-# The fields of each object that is read, the required ones first, up to the bar.
+# The fields of each object in replies. The required ones come first, up to the bar.
 FIELDS = {
     "User": "id | ref firstName lastName email role status positions additionalFields languageCode deleted compliance"
     " level firstLogin lastLogin tags usersFollowing tagsFollowing createdAt updatedAt hasPicture timeZone summary"
@@ -144,7 +144,7 @@ FIELDS |= {
         *("CpdRequirement", "CpdUserSummary", "Tag"),
     )
 }
-# The same for the bodies that are written.
+# The same for request bodies.
 BODIES = {
     "UserCreate": "ref firstName lastName | email loginMethod role jobTitle managerRef startDate endDate timeZone"
     " languageCode sso domain additionalFields",
@@ -193,7 +193,7 @@ VERBS = {"get", "post", "put", "patch", "delete"}
 
 
 def follow(node: dict[str, Any]) -> dict[str, Any]:
-    """The object that a reference means, or the object itself."""
+    """Return the target of a reference, or the object itself."""
     while "$ref" in node:
         found: Any = SPEC
         for key in node["$ref"].removeprefix("#/").split("/"):
@@ -203,7 +203,7 @@ def follow(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def walk(node: object, where: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the document, with where it stands."""
+    """Yield every object in the document, with its place."""
     if isinstance(node, dict):
         yield where, node
         for key, value in node.items():
@@ -215,13 +215,13 @@ def walk(node: object, where: str = "#") -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def errors(schema: dict[str, Any], value: object) -> list[str]:
-    """What is wrong with a value, formats included."""
+    """Return the errors of a value, including those of formats."""
     checker = Draft202012Validator({**schema, "components": COMPONENTS}, format_checker=FormatChecker())
     return [error.message for error in checker.iter_errors(value)]
 
 
 def body_errors(name: str, value: object) -> list[str]:
-    """What is wrong with a value for a named schema."""
+    """Return the errors of a value for a named schema."""
     return errors({"$ref": f"#/components/schemas/{name}"}, value)
 
 

@@ -1,4 +1,4 @@
-"""Tokens: fetched once for however many wait, renewed early, a failure shared and then forgotten."""
+"""Tokens are fetched once for all who wait and renewed early; a failure is shared and then forgotten."""
 
 import asyncio
 import base64
@@ -79,7 +79,7 @@ async def test_a_failure_is_shared_by_all_who_waited_and_the_next_call_tries_aga
     assert (await authorizer.header()).reveal() == "Bearer 2"
 
 
-async def test_when_the_one_who_fetches_is_cancelled_another_takes_over(clock: VirtualClock) -> None:
+async def test_when_the_fetching_call_is_cancelled_another_takes_over(clock: VirtualClock) -> None:
     endpoint = Endpoint()
     authorizer = TokenAuthorizer(endpoint.fetch)
     callers = [asyncio.ensure_future(authorizer.header()) for _ in range(3)]
@@ -135,7 +135,7 @@ def test_the_token_request_has_both_forms() -> None:
         ("", None),
     ],
 )
-def test_scopes_that_nobody_has_documented_are_sent_and_none_may_be(
+def test_undocumented_scopes_are_sent_and_scopes_may_be_empty(
     scopes: str | tuple[str, ...], sent: list[str] | None
 ) -> None:
     """Thrive may have more of them than its documents name; its token endpoint refuses what it does not know."""
@@ -166,7 +166,7 @@ def test_a_secret_or_an_id_that_is_no_text_is_a_configuration_error(value: Any) 
 
 
 class Vault:
-    """A token provider that gives out what it is told to."""
+    """A token provider that returns what you tell it to."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)

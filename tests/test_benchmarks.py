@@ -1,4 +1,4 @@
-"""Each benchmark runs, at a size that takes no time: their figures are judged by people, never by a test."""
+"""Each benchmark runs, at a tiny size. People judge the figures, never a test."""
 
 import shutil
 import subprocess
@@ -51,7 +51,7 @@ def test_the_table_says_what_was_reached_and_what_not() -> None:
     assert [line.split("|")[5].strip() for line in lines[2:]] == ["yes", "no", ""]
 
 
-def test_what_a_contender_lacks_is_told() -> None:
+def test_a_missing_package_of_a_contender_is_reported() -> None:
     httpx_pydantic = OTHERS[0]
     assert set(installed(httpx_pydantic, {"httpx", "pydantic"})) == set()
     assert installed(OTHERS[-1], set()) == ["thrive_by_openapi_generator"]

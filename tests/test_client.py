@@ -1,4 +1,4 @@
-"""The client: how it is built, on which loop it lives, whose session it uses, and what `request` reaches."""
+"""The client: how it is built, its loop, its session, and what `request` reaches."""
 
 import asyncio
 import copy
@@ -93,7 +93,7 @@ def test_each_region_has_its_host(region: Region) -> None:
         ({"proxy": "proxy:3128"}, "a proxy must be a URL"),
     ],
 )
-def test_what_cannot_work_is_refused_when_built(arguments: dict[str, Any], words: str) -> None:
+def test_settings_that_cannot_work_are_refused_when_the_client_is_built(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ThriveClient(**({"tenant_id": TENANT, "credentials": ApiKey(KEY)} | arguments))
 
@@ -186,7 +186,7 @@ async def test_scopes_come_from_the_environment(scopes: str, may_write: bool) ->
         ),
     ],
 )
-def test_an_environment_that_cannot_work_is_told_by_its_variable(env: dict[str, str], words: str) -> None:
+def test_an_error_in_the_environment_names_its_variable(env: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ThriveClient.from_env(env)
 
@@ -491,7 +491,7 @@ async def tls_server(authority: trustme.CA) -> AsyncIterator[RawServer]:
         yield running
 
 
-async def test_a_certificate_nobody_vouches_for_is_refused_at_once(tls_server: RawServer) -> None:
+async def test_an_untrusted_certificate_is_refused_at_once(tls_server: RawServer) -> None:
     async with tls_server.client() as thrive:
         with pytest.raises(ConnectionFailed, match="TLS certificate is not trusted") as raised:
             await thrive.users.get("u1")
@@ -586,7 +586,7 @@ async def test_through_a_proxy_tls_goes_to_thrive_itself(clock: VirtualClock) ->
 
 
 async def test_a_cookie_of_a_host_with_a_name_is_not_kept() -> None:
-    """Of an address none would be kept anyway."""
+    """A cookie of an IP address would not be kept anyway."""
     async with RawServer([reply(200, [], Set_Cookie="a=b; Path=/")]) as server:
         thrive = server.client(base_url=f"http://localhost:{server.port}")
         await thrive.skills.levels()
@@ -653,7 +653,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_configuration
 # `request`
 
 
-async def test_request_reaches_what_the_sdk_does_not_know() -> None:
+async def test_request_reaches_endpoints_that_the_sdk_does_not_know() -> None:
     async with RawServer([reply(200, {"a": [1]})]) as server, server.client() as thrive:
         answer = await thrive.request(
             "post",
@@ -718,7 +718,7 @@ async def test_request_sends_no_body_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, b"x", [None], object()])
-async def test_request_refuses_parameters_that_are_none(value: object) -> None:
+async def test_request_refuses_invalid_parameters(value: object) -> None:
     async with RawServer([]) as server, server.client() as thrive:
         with pytest.raises(TypeError, match="q takes a string"):
             await thrive.request("GET", "/rest/v1/things", params={"q": value})
@@ -752,7 +752,7 @@ async def test_request_refuses_what_it_cannot_read(body: bytes, clock: VirtualCl
 @pytest.mark.parametrize(
     ("method", "sent"), [("GET", 2), ("HEAD", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)]
 )
-async def test_request_repeats_what_the_verb_allows(method: str, sent: int, clock: VirtualClock) -> None:
+async def test_request_repeats_only_methods_that_allow_it(method: str, sent: int, clock: VirtualClock) -> None:
     retry = Retry(max_attempts=2)
     async with RawServer([reply(502, b"")]) as server, server.client(retry=retry) as thrive:
         with pytest.raises(ServerError, match="502"):
@@ -775,7 +775,7 @@ async def test_request_repeats_what_the_verb_allows(method: str, sent: int, cloc
         ("GET", "/rest/v1/\ud800"),
     ],
 )
-async def test_request_refuses_what_cannot_be_meant(server: RawServer, method: str, path: str) -> None:
+async def test_request_refuses_invalid_arguments(server: RawServer, method: str, path: str) -> None:
     async with server.client() as thrive:
         with pytest.raises(ValueError):  # noqa: PT011
             await thrive.request(method, path)
@@ -792,7 +792,7 @@ async def test_request_refuses_what_cannot_be_meant(server: RawServer, method: s
         ("/rest/v1/", "/rest/..."),
     ],
 )
-async def test_what_request_shows_of_a_path_names_nobody(path: str, shown: str) -> None:
+async def test_a_path_shown_by_request_names_no_person(path: str, shown: str) -> None:
     refusal = reply(404, {"message": "no anna@example.org"})
     async with RawServer([refusal]) as server, server.client() as thrive:
         with pytest.raises(NotFoundError) as raised:

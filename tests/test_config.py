@@ -1,6 +1,7 @@
 """Settings are checked when they are built, and say what is wrong."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,7 +134,8 @@ def test_a_client_comes_from_the_environment() -> None:
         ({}, "THRIVE_TENANT_ID is not set"),
         ({"THRIVE_TENANT_ID": "t"}, "set THRIVE_API_KEY or"),
         ({"THRIVE_TENANT_ID": "t", "THRIVE_CLIENT_ID": "i"}, "neither THRIVE_CLIENT_SECRET nor"),
-        ({**GOOD, "THRIVE_CLIENT_ID": "i"}, "unset THRIVE_API_KEY, or"),
+        ({**GOOD, "THRIVE_CLIENT_ID": "i"}, "unset THRIVE_API_KEY, or THRIVE_CLIENT_ID$"),
+        ({**GOOD, "THRIVE_CLIENT_SECRET_FILE": __file__}, "SECRET_FILE: the secret contains a line break"),
         ({**GOOD, "THRIVE_REGION": "moon"}, "THRIVE_REGION 'moon' is unknown"),
         ({**GOOD, "THRIVE_BASE_URL": "http://example.com"}, "unencrypted"),
     ],
@@ -141,6 +143,19 @@ def test_a_client_comes_from_the_environment() -> None:
 def test_an_environment_that_cannot_work_is_named(environ: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ThriveClient.from_env(environ)
+
+
+def test_a_secret_in_a_file_is_named_by_the_variable_that_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hush\n")
+    tenant = {"THRIVE_TENANT_ID": "t"}
+    for environ, words in (
+        ({"THRIVE_API_KEY_FILE": file, "THRIVE_CLIENT_ID": "i"}, "unset THRIVE_API_KEY_FILE, or THRIVE_CLIENT_ID$"),
+        ({"THRIVE_API_KEY": "k", "THRIVE_CLIENT_SECRET_FILE": file}, "API_KEY, or THRIVE_CLIENT_SECRET_FILE$"),
+        ({"THRIVE_CLIENT_SECRET_FILE": file}, "^THRIVE_CLIENT_SECRET_FILE is set, but THRIVE_CLIENT_ID is not"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            ThriveClient.from_env(tenant | {name: str(value) for name, value in environ.items()})
 
 
 @pytest.mark.parametrize(

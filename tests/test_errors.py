@@ -75,14 +75,14 @@ def test_a_decode_error_says_where() -> None:
     assert str(error) == "searchUsers: the reply cannot be read at $.results[3].id: a string was expected"
 
 
-def test_a_setting_is_told_in_the_words_of_another_face() -> None:
+def test_an_error_can_use_other_names_for_its_settings() -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         Timeouts(total=0)
     assert raised.value.arguments == ("Timeouts.total",)
     assert raised.value.told(lambda _: "--timeout") == "--timeout must be a positive number of seconds, not 0"
 
 
-def test_a_longer_name_is_not_taken_for_a_shorter_one() -> None:
+def test_a_longer_name_is_not_mistaken_for_a_shorter_one() -> None:
     error = errors.InvalidArgument("$at_to needs $at and $user-id", "at", "at_to", "user-id")
     assert str(error) == "at_to needs at and user-id"
     assert str(errors.InvalidArgument("it costs $at", "nothing")) == "it costs $at"

@@ -1,4 +1,4 @@
-"""Every walk ends, whatever the server answers: each item once, or an error."""
+"""Every iteration ends, whatever the server answers: with each item once, or with an error."""
 
 import asyncio
 from itertools import product
@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from raw_server import RawRequest, RawServer, reply
 from yarl import URL
 
-from thrive_async import BadRequestError, IncompleteList, Limits, NotFoundError
+from thrive_async import BadRequestError, DecodeError, IncompleteList, Limits, NotFoundError
 from thrive_async._http.request import Reply
 from thrive_async.errors import APIError, error_class
 from thrive_async.pagination import PageSizes, Paginator
@@ -71,7 +71,7 @@ class Server:
 
 
 class Walked:
-    """A list of a server, and what was asked of it."""
+    """A list on a server, and the requests it received."""
 
     def __init__(self, server: Server, sizes: PageSizes | None = None) -> None:
         self.server = server
@@ -209,7 +209,7 @@ async def test_an_unpaged_list_whose_envelope_promises_more_is_an_error() -> Non
     assert str(error).startswith("listThings: Thrive says that the list has 45 items, but page 2 brought nothing new")
 
 
-async def test_what_came_before_the_missing_part_was_given() -> None:
+async def test_items_before_the_missing_part_are_yielded() -> None:
     walked = Walked(Server(30, totals="more"))
     paginator = Paginator(
         walked.fetch,
@@ -268,7 +268,76 @@ async def test_a_list_that_grows_while_a_server_without_pages_sends_it_again_is_
     assert [item["id"] for item in items] == [str(index) for index in range(7)]
 
 
+async def of_pages(*shown: list[str]) -> list[str]:
+    """What a walk gives if the server sends these pages, and the last ones for ever."""
+    asked = 0
+
+    async def fetch(number: int, _per_page: int | None, _wanted: asyncio.Event | None) -> Reply:
+        nonlocal asked
+        asked += 1
+        assert asked < ALLOWED, "it asks for ever"
+        await asyncio.sleep(0)
+        names = shown[number - 1] if number <= len(shown) else shown[-1 - number % 2]
+        body = orjson.dumps([{"id": name} for name in names])
+        return Reply(200, CIMultiDict(), body, orjson.loads(body))
+
+    paginator = Paginator(fetch, lambda items: [item["id"] for item in items], operation="x", per_page=2, prefetch=4)
+    return await paginator.collect()
+
+
+async def test_a_server_that_goes_round_in_circles_is_left() -> None:
+    """Was: asked for ever, if the circle held neither the first page nor the one before."""
+    assert await of_pages(["a", "b"], ["c", "d"], ["e", "f"]) == ["a", "b", "c", "d", "e", "f"]
+
+
 # Over the wire
+
+
+@pytest.mark.parametrize(
+    ("pagination", "lost"),
+    [
+        ({"totalResults": ""}, 0),
+        ({"totalResults": "3"}, 0),
+        ({"totalResults": -1}, 1),
+        ({"totalResults": "many", "totalPages": [], "perPage": True}, 3),
+        ([], 1),
+        ("none", 1),
+    ],
+)
+async def test_odd_totals_cost_a_warning_and_never_the_list(pagination: object, lost: int) -> None:
+    """Was: a DecodeError that cost the whole list. Strict, it is one."""
+    body = {"results": [{"id": "1"}, {"id": "2"}, {"id": "3"}], "pagination": pagination}
+    async with RawServer([reply(200, body)]) as server:
+        async with server.client() as thrive:
+            pages = [page async for page in thrive.users.list().pages()]
+            assert [user.id for page in pages for user in page.items] == ["1", "2", "3"]
+            assert sum(problem.lost for problem in pages[0].problems.values()) == lost
+            assert all(path.startswith("$.pagination") for path in pages[0].problems)
+            assert set(pages[0].problems) == set(thrive.problems)
+            assert thrive.problems
+        async with server.client(strict=True) as thrive:
+            with pytest.raises(DecodeError) as raised:
+                await thrive.users.list().collect()
+            assert raised.value.path.startswith("$.pagination")
+
+
+async def test_a_page_larger_than_was_asked_for_is_the_whole_list_if_its_total_agrees() -> None:
+    """Its count of pages is that of a server that pages."""
+    items = [{"id": str(index)} for index in range(45)]
+    body = {"results": items, "pagination": {"totalResults": 45, "totalPages": 5, "page": 1, "perPage": 10}}
+    async with RawServer([reply(200, body)]) as server, server.client() as thrive:
+        assert len(await thrive.users.list(per_page=10).collect()) == 45
+        assert len(server.requests) == 1
+
+
+async def test_null_for_the_items_is_an_empty_page() -> None:
+    async with RawServer([reply(200, {"results": None})]) as server, server.client() as thrive:
+        (page,) = [page async for page in thrive.users.list().pages()]
+        assert (page.items, page.raw) == ([], [])
+        assert thrive.problems["$.results"].lost == 0
+        server.answers = [reply(200, {"results": None, "pagination": {"totalResults": 3}})]
+        with pytest.raises(IncompleteList):
+            await thrive.users.list().collect()
 
 
 class Tags:

@@ -1,4 +1,4 @@
-"""Pages that are fetched before they are read: bytes until their turn, and then judged as any other answer."""
+"""Pages fetched ahead stay bytes until their turn, and are then treated like any other answer."""
 
 import asyncio
 

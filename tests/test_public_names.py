@@ -29,7 +29,7 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_public_modules_are_attributes_and_imported_when_asked_for(name: str) -> None:
-    """`import thrive_async` is enough for `thrive_async.models.User`, and brings none of them by itself."""
+    """`import thrive_async` is enough for `thrive_async.models.User`, but does not load the modules itself."""
     program = (
         f"import sys, thrive_async; assert 'thrive_async.{name}' not in sys.modules; "
         f"print(thrive_async.{name}.__name__, thrive_async.{name} is sys.modules['thrive_async.{name}'])"
@@ -44,7 +44,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("name", ["ThriveClent", "model", "_nothing", "attrs"])
-def test_what_is_not_there_is_an_attribute_error(name: str) -> None:
+def test_a_name_that_does_not_exist_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
         getattr(thrive_async, name)
 

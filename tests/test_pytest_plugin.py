@@ -1,4 +1,4 @@
-"""The pytest plugin: one pair of fixtures for pytest-asyncio, for anyio, and for tests without a loop."""
+"""The pytest plugin: the same fixtures for pytest-asyncio, for anyio, and for tests without a loop."""
 
 import subprocess
 import sys
@@ -89,7 +89,7 @@ def test_under_anyio_alone(run):
     run(BODY.format(mark="@pytest.mark.anyio") + ANYIO, "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
-def test_two_plugins_that_fight_for_a_test_are_named(run):
+def test_two_plugins_that_both_want_a_test_are_named(run):
     result = run(BODY.format(mark="@pytest.mark.anyio") + ANYIO, "-o", "asyncio_mode=auto")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*both anyio and pytest-asyncio*"])

@@ -1,4 +1,4 @@
-"""The rules that `openapi/thrive.yaml` keeps: it is valid, whole, lenient to read by and strict to write by."""
+"""The rules of `openapi/thrive.yaml`: it is valid and complete, lenient for replies and strict for requests."""
 
 import re
 
@@ -33,7 +33,7 @@ from specification_facts import (
 
 # --------------------------------------------------------------------------------------------------- the document
 def test_valid_openapi() -> None:
-    """A stranger's tools can load the document: it is valid OpenAPI 3.1."""
+    """Any tool can load the document: it is valid OpenAPI 3.1."""
     assert SPEC["openapi"].startswith("3.1.")
     validate(SPEC)
 
@@ -69,7 +69,7 @@ def test_every_extension_is_explained_and_every_grade_of_evidence_known() -> Non
 
 
 def test_every_operation_parameter_schema_and_field_is_described() -> None:
-    """Descriptions become docstrings, so none is missing, and none is long."""
+    """Descriptions become docstrings, so every one is present and short."""
     described = [(name, FOUND[name][2]) for name in FOUND]
     described += [(where, node) for where, node in walk(SPEC) if "in" in node and "name" in node and "schema" in node]
     described += list(SCHEMAS.items())
@@ -84,7 +84,7 @@ def test_every_operation_parameter_schema_and_field_is_described() -> None:
 
 
 def test_every_example_is_valid() -> None:
-    """Whatever the document shows as an example or default passes its own schema."""
+    """Every example and default in the document is valid for its schema."""
     seen = 0
     for where, node in walk(SPEC):
         values: list[object] = []

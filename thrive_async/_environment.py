@@ -15,6 +15,7 @@ VARIABLES: Final = {
     "region": "THRIVE_REGION",
     "base_url": "THRIVE_BASE_URL",
     "allow_http": "THRIVE_ALLOW_HTTP",
+    "share": "THRIVE_SHARE",
     "client_id": "THRIVE_CLIENT_ID",
     "scopes": "THRIVE_SCOPES",
 }
@@ -59,9 +60,10 @@ class Environment:
         key, secret = self._secret("THRIVE_API_KEY"), self._secret("THRIVE_CLIENT_SECRET")
         client_id = self.text("THRIVE_CLIENT_ID")
         if key is not None and (client_id is not None or secret is not None):
+            others = [name for name in ("THRIVE_CLIENT_ID", self._named("THRIVE_CLIENT_SECRET")) if self.text(name)]
             raise ConfigurationError(
-                "both an API key and a client id or secret are set: unset THRIVE_API_KEY, "
-                "or THRIVE_CLIENT_ID and THRIVE_CLIENT_SECRET"
+                "both an API key and a client id or secret are set: "
+                f"unset {self._named('THRIVE_API_KEY')}, or {' and '.join(others)}"
             )
         if key is not None:
             return ApiKey(key)
@@ -71,7 +73,7 @@ class Environment:
                 "THRIVE_CLIENT_SECRET (or THRIVE_CLIENT_SECRET_FILE)"
             )
         if client_id is None:
-            raise ConfigurationError("THRIVE_CLIENT_SECRET is set, but THRIVE_CLIENT_ID is not")
+            raise ConfigurationError(f"{self._named('THRIVE_CLIENT_SECRET')} is set, but THRIVE_CLIENT_ID is not")
         if secret is None:
             raise ConfigurationError(
                 "THRIVE_CLIENT_ID is set, but neither THRIVE_CLIENT_SECRET nor THRIVE_CLIENT_SECRET_FILE is"
@@ -80,6 +82,10 @@ class Environment:
             return ClientCredentials(client_id, secret, self.text("THRIVE_SCOPES") or DEFAULT_SCOPES)
         except ConfigurationError as error:
             raise ConfigurationError(error.told(lambda name: VARIABLES.get(name, name))) from None
+
+    def _named(self, name: str) -> str:
+        """Return the variable that a secret comes from: its own, or the one that names its file."""
+        return f"{name}_FILE" if self.text(f"{name}_FILE") else name
 
     def _secret(self, name: str) -> Secret | None:
         file = self.text(f"{name}_FILE")

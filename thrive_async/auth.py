@@ -11,13 +11,16 @@ import copy
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 from urllib.parse import quote_plus, urlencode
 
 import attrs
 
 from thrive_async.config import Region
 from thrive_async.errors import ConfigurationError, ThriveError, TokenProviderError
+
+if TYPE_CHECKING:
+    from thrive_async.share import SharedToken, SharedTokens
 
 __all__ = ["AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"]
 
@@ -312,10 +315,12 @@ class TokenAuthorizer:
 
     Args:
         fetch: Gets a token, or raises `ThriveError`.
+        early: Seconds before its end at which a token is renewed, but not before half of its time.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]], *, early: float = _RENEW_EARLY) -> None:
         self._fetch = fetch
+        self._early = early
         self._lock = asyncio.Lock()
         self._header: Secret | None = None
         self._renew_at = 0.0
@@ -348,7 +353,7 @@ class TokenAuthorizer:
                 raise
             self._failure = None
             self._header = header = token.header
-            early = min(_RENEW_EARLY, token.lifetime / 2)
+            early = min(self._early, token.lifetime / 2)
             self._renew_at = asyncio.get_running_loop().time() + token.lifetime - early
             return header
 
@@ -367,6 +372,31 @@ class TokenAuthorizer:
         if self._header is not None and asyncio.get_running_loop().time() < self._renew_at:
             return self._header
         return None
+
+
+class SharedTokenAuthorizer(TokenAuthorizer):
+    """Uses the token that all processes share: one of them fetches it.
+
+    Args:
+        shared: The tokens of the processes.
+    """
+
+    def __init__(self, shared: "SharedTokens") -> None:
+        # A token comes with the time that is left for its use.
+        super().__init__(self._fetch_shared, early=0.0)
+        self._shared = shared
+        self._token: SharedToken | None = None
+        self._refused: SharedToken | None = None
+
+    async def _fetch_shared(self) -> AccessToken:
+        self._token = await self._shared.token(refused=self._refused)
+        return AccessToken(self._token.text, self._token.seconds)
+
+    def reject(self, header: Secret) -> bool:
+        """Drop the token that Thrive refused, here and in the share, unless another one has replaced it."""
+        if self._header is header:
+            self._refused = self._token
+        return super().reject(header)
 
 
 def lifetime_of(expires_in: object) -> float:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Any, Final, Never, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Never, Self, cast, get_args
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -40,6 +40,9 @@ from thrive_async.resources import (
     Users,
 )
 from thrive_async.resources._base import Resource, through
+
+if TYPE_CHECKING:
+    from thrive_async.share import Share
 
 __all__ = ["ThriveClient"]
 
@@ -76,6 +79,9 @@ class ThriveClient:
         proxy: The URL of an HTTP proxy, with a user and password if it wants them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
+        share: What this client shares with the clients of other processes: the rate, the cool-down after a 429 and the
+            tokens. A `FileShare`, a `RedisShare` or another `Share`, which stays open when the client is closed; or the
+            text of one for `open_share`, such as `redis://localhost/0` or `/run/thrive`, closed with the client.
         strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
             read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
         hooks: Functions of yours that are called after each wait, attempt and call.
@@ -116,6 +122,7 @@ class ThriveClient:
         proxy: str | None = None,
         trust_env: bool = False,
         ca_file: str | Path | None = None,
+        share: "Share | str | None" = None,
         strict: bool = False,
         hooks: Hooks | None = None,
     ) -> None:
@@ -154,6 +161,17 @@ class ThriveClient:
         url = region.api_url
         if base_url is not None:
             url = token_base_url = webhooks_token_base_url = checked_base_url(base_url, allow_http=allow_http)
+        self._own_share: Share | None = None
+        if isinstance(share, str):
+            # Here, for it takes its time and most clients share nothing.
+            from thrive_async.share import open_share  # noqa: PLC0415
+
+            share = self._own_share = open_share(share)
+        elif share is not None and not callable(getattr(share, "place", None)):
+            raise ConfigurationError(
+                f'$share must be a FileShare, a RedisShare or a text such as "/run/thrive", not {type(share).__name__}',
+                "share",
+            )
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
@@ -174,6 +192,7 @@ class ThriveClient:
             proxy=through,
             trust_env=trust_env,
             ca_file=Path(ca_file) if ca_file is not None else None,
+            share=share,
             problems=Problems(strict=strict),
             hooks=hooks,
         )
@@ -195,8 +214,9 @@ class ThriveClient:
 
         Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
         `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea), `THRIVE_BASE_URL` and `THRIVE_ALLOW_HTTP` (true or false). `THRIVE_API_KEY_FILE` and
-        `THRIVE_CLIENT_SECRET_FILE` name a file that holds the secret instead. A blank variable counts as not set.
+        staging-mea), `THRIVE_BASE_URL`, `THRIVE_ALLOW_HTTP` (true or false) and `THRIVE_SHARE` (the URL of a Redis, or
+        the path of a folder). `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds the secret
+        instead. A blank variable counts as not set.
 
         Args:
             environ: Read instead of `os.environ`.
@@ -215,7 +235,7 @@ class ThriveClient:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url")}
+        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url", "share")}
         settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
         overrides.setdefault("allow_http", env.flag("THRIVE_ALLOW_HTTP"))
         credentials = env.credentials()
@@ -361,6 +381,8 @@ class ThriveClient:
         if isinstance(drain, bool) or not isinstance(drain, int | float) or not 0 <= drain < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgument(f"$drain must be a number of seconds, 0 or more, not {drain!r}", "drain")
         await self._transport.aclose(drain)
+        if self._own_share is not None and self._transport is self._main:
+            await self._own_share.aclose()
 
     async def __aenter__(self) -> Self:
         return self

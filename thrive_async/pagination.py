@@ -9,7 +9,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import orjson
 
-from thrive_async._base.problems import Problem, Problems
+from thrive_async._base import values as v
+from thrive_async._base.problems import Found, Problem, Problems
 from thrive_async._base.replies import ReplyInfo
 from thrive_async._http.request import Reply
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
@@ -72,7 +73,7 @@ class Page(Generic[T]):
         """The items as Thrive sent them, unknown fields included. Decoded on first use."""
         if self._raw is None:
             assert self._body is not None  # noqa: S101 - held until it has been decoded
-            self._raw = _items_of(self._body.json())
+            self._raw = _items_of(self._body.json(), Found())
             self._body = None
         return self._raw
 
@@ -131,8 +132,8 @@ class PageSizes:
     __slots__ = ("accepted", "longest")
 
     def __init__(self, accepted: int | None) -> None:
-        self.accepted = accepted
-        self.longest = 0
+        self.accepted: int | None = accepted
+        self.longest: int = 0
 
 
 class Paginator(Generic[T]):
@@ -327,9 +328,10 @@ class Paginator(Generic[T]):
         decoded, reply.value = reply.value, None
         where = "$"
         found = None if self._problems is None else self._problems.found()
+        told = None if self._problems is None else self._problems.found()
         try:
-            raw = _items_of(decoded)
-            total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw))
+            raw = _items_of(decoded, told)
+            total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw), told)
             where = "$" if isinstance(decoded, list) else "$.results"
             # Note this first, because reading the items takes them apart.
             came = _Came.of(raw, told_size)
@@ -338,9 +340,10 @@ class Paginator(Generic[T]):
             error.path = where + error.path.removeprefix("$")
             return error
         page = Page(items, reply, number, total_pages, total_results, came=came)
-        if self._problems is not None and found is not None and found:
+        if self._problems is not None and found is not None and (found or told):
             page.skipped = found.skipped
-            page.problems = self._problems.add(found, self._operation, where)
+            around = self._problems.add(told, self._operation, "$")
+            page.problems = {**around, **self._problems.add(found, self._operation, where)}
         return page
 
 
@@ -371,13 +374,6 @@ class _Came(NamedTuple):
     def __repr__(self) -> str:
         return f"<{self.length} items>"
 
-    def repeats(self, earlier: "_Came | None") -> bool:
-        """Return whether it begins or ends like an earlier page, which two pages of one list cannot.
-
-        One end is enough, because the list may have grown in between.
-        """
-        return earlier is not None and (self.first == earlier.first or self.last == earlier.last)
-
 
 def _id(item: object) -> str | None:
     found = cast("dict[str, Any]", item).get("id") if isinstance(item, dict) else None
@@ -388,7 +384,8 @@ class _Course:
     """The progress of an iteration, and where it ends according to its pages.
 
     Totals count as long as they fit what came. Without totals, a list ends with a page shorter than Thrive could have
-    made it. An empty page ends every list, and so does one that repeats the previous page or the first.
+    made it. An empty page ends every list, and so does one that begins or ends like an earlier page, which two pages of
+    one list cannot. One end is enough, because the list may have grown in between.
     """
 
     def __init__(self, size: int | None, sizes: PageSizes, prefetch: int, limit: int | None) -> None:
@@ -404,24 +401,24 @@ class _Course:
         self._prefetch = prefetch
         self._sizes = sizes
         self._usual = 1
-        self._first: _Came | None = None
-        self._previous: _Came | None = None
+        self._firsts: set[object] = set()
+        self._lasts: set[object] = set()
 
     def takes(self, page: Page[Any]) -> bool:
         """Count a page. Return False if it brings nothing new, because the list then ended before it."""
         came = page._came  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
         if page.total_pages or page.total_results:
             self.totals = page.total_pages, page.total_results
-        if not came.length or came.repeats(self._first) or came.repeats(self._previous):
+        if not came.length or came.first in self._firsts or came.last in self._lasts:
             return False
-        if self._first is None:
-            self._first = came
+        if not self._firsts:
             # Use the length received, not the one requested, because Thrive may send fewer items per page.
             self._usual = came.length
             if self.size is None and came.size is not None:
                 # The list is documented without pages, but came in an envelope.
                 self.size = came.size or came.length
-        self._previous = came
+        self._firsts.add(came.first)
+        self._lasts.add(came.last)
         self.seen += came.length
         self._sizes.longest = max(self._sizes.longest, came.length)
         self.end = self._end_after(page, came.length)
@@ -470,41 +467,57 @@ _REFUSED_SIZE: Final = frozenset({400, 413, 422})
 _SMALLER_SIZES: Final = (100, 20)
 
 
-def _items_of(decoded: Any) -> list[Any]:
+def _items_of(decoded: Any, told: Found | None) -> list[Any]:
     """Return the items of a page, from an envelope or a bare array."""
     if isinstance(decoded, list):
         return cast("list[Any]", decoded)
     if not isinstance(decoded, dict):
         raise DecodeError("a list was expected")
-    results = cast("dict[str, Any]", decoded).get("results")
+    fields = cast("dict[str, Any]", decoded)
+    results = fields.get("results")
+    if results is None and "results" in fields and told is not None:
+        told.add(".results", "a list", "null", lost=False)
+        return []
     if not isinstance(results, list):
         raise DecodeError("a list was expected", path="$.results")
     return cast("list[Any]", results)
 
 
-def _totals_of(decoded: Any, per_page: int | None, count: int) -> tuple[int | None, int | None, int | None]:
+def _totals_of(
+    decoded: Any, per_page: int | None, count: int, told: Found | None
+) -> tuple[int | None, int | None, int | None]:
     """Return the totals of pages and items that a page states, and the page size that its envelope states."""
     if isinstance(decoded, list):
         return None, None, None
     pagination = decoded.get("pagination")
     totals = cast("dict[str, Any]", pagination) if isinstance(pagination, dict) else {}
-    results = _count(totals, "totalResults")
-    pages = _count(totals, "totalPages")
-    told_size = _count(totals, "perPage") or 0
+    if pagination is not None and not isinstance(pagination, dict):
+        _odd(told, "pagination", v.mismatch("an object", pagination), lost=True)
+    results = _count(totals, "totalResults", told)
+    pages = _count(totals, "totalPages", told)
+    told_size = _count(totals, "perPage", told) or 0
     if pages is None and results is not None:
         size = told_size or per_page or count
         pages = -(-results // size) if size else 0
     return pages, results, told_size
 
 
-def _count(totals: dict[str, Any], name: str) -> int | None:
+def _count(totals: dict[str, Any], name: str, told: Found | None) -> int | None:
+    """Read a count; None for one that cannot be read, for then the list is walked as one without totals."""
     value = totals.get(name)
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value < 10**_LONGEST_COUNT):
+        return value
+    taken: int | None = None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _LONGEST_COUNT:
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**_LONGEST_COUNT:
-        raise DecodeError("a count was expected", path=f"$.pagination.{name}")
-    return value
+        taken = int(value)
+    elif isinstance(value, float) and value.is_integer() and 0 <= value < 10**_LONGEST_COUNT:
+        return int(value)
+    blank = isinstance(value, str) and not value.strip()
+    _odd(told, f"pagination.{name}", v.mismatch("a count", value), lost=taken is None and not blank)
+    return taken
+
+
+def _odd(told: Found | None, where: str, mismatch: v.Mismatch, *, lost: bool) -> None:
+    if told is None:
+        raise DecodeError(str(mismatch), path=f"$.{where}")
+    told.add(f".{where}", mismatch.expected, mismatch.came, lost=lost)

@@ -36,6 +36,10 @@ def test_the_first_of_the_three_names_it_in_printable_characters(headers: dict[s
         ({"X-RateLimit-Reset": str(int(NOW) + 7)}, 7.0),
         ({"Retry-After": "5", "X-RateLimit-Reset": "9"}, 5.0),
         ({"X-RateLimit-Reset": ""}, None),
+        # What cannot be read does not hide what can.
+        ({"Retry-After": "soon", "X-RateLimit-Reset": "30"}, 30.0),
+        ({"Retry-After": "-5", "X-RateLimit-Reset": "", "RateLimit-Reset": "9"}, 9.0),
+        ({"Retry-After": "-5"}, None),
         ({"Retry-After": "9" * 400}, None),
     ],
 )

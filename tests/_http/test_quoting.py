@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from thrive_async._http import quoting
 from thrive_async._http.quoting import one_line, quoted
 
+LONG = "Lorem ipsum dolor sit amet " * 1_000
+
 
 @pytest.mark.parametrize(
     "words",
@@ -51,6 +53,15 @@ def test_nothing_is_guessed(words: str) -> None:
         # Addresses that the request did not carry.
         ("Taken by anna.berg+x@example.org.", [], "Taken by ***."),
         ("see /users/anna%40example.org", [], "see /users/***"),
+        ("/anna%2540example.org", [], "/***"),
+        ("Taken by sean.o'brien@example.org and 'al@example.org'", [], "Taken by *** and '***'"),
+        ('Taken by "anna berg"@example.org, root@[10.0.0.1]', [], "Taken by ***, ***"),
+        # A letter that is two in small ones.
+        ("no İstanbul, no İSTANBUL", [("city", "İstanbul")], "no {city}, no {city}"),
+        # A long value, whole or cut on the way.
+        (f"no {LONG[:403]}: too long", [("text", LONG[:403])], "no {text}: too long"),
+        (f"no {LONG}: too long", [("text", LONG)], "no {text}"),
+        (f"no {LONG[:700]}... is too long", [("text", LONG)], "no {text}"),
         (None, [("ref", "x")], ""),
     ],
 )

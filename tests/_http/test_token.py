@@ -100,6 +100,18 @@ async def test_a_token_reply_may_be_spelt_in_either_way(body: object, clock: Vir
         assert len(styles(server)) == 2
 
 
+@pytest.mark.parametrize("body", [{"error": "invalid_client"}, {"access_token": None}, None])
+async def test_a_200_without_a_token_refuses_the_header_too(body: object, clock: VirtualClock) -> None:
+    answers = [reply(200, body), reply(200, {"access_token": None, "accessToken": "t"}), LEVELS]
+    async with RawServer(list(answers)) as server, server.client(credentials=CREDENTIALS) as thrive:
+        await thrive.skills.levels()
+    assert styles(server) == ["basic", "post"]
+    answers = [reply(200, body), reply(401, REFUSED)]
+    async with RawServer(list(answers)) as server, server.client(credentials=CREDENTIALS) as thrive:
+        with pytest.raises(AuthenticationError, match="invalid_client"):
+            await thrive.skills.levels()
+
+
 @pytest.mark.parametrize("body", [{"access_token": value} for value in (None, 5, "", "a\nb", "\u00fc", "Bearer ")])
 async def test_a_reply_without_a_usable_token_is_a_decode_error_without_it(body: object) -> None:
     async with RawServer([reply(200, body)]) as server, server.client(credentials=CREDENTIALS) as thrive:

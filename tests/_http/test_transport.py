@@ -583,6 +583,17 @@ async def test_each_attempt_is_one_debug_line_without_arguments(
     assert KEY not in caplog.text
 
 
+async def test_a_request_id_that_is_words_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "thrive_async")
+    words = reply(404, X_Request_Id="no anna@example.org here")
+    async with RawServer([words]) as server, server.client() as thrive:
+        with pytest.raises(NotFoundError) as raised:
+            await thrive.users.get("u1")
+    assert raised.value.request_id == "no anna@example.org here"
+    assert "404, request id -, attempt 1" in caplog.text
+    assert "anna" not in caplog.text
+
+
 async def test_what_was_sent_is_hidden_in_an_error_wherever_it_stood_in_the_request() -> None:
     """Also if it looks like a word: as a segment, a query value, a leaf of the body, by hand or not."""
     words = reply(422, {"message": "no autumn here, nor Autumn"})

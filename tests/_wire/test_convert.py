@@ -1,4 +1,4 @@
-"""Between JSON and models: every sound value is read, nothing is ever coerced, and errors say where."""
+"""Between JSON and models: every valid value is read, nothing is coerced, and errors say where."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ def test_the_fast_and_the_careful_reader_accept_the_same_and_never_a_wrong_value
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 @given(documents())
-def test_the_lenient_reading_tells_of_all_that_the_strict_one_refuses(case: tuple[type, Any]) -> None:
-    """Nothing is silent, nothing but a DecodeError is raised, and where nothing is odd both give the same."""
+def test_lenient_reading_reports_everything_that_strict_reading_refuses(case: tuple[type, Any]) -> None:
+    """Every odd value is reported, only a DecodeError is raised, and without odd values both give the same."""
     cls, document = case
     original = copy.deepcopy(document)
     strict: Any = convert._read_carefully(cls, document, None)
@@ -344,7 +344,7 @@ def test_a_reader_that_is_too_strict_would_change_nothing(monkeypatch: pytest.Mo
 
 
 def test_no_value_is_left_in_the_traceback_of_a_decode_error() -> None:
-    """A traceback with local variables would otherwise show the person whose record was malformed."""
+    """Otherwise a traceback with local variables would show the person behind a malformed record."""
     for call in (
         lambda: read(models.User, {"id": "a", "email": "planted@example.com", "level": "x"}),
         lambda: read_list(models.User, [{"id": "a", "email": "planted@example.com", "level": "x"}]),
@@ -370,11 +370,11 @@ class TestDumping:
             dump({"role": models.UserRole.LEARNER, "odd": models.UserRole("odd")}) == b'{"role":"learner","odd":"odd"}'
         )
 
-    def test_what_is_unset_is_left_out_and_none_is_null(self) -> None:
+    def test_unset_fields_are_left_out_and_none_is_null(self) -> None:
         assert dump(models.UserUpdate()) == b"{}"
         assert dump(models.UserUpdate(first_name="A", manager_ref=None)) == b'{"firstName":"A","managerRef":null}'
 
-    def test_moments_are_written_in_utc_and_dates_without_time(self) -> None:
+    def test_datetimes_are_written_in_utc_and_dates_without_a_time(self) -> None:
         east = timezone(timedelta(hours=2))
         update = models.UserUpdate(
             start_date=date(2026, 1, 31),
@@ -402,17 +402,17 @@ class TestDumping:
             ({"a": UNSET}, "UNSET is valid only"),
         ],
     )
-    def test_what_json_cannot_say_is_refused(self, value: Any, complaint: str) -> None:
+    def test_values_that_json_cannot_hold_are_refused(self, value: Any, complaint: str) -> None:
         with pytest.raises(ValueError, match=complaint):
             dump(value)
 
-    def test_what_holds_itself_is_refused(self) -> None:
+    def test_a_value_that_contains_itself_is_refused(self) -> None:
         loop: list[Any] = []
         loop.append(loop)
         with pytest.raises(ValueError, match="nested too deeply"):
             dump(loop)
 
-    def test_what_was_read_can_be_written_again(self) -> None:
+    def test_a_model_from_a_reply_can_be_written_again(self) -> None:
         document = {"id": "a", "tag": "t", "contents": ["c"], "campaigns": None, "interests": None, "skills": []}
         assert orjson.loads(dump(read(models.Tag, dict(document)))) == document
 
@@ -427,13 +427,13 @@ class TestModels:
         for name in models.__all__:
             assert hasattr(models, name)
 
-    def test_what_is_read_has_a_reader_and_what_is_written_has_none(self) -> None:
+    def test_models_of_replies_have_a_reader_and_models_of_requests_do_not(self) -> None:
         assert models.User in READERS
         assert models.UserCreate not in READERS
         for cls, reader in READERS.items():
             assert reader.__annotations__["return"] is cls
 
-    def test_fields_are_told_in_english_where_the_editor_looks(self) -> None:
+    def test_every_field_has_a_docstring_for_editors(self) -> None:
         assert models.User.__doc__
         assert all(getattr(models, name).__doc__ for name in models.__all__ if name != "UNSET")
 
@@ -510,11 +510,11 @@ class TestOpenStrEnum:
         assert models.UserStatus.ACTIVE.is_known
         assert models.UserStatus.ACTIVE == "active"
 
-    def test_the_name_of_a_member_is_no_value(self) -> None:
+    def test_the_name_of_a_member_is_not_a_value(self) -> None:
         assert not models.UserStatus("ACTIVE").is_known
 
     @pytest.mark.parametrize("value", ["active", "paused", ""])
-    def test_they_survive_pickle_deepcopy_and_json(self, value: str) -> None:
+    def test_enums_survive_pickle_deepcopy_and_json(self, value: str) -> None:
         status = models.UserStatus(value)
         for twin in (pickle.loads(pickle.dumps(status)), copy.deepcopy(status), copy.copy(status)):
             assert twin == status
@@ -532,7 +532,7 @@ def test_models_are_models() -> None:
     assert all(issubclass(cls, Model) for cls in READERS)
 
 
-def test_importing_the_converter_brings_neither_models_nor_cattrs() -> None:
+def test_importing_the_converter_loads_neither_models_nor_cattrs() -> None:
     """Both cost import time, which is taken when a client is built: there, so that no call imports them on its loop."""
     script = (
         "import sys, thrive_async._wire.convert as c\n"

@@ -85,7 +85,7 @@ def nested(path: str, value: object) -> dict[str, Any]:
 
 
 def document(model: str, path: str, value: object) -> dict[str, Any]:
-    """A record of which everything but one value is as the specification says."""
+    """A record in which all values but one match the specification."""
     key, known = {
         "AudienceMember": ("userId", "u"),
         "AudienceManager": ("userId", "u"),
@@ -185,7 +185,7 @@ SHAPES: Final = [Shape(*row) for row in [
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
-def test_an_odd_value_costs_nothing_but_itself(odd: Odd) -> None:
+def test_an_odd_value_affects_only_its_own_field(odd: Odd) -> None:
     cls, json = getattr(models, odd.model), document(odd.model, odd.path, VALUES[odd.name])
     found = Found()
     record = read(cls, json, found)
@@ -207,7 +207,7 @@ def test_an_odd_value_costs_nothing_but_itself(odd: Odd) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.what)
-def test_an_odd_shape_costs_nothing_but_itself(shape: Shape) -> None:
+def test_an_odd_shape_affects_only_its_own_field(shape: Shape) -> None:
     found = Found()
     cls = getattr(models, shape.model)
     if shape.gives is ERROR:
@@ -220,8 +220,8 @@ def test_an_odd_shape_costs_nothing_but_itself(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("path", ["positions.id", "positions.manager.id"])
-def test_a_person_without_a_line_manager_is_no_surprise(path: str) -> None:
-    """Nested ids are null in the specification too: there is nothing to tell."""
+def test_a_person_without_a_line_manager_is_not_a_problem(path: str) -> None:
+    """The specification allows null for nested ids, so there is nothing to report."""
     found = Found()
     user = read(models.User, document("User", path, None), found)
     assert at(user, path) is None
@@ -229,7 +229,7 @@ def test_a_person_without_a_line_manager_is_no_surprise(path: str) -> None:
     assert read(models.User, document("User", path, None)) == user
 
 
-def test_a_null_in_a_list_of_records_is_left_out_and_told() -> None:
+def test_a_null_in_a_list_of_records_is_left_out_and_reported() -> None:
     found = Found()
     users = read_list(models.User, [{"id": "a"}, None, {"id": "b", "level": "x"}, None], found)
     assert [user.id for user in users] == ["a", "b"]
@@ -241,14 +241,14 @@ def test_a_null_in_a_list_of_records_is_left_out_and_told() -> None:
 
 
 @pytest.mark.parametrize("item", [7, "a", [], {}, {"id": None}])
-def test_an_item_that_is_no_record_with_an_id_is_an_error_that_names_it(item: object) -> None:
-    """Something was there, and to leave it out would make the list shorter than it is."""
+def test_an_item_without_a_readable_id_is_an_error_that_names_it(item: object) -> None:
+    """There was an item, and leaving it out would make the list too short."""
     with pytest.raises(DecodeError) as caught:
         read_list(models.User, [{"id": "a"}, {"id": 5}, item], Found(), root="$.results")
     assert caught.value.path.startswith("$.results[2]")
 
 
-def test_what_could_not_be_read_is_forgotten_with_its_record_and_unknown_to_a_copy() -> None:
+def test_unread_fields_are_remembered_per_record_and_not_for_a_copy() -> None:
     gc.collect()
     user = read(models.User, {"id": "a", "email": []}, Found())
     assert unread(user) == {"email"}

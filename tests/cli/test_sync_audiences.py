@@ -22,7 +22,7 @@ from .test_process import started
 SYNC = ("sync", "audiences")
 HINT = (
     "refused: nowhere: there is no such audience, so nothing was changed. "
-    "Check the reference, or create it (--create-missing of thrive sync audiences)"
+    "Check the reference, or create it (--create-missing, when you sync several audiences)"
 )
 
 
@@ -72,8 +72,10 @@ def test_every_audience_of_the_file_ends_as_it_says_and_no_other_is_touched(
     assert result.lines == [
         "berlin: +1 -0 =3",
         "lyon: +0 -1 =3",
-        "berlin: 1 added, 0 removed, 0 failed, 0 not attempted",
-        "lyon: 0 added, 1 removed, 0 failed, 0 not attempted",
+        "in all: +1 -1 =6 in 2 audiences",
+        "berlin: 1 added, 0 removed, 0 failed, 0 not attempted, 0 found to differ",
+        "lyon: 0 added, 1 removed, 0 failed, 0 not attempted, 0 found to differ",
+        "in all: 1 added, 1 removed, 0 failed, 0 not attempted in 2 audiences",
     ]
 
 
@@ -89,7 +91,7 @@ def test_one_audiences_refusal_leaves_the_others_alone(
     assert emails(served, "lyon") == set(two["lyon"])
     assert "thrive: refused: lyon: the plan removes 3 of 4" in result.err
     assert "nowhere: there is no such audience" in result.err
-    assert "berlin: 1 added, 0 removed, 1 failed, 0 not attempted" in result.lines
+    assert "berlin: 1 added, 0 removed, 1 failed, 0 not attempted, 0 found to differ" in result.lines
     with report.open(encoding="utf-8", newline="") as stream:
         fates = {(row["audience"], row["reference"]): row["outcome"] for row in csv.DictReader(stream)}
     assert fates["berlin", new] == "added"
@@ -103,7 +105,12 @@ def test_what_became_of_each_is_told_in_the_order_of_the_file(
     file = write(*rows(lyon=two["lyon"][:1], nowhere=two["lyon"], berlin=two["berlin"]))
     result = run(*SYNC, file, "--yes")
     assert result.code == 3
-    assert [line.partition(":")[0] for line in result.lines[-3:]] == ["lyon", "nowhere", "berlin"]
+    assert [line.partition(":")[0] for line in result.lines[-4:]] == [
+        "lyon",
+        "nowhere",
+        "no changes in berlin",
+        "in all",
+    ]
 
 
 def test_some_failed_exits_1(
@@ -151,6 +158,7 @@ def test_one_person_plans_many_audiences_and_another_applies_them(
         f"nowhere: nothing would be changed: {HINT}",
         "milano: +1 -0 =0 (1 duplicate)",
         "berlin: +2 -0 =3",
+        "in all: +3 -1 =6 in 3 audiences",
     ]
     assert "  planned  add     ghost@example.com" in shown.lines
     assert "requests: 4, by rebuild 4" in shown.err
@@ -169,12 +177,13 @@ def test_one_person_plans_many_audiences_and_another_applies_them(
     assert writes(served) == 0
     applied = run("plan", "apply", plan, "--yes", "--max-removals", "1", "--report", str(report))
     assert applied.code == 3
-    assert [line.partition(":")[0] for line in applied.lines[-5:]] == [
+    assert [line.partition(":")[0] for line in applied.lines[-6:]] == [
         "lyon",
         "nowhere",
         "milano",
         "berlin",
         "  failed  add     ghost@example.com  User does not exist.",
+        "in all",
     ]
     assert emails(served, "lyon") == set(two["lyon"][:3])
     assert emails(served, "milano") == {new}
@@ -205,7 +214,9 @@ def test_removals_from_any_audience_must_be_agreed_to(
     file = write(*rows(berlin=two["berlin"][1:], lyon=two["lyon"][1:]))
     result = run(*SYNC, file, "--max-removals", "1")
     assert result.code == 3
-    assert "2 audiences: 2 people would be removed; nothing was changed" in result.err
+    assert "berlin, lyon: 2 people would be removed; nothing was changed" in result.err
+    for leaver in (two["berlin"][0], two["lyon"][0]):
+        assert any(line.startswith("  planned  remove") and leaver in line for line in result.lines)
     assert writes(served) == 0
 
 
@@ -300,8 +311,8 @@ def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(
     assert "  rejected  line 4  names nobody: column 'member' is blank" in result.lines
     with report.open(encoding="utf-8", newline="") as stream:
         fates = {(row["audience"], row["outcome"]): row["reason"] for row in csv.DictReader(stream)}
-    assert fates.keys() == {("berlin", "held back"), ("berlin", "rejected"), ("lyon", "removed")}
-    assert fates["berlin", "held back"] == "not removed: line 4 names nobody, and may mean them; correct the list"
+    assert fates.keys() == {("berlin", "held"), ("berlin", "rejected"), ("lyon", "removed")}
+    assert fates["berlin", "held"] == "not removed: line 4 names nobody, and may mean them; correct the list"
 
 
 def test_who_is_listed_under_an_audience_in_another_case_is_not_removed(

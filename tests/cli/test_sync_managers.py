@@ -55,7 +55,7 @@ def test_managers_are_added_changed_and_removed(run: Run, served: Sandbox, manag
     assert dry.code == 0, dry
     assert dry.lines[0] == f"{AUDIENCE} (managers): +1 ~1 -1 =0"
     assert writes(served) == []
-    refused = run("sync", "managers", AUDIENCE, file, "--yes")
+    refused = run("sync", "managers", AUDIENCE, file, "--yes", "--max-removals", "10%")
     assert refused.code == 3
     assert "removes 1 of 2 managers" in refused.err
     unasked = run("sync", "managers", AUDIENCE, file, "--max-removals", "1")
@@ -64,7 +64,10 @@ def test_managers_are_added_changed_and_removed(run: Run, served: Sandbox, manag
     assert writes(served) == []
     done = run("sync", "managers", AUDIENCE, file, "--max-removals", "1", "--yes")
     assert done.code == 0, done
-    assert done.lines[-1] == f"{AUDIENCE} (managers): 1 added, 1 changed, 1 removed, 0 failed, 0 not attempted"
+    assert (
+        done.lines[-1]
+        == f"{AUDIENCE} (managers): 1 added, 1 changed, 1 removed, 0 failed, 0 not attempted, 0 found to differ"
+    )
     assert rights(served) == {"E00003": {INSIGHTS}, "E00005": {INSIGHTS, "audienceManager.manageContent"}}
     again = run("sync", "managers", AUDIENCE, file)
     assert again.lines[0] == f"{AUDIENCE} (managers): +0 ~0 -0 =2"

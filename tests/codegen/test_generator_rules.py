@@ -101,7 +101,7 @@ def shapes(schemas: str) -> Any:
 
 
 class TestSelection:
-    def test_classes_are_made_of_what_users_meet(self) -> None:
+    def test_only_schemas_that_users_meet_become_classes(self) -> None:
         """Not of envelopes, errors and the token endpoint; but of webhooks, and of what a reply and an error share."""
         classes = shapes_of(parse(SMALL)).classes
         assert {name: shape.kind for name, shape in classes.items()} == {
@@ -197,7 +197,7 @@ class TestOperations:
             ),
         ],
     )
-    def test_what_the_table_cannot_hold_is_refused(self, old: str, new: str, complaint: str) -> None:
+    def test_an_operation_that_the_table_cannot_hold_is_refused(self, old: str, new: str, complaint: str) -> None:
         from codegen.operations import print_operations
 
         assert old in SMALL
@@ -213,23 +213,23 @@ class TestRefusals:
             ("A: {type: object, properties: {x: {not: {}}}}", "A.x: the generator does not know 'not'"),
             ("A: {type: object, properties: {x: {type: thing}}}", "A.x: unknown type 'thing'"),
             ("A: {type: object, properties: {x: {$ref: '#/components/schemas/B'}}}", "schemas/B leads nowhere"),
-            ("A: {type: object, properties: {x: {$ref: 'b.yaml'}}}", "b.yaml leads out of the document"),
+            ("A: {type: object, properties: {x: {$ref: 'b.yaml'}}}", "b.yaml leads outside the document"),
             (
                 """
 A: {type: object, properties: {x: {$ref: '#/components/schemas/B'}}}
 B: {$ref: '#/components/schemas/C'}
 C: {$ref: '#/components/schemas/B'}
 """,
-                "leads round in a circle",
+                "leads in a circle",
             ),
             ("A: {type: object, properties: {x: {enum: []}}}", "AX: an enum without strings"),
             (
                 "A: {allOf: [{type: string}, {type: object, properties: {x: {}}}]}",
-                "A: allOf of something that is no obj",
+                "A: allOf of something that is not an obj",
             ),
             (
                 "A: {type: object, properties: {x: {type: object, additionalProperties: false}}}",
-                "A.x: an object that may",
+                "A.x: an object that allows no fields",
             ),
             ("A: {type: object, x-thrive-bare: id, properties: {x: {}}}", "A: x-thrive-bare names 'id'"),
             (
@@ -242,15 +242,15 @@ A: {type: object, properties: {b: {$ref: '#/components/schemas/B'}}}
 B: {type: object, properties: {}}
 C: {type: object, x-thrive-body: patch, properties: {b: {$ref: '#/components/schemas/B'}}}
 """,
-                "B: both written and read; make it two schemas",
+                "B: used in both requests and replies: make it two schemas",
             ),
         ],
     )
-    def test_a_schema_that_no_class_can_be_made_of_is_named(self, schemas_: str, complaint: str) -> None:
+    def test_a_schema_that_cannot_become_a_class_is_named(self, schemas_: str, complaint: str) -> None:
         with pytest.raises(SpecificationError, match=complaint):
             shapes(schemas_)
 
-    def test_a_union_that_the_type_of_a_value_does_not_tell_apart_is_refused(self, build: Any) -> None:
+    def test_a_union_that_json_types_do_not_distinguish_is_refused(self, build: Any) -> None:
         with pytest.raises(SpecificationError, match="a union with B cannot be read by the type of the value"):
             build(
                 "A: {type: object, properties: {x: {oneOf: [{$ref: '#/components/schemas/B'}, {type: string}]}}}\n"
@@ -267,23 +267,23 @@ C: {type: object, x-thrive-body: patch, properties: {b: {$ref: '#/components/sch
 
 
 class TestYaml:
-    def test_it_is_read_as_json_would_be(self) -> None:
+    def test_yaml_is_read_with_the_types_of_json(self) -> None:
         document = parse("a: 2026-01-01\nb: no\nc: true\n200: on\nd: 1.5\ne: null\nf: 3\n")
         assert document == {"a": "2026-01-01", "b": "no", "c": True, "200": "on", "d": 1.5, "e": None, "f": 3}
 
     @pytest.mark.parametrize(
         ("text", "complaint"),
         [
-            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: the key 'c' is there twice"),
+            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: duplicate key 'c'"),
             ("a: [", "not YAML"),
             ("- a", "not a mapping"),
         ],
     )
-    def test_what_is_no_specification_is_refused(self, text: str, complaint: str) -> None:
+    def test_text_that_is_not_a_specification_is_refused(self, text: str, complaint: str) -> None:
         with pytest.raises(SpecificationError, match=complaint):
             parse(text)
 
-    def test_references_have_their_escapes(self) -> None:
+    def test_references_are_unescaped(self) -> None:
         assert resolve({"a/b": {"c~d": {"x": 1}}}, {"$ref": "#/a~1b/c~0d"}) == {"x": 1}
 
 
@@ -359,13 +359,13 @@ class TestCommand:
         name, version = next(iter(pinned.items()))
         assert f"needs {name} {version}, found " in capsys.readouterr().err
 
-    def test_what_ruff_refuses_is_reported(self) -> None:
+    def test_an_error_from_ruff_is_reported(self) -> None:
         with pytest.raises(output.ToolError, match=r"ruff refused broken.py"):
             output._formatted("def (", "broken.py")
 
 
 class TestTheRealSpecification:
-    def test_the_committed_files_are_what_it_generates(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_committed_files_are_up_to_date(self, capsys: pytest.CaptureFixture[str]) -> None:
         """On whichever Python this runs: `python -m codegen` mends it."""
         assert main(["--check"]) == 0, capsys.readouterr().out[:4000]
 

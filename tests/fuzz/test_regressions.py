@@ -92,7 +92,7 @@ def test_a_total_that_is_no_count_is_a_decode_error_with_its_path(name: str, cou
     [
         ({"totalResults": 999_999_999_999_999, "perPage": 1}, 999_999_999_999_999),
         ({"totalResults": 999_999_999_999_999, "perPage": 2}, 500_000_000_000_000),
-        ({"totalResults": "201", "perPage": "100"}, 3),
+        ({"totalResults": 201, "perPage": 100}, 3),
         ({"totalResults": 200.0, "perPage": 100}, 2),
         ({"totalResults": 0, "perPage": 100}, 0),
         ({"totalResults": 7, "perPage": 0}, 1),

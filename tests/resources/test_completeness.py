@@ -1,4 +1,4 @@
-"""Each operation is reached by a method of its own, with verb, path, query and body of the specification."""
+"""Each operation has its own method, with the verb, path, query and body of the specification."""
 
 import inspect
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ every_method = pytest.mark.parametrize(
 
 @pytest.fixture
 def idle() -> ThriveClient:
-    """A client that sends nothing; it opens nothing, so there is nothing to close."""
+    """A client that sends and opens nothing, so there is nothing to close."""
     return ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9")
 
 
@@ -39,7 +39,7 @@ async def _run(answer: Any) -> None:
 
 
 def test_every_operation_has_a_method() -> None:
-    """Only the token endpoint has none; a body is written by hand where an operation takes one, and nowhere else."""
+    """Only the token endpoint has no method. Exactly the operations with a body have one written by hand."""
     assert set(CALLS) == set(OPERATIONS) - {"createAccessToken"}
     assert {call.method for operation, call in EVERY if OPERATIONS[operation].body} == set(BODIES)
 

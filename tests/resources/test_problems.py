@@ -1,4 +1,4 @@
-"""Odd values in replies: told by the page and the client, logged once, or an error for a strict client."""
+"""Odd values in replies are reported by the page and the client and logged once; a strict client raises an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ODD: list[Any] = [
 ]
 
 
-async def test_a_page_and_its_client_tell_what_was_odd(
+async def test_a_page_and_its_client_report_odd_values(
     thrive: ThriveClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "thrive_async")
@@ -50,7 +50,7 @@ async def test_a_page_and_its_client_tell_what_was_odd(
     assert "planted" not in caplog.text + repr(thrive.problems)
 
 
-async def test_a_single_record_is_read_as_well_as_can_be(thrive: ThriveClient, sandbox: Sandbox) -> None:
+async def test_a_single_record_is_read_despite_odd_values(thrive: ThriveClient, sandbox: Sandbox) -> None:
     sandbox.faults.add("wrong_shape", operation="getUser", body={"id": 7, "email": []}, times=None)
     user = await thrive.users.get("x")
     assert (user.id, user.email) == ("7", None)
@@ -58,7 +58,7 @@ async def test_a_single_record_is_read_as_well_as_can_be(thrive: ThriveClient, s
     assert set(thrive.problems) == {"$.id", "$.email"}
 
 
-async def test_a_strict_client_raises_at_the_first(sandbox: Sandbox) -> None:
+async def test_a_strict_client_raises_for_the_first_odd_value(sandbox: Sandbox) -> None:
     sandbox.faults.add("wrong_shape", operation="getUser", body={"id": "a", "email": []}, times=None)
     sandbox.faults.add("wrong_shape", operation="searchUsers", body={"results": ODD}, times=None)
     async with ThriveClient(sandbox.tenant_id, sandbox.credentials, base_url=sandbox.base_url, strict=True) as thrive:
@@ -80,8 +80,8 @@ async def test_a_member_without_a_readable_id_is_an_error(thrive: ThriveClient, 
     assert "planted" not in str(caught.value)
 
 
-async def test_a_failure_that_cannot_be_read_is_no_success(thrive: ThriveClient, sandbox: Sandbox) -> None:
-    """Else a person who was not added would count as added."""
+async def test_an_unreadable_failure_does_not_count_as_success(thrive: ThriveClient, sandbox: Sandbox) -> None:
+    """Otherwise a person who was not added would count as added."""
     sandbox.faults.add(
         "wrong_shape", operation="addMembers", body={"success": {"count": 0}, "failure": "of one"}, times=None
     )
@@ -90,6 +90,6 @@ async def test_a_failure_that_cannot_be_read_is_no_success(thrive: ThriveClient,
     assert unread(result) == {"failure"}
 
 
-def test_strict_is_a_switch() -> None:
+def test_strict_must_be_a_boolean() -> None:
     with pytest.raises(ConfigurationError, match="strict must be bool"):
         ThriveClient("tenant", ApiKey("key"), strict="yes")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from thrive_async.sandbox import Sandbox
 ADA = UserCreate(ref="E00001", first_name="Ada", last_name="Lovelace", email="user1@example.com")
 
 
-async def test_a_suspended_user_is_brought_back(sandbox: Sandbox, thrive: ThriveClient) -> None:
+async def test_joined_ends_a_suspension(sandbox: Sandbox, thrive: ThriveClient) -> None:
     await thrive.provisioning.user_suspended("E00001", end_date=date(2026, 1, 31))
     assert not sandbox.state.user("E00001").account_view()["active"]
     await thrive.provisioning.user_joined(ADA)
@@ -30,7 +30,7 @@ async def test_joined_creates_updated_changes_and_deleted_deletes(sandbox: Sandb
     assert user["deleted"]
 
 
-async def test_each_call_is_an_event_of_its_own_at_its_own_time(sandbox: Sandbox, thrive: ThriveClient) -> None:
+async def test_each_call_sends_its_own_event_with_its_own_time(sandbox: Sandbox, thrive: ThriveClient) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     for _ in range(2):
         await thrive.provisioning.user_suspended("E00001")
@@ -50,7 +50,7 @@ async def test_a_repeat_after_a_lost_answer_is_the_same_event(repeated: Any, clo
         assert sandbox.state.user("E00001")["status"] == "inactive"
 
 
-async def test_a_repeat_that_thrive_refuses_is_not_taken_for_a_success(clock: Any) -> None:
+async def test_a_refused_repeat_does_not_count_as_success(clock: Any) -> None:
     """A 409 may also mean that the e-mail address is taken: nothing says which it is."""
     async with Sandbox(20, clock=clock, repeated_event="conflict") as sandbox, sandbox.client() as thrive:
         sandbox.faults.add("close_after")
@@ -68,7 +68,7 @@ async def test_any_2xx_is_success(status: Any, body: bool) -> None:
         assert len(sandbox.requests) == 1
 
 
-async def test_a_2xx_that_is_no_json_is_success(sandbox: Sandbox, thrive: ThriveClient) -> None:
+async def test_a_2xx_without_json_is_success(sandbox: Sandbox, thrive: ThriveClient) -> None:
     sandbox.faults.add("wrong_shape", body=b"OK")
     await thrive.provisioning.user_suspended("E00001")
     assert len(sandbox.requests) == 1
@@ -81,7 +81,7 @@ async def test_an_unknown_user_is_an_error_if_thrive_says_so(sandbox: Sandbox, t
         await other.provisioning.user_deleted("nobody")
 
 
-async def test_what_cannot_be_meant_is_not_sent(sandbox: Sandbox, thrive: ThriveClient) -> None:
+async def test_invalid_arguments_are_not_sent(sandbox: Sandbox, thrive: ThriveClient) -> None:
     provisioning: Any = thrive.provisioning
     with pytest.raises(TypeError, match=r"user_joined takes a thrive_async.models.UserCreate, not a UserUpdate"):
         await provisioning.user_joined(UserUpdate())
@@ -91,6 +91,10 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox: Sandbox, thrive: Thrive
         await provisioning.user_joined(UserCreate(ref="N-1", first_name="A", last_name="B"))
     with pytest.raises(ValueError, match="ref"):
         await provisioning.user_deleted("")
+    for blank in ("", " \t"):
+        # Deleting is for good.
+        with pytest.raises(ValueError, match="ref"):
+            await thrive.provisioning.user_deleted(blank)
     with pytest.raises(ValueError, match="end_date"):
         await provisioning.user_suspended("E00001", end_date=datetime(2026, 1, 31))  # noqa: DTZ001
     assert not sandbox.requests
@@ -105,7 +109,7 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox: Sandbox, thrive: Thrive
         ((), [None]),
     ],
 )
-async def test_a_token_for_events_is_fetched_only_where_the_clients_own_does_not_suffice(
+async def test_a_token_for_events_is_fetched_only_if_the_clients_own_is_not_enough(
     sandbox: Sandbox, scopes: tuple[str, ...], asked: list[str]
 ) -> None:
     oauth = sandbox.oauth

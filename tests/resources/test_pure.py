@@ -87,10 +87,11 @@ def test_member_operations_are_found_in_every_plausible_place(body: object, name
         {**REFUSAL, "memberOperations": None},
         {"success": None, "failure": None},
         {"success": False, "message": "no"},
+        {"success": "many"},
     ],
 )
 def test_a_refusal_without_member_operations_has_none(body: object) -> None:
-    """What is not there, or is no such thing, is None, and never an error that hides the refusal."""
+    """If the reply has no results, you get None, and never an error that hides the refusal."""
     assert member_operations(body) is None
 
 
@@ -128,16 +129,14 @@ def test_either_part_of_a_result_may_be_missing_or_null(part: str, null: bool) -
         (FailedEntities(entities=[FailedEntity(reference="c")]), True, ["c"]),
     ],
 )
-def test_a_result_tells_its_failures_without_a_look_for_none(
-    failure: FailedEntities | None, partial: bool, references: list[str]
-) -> None:
+def test_failures_need_no_check_for_none(failure: FailedEntities | None, partial: bool, references: list[str]) -> None:
     """`failures` is always a list, and `is_partial` is True when anyone was not processed."""
     result = MemberOperationResult(failure=failure)
     assert result.is_partial is partial
     assert [entity.reference for entity in result.failures] == references
 
 
-def test_the_body_is_left_as_it_came() -> None:
+def test_the_body_is_not_changed() -> None:
     """Readers may put models in place of what they read; the body on the error stays plain JSON."""
     body = {"memberOperations": {"removed": deepcopy(BOTH)}}
     member_operations(body)
@@ -158,14 +157,14 @@ def test_a_batch_of_1_to_100_passes(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 101, 250])
-def test_a_batch_of_none_or_more_than_100_is_refused(count: int) -> None:
+def test_an_empty_batch_or_more_than_100_is_refused(count: int) -> None:
     """The error says how many were allowed and how many came."""
     with pytest.raises(ValueError, match=f"users must hold 1 to 100 users, got {count}"):
         batch("users", ["u"] * count, str, "users")
 
 
 @pytest.mark.parametrize("lone", ["ada@example.com", b"ada", UserStatus.ACTIVE, 7])
-def test_a_lone_value_is_not_taken_for_a_list(lone: Any) -> None:
+def test_a_single_value_is_not_treated_as_a_list(lone: Any) -> None:
     """A string is iterable, so without this check it would be taken apart letter by letter."""
     with pytest.raises(TypeError, match="users must be an iterable of users, not a lone"):
         batch("users", lone, str, "users")
@@ -173,7 +172,7 @@ def test_a_lone_value_is_not_taken_for_a_list(lone: Any) -> None:
         strings("statuses", lone)
 
 
-def test_a_lone_grant_is_not_taken_for_a_list() -> None:
+def test_a_single_grant_is_not_treated_as_a_list() -> None:
     """The same for things that are no strings."""
     grant: Any = ManagerGrant(reference="a", permissions=ManagerGrantPermissions())
     with pytest.raises(TypeError, match="managers must be an iterable of ManagerGrants, not a lone ManagerGrant"):
@@ -188,7 +187,7 @@ def test_the_first_wrong_entry_is_named_by_its_place_and_not_shown(wrong: Any) -
 
 
 @pytest.mark.parametrize("value", [0, 101, -1, True, 2.5, 2.0, "2", None, float("nan")])
-def test_a_count_is_a_whole_number_of_its_range(value: Any) -> None:
+def test_a_count_is_a_whole_number_in_its_range(value: Any) -> None:
     """Thrive would be asked for `perPage=2.5` otherwise, or for one of True."""
     with pytest.raises(ValueError, match="per_page must be a whole number from 1 to 100, not"):
         whole("per_page", value, 1, 100)
@@ -197,7 +196,7 @@ def test_a_count_is_a_whole_number_of_its_range(value: Any) -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\n"])
 def test_a_blank_entry_is_refused_by_its_place(blank: str) -> None:
-    """It names no user, and Thrive would read it as no filter; most often it is an empty cell of a file."""
+    """It names no user, and Thrive would read it as no filter. Usually it is an empty cell in a file."""
     with pytest.raises(ValueError, match=r"^users\[1\] is blank$"):
         batch("users", ["ada@example.com", blank], str, "users")
     with pytest.raises(ValueError, match=r"^content_ids\[0\] is blank$"):
@@ -222,7 +221,7 @@ def test_a_model_that_does_not_exist_is_an_attribute_error() -> None:
         models.Nobody  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_the_models_are_imported_with_the_client_and_not_before() -> None:
+def test_the_models_are_imported_when_a_client_is_built() -> None:
     """Seventy classes take tens of milliseconds to build: neither the import nor the first call should pay for them."""
     program = (
         "import sys, thrive_async.client; from thrive_async import ApiKey, ThriveClient;"

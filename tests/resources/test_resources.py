@@ -1,4 +1,4 @@
-"""What each resource gives back, and what it refuses, against a sandbox on loopback."""
+"""What each resource returns and refuses, against a sandbox on loopback."""
 
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ LATE = datetime(2100, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def idle() -> AsyncIterator[ThriveClient]:
-    """A client that cannot reach Thrive: what it refuses, it refuses before anything is sent."""
+    """A client that cannot reach Thrive, so every refusal happens before anything is sent."""
     async with ThriveClient("tenant", ApiKey("key"), base_url="http://127.0.0.1:9") as client:
         yield client
 
@@ -102,7 +102,7 @@ async def test_a_suspension_without_a_date_sends_no_body(thrive: ThriveClient, s
     assert sandbox.requests[-1].raw == b""
 
 
-async def test_a_ref_that_is_taken_is_a_conflict(thrive: ThriveClient) -> None:
+async def test_a_taken_ref_is_a_conflict(thrive: ThriveClient) -> None:
     """Thrive's refusals come as the error of their status."""
     again = m.UserCreate(ref="E00001", first_name="A", last_name="B", email="other@example.com")
     with pytest.raises(ConflictError):
@@ -129,7 +129,7 @@ async def test_tags_and_skills_of_a_user(thrive: ThriveClient, sandbox: Sandbox)
 # Audiences
 
 
-async def test_structures_and_audiences_are_made_found_and_deleted(thrive: ThriveClient) -> None:
+async def test_structures_and_audiences_are_created_found_and_deleted(thrive: ThriveClient) -> None:
     """An audience is named by id or reference; a structure goes after its children."""
     structure = await thrive.audiences.create(m.AudienceCreate(name="LATAM", reference="la/tam", category="structure"))
     child = await thrive.audiences.create(
@@ -156,14 +156,14 @@ async def test_audiences_are_filtered(thrive: ThriveClient) -> None:
     assert not await thrive.audiences.list(updated_since=LATE).collect()
 
 
-async def test_a_rename_is_no_move(thrive: ThriveClient) -> None:
+async def test_a_rename_is_not_a_move(thrive: ThriveClient) -> None:
     """`member_operations` is None for an audience that stays where it is."""
     renamed = await thrive.audiences.update("sales-emea", m.AudienceUpdate(name="Vertrieb"))
     assert isinstance(renamed, m.MovedAudience)
     assert (renamed.name, renamed.reference, renamed.member_operations) == ("Vertrieb", "sales-emea", None)
 
 
-async def test_a_move_tells_what_became_of_the_members(thrive: ThriveClient, sandbox: Sandbox) -> None:
+async def test_a_move_reports_the_results_for_its_members(thrive: ThriveClient, sandbox: Sandbox) -> None:
     """After a clean move every operation has successes only."""
     sandbox.state.add_audience("team", parent="emea", members=["E00001", "E00002"])
     moved = await thrive.audiences.update("team", m.AudienceUpdate(parent_id="apac"))
@@ -189,7 +189,7 @@ async def test_a_partial_move_is_a_result(thrive: ThriveClient, sandbox: Sandbox
 @pytest.mark.parametrize(
     ("shape", "name"), [("operations", "removed"), ("bare", "memberOperations"), ("message", "memberOperations")]
 )
-async def test_a_refused_move_carries_its_figures(shape: str, name: str) -> None:
+async def test_a_refused_move_carries_the_results_for_its_members(shape: str, name: str) -> None:
     """The error has the member operations wherever the reply holds them, also after pickling."""
     async with Sandbox(users=10, refused_move_shape=shape) as sandbox, sandbox.client() as thrive:
         sandbox.state.add_audience("other", parent="emea", members=["E00001"])
@@ -202,7 +202,7 @@ async def test_a_refused_move_carries_its_figures(shape: str, name: str) -> None
         assert [entity.reference for entity in error.member_operations[name].failures] == ["E00001"]
 
 
-async def test_another_refusal_of_an_update_has_no_figures(thrive: ThriveClient) -> None:
+async def test_any_other_refused_update_has_no_member_operations(thrive: ThriveClient) -> None:
     """Not every 422 is a refused move."""
     with pytest.raises(UnprocessableError) as caught:
         await thrive.audiences.update("sales-emea", m.AudienceUpdate(parent_id="sales-apac"))
@@ -213,7 +213,7 @@ async def test_another_refusal_of_an_update_has_no_figures(thrive: ThriveClient)
 
 
 async def test_members_are_listed_added_replaced_and_removed(thrive: ThriveClient, sandbox: Sandbox) -> None:
-    """Users are named by id, ref or e-mail, mixed as one likes."""
+    """You can name users by id, ref or e-mail, in any mix."""
     members = sandbox.state.add_audience("team", parent="emea").members
     third = sandbox.state.user("E00003")["id"]
     result = await thrive.audiences.members.add("team", ["E00001", "user2@example.com", third])
@@ -295,14 +295,14 @@ MODELS: list[tuple[Callable[[ThriveClient, Any], Awaitable[object]], str]] = [
     ],
     ids=lambda body: type(body).__name__,
 )
-async def test_only_its_own_model_is_written(idle: ThriveClient, write: Any, words: str, body: object) -> None:
-    """A model that was read holds None for all that Thrive left out: written back, it would clear what people have."""
+async def test_a_write_accepts_only_its_own_model(idle: ThriveClient, write: Any, words: str, body: object) -> None:
+    """A model from a reply has None for every field that Thrive left out: writing it back would clear those fields."""
     with pytest.raises(TypeError, match=words) as caught:
         await write(idle, body)
     assert "ada" not in str(caught.value).lower()
 
 
-def test_every_operation_that_takes_a_model_is_among_those_that_refuse_another() -> None:
+def test_every_write_with_a_model_refuses_another_model() -> None:
     """Or its method makes the model itself, of arguments."""
     made = {
         "addUserTags",
@@ -318,14 +318,14 @@ def test_every_operation_that_takes_a_model_is_among_those_that_refuse_another()
 
 @pytest.mark.parametrize("write", BATCHES + GRANTS)
 @pytest.mark.parametrize("count", [0, 101])
-async def test_no_batch_of_none_or_more_than_100_is_sent(idle: ThriveClient, write: Any, count: int) -> None:
+async def test_an_empty_batch_or_more_than_100_is_not_sent(idle: ThriveClient, write: Any, count: int) -> None:
     """The limits hold before anything is sent."""
     with pytest.raises(ValueError, match="must hold 1 to 100"):
         await write(idle, [f"u{number}" for number in range(count)])
 
 
 @pytest.mark.parametrize("write", BATCHES)
-async def test_no_lone_string_is_sent_as_a_batch(idle: ThriveClient, write: Any) -> None:
+async def test_a_single_string_is_not_sent_as_a_batch(idle: ThriveClient, write: Any) -> None:
     """A string is not a batch of letters."""
     with pytest.raises(TypeError, match="not a lone str"):
         await write(idle, "ada@example.com")
@@ -344,7 +344,7 @@ async def test_no_lone_string_is_sent_as_a_batch(idle: ThriveClient, write: Any)
         lambda t, value: t.cpd.user_summaries.list(entry_date_from=EARLY, entry_date_to=LATE, user_ids=value),
     ],
 )
-async def test_filters_of_many_values_refuse_one_and_none(idle: ThriveClient, listing: Any) -> None:
+async def test_filters_refuse_a_single_string_and_an_empty_list(idle: ThriveClient, listing: Any) -> None:
     """A lone string is a TypeError, an empty list a ValueError, both when the list is asked for."""
     with pytest.raises(TypeError, match="must be an iterable of strings, not a lone str"):
         listing(idle, "active")
@@ -368,15 +368,15 @@ async def test_filters_of_many_values_refuse_one_and_none(idle: ThriveClient, li
         lambda t: t.audiences.managers.list(".."),
     ],
 )
-async def test_a_list_refuses_what_cannot_be_meant_when_it_is_asked_for(idle: ThriveClient, listing: Any) -> None:
+async def test_a_list_refuses_invalid_arguments_before_iteration(idle: ThriveClient, listing: Any) -> None:
     """A mistake shows where it was written, not where the first page is read."""
     with pytest.raises(ValueError, match=r"\w"):
         listing(idle)
 
 
 @pytest.mark.parametrize("timeouts", [30, 0, 2.5, (1, 2), "30"])
-async def test_a_number_is_no_time_limit(idle: ThriveClient, timeouts: Any) -> None:
-    """Which of the two limits would it be? And 0 must not be taken for none given."""
+async def test_timeouts_must_not_be_a_number(idle: ThriveClient, timeouts: Any) -> None:
+    """It would not say which limit it sets, and 0 must not mean that there is no limit."""
     with pytest.raises(TypeError, match=r"timeouts must be Timeouts\(attempt=..., total=...\), not"):
         idle.users.list(timeouts=timeouts)
     for call in (
@@ -399,8 +399,8 @@ async def test_an_end_of_a_range_of_enrolments_needs_a_start(idle: ThriveClient)
 
 
 @pytest.mark.parametrize("reply", ["object", "empty", "no_content"])
-async def test_deletes_and_removes_give_nothing_whatever_comes(reply: str) -> None:
-    """The bodies of these replies are not documented, so none is read."""
+async def test_deletes_and_removes_return_none_for_any_reply(reply: str) -> None:
+    """The bodies of these replies are not documented, so the SDK does not read them."""
     async with Sandbox(users=12, delete_reply=reply) as sandbox, sandbox.client() as thrive:
         sandbox.state.add_audience("team", parent="emea", members=["E00001"])
         await thrive.audiences.managers.add("team", [grant("E00002")])
@@ -418,7 +418,7 @@ async def test_deletes_and_removes_give_nothing_whatever_comes(reply: str) -> No
         assert [entry.attempt for entry in sandbox.requests] == [1] * len(sandbox.requests)
 
 
-async def test_what_does_not_exist_is_not_found(thrive: ThriveClient) -> None:
+async def test_a_missing_record_is_not_found(thrive: ThriveClient) -> None:
     """Every `get` and `remove` says so in the same way."""
     missing = "0" * 24
     calls: list[Callable[[], Awaitable[object]]] = [

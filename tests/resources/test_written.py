@@ -1,4 +1,4 @@
-"""Writes of which Thrive confirms no more than that they were done, and removals that were not."""
+"""Writes that Thrive only confirms, and removals that failed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,16 @@ from typing import Any, Literal
 import pytest
 from raw_server import RawServer, reply
 
-from thrive_async import APIError, DecodeError, NotFoundError, ResultUnknown, ThriveClient, sync
+from thrive_async import (
+    APIError,
+    DecodeError,
+    NotFoundError,
+    ResultUnknown,
+    Retry,
+    ThriveClient,
+    UnprocessableError,
+    sync,
+)
 from thrive_async import models as m
 from thrive_async.sandbox import Sandbox, VirtualClock
 
@@ -27,7 +36,7 @@ async def thrive_with(**choices: Any) -> AsyncIterator[tuple[Sandbox, ThriveClie
 
 
 @pytest.mark.parametrize("style", ["message", "empty", "no_content"])
-async def test_a_write_that_is_only_confirmed_gives_back_what_was_written(style: str) -> None:
+async def test_a_write_that_is_only_confirmed_still_returns_the_record(style: str) -> None:
     async with thrive_with(write_reply=style) as (sandbox, thrive):
         user = await thrive.users.create(m.UserCreate(ref="N", first_name="A", last_name="B", email="n@example.com"))
         assert (user.ref, user.first_name, user.email) == ("N", "A", "n@example.com")
@@ -68,7 +77,7 @@ async def test_an_update_with_any_other_2xx_is_sent_once_and_the_user_is_read(bo
     ]
 
 
-async def test_an_id_in_the_reply_is_what_is_read_and_all_that_is_known_if_it_cannot_be(clock: VirtualClock) -> None:
+async def test_an_id_in_the_reply_is_read_and_returned_alone_if_reading_fails(clock: VirtualClock) -> None:
     answer = reply(200, {"id": "u1", "status": 200, "message": "Done"})
     async with RawServer([answer, reply(200, {"id": "u1", "email": "a@b.c"})]) as server, server.client() as thrive:
         assert (await thrive.users.update("E1", m.UserUpdate(first_name="A"))).email == "a@b.c"
@@ -77,7 +86,7 @@ async def test_an_id_in_the_reply_is_what_is_read_and_all_that_is_known_if_it_ca
         assert (await thrive.users.update("E1", m.UserUpdate(first_name="A"))).id == "u1"
 
 
-async def test_if_it_cannot_be_read_the_error_says_that_the_write_was_done(clock: VirtualClock) -> None:
+async def test_if_the_record_cannot_be_read_the_error_says_that_the_write_was_done(clock: VirtualClock) -> None:
     async with RawServer([reply(204, b""), reply(403)]) as server, server.client() as thrive:
         with pytest.raises(
             ResultUnknown, match=r"^createUser: done \(status 204\).* reading it failed: GET "
@@ -94,7 +103,7 @@ async def test_if_it_cannot_be_read_the_error_says_that_the_write_was_done(clock
         assert len(server.requests) == 1
 
 
-async def test_of_two_equal_assignments_the_new_one_cannot_be_told() -> None:
+async def test_two_equal_assignments_cannot_be_told_apart() -> None:
     async with thrive_with(write_reply="empty") as (sandbox, thrive):
         content = sandbox.state.add_content()["id"]
         new = m.AssignmentCreate(audience_id="sales-emea", content_id=content)
@@ -103,8 +112,8 @@ async def test_of_two_equal_assignments_the_new_one_cannot_be_told() -> None:
             await thrive.assignments.create(new)
 
 
-async def test_a_page_of_a_gateway_is_no_confirmation(clock: VirtualClock) -> None:
-    """HTML, and JSON that was cut, are answers that were lost."""
+async def test_a_gateway_page_does_not_confirm_a_write(clock: VirtualClock) -> None:
+    """HTML and truncated JSON count as lost answers."""
     for body in (b"<html>", b'{"id": "5', b'"do', b"[1, "):
         async with RawServer([reply(200, body), reply(200, {"id": "u", "ref": "E1"})]) as server:
             async with server.client() as thrive:
@@ -120,7 +129,7 @@ async def test_a_page_of_a_gateway_is_no_confirmation(clock: VirtualClock) -> No
 
 
 @pytest.mark.parametrize("body", [*NO_MODEL, {"success": None}, {"success": True}, ["E1"]])
-async def test_a_batch_that_is_only_confirmed_says_that_nothing_is_known_of_anybody(body: Any) -> None:
+async def test_a_batch_that_is_only_confirmed_is_not_known(body: Any) -> None:
     grant = m.ManagerGrant(reference="E1", permissions=m.ManagerGrantPermissions())
     async with RawServer([reply(200, body if body is not None else b"null")]) as server, server.client() as thrive:
         audiences = thrive.audiences
@@ -136,7 +145,7 @@ async def test_a_batch_that_is_only_confirmed_says_that_nothing_is_known_of_anyb
 
 
 @pytest.mark.parametrize("style", ["message", "empty", "no_content"])
-async def test_a_sync_reads_back_people_of_whom_the_reply_says_nothing(style: str) -> None:
+async def test_a_sync_reads_back_people_that_the_reply_does_not_mention(style: str) -> None:
     async with thrive_with(write_reply=style) as (sandbox, thrive):
         names = [user["ref"] for user in sandbox.state.users.values()][:15]
         await thrive.audiences.create(m.AudienceCreate(name="X", reference="x", parent_id="emea"))
@@ -169,14 +178,28 @@ async def test_a_removal_answered_with_a_failure_raises_with_thrives_reason(stat
         ({"success": {"count": 0}, "failure": {"count": 1}}, False),
         ({"failure": {"entities": [{"reference": "u", "reason": None}]}}, False),
         ({"failure": {"count": 1, "entities": ["u"]}}, False),
+        # Odd shapes of it.
+        ({"failure": {"count": "0", "entities": [None]}}, True),
+        ({"failure": []}, True),
+        ({"failure": False}, True),
+        ({"failure": " "}, True),
+        ({"failure": {"total": 0}}, True),
+        ({"failure": {"count": "1"}}, False),
+        ({"failure": ["u"]}, False),
+        ({"failure": [None, {"reference": "u", "reason": "not removed: locked"}]}, False),
+        ({"failure": {"entities": {"reference": "u", "reason": "not removed: locked"}}}, False),
+        ({"failure": {"reference": "u"}}, False),
+        ({"failure": True}, False),
+        ({"failure": "not removed: locked"}, False),
     ],
 )
-async def test_a_failure_counts_if_it_holds_somebody(body: object, done: bool) -> None:
+async def test_a_failure_counts_if_it_names_a_person(body: object, done: bool) -> None:
     async with RawServer([reply(207, body)]) as server, server.client() as thrive:
         if done:
             await thrive.audiences.members.remove("a", "u")
         else:
-            with pytest.raises(APIError, match="not removed"):
+            reason = "locked" if "locked" in str(body) else "gave no reason"
+            with pytest.raises(APIError, match=f"not removed.* {reason}"):
                 await thrive.audiences.members.remove("a", "u")
         assert len(server.requests) == 1
 
@@ -212,7 +235,7 @@ async def test_an_update_finds_the_form_of_its_path_and_remembers_it(form: str, 
 
 
 @pytest.mark.parametrize("status", [301, 308, 403, 404, 405])
-async def test_whatever_says_that_the_slash_is_wrong_the_other_form_is_tried(status: int) -> None:
+async def test_any_answer_that_rejects_the_slash_makes_the_client_try_the_other_path(status: int) -> None:
     done = reply(200, {"id": "a", "name": "S"})
     async with RawServer([reply(status, Location="/x"), done]) as server, server.client() as thrive:
         await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
@@ -222,18 +245,58 @@ async def test_whatever_says_that_the_slash_is_wrong_the_other_form_is_tried(sta
 
 
 @pytest.mark.parametrize("status", [400, 401, 409, 422])
-async def test_a_refusal_of_the_update_itself_is_no_reason_to_try_the_other_form(status: int) -> None:
+async def test_a_refused_update_does_not_make_the_client_try_the_other_path(status: int) -> None:
     async with RawServer([reply(status)]) as server, server.client() as thrive:
         with pytest.raises(APIError):
             await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
         assert len(server.requests) == 1
 
 
-async def test_an_audience_that_is_not_there_costs_one_request_more_at_most() -> None:
+@pytest.mark.parametrize("status", [429, 500, 401])
+async def test_a_failure_that_has_nothing_to_do_with_the_path_teaches_no_form(status: int, clock: VirtualClock) -> None:
+    """Was: the bare form for ever, so that every later update was a 404."""
+    answers = [reply(404), reply(status)]
+    async with RawServer(list(answers)) as server, server.client(retry=Retry(max_attempts=1)) as thrive:
+        with pytest.raises(APIError):
+            await thrive.audiences.update("nowhere", m.AudienceUpdate(name="S"))
+        server.answers = [*answers, reply(200, {"id": "a", "name": "S"})]
+        await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
+    assert [one.target[-2:] for one in server.requests] == ["e/", "re", "a/"]
+
+
+async def test_a_missing_audience_costs_at_most_one_more_request() -> None:
     async with RawServer([reply(404)]) as server, server.client() as thrive:
         with pytest.raises(NotFoundError):
             await thrive.audiences.update("a", m.AudienceUpdate(name="S"))
         assert len(server.requests) == 2
+
+
+# Moves
+
+FAILED = {"count": 1, "entities": [{"reference": "u", "reason": "Locked."}, None]}
+PARTIAL = {"success": {"count": 1}, "failure": FAILED}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("operations", "name"), [(PARTIAL, "memberOperations"), ([PARTIAL], "0"), ({"left": PARTIAL}, "left")]
+)
+@pytest.mark.parametrize("status", [200, 207, 422])
+async def test_what_became_of_the_members_is_never_lost(
+    status: int, operations: object, name: str, whole: bool
+) -> None:
+    """Nameless, in a list or by name; beside the audience or instead of it. Was: a nameless failure was a success."""
+    audience = {"id": "a", "name": "S"} if whole else {}
+    answers = [reply(status, {**audience, "memberOperations": operations}), reply(200, {"id": "a", "name": "S"})]
+    async with RawServer(list(answers)) as server, server.client() as thrive:
+        try:
+            moved = (await thrive.audiences.update("a", m.AudienceUpdate(parent_id="p"))).member_operations
+        except UnprocessableError as error:
+            moved = error.member_operations
+    assert moved is not None
+    (result,) = [moved[name]]
+    assert result.is_partial
+    assert [(one.reference, one.reason) for one in result.failures] == [("u", "Locked.")]
 
 
 # Days

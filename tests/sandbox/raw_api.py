@@ -1,4 +1,4 @@
-"""The sandbox as a stranger sees it: a plain aiohttp session that knows nothing of the SDK."""
+"""The sandbox without the SDK: a plain aiohttp session."""
 
 import base64
 from typing import Any
@@ -21,7 +21,7 @@ class Answer:
 
 
 class Api:
-    """One HTTP client of one sandbox; by default with the tenant's API key."""
+    """An HTTP client for one sandbox, by default with the tenant's API key."""
 
     def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox
@@ -30,7 +30,7 @@ class Api:
         self.basic = "Basic " + base64.b64encode(pair).decode()
 
     async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Send a request; `path` behind the host, encoded as it is to be sent."""
+        """Send a request. `path` follows the host and is already encoded."""
         headers = {"Authorization": self.basic, **options.pop("headers", {})}
         headers = {name: value for name, value in headers.items() if value is not None}
         if body is not None:
@@ -68,7 +68,7 @@ def connect() -> aiohttp.ClientSession:
 
 
 def message(answer: Answer) -> Any:
-    """The words of an error, which has Thrive's shape."""
+    """Return the message of an error in Thrive's shape."""
     assert answer.body["status"] == answer.status
     assert set(answer.body) == {"status", "error", "message"}
     return answer.body["message"]

@@ -24,7 +24,7 @@ async def test_sandboxes_live_side_by_side_and_share_nothing(open_api):
     assert (await two("GET", LEVELS, headers={"Authorization": one.basic})).status == 401
 
 
-async def test_a_sandbox_needs_a_start_and_ends_but_once():
+async def test_a_sandbox_must_be_started_and_stops_only_once():
     sandbox = Sandbox(0)
     with pytest.raises(RuntimeError, match="start it"):
         _ = sandbox.base_url
@@ -66,7 +66,7 @@ async def test_stopping_does_not_wait_for_slow_answers():
 @pytest.mark.parametrize("loop_factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
 @pytest.mark.parametrize("turns", range(6))
 def test_stopping_closes_a_connection_that_is_just_being_accepted(turns, loop_factory):
-    """Whatever turn of the loop the connection came in: whoever made it learns of its end."""
+    """In any turn of the loop: the client always learns that the connection has ended."""
 
     async def main():
         sandbox = Sandbox(users=1)
@@ -134,7 +134,7 @@ async def test_the_environment_leads_to_it():
         assert len(await thrive.skills.levels()) == 3
 
 
-def test_in_a_thread_its_clients_are_closed_by_who_uses_them():
+def test_in_a_thread_you_close_its_clients_yourself():
     async def count(sandbox):
         async with sandbox.client() as thrive:
             return len(await thrive.users.list().collect())

@@ -45,7 +45,7 @@ def test_settings_come_whole_or_one_by_one():
     )
 
 
-def test_every_setting_stands_in_the_table():
+def test_every_setting_is_in_the_table():
     import attrs
 
     table = package.__doc__ or ""

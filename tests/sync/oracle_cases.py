@@ -245,7 +245,7 @@ async def many_audiences(seed: int, directory: Path) -> Found:
             async with sandbox.client(limits=limits, retry=Retry(max_attempts=2)) as thrive:
                 plan = await sync.plan_audiences(thrive, desired, create_missing=new)  # type: ignore[arg-type]
                 add_faults(sandbox, chance, users)
-                task = asyncio.create_task(plan.apply(max_removals=None, journal=journal))
+                task = asyncio.create_task(plan.apply(max_removals=None, max_total_removals=None, journal=journal))
                 if chance.random() < 0.35:
                     await asyncio.wait([task], timeout=chance.uniform(0, 0.1 + plan.calls["diff"] / 60))
                     task.cancel()
@@ -281,6 +281,7 @@ async def many_audiences(seed: int, directory: Path) -> Found:
                     desired,  # type: ignore[arg-type]
                     create_missing=new,
                     max_removals=None,
+                    max_total_removals=None,
                     journal=journal,
                 )
             for name, one in right.items():

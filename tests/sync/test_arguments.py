@@ -12,6 +12,7 @@ import pytest
 
 from tests.sync.conftest import World
 from thrive_async import ConfigurationError, ThriveClient, sync
+from thrive_async.errors import InvalidArgument
 from thrive_async.models import ManagerGrant, ManagerGrantPermissions
 from thrive_async.sync import NewAudience, Progress
 
@@ -85,9 +86,9 @@ async def test_a_plan_refuses_before_it_writes_and_can_still_be_applied(world: W
 async def test_guards_refuse_what_cannot_be_meant_even_where_there_is_no_plan(world: World) -> None:
     """Every audience has failed already: the mistake is told all the same."""
     plan = await sync.plan_audiences(world.thrive, {"nowhere": ["a"]})
-    with pytest.raises(ConfigurationError, match="strategy"):
+    with pytest.raises(InvalidArgument, match="strategy"):
         plan.refusals(strategy="x")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="max_removals"):
+    with pytest.raises(InvalidArgument, match="max_removals"):
         plan.refusals(max_removals=1.5)
 
 

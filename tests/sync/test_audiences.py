@@ -214,7 +214,7 @@ async def test_two_names_of_one_audience_are_refused(three: World) -> None:
 )
 async def test_a_description_that_contradicts_itself_is_refused(three: World, described: list[NewAudience]) -> None:
     """Before anything is read."""
-    with pytest.raises(ConfigurationError, match="create_missing"):
+    with pytest.raises(InvalidArgument, match="create_missing"):
         await sync.plan_audiences(three.thrive, {"a": three.ids}, create_missing=described)
     assert list(three.sandbox.requests) == []
 
@@ -259,7 +259,7 @@ async def test_a_cancel_leaves_true_reports(three: World) -> None:
     three.sandbox.faults.add("latency", times=None, seconds=0.1)
     desired = {f"a{at}": three.ids[at * 100 + 50 : at * 100 + 300] for at in range(3)}
     plan = await sync.plan_audiences(three.thrive, desired)
-    task = asyncio.create_task(plan.apply(max_removals=None))
+    task = asyncio.create_task(plan.apply(max_removals=None, max_total_removals=None))
     await asyncio.sleep(0.35)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -301,7 +301,7 @@ async def test_a_failing_callback_ends_it_with_the_reports_kept(three: World) ->
 
     plan = await sync.plan_audiences(three.thrive, {f"a{at}": three.ids[:150] for at in range(3)})
     with pytest.raises(RuntimeError, match="the callback's own"):
-        await plan.apply(on_progress=fail, max_removals=None)
+        await plan.apply(on_progress=fail, max_removals=None, max_total_removals=None)
     assert plan.reports
 
 
@@ -345,7 +345,7 @@ async def test_a_plan_of_plans_survives_a_file(three: World, tmp_path: Path) -> 
 async def test_a_limit_that_cannot_be_meant_is_no_failure_of_each(three: World) -> None:
     """It is said once, before anything is sent."""
     plan = await sync.plan_audiences(three.thrive, {"a0": three.ids[:101]})
-    with pytest.raises(ConfigurationError, match="max_removals"):
+    with pytest.raises(InvalidArgument, match="max_removals"):
         await plan.apply(max_removals=-1)
     assert three.writes() == []
     assert report_of(await plan.apply(), "a0").ok

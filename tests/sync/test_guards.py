@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.sync.conftest import World
 from thrive_async import sync
-from thrive_async.errors import ConfigurationError, GuardRefused, SyncError
+from thrive_async.errors import GuardRefused, InvalidArgument, SyncError
 from thrive_async.models import Audience, ManagerGrant, ManagerGrantPermissions
 from thrive_async.sync._guards import check_audience, check_desired, check_removals, removal_limit
 
@@ -37,7 +37,7 @@ def test_removals_above_the_limit_are_refused_with_figures(removals: int, curren
 @pytest.mark.parametrize("limit", [True, -1, -0.1, 1.5, math.nan, math.inf, "10%"])
 def test_a_limit_that_cannot_be_meant_is_refused(limit: object) -> None:
     """1.5 is neither a fraction nor a count, and True is not one removal."""
-    with pytest.raises(ConfigurationError, match="max_removals"):
+    with pytest.raises(InvalidArgument, match="max_removals"):
         removal_limit(limit, 100)  # type: ignore[arg-type]
 
 
@@ -70,7 +70,7 @@ def test_audiences_that_the_api_cannot_change_are_refused() -> None:
 
 async def test_every_kind_of_plan_can_be_asked_what_its_guards_say(world: World) -> None:
     """Members, managers and users alike: with the default limit or another, before anything is sent; once each."""
-    grants = [ManagerGrant(reference=world.ids[0], permissions=ManagerGrantPermissions())]
+    grants = [ManagerGrant(reference=one, permissions=ManagerGrantPermissions()) for one in world.ids[:2]]
     await (await sync.plan_managers(world.thrive, "team", grants)).apply()
     half = [{"ref": world.ref(at), "email": world.email(at)} for at in range(300)]
     plans = [
@@ -82,7 +82,7 @@ async def test_every_kind_of_plan_can_be_asked_what_its_guards_say(world: World)
     for plan in plans:
         with pytest.raises(GuardRefused, match="max_removals allows"):
             plan.check_guards()
-        with pytest.raises(ConfigurationError, match="max_removals"):
+        with pytest.raises(InvalidArgument, match="max_removals"):
             plan.check_guards(max_removals=1.5)
         plan.check_guards(max_removals=None)
         with pytest.raises(SyncError, match="without a client"):

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-# Per resource, the arguments whose name is not simply the wire name in snake case. A test compares the signatures.
+# Per resource, arguments with another name than the wire name in snake case. A test compares the signatures.
 _OTHERWISE: Final = {
     ("users", "id"): "user_id",
     ("completions", "id"): "completion_id",

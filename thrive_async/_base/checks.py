@@ -54,7 +54,7 @@ def _outside(size: float, minimum: float | None, maximum: float | None, unit: st
 
 
 def text(*, min_length: int | None = None, max_length: int | None = None) -> Check:
-    """Check for a string whose length is within limits."""
+    """Check for a string with a length within limits."""
 
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):

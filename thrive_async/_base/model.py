@@ -42,7 +42,7 @@ class OpenStrEnum(StrEnum):
         return type(self), (self._value_,)
 
 
-class Model:
+class Model:  # noqa: PLW1641 - without a hash, since fields can be changed
     """The base of all models: equality by fields, no hash because they are mutable, a repr without personal data.
 
     A repr ends up in logs and tracebacks, so it shows only ids, enums, numbers, booleans and dates. Any other value is
@@ -50,7 +50,6 @@ class Model:
     """
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] - fields can be changed
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:

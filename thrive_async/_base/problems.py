@@ -56,7 +56,7 @@ class Found:
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str, str], list[int]] = {}
-        self.skipped = 0
+        self.skipped: int = 0
         """How many items of the list were null."""
 
     def skip(self) -> None:
@@ -99,7 +99,7 @@ class Problems(Mapping[str, Problem]):
     """
 
     def __init__(self, *, strict: bool = False) -> None:
-        self.strict = strict
+        self.strict: bool = strict
         self._found: dict[tuple[str, str], Problem] = {}
         self._lock = Lock()
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import copy
 from collections import deque
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -28,12 +28,14 @@ class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the tr
     """The gate stays closed for longer than a request can wait.
 
     Attributes:
-        seconds: How long Thrive wants to be left alone from now on.
+        seconds: How long Thrive wants to be left alone from now on, or until the request's place in a shared row.
+        asked: Whether Thrive asked for it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, asked: bool = True) -> None:
         super().__init__()
         self.seconds = seconds
+        self.asked = asked
 
 
 @attrs.frozen(eq=False)
@@ -79,7 +81,7 @@ class Gate:
         self._trial = False
         self.empty()
 
-    def moved(self) -> "Gate":
+    def moved(self) -> Self:
         """Return a gate for another loop: it knows what this one has learned, and all its slots are free."""
         gate = copy.copy(self)
         gate.empty()

@@ -272,7 +272,7 @@ DELETE_USER = Operation(
     statuses=(200, 204, 400, 401, 403, 404, 429),
     scopes=("api/write", "api/all"),
 )
-"""Delete a user for good"""
+"""Delete a user permanently"""
 
 UPDATE_USER = Operation(
     id="updateUser",

@@ -211,15 +211,23 @@ def _deleted(call: Call, reply: Reply) -> Attempt:
 
 
 def _failure(reply: Reply) -> str | None:
-    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed."""
+    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed.
+
+    That is not documented for a single removal, so a failure holds somebody in any shape that is not empty: entities or
+    a count, a list of entities, one of them, words.
+    """
     try:
-        failure = _fields(_fields(reply.json()).get("failure"))
+        failure: Any = _fields(reply.json()).get("failure")
     except orjson.JSONDecodeError:
         return None
-    entities: Any = failure.get("entities")
-    if not entities and not failure.get("count"):
+    held, fields = failure, _fields(failure)
+    if fields and fields.keys().isdisjoint(("reference", "reason")):
+        held = fields.get("entities") or (None if fields.get("count") == "0" else fields.get("count"))
+    if isinstance(held, list):
+        held = next((entity for entity in cast("list[Any]", held) if entity), None)
+    if not held or (isinstance(held, str) and not held.strip()):
         return None
-    reason = _fields(entities[0]).get("reason") if isinstance(entities, list) and entities else None
+    reason: Any = failure if isinstance(failure, str) else _fields(held).get("reason")
     return reason if isinstance(reason, str) and reason.strip() else "not removed, and Thrive gave no reason"
 
 
@@ -315,9 +323,15 @@ def _progress(call: Call) -> str:
     )
 
 
-def turn_too_late(call: Call, seconds: float) -> RequestTimeout:
+def turn_too_late(call: Call, seconds: float, *, asked: bool = True) -> RequestTimeout:
     """Make the error of a call that would have to wait for its turn until after its deadline."""
     made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
+    if not asked:
+        return _too_late(
+            call,
+            f"its place in the row that it shares with other processes is {seconds:.3g} s away, "
+            f"longer than Timeouts.total = {call.timeouts.total:g} s allows{made}",
+        )
     return _too_late(
         call,
         f"Thrive answered 429 and asked for a pause that lasts {duration(seconds)} more, "

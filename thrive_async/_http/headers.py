@@ -32,9 +32,9 @@ def printable(value: str) -> str:
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Read how many seconds a reply asks to wait; None if it does not say.
 
-    `Retry-After` goes before the reset of an `X-RateLimit-*` trio. Either may be a number of seconds, a Unix time in
-    seconds or milliseconds, or a date. A point in time counts from the reply's own Date header, so a wrong clock on
-    this side does not matter.
+    `Retry-After` goes before the reset of an `X-RateLimit-*` trio, unless it cannot be read. Either may be a number of
+    seconds, a Unix time in seconds or milliseconds, or a date. A point in time counts from the reply's own Date header,
+    so a wrong clock on this side does not matter.
 
     Args:
         headers: Of the reply.
@@ -42,8 +42,9 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     for name in _PAUSES:
         value = headers.get(name)
-        if value is not None:
-            return _pause_of(value.strip(), headers, now)
+        pause = None if value is None else _pause_of(value.strip(), headers, now)
+        if pause is not None:
+            return pause
     return None
 
 

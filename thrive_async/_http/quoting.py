@@ -9,7 +9,9 @@ import orjson
 
 _LONGEST: Final = 300
 _LONGEST_READ: Final = 10_000
-_EMAIL: Final = r"(?P<email>[^\s@<>()\[\]{}\"',:;|/]{1,64}(?:@|%40)[^\W_](?:[\w.-]{0,252}[^\W_])?)"
+_LOCAL: Final = r"(?:\"[^\"@]{1,62}\"|(?:[^\s@<>()\[\]{}\"',:;|/]|(?<=\w)'(?=\w)){1,64})"
+_DOMAIN: Final = r"(?:[^\W_](?:[\w.-]{0,252}[^\W_])?|\[[\w.:]{1,64}\])"
+_EMAIL: Final = rf"(?P<email>{_LOCAL}(?:@|%(?:25)?40){_DOMAIN})"
 # A short value counts only where it stands alone, for `en` is part of many words.
 _SHORT: Final = 8
 _ALONE: Final = r"(?:(?<![A-Za-z0-9\u00c0-\u024f])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])){}(?![A-Za-z0-9\u00c0-\u024f])"
@@ -36,23 +38,28 @@ def quoted(words: object, carried: Iterable[tuple[str, str]]) -> str:
             another case or percent-encoded. An e-mail address that the request did not carry is shown as `***`.
     """
     text = one_line(words)
-    lowered, names = text.lower(), dict[str, str]()
+    lowered, names, forms = text.lower(), dict[str, str](), dict[str, str]()
     for name, value in carried:
-        for form in {value, quote(value, safe=""), quote_plus(value), orjson.dumps(value)[1:-1].decode()}:
-            key = one_line(form)
-            key = key if len(key) < _ANY_CASE else key.lower()
-            if len(key) > 1 and key in (text if len(key) < _ANY_CASE else lowered):
+        start = value[:_LONGEST_READ]
+        for written in {start, quote(start, safe=""), quote_plus(start), orjson.dumps(start)[1:-1].decode()}:
+            form = one_line(written)
+            where, key = (text, form) if len(form) < _ANY_CASE else (lowered, form.lower())
+            if len(form) > _LONGEST and key not in where:
+                # Its beginning may be there, cut by Thrive or above.
+                form, key = form[:_LONGEST], key[:_LONGEST]
+            if len(key) > 1 and key in where:
                 names.setdefault(key, f"{{{name}}}")
+                forms[key] = form
     # Whole addresses before their parts, and a value before another that is part of it.
     keys = sorted(names, key=lambda key: ("@" not in key and "%40" not in key, -len(key)))
     addresses = sum("@" in key or "%40" in key for key in keys)
-    patterns = [_pattern(key) for key in keys]
+    patterns = [_pattern(forms[key]) for key in keys]
     pattern = re.compile("|".join((*patterns[:addresses], _EMAIL, *patterns[addresses:], "(?P<other>.)")))
     shown = ""
     for match in pattern.finditer(text):
         found = match[0]
         if match.lastgroup is None:
-            found = names.get(found) or names.get(found.lower(), _HIDDEN)
+            found = names.get(found) or names.get(found.lower()) or names.get(found.lower()[:_LONGEST], _HIDDEN)
         shown += _HIDDEN if match.lastgroup == "email" else found
         if len(shown) > _LONGEST:
             # The rest is not even looked at: an answer may be long.
@@ -60,6 +67,8 @@ def quoted(words: object, carried: Iterable[tuple[str, str]]) -> str:
     return shown
 
 
-def _pattern(key: str) -> str:
-    value = re.escape(key) if len(key) < _ANY_CASE else f"(?i:{re.escape(key)})"
-    return _ALONE.format(value) if len(key) < _SHORT else value
+def _pattern(form: str) -> str:
+    value = re.escape(form) if len(form) < _ANY_CASE else f"(?i:{re.escape(form)})"
+    if len(form) == _LONGEST:
+        return f"{value}.*"  # the beginning of a value: the rest of it follows
+    return _ALONE.format(value) if len(form) < _SHORT else value

@@ -48,8 +48,9 @@ class TokenEndpoint:
             return await self._ask(self._style)
         try:
             token = await self._ask("basic")
-        except APIError as error:
-            if error.status == 429:
+        except (APIError, DecodeError) as error:
+            # A 200 without a token refuses, too. A redirect does not: it says that the host is another.
+            if _status(error) == 429 or 300 <= _status(error) < 400:
                 raise
             refusal = error
         else:
@@ -57,9 +58,10 @@ class TokenEndpoint:
             return token
         try:
             token = await self._ask("post")
-        except APIError as error:
+        except (APIError, DecodeError) as error:
             # The header is the standard way, so its refusal says more, unless it was refused for other reasons.
-            raise (error if refusal.status not in _TELLING and error.status in _TELLING else refusal) from None
+            tells_more = _status(refusal) not in _TELLING and _status(error) in _TELLING
+            raise (error if tells_more else refusal) from None
         self._style = "post"
         return token
 
@@ -83,12 +85,16 @@ class TokenEndpoint:
         return attrs.evolve(built, arguments=(*built.arguments, *secrets), keep_body=False), header
 
 
+def _status(refusal: APIError | DecodeError) -> int:
+    return refusal.status if isinstance(refusal, APIError) else 200
+
+
 def _token_of(value: Any) -> AccessToken | None:
     if not isinstance(value, dict):
         return None
     fields = cast("Mapping[str, object]", value)
-    lifetime = lifetime_of(fields.get("expires_in", fields.get("expiresIn")))
+    lifetime = lifetime_of(fields.get("expires_in") or fields.get("expiresIn"))
     try:
-        return AccessToken(cast("Any", fields.get("access_token", fields.get("accessToken"))), lifetime)
+        return AccessToken(cast("Any", fields.get("access_token") or fields.get("accessToken")), lifetime)
     except ConfigurationError:
         return None

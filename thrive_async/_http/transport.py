@@ -43,6 +43,7 @@ from thrive_async.auth import (
     FixedHeader,
     KeyAuthorizer,
     Secret,
+    SharedTokenAuthorizer,
     TokenAuthorizer,
     TokenProvider,
     checked_provider,
@@ -53,6 +54,9 @@ from thrive_async.hooks import Hooks, Wait, correlation_id
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
+
+    from thrive_async._gate.shared import SharedGate
+    from thrive_async.share import Share
 
 _log: Final = logging.getLogger("thrive_async")
 _USER_AGENT: Final = f"thrive-async/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
@@ -118,6 +122,7 @@ class Transport:
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
+        share: What the client shares with other processes; None to keep its quota and tokens to itself.
         problems: Where the values go that are not what the specification says; one that is not strict by default.
         hooks: Functions of the user's that are told what happens.
     """
@@ -137,6 +142,7 @@ class Transport:
         proxy: Proxy | None = None,
         trust_env: bool = False,
         ca_file: Path | None = None,
+        share: "Share | None" = None,
         problems: Problems | None = None,
         hooks: Hooks | None = None,
     ) -> None:
@@ -153,6 +159,9 @@ class Transport:
         self._drained: asyncio.Event | None = None
         self._longest_pause = retry.longest_pause
         self._gate = Gate(limits, retry)
+        self._shared: SharedGate | None = None
+        if share is not None:
+            self._gate = self._shared = _shared_gate(limits, retry, share, base_url, tenant_id)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
         self._session = Session(
@@ -179,7 +188,11 @@ class Transport:
                 )
 
     def _token_authorizer(self, credentials: ClientCredentials, tenant_id: str, base_url: str) -> TokenAuthorizer:
-        return TokenAuthorizer(TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url)).fetch)
+        endpoint = TokenEndpoint(credentials, tenant_id, partial(self._send_for_token, base_url))
+        if self._shared is None:
+            return TokenAuthorizer(endpoint.fetch)
+        identity = (base_url, credentials.client_id, *sorted(credentials.scopes))
+        return SharedTokenAuthorizer(self._shared.tokens(identity, endpoint.fetch))
 
     @property
     def calls_under_way(self) -> int:
@@ -283,7 +296,11 @@ class Transport:
     def _move(self) -> None:
         """Serve another loop from now on; the pace and the tokens stay."""
         self._deadlines, self._under_way = Deadlines(), set()
-        self._gate, self._token_gate = self._gate.moved(), self._token_gate.moved()
+        self._token_gate = self._token_gate.moved()
+        if self._shared is not None:
+            self._gate = self._shared = self._shared.moved()
+        else:
+            self._gate = self._gate.moved()
         for authorizer in (self._authorizer, self.webhooks_authorizer):
             authorizer.move()
 
@@ -327,6 +344,10 @@ class Transport:
             started = time.perf_counter()
             result = await self._exchange(session, call, header)
             pause = self._pause_after(call, ticket, result)
+            if self._shared is not None and call.gate is self._shared:
+                refused = isinstance(result, Reply) and result.status == 429
+                if refused and pause is not None:
+                    await self._shared.spread(pause)
         finally:
             call.gate.leave(ticket)
         if self._watch.on:
@@ -352,7 +373,7 @@ class Transport:
             # Before TimeoutError, for the token endpoint's RequestTimeout is both.
             return error
         except TurnTooLate as error:
-            return turn_too_late(call, error.seconds)
+            return turn_too_late(call, error.seconds, asked=error.asked)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -470,6 +491,16 @@ class Transport:
                     await asyncio.wait_for(self._drained.wait(), drain)
         finally:
             await self._session.aclose()
+            if self._shared is not None:
+                await self._shared.aclose()
+
+
+def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, tenant_id: str) -> "SharedGate":
+    # Imported here, for that takes its time and most clients share nothing.
+    from thrive_async._gate.shared import SharedGate  # noqa: PLC0415
+    from thrive_async.share import Scope  # noqa: PLC0415
+
+    return SharedGate(limits, retry, share, Scope(base_url.partition("://")[2], tenant_id))
 
 
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """What a call tells of itself while it happens: to the log, and to the hooks of its client."""
 
 import logging
+import re
 import time
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from thrive_async._http.request import Reply
 from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, Wait, WaitEvent, run
 
 _log: Final = logging.getLogger("thrive_async")
+_ID: Final = re.compile(r"[\w.:=+/-]+", re.ASCII)
 # Waits below this are turns of the loop.
 _NOTEWORTHY: Final = 0.0005
 
@@ -65,7 +67,8 @@ class Watch:
             operation.method,
             operation.path,
             status,
-            call.request_id or "-",
+            # A header may hold words instead, and the log holds none of Thrive's.
+            call.request_id if _ID.fullmatch(call.request_id or "") else "-",
             call.attempts,
             seconds * 1000,
             f", correlation id {printable(call.correlation_id)}" if call.correlation_id else "",

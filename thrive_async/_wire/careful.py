@@ -75,7 +75,7 @@ def _step(key: int | str) -> str:
 
 
 def _text(value: Any) -> str | None:
-    # A float beyond 2**53 may come from a longer integer whose last digits are lost.
+    # A float beyond 2**53 may come from a longer integer that has lost its last digits.
     exact = type(value) is int or (type(value) is float and abs(value) <= 2**53)
     return str(value) if exact else None
 

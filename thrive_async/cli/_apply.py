@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,8 +14,9 @@ from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import STDIN
-from thrive_async.cli._options import Flag, Strategy, max_removals
+from thrive_async.cli._options import Flag, Input, Strategy, duration, removal_limit
 from thrive_async.cli._output import abandon_output, is_terminal, out
+from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import Fate, PlanView, fate
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile, print_fates
@@ -22,15 +24,22 @@ from thrive_async.cli._session import ask, run_async
 
 if TYPE_CHECKING:
     from thrive_async.sync import SyncReport
+    from thrive_async.sync._guards import MaxRemovals
 
 __all__ = [
     "Applying",
+    "AudiencesApplying",
     "MemberApplying",
+    "PeopleApplying",
+    "PlanApplying",
+    "UserApplying",
     "agree",
+    "agree_to_changes",
     "apply_plan",
     "exit_code",
     "fates_of",
     "finish",
+    "show_people",
     "show_plan",
     "show_report",
     "stopped",
@@ -48,22 +57,60 @@ class Applying:
 
     dry_run: Flag = False
     """Show what would change, and change nothing."""
-    max_removals: Annotated[str | None, Parameter(metavar="N|P%")] = None
-    """Refuse to remove or suspend more than this: a number of people, a share (default 10%), or none for no limit."""
+    detailed_exitcode: Flag = False
+    """Let --dry-run exit with 10 if something would change, 3 if a guard would refuse it, 0 if nothing is to do."""
+    max_removals: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "10%,min 1"
+    """Refuse to remove or suspend more: a number of people, a share, a share with a floor, or none for no limit."""
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
-    """Remove without asking; without a terminal, removals need it."""
+    """Do not ask before people are removed, suspended or renamed; without a terminal, this is needed."""
     journal: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Append a JSON line per outcome as it happens; after a crash, run again with it to account for everyone."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Write one row per person with its outcome to a .csv or .json; a CSV has ' before what a spreadsheet would run."""
 
-    def limit(self) -> float | None:
+    wait: Annotated[str, Parameter(metavar="TIME")] = "0"
+    """Wait so long for another run of the same audience or journal to end, such as 90s or 10m; else be refused."""
+
+    def limit(self) -> MaxRemovals:
         """Return `--max-removals` as `apply` takes it.
 
         Raises:
             CliError: It cannot be read.
         """
-        return max_removals(self.max_removals)
+        return removal_limit(self.max_removals, "--max-removals")
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of every plan's `apply`.
+
+        Raises:
+            CliError: An option cannot be read.
+        """
+        waiting = duration(self.wait, "--wait").total_seconds()
+        return {"max_removals": self.limit(), "journal": self.journal, "wait": waiting}
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Let no other run of this machine change what this one reads, from now on; a dry run keeps no one out."""
+        if self.dry_run:
+            return nullcontext()
+        from thrive_async.sync._apply.locks import exclusive  # noqa: PLC0415 - after the parsing
+
+        return exclusive(wait=self.how()["wait"], journal=self.journal)
+
+    def would_end(self, *, changes: bool, refused: bool, left_out: bool) -> Exit:
+        """Return how a dry run ends.
+
+        Args:
+            changes: Whether the plan changes anything.
+            refused: Whether a guard would refuse it.
+            left_out: Whether it leaves somebody out.
+        """
+        if not self.detailed_exitcode:
+            return Exit.DONE
+        if refused:
+            return Exit.GUARD
+        if changes:
+            return Exit.CHANGES
+        return Exit.SOME_FAILED if left_out else Exit.DONE
 
     def check(self, *inputs: str | None, save_plan: str | None = None) -> None:
         """Refuse options that cannot be meant, before Thrive is asked.
@@ -73,11 +120,13 @@ class Applying:
             save_plan: The file that the plan goes to.
 
         Raises:
-            CliError: `--max-removals` cannot be read, or one file would be written over another.
+            CliError: An option cannot be read, or one file would be written over another.
             ConfigurationError: The journal's file holds something else.
             OSError: The journal cannot be written.
         """
-        self.limit()
+        self.how()
+        if self.detailed_exitcode and not self.dry_run:
+            raise CliError("--detailed-exitcode is for --dry-run")
         taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
         for option, file in (("--journal", self.journal), ("--report", self.report), ("--save-plan", save_plan)):
             if file is None:
@@ -110,13 +159,99 @@ def _same_file(one: str, other: str) -> bool:
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class MemberApplying(Applying):
+class ProtectedApplying(Applying):
+    """How to apply a plan that may protect people."""
+
+    protect: Annotated[str | None, Parameter(metavar="FILE")] = None
+    """Never remove or suspend the people in this file, which names them by id, ref or e-mail."""
+
+    def protected(self) -> list[str]:
+        """Return the names of the people who are never removed.
+
+        Raises:
+            CliError: The file cannot be read, or a row does not name anybody.
+        """
+        if self.protect is None:
+            return []
+        index, sheet = Input().read(self.protect).choose(None, header=None)
+        found = people_in(sheet, index, chosen=False).desired
+        for name in found:
+            if not isinstance(name, str):
+                raise CliError(f"--protect {self.protect}: {name.where} does not say who it is: {name.reason}")
+        return [name for name in found if isinstance(name, str)]
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PeopleApplying(ProtectedApplying):
+    """How to apply a plan for the people of an audience."""
+
+    verify: Annotated[bool, Parameter(negative="--no-verify")] = True
+    """Read the list again afterwards, and report differences."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "verify": self.verify}
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class MemberApplying(PeopleApplying):
     """How to apply a plan for members, and where to write its outcomes."""
 
-    verify: Flag = False
-    """Read the members again afterwards and report differences."""
     strategy: Strategy = "diff"
     """rebuild replaces the whole list where that takes fewer requests; members who stay are out for a moment."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "strategy": self.strategy}
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class AudiencesApplying(MemberApplying):
+    """How to apply plans for the members of many audiences."""
+
+    max_total_removals: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "5%,min 20"
+    """Refuse to remove more in all audiences together; like --max-removals."""
+
+    def total_limit(self) -> MaxRemovals:
+        """Return `--max-total-removals` as `apply` takes it.
+
+        Raises:
+            CliError: It cannot be read.
+        """
+        return removal_limit(self.max_total_removals, "--max-total-removals")
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "max_total_removals": self.total_limit()}
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class UserApplying(ProtectedApplying):
+    """How to apply a plan for users, and where to write its outcomes."""
+
+    max_changes: Annotated[str, Parameter(metavar="N|P%[,min N]")] = "10%,min 5"
+    """Refuse to change the name or e-mail address of more users; like --max-removals."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "max_changes": removal_limit(self.max_changes, "--max-changes")}
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PlanApplying(AudiencesApplying, UserApplying):
+    """How to apply a saved plan of any kind."""
+
+    max_age: Annotated[str, Parameter(metavar="TIME")] = "24h"
+    """Refuse a plan that was made longer ago, such as 36h or 7d."""
+
+    def how(self) -> dict[str, Any]:
+        """Return the arguments of `apply`."""
+        return {**super().how(), "max_age": duration(self.max_age, "--max-age")}
 
 
 def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
@@ -128,10 +263,23 @@ def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
     """
     out(str(view.plan))
     problems = list(view.unplanned())
-    for outcome in ("rejected", "ambiguous", "suspended", "held back"):
+    for outcome in ("rejected", "ambiguous", "suspended", "held", "dropped"):
         print_fates(outcome, [one for one in problems if one["outcome"] == outcome and one["reason"] != "blank"])
     if detailed:
-        print_fates("planned", list(view.planned()), shown=50, hint="--format csv lists them all")
+        show_people(view, hint="--format csv lists them all")
+
+
+def show_people(view: PlanView[Any], *, hint: str, leaving: bool = False) -> None:
+    """Print the people whom a plan changes, those who leave first, twenty of each kind.
+
+    Args:
+        view: The plan.
+        hint: How to see all of them.
+        leaving: Print only those who leave.
+    """
+    planned = list(view.planned())
+    for action in (view.verb, *(() if leaving else ("unsuspend", "update", "create", "add"))):
+        print_fates("planned", [one for one in planned if one["action"] == action], hint=hint)
 
 
 _OUTCOMES = {
@@ -153,7 +301,9 @@ def fates_of(report: SyncReport, view: PlanView[Any]) -> Iterator[Fate]:
     """
     for name, word in _OUTCOMES.items():
         outcomes = getattr(report, name) or ()
-        yield from view.named(fate(report.subject, one.action, one.reference, word, one.reason) for one in outcomes)
+        yield from view.named(
+            fate(report.subject, one.action, one.reference, word, one.reason, changes=one.changes) for one in outcomes
+        )
 
 
 def show_report(report: SyncReport, view: PlanView[Any], *, whole: bool = False) -> None:
@@ -195,8 +345,18 @@ def exit_code(report: SyncReport) -> Exit:
     return Exit.DONE if report.ok else Exit.SOME_FAILED
 
 
-def agree(subject: str, removals: int, *, yes: bool, verb: str = "remove", past: str = "removed") -> None:
-    """Have removals agreed to: by --yes, else by a person at the terminal.
+def agree(
+    subject: str, removals: int, *, yes: bool, show: Callable[[], None], verb: str = "remove", past: str = "removed"
+) -> None:
+    """Have removals agreed to: by --yes, else by a person at the terminal, who sees first who it is.
+
+    Args:
+        subject: The audience, or what the audiences are called.
+        removals: How many people leave.
+        yes: Whether it is agreed to.
+        show: Prints who they are.
+        verb: What is done to them.
+        past: What was done to them then.
 
     Raises:
         CliError: There is no terminal, or the answer was no; exit code 3.
@@ -204,10 +364,28 @@ def agree(subject: str, removals: int, *, yes: bool, verb: str = "remove", past:
     if not removals or yes:
         return
     people = "1 person" if removals == 1 else f"{removals:,} people"
+    show()
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise CliError(f"{subject}: {people} would be {past}; nothing was changed. Say --yes to do so", Exit.GUARD)
     if not ask(f"{subject}: {verb} {people}?"):
         raise CliError("nothing was changed", Exit.GUARD)
+
+
+def agree_to_changes(view: PlanView[Any], *, yes: bool) -> None:
+    """Have other names and e-mail addresses agreed to, as `agree` does removals.
+
+    Raises:
+        CliError: There is no terminal, or the answer was no; exit code 3.
+    """
+    people = view.identity_changes
+    agree(
+        view.subject,
+        len(people),
+        yes=yes,
+        show=lambda: print_fates("planned", people, hint="--dry-run --report FILE lists them all"),
+        verb="change the name or e-mail address of",
+        past="given another name or e-mail address",
+    )
 
 
 async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | None) -> int:
@@ -223,31 +401,37 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
 
     Raises:
         GuardRefused: More removals than allowed; nobody was asked.
-        CliError: The removals were not agreed to.
+        CliError: The removals or changes were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
-    limit = options.limit()
-    strategy = options.strategy if isinstance(options, MemberApplying) else "diff"
-    verify = isinstance(options, MemberApplying) and options.verify
+    how = options.how()
     if options.dry_run:
+        show_people(view, hint="--report FILE lists them all")
         if file is not None:
             file.write({"subject": view.subject, "dry_run": True}, [*view.planned(), *view.unplanned()])
         say("dry run: nothing was changed")
+        refused = False
         try:
-            view.check(limit, strategy)
+            view.check(**how)
         except GuardRefused as refusal:
+            refused = True
             say(f"without --dry-run this would be {describe(refusal)[0]}")
-        return Exit.DONE
-    view.check(limit, strategy)
-    agree(view.subject, view.removals, yes=options.yes, verb=view.verb, past=view.past)
+        left = view.plan.left_out
+        return options.would_end(
+            changes=not view.plan.is_empty, refused=refused, left_out=bool(left.rejected or left.ambiguous or left.held)
+        )
+    view.check(**how)
 
+    def show() -> None:
+        show_people(view, leaving=True, hint="--dry-run --report FILE lists them all")
+
+    agree(view.subject, view.removals, yes=options.yes, show=show, verb=view.verb, past=view.past)
+    agree_to_changes(view, yes=options.yes)
     try:
         with ProgressView(view.subject) as progress:
-            report = await view.apply(
-                limit=limit, progress=progress, journal=options.journal, strategy=strategy, verify=verify
-            )
+            report = await view.apply(on_progress=progress, **how)
     except BaseException as error:
         # The plan knows what was done by then.
         if view.plan.report is None:

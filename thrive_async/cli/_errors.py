@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import sys
+from datetime import timedelta
 
 from thrive_async.cli._text import one_line, visible
 
@@ -19,6 +20,8 @@ class Exit(enum.IntEnum):
     USAGE = 2
     GUARD = 3
     REFUSED = 4
+    #: A dry run with --detailed-exitcode found something to do.
+    CHANGES = 10
     #: A bug of ours (`EX_SOFTWARE` of sysexits).
     BUG = 70
     HANGUP = 129
@@ -76,10 +79,7 @@ def describe(error: BaseException) -> tuple[str, Exit]:
     if isinstance(error, errors.ConfigurationError | errors.InvalidArgument):
         return error.told(_option), Exit.USAGE
     if isinstance(error, errors.GuardRefused):
-        # The guards name this argument in plain text: `GuardRefused` holds only the one that lifts it.
-        told = error.told(_option, _passed)
-        plain, option = "create_missing= of sync_audiences", "--create-missing of thrive sync audiences"
-        return f"refused: {told.replace(plain, option)}", Exit.GUARD
+        return f"refused: {error.told(_option, _passed)}", Exit.GUARD
     if isinstance(error, errors.SyncError):
         return f"{error}", Exit.SOME_FAILED
     if isinstance(error, errors.AuthenticationError):
@@ -110,6 +110,8 @@ def _option(argument: str) -> str:
 
 
 def _passed(argument: str, value: object) -> str:
+    if isinstance(value, timedelta):
+        value = f"{value // timedelta(hours=1)}h"
     return _option(argument) if value is True else f"{_option(argument)} {value}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -16,7 +16,21 @@ from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
 if TYPE_CHECKING:
     from cyclopts import Token
 
-__all__ = ["INPUT", "Date", "FileArgument", "Flag", "Input", "When", "max_removals", "seconds", "texts", "when"]
+    from thrive_async.sync._guards import MaxRemovals
+
+__all__ = [
+    "INPUT",
+    "Date",
+    "FileArgument",
+    "Flag",
+    "Input",
+    "When",
+    "duration",
+    "removal_limit",
+    "seconds",
+    "texts",
+    "when",
+]
 
 INPUT = Group("Reading the file", sort_key=80)
 
@@ -73,33 +87,47 @@ class Input:
         return read_sheet(source, encoding=self.encoding, delimiter=self.delimiter, format=self.input_format)
 
 
-def max_removals(text: str | None) -> int | float | None:
-    """Read `--max-removals`: a number of people, a share such as 10%, or "none".
+def removal_limit(text: str, option: str) -> MaxRemovals:
+    """Read a limit of removals: a number of people, a share such as 10%, a share with a floor, or "none".
 
     Args:
-        text: As given; None for the default of 10 %.
+        text: As given.
+        option: The option, for the error.
 
     Returns:
-        A count, a fraction, or None for no limit.
+        A count, a fraction, a `Share`, or None for no limit.
 
     Raises:
         CliError: It is none of these.
     """
-    if text is None:
-        from thrive_async.sync._guards import DEFAULT_MAX_REMOVALS  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync import Share  # noqa: PLC0415 - after the parsing
 
-        return DEFAULT_MAX_REMOVALS
     if text.strip().casefold() == "none":
         return None
-    match = re.fullmatch(r"\s*(\d+)\s*|\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    match = re.fullmatch(r"\s*(\d+)\s*|\s*(\d+(?:\.\d+)?)\s*%\s*(?:,\s*min\s*(\d+)\s*)?", text, re.IGNORECASE)
     if match is None:
-        raise CliError(f"--max-removals {text}: write a number of people (250), a share (10%) or none")
+        raise CliError(f'{option} {text}: write a number of people (250), a share (10%), "10%,min 1", or none')
     if match[1] is not None:
         return int(match[1])
     share = float(match[2]) / 100
     if share > 1:
-        raise CliError(f"--max-removals {text}: a share is at most 100%")
-    return share
+        raise CliError(f"{option} {text}: a share is at most 100%")
+    return Share(share, at_least=int(match[3])) if match[3] is not None else share
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(text: str, option: str) -> timedelta:
+    """Read a time such as 90s, 10m, 24h or 2d; a number alone is in seconds.
+
+    Raises:
+        CliError: It is not a time.
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*([smhd]?)\s*", text)
+    if match is None:
+        raise CliError(f"{option} {text}: write a time such as 90s, 10m, 24h or 2d")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
 def seconds(text: str, option: str) -> float:

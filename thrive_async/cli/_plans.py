@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -13,9 +13,9 @@ from thrive_async.cli._files import load_json
 if TYPE_CHECKING:
     from thrive_async import ThriveClient
     from thrive_async.cli._options import Strategy
-    from thrive_async.cli._progress import ProgressView
     from thrive_async.models import AudienceManager, AudienceMember
-    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserPlan
+    from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
+    from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 
 __all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
@@ -24,10 +24,18 @@ P = TypeVar("P", bound="MemberPlan | ManagerPlan | UserPlan")
 Fate = dict[str, Any]
 
 
-def fate(subject: str, action: str, reference: str, outcome: str, reason: str | None = None) -> Fate:
+def fate(
+    subject: str,
+    action: str,
+    reference: str,
+    outcome: str,
+    reason: str | None = None,
+    *,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Fate:
     """Return a row of a report: a person, and what is planned for them or was done; see `PlanView.named`."""
     row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
-    return {**row, "ref": None, "email": None}
+    return {**row, "ref": None, "email": None, "changes": dict(changes) if changes else None}
 
 
 def counted_calls(calls: Mapping[str, int]) -> str:
@@ -41,41 +49,48 @@ class PlanView(ABC, Generic[P]):
     Attributes:
         plan: The plan itself.
         subject: What it is for: the audience as it was named, or "users".
-        leaving: The people it removes or suspends.
         verb: What it does to them.
         past: What happened to them then.
     """
 
     verb: str = "remove"
     past: str = "removed"
+    #: The options of other plans, which this kind has no use for.
+    unused: tuple[str, ...] = ("strategy", "verify", "max_total_removals")
 
-    def __init__(self, plan: P, subject: str, leaving: Iterable[object]) -> None:
+    def __init__(self, plan: P, subject: str) -> None:
         self.plan = plan
         self.subject = subject
-        self.leaving = tuple(leaving)
 
     @property
     def removals(self) -> int:
         """How many people it removes or suspends."""
-        return len(self.leaving)
+        return sum(1 for row in self.planned() if row["action"] == self.verb)
 
     @property
     def calls(self) -> str:
         """How many requests it takes, in words."""
         return f"requests: {self.plan.calls:,}"
 
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return ()
+
     @abstractmethod
     def planned(self) -> Iterator[Fate]:
         """Return a row for each person it changes; those who stay are only counted."""
 
     def unplanned(self) -> Iterator[Fate]:
-        """Return a row for each entry that changes nothing: rejected, ambiguous, there twice, or held back."""
+        """Return a row for each entry that changes nothing: rejected, ambiguous, there twice, held, or dropped."""
         for written, reason in self.plan.rejected:
             yield fate(self.subject, "", written, "rejected", reason)
         for name in self.plan.duplicates:
             yield fate(self.subject, "", name, "duplicate", "this person was named before")
         held = self.plan.left_out.held
-        yield from self.named(fate(self.subject, one.action, one.reference, "held back", one.reason) for one in held)
+        yield from self.named(fate(self.subject, one.action, one.reference, "held", one.reason) for one in held)
+        for one in self.plan.left_out.dropped:
+            yield from self.named([fate(self.subject, one.action, one.reference, "dropped", one.reason)])
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
@@ -88,26 +103,37 @@ class PlanView(ABC, Generic[P]):
             person = people.get(row["reference"]) if row["action"] == "remove" else None
             yield row if person is None else {**row, "ref": person.reference, "email": person.email}
 
-    def check(self, limit: float | None, strategy: Strategy) -> None:
+    def check(self, *, max_removals: MaxRemovals, strategy: Strategy = "diff", **_how: Any) -> None:
         """Refuse what `apply` would refuse.
+
+        Args:
+            max_removals: As for `apply`.
+            strategy: As for `apply`.
 
         Raises:
             GuardRefused: Too many removals.
             CliError: An option is only for plans of members.
         """
-        _only_members(strategy != "diff", "--strategy")
-        self.plan.check_guards(max_removals=limit)
+        if strategy != "diff":
+            raise CliError("--strategy is for plans of members; nothing was changed")
+        self.plan.check_guards(max_removals=max_removals)
 
-    async def apply(
-        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
-    ) -> SyncReport:
+    async def apply(self, **how: Any) -> SyncReport:
         """Apply it.
 
-        Raises:
-            CliError: An option is only for plans of members.
+        Args:
+            how: What `Applying.how` returns, and `on_progress`.
         """
-        _only_members(verify or strategy != "diff", "--verify")
-        return await self.plan.apply(max_removals=limit, on_progress=progress, journal=journal)
+        return await self.plan.apply(**{name: value for name, value in how.items() if name not in self.unused})
+
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the removal of people who are never to be removed.
+
+        Raises:
+            CliError: This kind of plan has no such option.
+        """
+        if names:
+            raise CliError("--protect is for plans of members and managers; nothing was changed")
 
     def _ambiguous(self, ambiguities: Mapping[str, Iterable[str]]) -> Iterator[Fate]:
         for name, ids in ambiguities.items():
@@ -120,8 +146,10 @@ class PlanView(ABC, Generic[P]):
 class MembersView(PlanView["MemberPlan"]):
     """A plan for the members of an audience."""
 
+    unused = ("max_total_removals", "max_changes")
+
     def __init__(self, plan: MemberPlan) -> None:
-        super().__init__(plan, plan.audience, plan.to_remove)
+        super().__init__(plan, plan.audience)
 
     @property
     def calls(self) -> str:
@@ -143,24 +171,26 @@ class MembersView(PlanView["MemberPlan"]):
         yield from super().unplanned()
         yield from self._ambiguous(self.plan.ambiguities)
 
-    def check(self, limit: float | None, strategy: Strategy) -> None:
+    def check(self, *, max_removals: MaxRemovals, strategy: Strategy = "diff", **_how: Any) -> None:
         """Refuse what `apply` would refuse."""
-        self.plan.check_guards(max_removals=limit, strategy=strategy)
+        self.plan.check_guards(max_removals=max_removals, strategy=strategy)
 
-    async def apply(
-        self, *, limit: float | None, progress: ProgressView, journal: str | None, strategy: Strategy, verify: bool
-    ) -> SyncReport:
-        """Apply it."""
-        return await self.plan.apply(
-            max_removals=limit, on_progress=progress, journal=journal, strategy=strategy, verify=verify
-        )
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the removal of people who are never to be removed."""
+        self.plan.protect(names)
 
 
 class ManagersView(PlanView["ManagerPlan"]):
     """A plan for the managers of an audience."""
 
+    unused = ("strategy", "max_total_removals", "max_changes")
+
     def __init__(self, plan: ManagerPlan) -> None:
-        super().__init__(plan, f"{plan.audience} (managers)", plan.to_remove)
+        super().__init__(plan, plan.subject)
+
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the removal of people who are never to be removed."""
+        self.plan.protect(names)
 
     def planned(self) -> Iterator[Fate]:
         """Return a row for each person it changes."""
@@ -174,7 +204,7 @@ class ManagersView(PlanView["ManagerPlan"]):
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
-        return self.plan.to_remove
+        return (*self.plan.to_remove, *self.plan.held)
 
     def unplanned(self) -> Iterator[Fate]:
         """Return a row for each entry that changes nothing."""
@@ -189,14 +219,33 @@ class UsersView(PlanView["UserPlan"]):
     past = "suspended"
 
     def __init__(self, plan: UserPlan) -> None:
-        super().__init__(plan, "users", plan.to_suspend)
+        super().__init__(plan, "users")
+
+    @property
+    def identity_changes(self) -> Sequence[Fate]:
+        """A row for each person who gets another name or e-mail address."""
+        return [self._update(change) for change in self.plan.identity_changes]
+
+    def check(self, *, max_removals: MaxRemovals, strategy: Strategy = "diff", **how: Any) -> None:
+        """Refuse what `apply` would refuse."""
+        if strategy != "diff":
+            raise CliError("--strategy is for plans of members; nothing was changed")
+        self.plan.check_guards(max_removals=max_removals, max_changes=how["max_changes"])
+
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the suspension of people who are never to be suspended."""
+        self.plan.protect(names)
+
+    def _update(self, change: UserChange) -> Fate:
+        return fate(self.subject, "update", change.ref, "planned", changes=change.changes)
 
     def planned(self) -> Iterator[Fate]:
         """Return a row for each person it changes."""
         for user in self.plan.to_create:
             yield fate(self.subject, "create", user.ref, "planned")
-        for change in self.plan.to_update:
-            yield fate(self.subject, "update", change.ref, "planned", ", ".join(change.fields))
+        for back in self.plan.to_unsuspend:
+            yield fate(self.subject, "unsuspend", back.ref, "planned")
+        yield from map(self._update, self.plan.to_update)
         for leaver in self.plan.to_suspend:
             yield fate(self.subject, "suspend", leaver.ref, "planned")
 
@@ -205,13 +254,12 @@ class UsersView(PlanView["UserPlan"]):
         yield from super().unplanned()
         for ref in self.plan.returning:
             yield fate(
-                self.subject, "", ref, "suspended", "is in the file, but the API cannot reactivate: do it in Thrive"
+                self.subject,
+                "",
+                ref,
+                "suspended",
+                "is in the file and stays suspended; --returning unsuspend changes that",
             )
-
-
-def _only_members(is_given: bool, option: str) -> None:  # noqa: FBT001
-    if is_given:
-        raise CliError(f"{option} is for plans of members; nothing was changed")
 
 
 def save(plan: SavedPlan, path: str) -> None:

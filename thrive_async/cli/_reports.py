@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from thrive_async.cli._errors import CliError
-from thrive_async.cli._output import out
+from thrive_async.cli._output import cell, out
 from thrive_async.cli._text import guard_cell, one_line, visible
 
-__all__ = ["FIELDS", "ReportFile", "print_fates"]
+__all__ = ["FIELDS", "ReportFile", "in_words", "print_fates"]
 
 #: The columns of a report as CSV, and the keys of an outcome as JSON.
-FIELDS = ("audience", "action", "reference", "outcome", "reason", "ref", "email")
+FIELDS = ("audience", "action", "reference", "outcome", "reason", "ref", "email", "changes")
 _SHOWN = 20
 
 Fate = Mapping[str, Any]
@@ -81,7 +81,7 @@ class ReportFile:
                     writer = csv.writer(file, lineterminator="\r\n")
                     writer.writerow(FIELDS)
                     for fate in fates:
-                        writer.writerow([visible(str(guard_cell(fate.get(name) or ""))) for name in FIELDS])
+                        writer.writerow([visible(str(guard_cell(cell(fate.get(name))))) for name in FIELDS])
         except BaseException:
             part.unlink()
             raise
@@ -91,6 +91,13 @@ class ReportFile:
             raise OSError(error.errno, f"{error.strerror}; the report is in {part}", str(self._path)) from error
 
 
+def in_words(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """Say what changes: `job_title: Clerk -> Cook`."""
+    return ", ".join(
+        f"{name}: {cell(old) or '(none)'} -> {cell(new) or '(none)'}" for name, (old, new) in changes.items()
+    )
+
+
 def print_fates(
     title: str, fates: Sequence[Fate], *, shown: int | None = _SHOWN, hint: str = "--report lists them all"
 ) -> None:
@@ -98,7 +105,7 @@ def print_fates(
 
     Args:
         title: What they have in common, such as "failed".
-        fates: Rows with the keys `action`, `reference`, `reason`, `ref` and `email`.
+        fates: Rows with the keys `action`, `reference`, `reason`, `ref`, `email` and `changes`.
         shown: How many to print; None for all.
         hint: Where to find the rest.
     """
@@ -108,7 +115,8 @@ def print_fates(
         reference = one_line(str(fate["reference"])) or "(blank)"
         action = f"{fate['action']:<6}  " if fate.get("action") else ""
         known = ", ".join(str(fate[name]) for name in ("ref", "email") if fate.get(name))
-        told = "  ".join(one_line(text) for text in (known, str(fate.get("reason") or "")) if text)
+        texts = (known, in_words(fate.get("changes") or {}), str(fate.get("reason") or ""))
+        told = "  ".join(one_line(text) for text in texts if text)
         out(f"  {title}  {action}{reference:<{width}}  {told}".rstrip())
     if len(some) < len(fates):
         out(f"  ... and {len(fates) - len(some):,} more {title}: {hint}")

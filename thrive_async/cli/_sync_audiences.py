@@ -1,21 +1,26 @@
-"""`thrive sync audiences`: many audiences from one file; what goes wrong with one leaves the others alone."""
+"""`thrive sync audiences`: many audiences from one file; a failure in one leaves the others alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from thrive_async.cli._apply import (
-    MemberApplying,
+    AudiencesApplying,
     agree,
     exit_code,
     fates_of,
     finish,
+    show_people,
     show_plan,
     show_report,
+    stopped,
     summary_of,
+    tell,
 )
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
@@ -26,14 +31,16 @@ from thrive_async.cli._plans import Fate, MembersView, save
 from thrive_async.cli._progress import ProgressView
 from thrive_async.cli._reports import ReportFile
 from thrive_async.cli._session import Connection
+from thrive_async.cli._suggestions import did_you_mean
 from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
-    from thrive_async.sync import AudiencesPlan, NewAudience, SyncReport, Unnamed
+    from thrive_async.sync import AudiencesPlan, MemberPlan, NewAudience, SyncReport, Unnamed
 
 __all__ = ["apply_audiences", "audiences", "planned_fates", "refusal_fates", "show_audiences"]
 
+_LISTED = 20
 Column = Annotated[str | None, Parameter(metavar="NAME|N")]
 
 
@@ -47,13 +54,13 @@ def audiences(
     keep_extra: Flag = False,
     allow_empty: Flag = False,
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
+    applying: AudiencesApplying = AudiencesApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Make the members of many audiences equal to one file, with a row per audience and member.
 
-    Audiences that the file does not name are left alone. Each audience has its own guards; what goes wrong with one
+    Audiences that the file does not name are left alone. Each audience has its own guards, and a failure in one
     leaves the others alone.
 
     Args:
@@ -61,34 +68,55 @@ def audiences(
         audience_column: The column that names the audience; "audience" by default.
         member_column: The column that names the member; "member" by default, else id, userId, ref, reference or email.
         create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
-        keep_extra: Only add: whoever is a member and not in the file stays.
-        allow_empty: An audience may end up empty.
+        keep_extra: Only add: members who are not in the file stay.
+        allow_empty: Let an audience end up empty.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the files.
-        connection: Whom to ask.
+        connection: The Thrive to ask.
     """
     applying.check(file, create_missing, save_plan=save_plan)
     desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
     described = _described(reading, create_missing)
+    protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
+    _make_room(len(desired))
 
     async def main() -> int:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             entries = counted(sum(map(len, desired.values())), "entries")
             say(f"comparing {counted(len(desired), 'audiences')} with {entries} of {file}")
             plan = await sync.plan_audiences(
-                thrive, desired, create_missing=described, removals=not keep_extra, allow_empty=allow_empty
+                thrive,
+                desired,
+                create_missing=described,
+                removals=not keep_extra,
+                allow_empty=allow_empty,
+                protect=protected,
             )
+            plan.errors = await did_you_mean(thrive, plan.errors)
             show_audiences(plan)
             if save_plan is not None:
                 save(plan, save_plan)
             return await apply_audiences(plan, applying, report)
 
     return finish(main, report)
+
+
+def _make_room(audiences: int) -> None:
+    """Allow the process a file for each audience's lock: 1,024 are usual, and more are free to ask for."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = audiences + 256
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(ValueError, OSError):
+                most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def grouped(
@@ -160,109 +188,172 @@ def _described(reading: Input, file: str | None) -> list[NewAudience]:
 
 
 def show_audiences(plan: AudiencesPlan, *, detailed: bool = False) -> None:
-    """Print a plan of plans: what is made, and a line for each audience in the order of the file.
+    """Print a plan of plans: what is made, a line for each audience with changes, and the total.
 
     Args:
         plan: The plan.
-        detailed: Print who is to be changed, too, and which audiences have no plan.
+        detailed: Also print the people it changes, and the audiences without a plan.
     """
     for new in plan.to_create:
         out(f"{new.reference}: to be created{f' in {new.parent}' if new.parent else ' as a structure'}")
+    idle: list[str] = []
     for name in plan.order:
         if name in plan.plans:
-            show_plan(MembersView(plan.plans[name]), detailed=detailed)
+            if _is_idle(plan.plans[name]):
+                idle.append(name)
+            else:
+                show_plan(MembersView(plan.plans[name]), detailed=detailed)
         elif detailed:
             out(f"{name}: nothing would be changed: {describe(plan.errors[name])[0]}")
+    _show_idle(idle)
+    plans = plan.plans.values()
+    if len(plan.order) > 1:
+        added, removed = sum(len(one.to_add) for one in plans), sum(len(one.to_remove) for one in plans)
+        staying, held = sum(one.unchanged for one in plans), sum(len(one.held) for one in plans)
+        told = f" ({held:,} removals held)" if held else ""
+        out(f"in all: +{added:,} -{removed:,} ={staying:,} in {counted(len(plan.plans), 'audiences')}{told}")
+
+
+def _is_idle(plan: MemberPlan) -> bool:
+    """Return whether there is nothing to do and nothing to tell."""
+    return plan.is_empty and not (plan.rejected or plan.ambiguous or plan.held or plan.dropped)
+
+
+def _show_idle(names: list[str]) -> None:
+    if names:
+        listed = ", ".join(names[:_LISTED])
+        more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        out(f"no changes in {listed}{more}")
 
 
 def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
-    """Say of everybody whom a plan of plans changes what is meant to happen, and of every entry why nothing is."""
+    """Return a row for each person whom a plan of plans changes, and for each entry that changes nothing."""
     for one in plan.plans.values():
         view = MembersView(one)
         yield from view.planned()
         yield from view.unplanned()
 
 
-async def apply_audiences(plan: AudiencesPlan, applying: MemberApplying, file: ReportFile | None) -> int:
-    """Take a plan of plans, shown already, to its end.
+async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None) -> int:
+    """Take a plan of plans that was shown to its end.
 
     Args:
         plan: The plan.
         applying: What may happen.
-        file: Where everybody's fate goes.
+        file: Where the outcomes go.
 
     Returns:
         The exit code.
 
     Raises:
-        CliError: Nobody agreed to the removals.
+        GuardRefused: All audiences together would lose too many members; nobody was asked.
+        CliError: The removals were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
-    limit = applying.limit()
-    refused = {**plan.errors, **plan.refusals(max_removals=limit, strategy=applying.strategy)}
+    from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
+
+    how = {name: value for name, value in applying.how().items() if name != "max_changes"}
+    refusals = plan.refusals(max_removals=how["max_removals"], strategy=how["strategy"])
+    refused = {**plan.errors, **refusals}
     for error in refused.values():
         say(f"thrive: {describe(error)[0]}")
     ready = [one for name, one in plan.plans.items() if name not in refused]
     if applying.dry_run:
+        for one in ready:
+            show_people(MembersView(one), hint="--report FILE lists them all")
         if file is not None:
             file.write({"dry_run": True}, [*planned_fates(plan), *refusal_fates(refused)])
         say("dry run: nothing was changed")
-        return Exit.DONE
-    removals = sum(len(one.to_remove) for one in ready)
-    agree(counted(sum(bool(one.to_remove) for one in ready), "audiences"), removals, yes=applying.yes)
+        too_many = False
+        try:
+            plan.check_total(how["max_total_removals"], refused)
+        except GuardRefused as refusal:
+            too_many = True
+            say(f"without --dry-run this would be {describe(refusal)[0]}")
+        return applying.would_end(
+            changes=bool(plan.to_create) or any(not one.is_empty for one in ready),
+            refused=too_many or bool(refused),
+            left_out=any(one.rejected or one.ambiguous or one.held for one in ready),
+        )
+    plan.check_total(how["max_total_removals"], refused)
+    losing = [one for one in ready if one.to_remove]
+
+    def show() -> None:
+        for one in losing:
+            show_people(MembersView(one), leaving=True, hint="--dry-run --report FILE lists them all")
+
+    names = ", ".join(one.audience for one in losing[:_LISTED]) + (", ..." if len(losing) > _LISTED else "")
+    agree(names, sum(len(one.to_remove) for one in losing), yes=applying.yes, show=show)
     try:
         with ProgressView(counted(len(ready), "audiences")) as progress:
-            await plan.apply(
-                max_removals=limit,
-                on_progress=progress,
-                journal=applying.journal,
-                strategy=applying.strategy,
-                verify=applying.verify,
-            )
-    except BaseException:
+            await plan.apply(on_progress=progress, **how)
+    except BaseException as error:
         # Ctrl-C, or a journal that can no longer be written: what was done is on the plan, and is told first.
-        _conclude(plan, file)
-        raise
+        if not plan.reports:
+            raise
+        code = _conclude(plan, file)
+        return stopped(error, code, _reports(plan).values())
     return _conclude(plan, file)
 
 
-def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> int:
+def _reports(plan: AudiencesPlan) -> dict[str, SyncReport]:
     from thrive_async.sync import SyncReport  # noqa: PLC0415 - after the parsing
 
-    results: Mapping[str, SyncReport | ThriveError] = plan.reports
-    reports = {name: result for name, result in results.items() if isinstance(result, SyncReport)}
-    errors = {name: result for name, result in results.items() if not isinstance(result, SyncReport)}
-    untouched = [name for name in plan.plans if name not in results]
+    return {name: result for name, result in plan.reports.items() if isinstance(result, SyncReport)}
+
+
+def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
+    reports = _reports(plan)
+    errors: dict[str, Any] = {name: result for name, result in plan.reports.items() if name not in reports}
     views = {name: MembersView(one) for name, one in plan.plans.items()}
-    try:
-        if file is not None:
-            fates = [fate for name, report in reports.items() for fate in fates_of(report, views[name])]
-            fates += [fate for view in views.values() for fate in view.unplanned()]
-            # Who was to be changed in an audience that nothing was done for is accounted for, too.
-            fates += [
-                {**fate, "outcome": "not attempted"}
-                for name, view in views.items()
-                if name not in reports
-                for fate in view.planned()
-            ]
-            figures = [
-                {**summary_of(report), "unchanged": plan.plans[name].unchanged} for name, report in reports.items()
-            ]
-            file.write({"audiences": figures}, [*fates, *refusal_fates(errors)])
-    finally:
-        for name, result in results.items():
-            if isinstance(result, SyncReport):
-                show_report(result, views[name])
-            else:
-                out(f"{name}: nothing was changed: {describe(result)[0]}")
-        for name in untouched:
-            out(f"{name}: not attempted")
+    fates = [fate for name, report in reports.items() for fate in fates_of(report, views[name])]
+    fates += [fate for view in views.values() for fate in view.unplanned()]
+    # The people who were to be changed in an audience that nothing was done for are accounted for, too.
+    fates += [
+        {**fate, "outcome": "not attempted"}
+        for name, view in views.items()
+        if name not in reports
+        for fate in view.planned()
+    ]
+    figures = [{**summary_of(report), "unchanged": plan.plans[name].unchanged} for name, report in reports.items()]
+    told = tell(
+        file,
+        {"audiences": figures},
+        [*fates, *refusal_fates(errors)],
+        lambda whole: _show_results(plan, views, whole=whole),
+    )
     codes = [exit_code(report) for report in reports.values()]
     codes += [describe(error)[1] for error in errors.values()]
-    return max(codes, default=Exit.DONE)
+    return Exit(max((*codes, told)))
+
+
+def _show_results(plan: AudiencesPlan, views: Mapping[str, MembersView], *, whole: bool) -> None:
+    from thrive_async.errors import ThriveError  # noqa: PLC0415 - after the parsing
+
+    reports = _reports(plan)
+    idle: list[str] = []
+    for name, result in plan.reports.items():
+        if isinstance(result, ThriveError):
+            out(f"{name}: nothing was changed: {describe(result)[0]}")
+        elif reports[name].ok and not reports[name].planned and not reports[name].dropped:
+            idle.append(name)
+        else:
+            show_report(reports[name], views[name], whole=whole)
+    for name in plan.plans:
+        if name not in plan.reports:
+            out(f"{name}: not attempted")
+    _show_idle(idle)
+    if len(plan.order) > 1:
+        words = ("added", "removed", "failed", "not_attempted")
+        counts = [f"{_count(reports.values(), word):,} {word.replace('_', ' ')}" for word in words]
+        out(f"in all: {', '.join(counts)} in {counted(len(reports), 'audiences')}")
+
+
+def _count(reports: Iterable[SyncReport], name: str) -> int:
+    return sum(len(getattr(report, name)) for report in reports)
 
 
 def refusal_fates(errors: Mapping[str, ThriveError]) -> Iterator[Fate]:
-    """A row for each audience that nothing was done for, with the reason."""
+    """Return a row for each audience that nothing was done for, with the reason."""
     for name, error in errors.items():
         yield {"audience": name, "outcome": "nothing was changed", "reason": describe(error)[0]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
+from thrive_async.cli._apply import PeopleApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, fold
 from thrive_async.cli._options import FileArgument, Flag, Input
@@ -17,6 +17,7 @@ from thrive_async.cli._output import flatten
 from thrive_async.cli._people import People, people_in
 from thrive_async.cli._plans import ManagersView, save
 from thrive_async.cli._session import Connection
+from thrive_async.cli._suggestions import suggesting
 from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def managers(
     keep_extra: Flag = False,
     allow_empty: Flag = False,
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    applying: Applying = Applying(),  # noqa: B008 - frozen
+    applying: PeopleApplying = PeopleApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
@@ -53,29 +54,31 @@ def managers(
         column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
             email, and where that is blank the next of these.
         grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
-        keep_extra: Only add and change: whoever is a manager and not in the file stays.
-        allow_empty: The file may name nobody: everybody is removed.
+        keep_extra: Only add and change: managers who are not in the file stay.
+        allow_empty: Let a file without people remove all managers.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the file.
-        connection: Whom to ask.
+        connection: The Thrive to ask.
     """
     applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
     people = people_in(sheet, index, chosen=column is not None)
     desired = granted(sheet, people, grant)
+    protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
 
     async def main() -> int:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             entries = counted(len(desired), "entries")
             say(f"comparing managers of {audience} with {sheet.source}, {people.column}: {entries}")
-            view = ManagersView(
-                await sync.plan_managers(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
+            planning = sync.plan_managers(
+                thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty, protect=protected
             )
+            view = ManagersView(await suggesting(thrive, audience, planning))
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import Applying, apply_plan, finish, show_plan
+from thrive_async.cli._apply import UserApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, holds
 from thrive_async.cli._options import FileArgument, Flag, Input
@@ -25,44 +25,59 @@ def users(
         tuple[str, ...], Parameter(name="--map", negative="", metavar="FIELD=COLUMN", show_default=False)
     ] = (),
     leavers: Literal["ignore", "suspend"] = "ignore",
+    returning: Literal["report", "unsuspend"] = "report",
     blank: Literal["keep", "clear"] = "keep",
     allow_empty: Flag = False,
+    allow_takeover: Flag = False,
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    applying: Applying = Applying(),  # noqa: B008 - frozen
+    applying: UserApplying = UserApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Create, update and suspend users, so that they are as an HR export says.
 
-    People are recognised by ref. Only fields that are mapped are looked at, and only those that differ are sent.
-    Nobody is deleted.
+    People are recognised by ref. Only mapped fields are looked at, and only those that differ are sent. No user is
+    deleted. A plan that suspends users, or changes their names or e-mail addresses, asks first; without a terminal it
+    needs --yes.
 
     Args:
         file: The export, a row per person.
         more: Further FIELD=COLUMN, so that one --map may be followed by several.
         map_: Which column holds a field, as in ref=EmployeeID; repeat it. Without any, columns are called as fields.
-        leavers: What to do with active users whom the export does not hold.
+        leavers: What to do with active users who are not in the export.
+        returning: What to do with suspended users who are in the export; unsuspend sends a legacy event for each.
         blank: Whether an empty cell leaves the field as it is, or clears it.
-        allow_empty: The export may hold nobody.
+        allow_empty: The export may be empty.
+        allow_takeover: An account may pass to a new person, with another name and another e-mail address.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the file.
-        connection: Whom to ask.
+        connection: The Thrive to ask.
     """
     applying.check(file, save_plan=save_plan)
     sheet = reading.read(file).with_header()
     columns, rows = mapping((*map_, *more), sheet)
+    protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
 
     async def main() -> int:
         from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             say(f"comparing users with {sheet.source}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
-            view = UsersView(
-                await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
+            plan = await plan_users(
+                thrive,
+                rows,
+                columns=columns,
+                leavers=leavers,
+                returning=returning,
+                blank=blank,
+                allow_empty=allow_empty,
+                allow_takeover=allow_takeover,
+                protect=protected,
             )
+            view = UsersView(plan)
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
@@ -97,5 +112,5 @@ def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[
     sheet.check_whole()
     cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
     rows = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
-    # A line without anything in it is nobody, and no reason to complain.
+    # Empty lines are ignored.
     return columns, [row for row, line in zip(rows, sheet.rows, strict=True) if holds(line)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import chain
 
 from cyclopts import App
 
-from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
+from thrive_async.cli._apply import PlanApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import Exit, say
 from thrive_async.cli._plans import PlanView, counted_calls, load_plan
 from thrive_async.cli._reports import FIELDS
@@ -55,12 +56,13 @@ def apply(
     file: str,
     /,
     *,
-    applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
+    applying: PlanApplying = PlanApplying(),  # noqa: B008 - frozen
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Apply a saved plan, with the same guards as `thrive sync`.
 
-    Apply it soon: changes in Thrive since the plan was made are not read again.
+    The lists are read once more: what no longer holds is dropped, and told. A plan that is too old, was applied before,
+    or was overtaken by another run is refused.
 
     Args:
         file: A plan that --save-plan wrote.
@@ -68,16 +70,31 @@ def apply(
         connection: The Thrive to ask.
     """
     applying.check(file)
+    protected = applying.protected()
     thrive = connection.client()
     loaded = load_plan(file, thrive)
     report = applying.report_file()
 
     async def main() -> int:
-        async with thrive:
+        async with thrive, applying.alone():
+            plan = loaded.plan if isinstance(loaded, PlanView) else loaded
+            say(f"made {_ago(plan.age)} ago, at {plan.made_at:%Y-%m-%d %H:%M} UTC; reading the lists once more")
+            plan.check_age(file, applying.how()["max_age"])
+            await plan.refresh()
             if isinstance(loaded, PlanView):
+                loaded.protect(protected)
                 show_plan(loaded)
                 return await apply_plan(loaded, applying, report)
+            for one in loaded.plans.values():
+                one.protect(protected)
             show_audiences(loaded)
             return await apply_audiences(loaded, applying, report)
 
     return finish(main, report)
+
+
+def _ago(age: timedelta) -> str:
+    minutes = age // timedelta(minutes=1)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -12,6 +12,7 @@ from thrive_async.cli._options import FileArgument, Flag, Input
 from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
+from thrive_async.cli._suggestions import suggesting
 from thrive_async.cli._sync_audiences import audiences
 from thrive_async.cli._sync_managers import managers
 from thrive_async.cli._sync_users import users
@@ -63,17 +64,20 @@ def members(
     applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
     people = people_in(sheet, index, chosen=column is not None)
+    protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
 
     async def main() -> int:
         from thrive_async import sync  # noqa: PLC0415 - after the parsing
 
-        async with thrive:
+        async with thrive, applying.alone():
             desired = people.desired
             say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(desired), 'entries')}")
-            plan = await sync.plan_members(thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty)
-            view = MembersView(plan)
+            planning = sync.plan_members(
+                thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty, protect=protected
+            )
+            view = MembersView(await suggesting(thrive, audience, planning))
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)

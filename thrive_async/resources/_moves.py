@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from thrive_async._base.problems import Found
 from thrive_async._wire.convert import read
@@ -15,7 +15,7 @@ __all__ = ["NAMELESS", "member_operations"]
 NAMELESS = "memberOperations"
 """What a result is called that Thrive gave no name."""
 _PARTS = ("success", "failure")
-_WRAPPERS = ("memberOperations", "message")
+_WRAPPERS = (NAMELESS, "message")
 
 
 def member_operations(body: object) -> dict[str, models.MemberOperationResult] | None:
@@ -24,7 +24,7 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
     The documents say that a refused move answers with a partial success, but not what is wrapped around it, and they do
     not name the steps of a move that was made. So this looks in every plausible place: under ``memberOperations``, in
     the body itself, and in the same two inside ``message``. Each may hold one nameless ``{success, failure}`` object,
-    or several by name.
+    or several by name or in a list.
 
     Args:
         body: The decoded JSON of the reply, or its text.
@@ -43,8 +43,8 @@ def member_operations(body: object) -> dict[str, models.MemberOperationResult] |
 def _places(body: object) -> Iterator[Mapping[str, Any]]:
     """Yield the places to look in, most likely first."""
     outer = _mapping(body)
-    for place in (outer, _mapping(outer.get("message"))):
-        yield _mapping(place.get("memberOperations"))
+    for place in (outer, _by_name(outer.get("message"))):
+        yield _by_name(place.get(NAMELESS))
         yield place
 
 
@@ -66,6 +66,13 @@ def _results(place: Mapping[str, Any]) -> dict[str, models.MemberOperationResult
 def _is_result(value: object) -> bool:
     """Return whether this is a ``{success, failure}`` object. Either part may be missing or null."""
     return any(isinstance(_mapping(value).get(part), Mapping) for part in _PARTS)
+
+
+def _by_name(value: object) -> Mapping[str, Any]:
+    """Take a list for a mapping from its indices, as the models do."""
+    if isinstance(value, list):
+        return {str(index): item for index, item in enumerate(cast("list[Any]", value))}
+    return _mapping(value)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -27,6 +27,8 @@ __all__ = ["Audiences"]
 
 _NO_ROUTE = frozenset({301, 302, 307, 308, 403, 404, 405})
 """Possible answers to a path with a slash too many or too few. Amazon's gateway answers 403."""
+_OF_THE_UPDATE = frozenset({400, 409, 422})
+"""Refusals of an update whose path Thrive knows. A 429 or a 500, for example, says nothing about the path."""
 
 
 class Audiences(WritingResource):
@@ -155,7 +157,7 @@ class Audiences(WritingResource):
             The audience after the change. After a move, its `member_operations` holds the results for the members, by
             name. If some members could not be removed from the old parent (207), one result has `is_partial` True;
             this does not raise. A result without a name is called "memberOperations". `member_operations` is None if
-            the audience did not move, or if Thrive's reply did not hold the audience and the client had to read it.
+            the audience did not move, or if Thrive's reply does not say what became of the members.
 
         Raises:
             BadRequestError: Thrive does not accept a field.
@@ -204,13 +206,13 @@ class Audiences(WritingResource):
         try:
             reply = await self._transport.send(bare, timeouts)
         except APIError as error:
-            if error.status not in _NO_ROUTE:
+            if error.status in _NO_ROUTE:
+                raise refusal from None
+            if error.status in _OF_THE_UPDATE:
                 self._slash = False
-                raise
-        else:
-            self._slash = False
-            return reply
-        raise refusal
+            raise
+        self._slash = False
+        return reply
 
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.

@@ -128,6 +128,8 @@ class Provisioning(Resource):
         await self._event("user_deleted", models.ProvisioningUser(ref=ref), timeouts)
 
     async def _event(self, kind: str, user: models.ProvisioningUser, timeouts: Timeouts | None) -> None:
+        if not user.ref.strip():
+            raise InvalidArgument("$ref is empty", "ref")
         event = models.ProvisioningEvent(
             # Make the event once, before the attempts, so that every repeat is the same event.
             id=str(uuid4()),

@@ -18,7 +18,7 @@ Example:
     ```
 """
 
-from thrive_async.sync._guards import Strategy
+from thrive_async.sync._guards import Share, Strategy
 from thrive_async.sync._match.names import Unnamed
 from thrive_async.sync.audiences import AudiencesPlan, plan_audiences, sync_audiences
 from thrive_async.sync.errors import GuardRefused, SyncError
@@ -26,7 +26,7 @@ from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
 from thrive_async.sync.members import Desired, MemberPlan, plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience
 from thrive_async.sync.report import Outcome, Progress, SyncReport
-from thrive_async.sync.users import UserChange, UserLeaver, UserPlan, plan_users, sync_users
+from thrive_async.sync.users import UserChange, UserHeld, UserLeaver, UserPlan, UserReturn, plan_users, sync_users
 
 __all__ = [
     "AudiencesPlan",
@@ -37,13 +37,16 @@ __all__ = [
     "NewAudience",
     "Outcome",
     "Progress",
+    "Share",
     "Strategy",
     "SyncError",
     "SyncReport",
     "Unnamed",
     "UserChange",
+    "UserHeld",
     "UserLeaver",
     "UserPlan",
+    "UserReturn",
     "plan_audiences",
     "plan_managers",
     "plan_members",

@@ -12,8 +12,9 @@ from typing import Final
 
 import attrs
 
-from thrive_async.models import AudienceMember
+from thrive_async.models import AudienceMember, UserCreate
 from thrive_async.sync._match.export_rows import Nameless, Rows
+from thrive_async.sync._match.identity import Identity, full_name
 from thrive_async.sync._match.matching import Match
 from thrive_async.sync._match.names import EDGES
 from thrive_async.sync._match.user_diff import Known
@@ -25,6 +26,7 @@ __all__ = [
     "Removals",
     "Spellings",
     "folded",
+    "may_be_newcomers",
     "nameless_rows",
     "other_spellings",
     "removals",
@@ -267,3 +269,32 @@ def nameless_rows(
     return [
         row for row in rows.nameless if row.ref not in by_ref and row.ref not in others.refs and row.email not in emails
     ]
+
+
+def may_be_newcomers(gone: Iterable[Known], create: Iterable[UserCreate]) -> dict[str, str]:
+    """Find users who seem to have left and may be newcomers under another ref: the same full name or mailbox.
+
+    Args:
+        gone: The users who seem to have left.
+        create: The newcomers.
+
+    Returns:
+        The ref of a newcomer, by the user's id.
+    """
+    newcomers: dict[object, str] = {}
+    for new in create:
+        email = new.email if isinstance(new.email, str) else None
+        newcomers.update(dict.fromkeys(_marks_of(Identity(f"{new.first_name} {new.last_name}", email)), new.ref))
+    found: dict[str, str] = {}
+    for user in gone if newcomers else ():
+        marks = _marks_of(Identity(full_name(user.values), user.email))
+        meant = next((newcomers[mark] for mark in marks if mark in newcomers), None)
+        if meant is not None:
+            found[user.user_id] = meant
+    return found
+
+
+def _marks_of(person: Identity) -> list[object]:
+    """Return what tells a person apart whatever the ref: the whole name, and the mailbox if it is a name."""
+    names = [person.words] if len(person.words) > 1 else []
+    return [*names, *([person.mailbox] if person.parts else [])]

@@ -4,37 +4,86 @@ import inspect
 import math
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Final, Literal, get_args
 
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import InvalidArgument
 from thrive_async.models import Audience
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import NOT_AWAITED, OnProgress
 
 __all__ = [
+    "DEFAULT_MAX_AGE",
+    "DEFAULT_MAX_CHANGES",
     "DEFAULT_MAX_REMOVALS",
+    "DEFAULT_MAX_TOTAL_REMOVALS",
     "Applying",
+    "MaxRemovals",
+    "Share",
     "Strategy",
     "check_audience",
     "check_audience_name",
+    "check_changes",
     "check_desired",
     "check_flags",
     "check_iterable",
     "check_removals",
+    "check_total",
     "check_writable",
     "missing_audience",
     "removal_limit",
 ]
 
-DEFAULT_MAX_REMOVALS: Final = 0.10
 Strategy = Literal["diff", "rebuild"]
 
 
 # Arguments
+
+
+def _fraction(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidArgument(
+            f"${name} as a fraction must lie between 0.0 and 1.0, got {value}; a count is an int", name
+        )
+    return float(value)
+
+
+@attrs.frozen
+class Share:
+    """A limit that grows with the number of people, and never falls below a floor.
+
+    Example:
+        >>> sync.Share(0.10, at_least=1)  # one leaver of a team of six passes; three do not
+
+    Attributes:
+        fraction: The part of the people, 0.0 to 1.0.
+        at_least: The floor: this many always pass.
+    """
+
+    fraction: float
+    at_least: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.at_least, bool) or not isinstance(self.at_least, int) or self.at_least < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument(f"$at_least must be a count of people, not {self.at_least!r}", "at_least")
+        fraction = _fraction(self.fraction, "fraction")
+        object.__setattr__(self, "fraction", fraction)
+
+    def __str__(self) -> str:
+        floor = f", at least {self.at_least:,}" if self.at_least else ""
+        return f"{self.fraction * 100:g}% of them{floor}"
+
+
+MaxRemovals = float | Share | None
+"""A count (int), a fraction (float), a `Share`, or None for no limit."""
+DEFAULT_MAX_REMOVALS: Final = Share(0.10, at_least=1)
+DEFAULT_MAX_TOTAL_REMOVALS: Final = Share(0.05, at_least=20)
+DEFAULT_MAX_CHANGES: Final = Share(0.10, at_least=5)
+DEFAULT_MAX_AGE: Final = timedelta(hours=24)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,20 +92,30 @@ class Applying:
 
     Raises:
         TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
-        ConfigurationError: An argument cannot be meant.
+        InvalidArgument: An argument cannot be meant.
     """
 
-    max_removals: float | None = DEFAULT_MAX_REMOVALS
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS
+    max_total_removals: MaxRemovals = None
     on_progress: OnProgress | None = None
     journal: str | os.PathLike[str] | None = None
     strategy: Strategy = "diff"
     verify: bool = False
+    wait: float = 0.0
+    max_age: timedelta | None = DEFAULT_MAX_AGE
 
     def __attrs_post_init__(self) -> None:
         check_flags(verify=self.verify)
         removal_limit(self.max_removals, 0)
+        removal_limit(self.max_total_removals, 0, "max_total_removals")
         if self.strategy not in get_args(Strategy):
-            raise ConfigurationError('strategy must be "diff" or "rebuild"')
+            raise InvalidArgument('$strategy must be "diff" or "rebuild"', "strategy")
+        if isinstance(self.wait, bool) or not isinstance(self.wait, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"wait must be a number of seconds, not {type(self.wait).__name__}")
+        if not 0 <= self.wait < math.inf:
+            raise InvalidArgument(f"$wait must be a number of seconds, 0 or more, got {self.wait}", "wait")
+        if self.max_age is not None and not isinstance(self.max_age, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"max_age must be a timedelta or None, not {type(self.max_age).__name__}")
         if self.on_progress is not None:
             _check_callback(self.on_progress)
         if self.journal is not None and not isinstance(self.journal, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -109,70 +168,98 @@ def check_iterable(name: str, value: object, what: str) -> None:
 # Plans
 
 
-def removal_limit(max_removals: float | None, current: int) -> Fraction | None:
+def removal_limit(limit: MaxRemovals, current: int, name: str = "max_removals") -> Fraction | None:
     """Return how many removals are allowed, which need not be a whole number.
 
     Args:
-        max_removals: A count (int), a fraction of the current members (float, 0.0 to 1.0), or None for no limit.
+        limit: A count (int), a fraction of the current members (float, 0.0 to 1.0), a `Share`, or None for no limit.
         current: How many members there are now.
+        name: What the argument is called.
 
     Returns:
         The limit, exact (0.29 of 100 is 29, whatever floats make of it), or None for no limit.
 
     Raises:
-        ConfigurationError: Neither a count nor a fraction.
+        InvalidArgument: It is none of these.
     """
-    if max_removals is None:
+    if limit is None:
         return None
-    if isinstance(max_removals, bool) or not isinstance(max_removals, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("max_removals must be a count (int), a fraction (float) or None")
-    if isinstance(max_removals, int):
-        if max_removals < 0:
-            raise ConfigurationError(f"max_removals must not be negative, got {max_removals}")
-        return Fraction(max_removals)
-    if math.isnan(max_removals) or not 0 <= max_removals <= 1:
-        raise ConfigurationError(
-            f"max_removals as a fraction must lie between 0.0 and 1.0, got {max_removals}; a count is an int"
-        )
-    return Fraction(str(max_removals)) * current
+    if isinstance(limit, Share):
+        return max(Fraction(str(limit.fraction)) * current, Fraction(limit.at_least))
+    if isinstance(limit, bool) or not isinstance(limit, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument(f"${name} must be a count (int), a fraction (float), a Share or None", name)
+    if isinstance(limit, int):
+        if limit < 0:
+            raise InvalidArgument(f"${name} must not be negative, got {limit}", name)
+        return Fraction(limit)
+    return Fraction(str(_fraction(limit, name))) * current
 
 
 def check_removals(
     subject: str,
     removals: int,
     current: int,
-    max_removals: float | None,
+    limit: MaxRemovals,
     *,
     what: str = "members",
-    verb: str = "removes",
+    verb: str = "the plan removes",
+    name: str = "max_removals",
+    done: int = 0,
 ) -> None:
     """Refuse more removals than allowed; at the limit is allowed.
 
     Args:
         subject: Whose members: the audience's name.
-        removals: How many the plan removes.
+        removals: How many are planned.
         current: How many there are now.
-        max_removals: A count, a fraction of the current ones, or None for no guard.
+        limit: A count, a fraction of the current ones, a `Share`, or None for no guard.
         what: The people to remove, for the error.
-        verb: What the plan does to them, for the error.
+        verb: Who does what to them, for the error.
+        name: What the argument is called that lifts the guard.
+        done: How many of the removals have been made already, in other audiences.
 
     Raises:
         GuardRefused: There are more.
-        ConfigurationError: `max_removals` is neither a count nor a fraction.
+        InvalidArgument: The limit cannot be meant.
     """
-    limit = removal_limit(max_removals, current)
-    if limit is None or removals <= limit:
+    allowed = removal_limit(limit, current, name)
+    if allowed is None or removals <= allowed:
         return
     share = f"{removals / current:.1%}" if current else "100%"
-    allowed = f"{math.floor(limit):,}"
-    if isinstance(max_removals, float):
-        allowed += f" ({max_removals * 100:g}% of them)"
+    told = f"{math.floor(allowed):,}"
+    if not isinstance(limit, int):
+        told += f" ({limit if isinstance(limit, Share) else Share(limit or 0.0)})"
+    after = f"; {done:,} were removed before, and nothing was changed here" if done else "; nothing was changed"
     raise GuardRefused(
-        f"{subject}: the plan {verb} {removals:,} of {current:,} {what} ({share}), $max_removals allows {allowed}; "
-        "nothing was changed",
-        argument="max_removals",
+        f"{subject}: {verb} {removals:,} of {current:,} {what} ({share}), ${name} allows {told}{after}",
+        argument=name,
         value=removals,
-        figures={"removals": removals, "current": current, "allowed": float(limit)},
+        figures={"removals": removals, "current": current, "allowed": float(allowed)},
+    )
+
+
+def check_total(subject: str, removals: int, current: int, limit: MaxRemovals, *, done: int = 0) -> None:
+    """Refuse more removals over all audiences of a run than allowed.
+
+    Args:
+        subject: The audience that is refused, or what all of them are called.
+        removals: How many are planned in all.
+        current: How many memberships there are in all.
+        limit: As for `check_removals`.
+        done: How many of them have been made already.
+
+    Raises:
+        GuardRefused: There are more.
+    """
+    check_removals(
+        subject,
+        removals,
+        current,
+        limit,
+        what="memberships",
+        verb="the lists together remove",
+        name="max_total_removals",
+        done=done,
     )
 
 
@@ -228,7 +315,9 @@ def check_audience(subject: str, audience: Audience) -> None:
     if audience.api_controlled is False:
         raise GuardRefused(
             f"{subject} is not API-controlled, so its members can only be changed in Thrive; nothing was changed. "
-            "No option lifts this: create an audience through the API (create_missing= of sync_audiences) and sync that"
+            "No option lifts this: create an audience through the API ($create_missing, when you sync several), and "
+            "sync that",
+            named=("create_missing",),
         )
 
 
@@ -254,5 +343,34 @@ def missing_audience(subject: str) -> GuardRefused:
     """Return the refusal of an audience that does not exist."""
     return GuardRefused(
         f"{subject}: there is no such audience, so nothing was changed. "
-        "Check the reference, or create it (create_missing= of sync_audiences)"
+        "Check the reference, or create it ($create_missing, when you sync several audiences)",
+        named=("create_missing",),
+    )
+
+
+def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) -> None:
+    """Refuse to give more people another name or e-mail address than allowed; at the limit is allowed.
+
+    One cell too many in a column of an export gives every person the next one's address.
+
+    Args:
+        subject: Who the people are, for the error.
+        changes: How many people get another name or address, each counted once.
+        matched: How many people the export names.
+        limit: A count, a fraction of the matched people, a `Share`, or None for no guard.
+
+    Raises:
+        GuardRefused: There are more.
+        InvalidArgument: The limit cannot be meant.
+    """
+    allowed = removal_limit(limit, matched, "max_changes")
+    if allowed is None or changes <= allowed:
+        return
+    raise GuardRefused(
+        f"{subject}: the plan changes the name or e-mail address of {changes:,} of {matched:,} people "
+        f"({changes / matched:.1%}), $max_changes allows {math.floor(allowed):,}; nothing was changed. "
+        "Look whether a column of the export has slipped",
+        argument="max_changes",
+        value=changes,
+        figures={"changes": changes, "matched": matched, "allowed": float(allowed)},
     )

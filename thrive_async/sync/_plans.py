@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
@@ -14,15 +16,18 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceManager, AudienceMember
-from thrive_async.sync._apply.journal import Scope
-from thrive_async.sync.errors import SyncError
+from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_usable, history_of, still_to_account_for
+from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
+from thrive_async.sync._doubts import folded
+from thrive_async.sync._guards import Applying
+from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
 
-__all__ = ["PeoplePlan", "SavedPlan", "restored_plan", "saved_content", "summed_up"]
+__all__ = ["PeoplePlan", "SavedPlan", "SinglePlan", "restored_plan", "saved_content", "summed_up"]
 
 S = TypeVar("S", bound="SavedPlan")
 P = TypeVar("P", AudienceMember, AudienceManager)
-_VERSION: Final = 4
+_VERSION: Final = 5
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -40,6 +45,8 @@ class SavedPlan(ABC):
     made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
     _applying: bool = attrs.field(default=False, init=False)
+    # A plan from a file is compared with Thrive once more before it is applied.
+    _stale: bool = attrs.field(default=False, init=False)
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
@@ -65,11 +72,44 @@ class SavedPlan(ABC):
             raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
         return self._thrive
 
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was made."""
+        return datetime.now(UTC) - self.made_at
+
+    def check_age(self, subject: str, max_age: timedelta | None) -> None:
+        """Refuse a plan that is too old.
+
+        Args:
+            subject: What the plan is for, for the error.
+            max_age: How old it may be; None for any age.
+
+        Raises:
+            GuardRefused: It is older.
+        """
+        if max_age is not None and self.age > max_age:
+            hours = self.age // timedelta(hours=1) + 1
+            raise GuardRefused(
+                f"{subject}: this plan was made at {_moment(self.made_at)}, longer ago than $max_age allows "
+                f"({max_age / timedelta(hours=1):g} hours): make it again; nothing was changed",
+                argument="max_age",
+                value=timedelta(hours=hours),
+            )
+
     def _begin(self, subject: str) -> ThriveClient:
         """Return the client, and let the plan not be applied again."""
         thrive = self._client(subject)
         self._applying = True
         return thrive
+
+    async def refresh(self) -> None:
+        """Read Thrive once more, and drop what no longer holds; `apply` does so for a plan from a file.
+
+        Raises:
+            SyncError: The plan has no client, or the list changed during every reading.
+            ThriveError: Thrive refused, or could not be reached.
+        """
+        self._stale = False
 
     @property
     def fingerprint(self) -> str:
@@ -97,9 +137,10 @@ class SavedPlan(ABC):
             OSError: It cannot be written.
         """
         target = Path(path)
-        draft = target.with_name(f"{target.name}.{os.getpid()}.part")
+        # A name that nobody can guess, and no link is followed: else the plan could be written over another file.
+        draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(self.to_json())
             draft.replace(target)
@@ -144,7 +185,12 @@ class SavedPlan(ABC):
         if thrive is not None and thrive.tenant_id != tenant:
             # Refs such as E-1001 are somebody else in another tenant.
             raise ConfigurationError(f"this plan was made for the tenant {tenant}, the client is {thrive.tenant_id}'s")
+        plan.mark_stale()
         return plan
+
+    def mark_stale(self) -> None:
+        """Let `apply` read Thrive once more."""
+        self._stale = True
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], thrive: ThriveClient | None = None) -> Self:
@@ -188,8 +234,83 @@ def summed_up(line: str, *notes: tuple[int, str, str]) -> str:
     return f"{line} ({noted})" if noted else line
 
 
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+class SinglePlan(SavedPlan):
+    """A plan for one target: the members or managers of an audience, or the users."""
+
+    @property
+    @abstractmethod
+    def scope(self) -> Scope:
+        """What the plan is about, for the journal."""
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What people call it."""
+
+    @property
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+
+    @asynccontextmanager
+    async def _turn(
+        self, applying: Applying, history: History | None = None
+    ) -> AsyncGenerator[tuple[Sequence[Interrupted], Lock]]:
+        """Do what comes before the guards: take the locks, look what happened since, read the list of a saved plan.
+
+        Args:
+            applying: How the plan is applied.
+            history: What the journal tells, if it has been read already.
+
+        Returns:
+            The interrupted runs to account for, and the lock of the target, which is held to the end.
+
+        Raises:
+            GuardRefused: Another run is going on or ended after the plan was made; the plan is too old, or was applied.
+        """
+        thrive = self._client(self.subject)
+        self.check_age(self.subject, applying.max_age)
+        await check_usable(applying.journal)
+        async with exclusive(wait=applying.wait, journal=applying.journal):
+            lock = await claim(target_of(thrive, self.kind, self.scope.target, self.subject))
+            assert lock is not None  # noqa: S101 - within `exclusive`
+            if history is None:
+                history = await history_of(applying.journal)
+            self._check_not_overtaken(lock, history)
+            interrupted = still_to_account_for(history.unfinished.get(self.scope, []), self.subject)
+            if self._stale:
+                await self.refresh()
+            yield interrupted, lock
+
+    def _check_not_overtaken(self, lock: Lock, history: History) -> None:
+        ended = lock.last_ended
+        since = ended if ended is not None and ended > self.made_at else None
+        made_at = self.made_at.isoformat()
+        applied = (self.scope, made_at) in history.applied
+        if applied or (since is not None and lock.noted().get("plan") == made_at):
+            raise GuardRefused(
+                f"{self.subject}: this plan was applied before: make it again to go on; nothing was changed"
+            )
+        if since is not None:
+            raise GuardRefused(
+                f"{self.subject}: another run ended at {_moment(since)}, after this plan was made at "
+                f"{_moment(self.made_at)}: make it again; nothing was changed"
+            )
+
+    def _begin_with(self, lock: Lock) -> ThriveClient:
+        """Return the client, let the plan not be applied again, and make older plans of the target stale."""
+        thrive = self._begin(self.subject)
+        if not self.is_empty:
+            lock.writing(self.made_at.isoformat())
+        return thrive
+
+
 @attrs.define(kw_only=True, repr=False, eq=False)
-class PeoplePlan(SavedPlan, Generic[P]):
+class PeoplePlan(SinglePlan, Generic[P]):
     """A plan for the people of one audience.
 
     Attributes:
@@ -205,6 +326,7 @@ class PeoplePlan(SavedPlan, Generic[P]):
         held_because: The reason for each of them, by id.
         held_unless: People to remove who differ only in how a name is written from somebody to add, by id, with that
             name. The removal is held unless reading shows the name to be somebody else's.
+        dropped: Changes of a saved plan that no longer held when the list was read again, each with the reason.
         report: What became of the plan, once applied, also after a cancel; None before.
     """
 
@@ -219,6 +341,7 @@ class PeoplePlan(SavedPlan, Generic[P]):
     held: tuple[P, ...] = ()
     held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
     held_unless: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
     @property
@@ -235,12 +358,17 @@ class PeoplePlan(SavedPlan, Generic[P]):
     def left_out(self) -> LeftOut:
         """What the plan leaves out, for the report."""
         held = tuple(Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held)
-        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=held)
+        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=held, dropped=self.dropped)
 
     @property
     def scope(self) -> Scope:
         """What the plan is about, for the journal."""
         return Scope(self.kind, self.tenant, self.audience_id)
+
+    @property
+    def subject(self) -> str:
+        """What the report calls it."""
+        return self.audience
 
     def hold_removals(self, because: str) -> None:
         """Remove nobody, because something that could not be read may mean people who seem not to be desired.
@@ -248,9 +376,50 @@ class PeoplePlan(SavedPlan, Generic[P]):
         Args:
             because: The reason, for the report.
         """
-        self.held_because = {**self.held_because, **{one.user_id: because for one in self.to_remove}}
-        self.held += self.to_remove
-        self.to_remove, self.held_unless = (), {}
+        self._hold(self.to_remove, because)
+
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the removal of people who are never to be removed.
+
+        Args:
+            names: Their ids, refs or e-mail addresses, however they are written.
+        """
+        protected = {folded(name) for name in names} - {""}
+        self._hold([one for one in self.to_remove if protected & set(_remains(one))], PROTECTED)
+
+    def _hold(self, people: Sequence[P], because: str) -> None:
+        ids = {one.user_id for one in people}
+        self.held_because = {**self.held_because, **dict.fromkeys(ids, because)}
+        self.held += tuple(people)
+        self.to_remove = tuple(one for one in self.to_remove if one.user_id not in ids)
+        self.held_unless = {user_id: name for user_id, name in self.held_unless.items() if user_id not in ids}
+
+    def _drop(self, present: Iterable[P], owners: Mapping[str, Sequence[str]]) -> None:
+        """Drop what no longer holds.
+
+        Args:
+            present: The people who are there now.
+            owners: The names to add that fit somebody by now, with the ids of those.
+        """
+        people = {one.user_id: one for one in present}
+        desired: set[str] = {user_id for ids in owners.values() for user_id in ids}
+        gone: list[P] = [one for one in self.to_remove if one.user_id not in people]
+        wanted: list[P] = [one for one in self.to_remove if one.user_id in people and one.user_id in desired]
+        self.dropped += (
+            *(
+                Outcome("add", name, "is there already" if len(ids) == 1 else "fits several people by now")
+                for name, ids in owners.items()
+            ),
+            *(Outcome("remove", one.user_id, "is gone already") for one in gone),
+            *(Outcome("remove", one.user_id, "is desired after all: the list has this name") for one in wanted),
+        )
+        out = {one.user_id for one in (*gone, *wanted)}
+        self.to_remove = tuple(one for one in self.to_remove if one.user_id not in out)
+        self.held = tuple(one for one in self.held if one.user_id in people)
+        self.staying = tuple(dict.fromkeys(one for one in (*self.staying, *sorted(desired)) if one in people))
+        self.held = tuple(one for one in self.held if one.user_id not in self.staying)
+        # People who came meanwhile are neither desired nor removed.
+        self.kept = len(people) - len(self.staying) - len(self.to_remove) - len(self.held)
 
     @property
     def _notes(self) -> tuple[tuple[int, str, str], ...]:
@@ -262,6 +431,7 @@ class PeoplePlan(SavedPlan, Generic[P]):
             (len(self.ambiguities), "ambiguous", "ambiguous"),
             (self.kept, "other kept", "others kept"),
             (len(self.held), "removal held", "removals held"),
+            (len(self.dropped), "dropped", "dropped"),
         )
 
     def __repr__(self) -> str:
@@ -303,6 +473,14 @@ class PeoplePlan(SavedPlan, Generic[P]):
             "held_because": content["held_because"],
             "held_unless": content["held_unless"],
         }
+
+
+PROTECTED: Final = "protected"
+"""Why somebody is held who is never to be removed."""
+
+
+def _remains(person: AudienceMember | AudienceManager) -> list[str]:
+    return [folded(name) for name in (person.user_id, person.reference, person.email) if name]
 
 
 def _saved_people(people: Iterable[AudienceMember | AudienceManager]) -> list[list[str | None]]:

@@ -2,36 +2,44 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, InvalidArgument, NotFoundError, ThriveError
-from thrive_async.sync._apply.journal import Interrupted, Scope, check_usable, not_going_on, unfinished
+from thrive_async.models import Audience
+from thrive_async.sync._apply.journal import History, check_usable, history_of
+from thrive_async.sync._apply.locks import claim_each, exclusive, target_of
 from thrive_async.sync._doubts import same_audience
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
     DEFAULT_MAX_REMOVALS,
+    DEFAULT_MAX_TOTAL_REMOVALS,
     Applying,
+    MaxRemovals,
     Strategy,
     check_audience,
     check_audience_name,
     check_flags,
     check_iterable,
+    check_total,
+    missing_audience,
 )
+from thrive_async.sync._match.names import Unnamed
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
 from thrive_async.sync._workers import few_at_once
 from thrive_async.sync.errors import GuardRefused, SyncError
-from thrive_async.sync.members import Desired, MemberPlan, matched, plan_members, planned
+from thrive_async.sync.members import Desired, MemberPlan, matched, plan_found, planned
 from thrive_async.sync.new_audiences import NewAudience, created, parents_first
 from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
 
 __all__ = ["AudiencesPlan", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
-_ERRORS: Final = {kind.__name__: kind for kind in (GuardRefused, SyncError, ConfigurationError, InvalidArgument)}
 # Audiences read or written at a time: small ones wait for answers, large ones take memory.
 _AT_ONCE: Final = 8
 
@@ -83,47 +91,112 @@ class AudiencesPlan(SavedPlan):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
+        max_total_removals: MaxRemovals = DEFAULT_MAX_TOTAL_REMOVALS,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
         strategy: Strategy = "diff",
         verify: bool = False,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> dict[str, SyncReport | ThriveError]:
         """Create what is missing, then apply every plan, within the limits of the one client.
 
         Args:
             max_removals: As for `MemberPlan.apply`, for each audience by itself.
+            max_total_removals: Refuse to remove more in all: a count (int), a fraction of all memberships (float), a
+                `Share` (5 %, but at least 20, by default), or None for no guard.
             on_progress: Called with one `Progress` over all audiences after each answer.
             journal: One file for all; each line names its audience.
             strategy: As for `MemberPlan.apply`.
             verify: As for `MemberPlan.apply`.
+            wait: As for `MemberPlan.apply`.
+            max_age: As for `MemberPlan.apply`.
 
         Returns:
             For each audience its report, or the error that kept it from being synced: its guard's, or that of creating
             it or a structure above it. In the order of the desired lists; structures that could not be created follow.
 
         Raises:
+            GuardRefused: The plans together remove too many, the plan is too old, or another run has the journal.
+                Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant.
+            InvalidArgument: An argument cannot be meant.
+            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
             OSError: The journal cannot be written.
         """
         applying = Applying(
-            max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+            max_removals=max_removals,
+            max_total_removals=max_total_removals,
+            on_progress=on_progress,
+            journal=journal,
+            strategy=strategy,
+            verify=verify,
+            wait=wait,
+            max_age=max_age,
         )
-        earlier: dict[Scope, list[Interrupted]] = {}
-        if journal is not None:
-            earlier = await asyncio.to_thread(unfinished, journal)
-        refused = self.refusals(max_removals=max_removals, strategy=strategy)
-        thrive = self._begin(self._subject)
-        self.reports = {**self.errors, **refused}
-        try:
-            await self._apply(thrive, applying, earlier)
-        finally:
-            self.reports = _in_order(self.reports, self.order)
+        await check_usable(journal)
+        self.check_age(self._subject, max_age)
+        async with exclusive(wait=wait, journal=journal):
+            history = await history_of(journal)
+            refused = self.refusals(max_removals=max_removals, strategy=strategy)
+            self.check_total(max_total_removals, refused)
+            thrive = self._begin(self._subject)
+            self.reports = {**self.errors, **refused}
+            try:
+                await self._create(thrive)
+                ready = [plan for plan in self.plans.values() if plan.audience not in self.reports]
+                turns = _Turns(applying, history, self.reports)
+                await few_at_once(ready, turns.apply, _AT_ONCE)
+            finally:
+                self.reports = _in_order(self.reports, self.order)
         return self.reports
 
+    def check_total(
+        self, max_total_removals: MaxRemovals = DEFAULT_MAX_TOTAL_REMOVALS, refused: Collection[str] = ()
+    ) -> None:
+        """Refuse what `apply` would refuse because the plans together remove too many.
+
+        Args:
+            max_total_removals: As for `apply`.
+            refused: Audiences that are not synced.
+
+        Raises:
+            GuardRefused: They do.
+            InvalidArgument: `max_total_removals` cannot be meant.
+        """
+        removals = sum(len(plan.to_remove) for name, plan in self.plans.items() if name not in refused)
+        check_total(self._subject, removals, self.current, max_total_removals)
+
+    @property
+    def current(self) -> int:
+        """How many memberships the audiences had."""
+        return sum(plan.current for plan in self.plans.values())
+
+    async def refresh(self) -> None:
+        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        new = {one.reference for one in self.to_create}
+
+        async def refresh(plan: MemberPlan) -> None:
+            try:
+                await plan.refresh()
+            except ThriveError as error:
+                self.errors[plan.audience] = error
+                del self.plans[plan.audience]
+
+        await few_at_once([plan for name, plan in self.plans.items() if name not in new], refresh, _AT_ONCE)
+        await super().refresh()
+
+    def mark_stale(self) -> None:
+        """Let `apply` read Thrive once more."""
+        super().mark_stale()
+        new = {one.reference for one in self.to_create}
+        for name, plan in self.plans.items():
+            if name not in new:
+                plan.mark_stale()
+
     def refusals(
-        self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff"
+        self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff"
     ) -> dict[str, ThriveError]:
         """Return which audiences their guards would keep from being synced, and why; nothing is sent.
 
@@ -136,7 +209,7 @@ class AudiencesPlan(SavedPlan):
 
         Raises:
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant.
+            InvalidArgument: An argument cannot be meant.
         """
         self._client(self._subject)
         Applying(max_removals=max_removals, strategy=strategy)
@@ -152,28 +225,15 @@ class AudiencesPlan(SavedPlan):
     def _subject(self) -> str:
         return f"{len(self.order):,} audiences"
 
-    async def _apply(
-        self, thrive: ThriveClient, applying: Applying, earlier: Mapping[Scope, list[Interrupted]]
-    ) -> None:
-        results = self.reports
-        for name, plan in self.plans.items():
-            try:
-                not_going_on(earlier.get(plan.scope, []), name)
-            except SyncError as error:
-                results[name] = error
-        await self._create(thrive)
-        ready = [plan for plan in self.plans.values() if plan.audience not in results]
-        watcher = _Watcher(applying.on_progress, ready)
+    async def create(self, *, max_removals: MaxRemovals, strategy: Strategy) -> None:
+        """Create what is missing, but for audiences that their guards refuse; `apply` is what you want.
 
-        async def apply_one(plan: MemberPlan) -> None:
-            try:
-                watched = attrs.evolve(applying, on_progress=watcher.of(plan))
-                await plan.apply_guarded(watched, earlier.get(plan.scope, ()))
-            finally:
-                if plan.report is not None:
-                    results[plan.audience] = plan.report
-
-        await few_at_once(ready, apply_one, _AT_ONCE)
+        Args:
+            max_removals: As for `apply`.
+            strategy: As for `apply`.
+        """
+        self.reports = {**self.errors, **self.refusals(max_removals=max_removals, strategy=strategy)}
+        await self._create(self._client(self._subject))
 
     async def _create(self, thrive: ThriveClient) -> None:
         failed: dict[str, ThriveError] = {}
@@ -197,7 +257,7 @@ class AudiencesPlan(SavedPlan):
         return {
             "order": self.order,
             "plans": {name: saved_content(plan) for name, plan in self.plans.items()},
-            "errors": {name: [type(error).__name__, str(error)] for name, error in self.errors.items()},
+            "errors": {name: _saved_error(error) for name, error in self.errors.items()},
             "to_create": [[new.reference, new.name, new.parent] for new in self.to_create],
         }
 
@@ -205,12 +265,30 @@ class AudiencesPlan(SavedPlan):
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
             plans={name: restored_plan(MemberPlan, plan, **common) for name, plan in content["plans"].items()},
-            # An error is saved by its kind and its words; what it carried is not.
-            errors={name: _ERRORS.get(kind, ThriveError)(text) for name, (kind, text) in content["errors"].items()},
+            errors={name: _restored_error(*saved) for name, saved in content["errors"].items()},
             order=tuple(content["order"]),
             to_create=tuple(NewAudience(*new) for new in content["to_create"]),
             **common,
         )
+
+
+def _saved_error(error: ThriveError) -> list[Any]:
+    # By its kind and its words; what it carried is not saved, but for the arguments that the words name.
+    if isinstance(error, GuardRefused):
+        named = [*error.named, *([error.argument] if error.argument else [])]
+        lifted = f". {error.remedy}, pass ${error.argument}" if error.argument else ""
+        return ["GuardRefused", error.text + lifted, named]
+    if isinstance(error, InvalidArgument | ConfigurationError):
+        return [type(error).__name__, error.text, error.arguments]
+    return [type(error).__name__, str(error), []]
+
+
+def _restored_error(kind: str, text: str, named: Sequence[str]) -> ThriveError:
+    if kind == "GuardRefused":
+        return GuardRefused(text, named=named)
+    if kind in ("InvalidArgument", "ConfigurationError"):
+        return {"InvalidArgument": InvalidArgument}.get(kind, ConfigurationError)(text, *named)
+    return SyncError(text) if kind == "SyncError" else ThriveError(text)
 
 
 async def plan_audiences(
@@ -220,6 +298,7 @@ async def plan_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
+    protect: Iterable[str] = (),
 ) -> AudiencesPlan:
     """Compare the members of several audiences with who should be in them. Only reads.
 
@@ -230,6 +309,7 @@ async def plan_audiences(
             created first, in whatever order they are given.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        protect: As for `plan_members`, in all audiences.
 
     Returns:
         A plan of plans. An audience for which there is none has its error in `errors`. Nobody is removed from an
@@ -237,65 +317,135 @@ async def plan_audiences(
         one that is to be created: see `MemberPlan.held`.
 
     Raises:
-        ConfigurationError: `create_missing` contradicts itself.
+        InvalidArgument: `create_missing` contradicts itself.
         TypeError: A desired list is a lone string, or no iterable.
     """
+    made_at = datetime.now(UTC)
+    survey = await _survey(thrive, desired, create_missing, removals=removals, allow_empty=allow_empty, protect=protect)
+    targets = {name: target_of(thrive, MemberPlan.kind, one.id, name) for name, one in survey.found.items()}
+    busy = await claim_each(targets.values())
+    survey.errors.update({name: busy[target] for name, target in targets.items() if target in busy})
+    plans: dict[str, MemberPlan] = {}
+
+    async def plan_one(name: str) -> None:
+        try:
+            plans[name] = await survey.plan(name, desired[name])
+        except ThriveError as error:
+            survey.errors[name] = error
+
+    await few_at_once([name for name in desired if name not in survey.errors], plan_one, _AT_ONCE)
+    for name, reason in same_audience(plans, [*survey.errors, *survey.missing]).items():
+        plans[name].hold_removals(reason)
+    return AudiencesPlan(
+        plans=_in_order(plans, desired),
+        errors=_in_order(survey.errors, desired),
+        order=tuple(desired),
+        to_create=survey.to_create,
+        tenant=thrive.tenant_id,
+        made_at=made_at,
+        thrive=thrive,
+    )
+
+
+@attrs.define
+class _Survey:
+    """Which of the desired audiences there are, and how to plan one of them.
+
+    Attributes:
+        found: The audiences that are there, by the names the caller gave.
+        missing: The references of those that are to be created.
+        errors: Why an audience cannot be planned.
+        to_create: What to create, parents first.
+    """
+
+    thrive: ThriveClient
+    removals: bool
+    allow_empty: bool
+    protect: tuple[str, ...]
+    found: dict[str, Audience] = attrs.field(factory=dict[str, Audience])
+    missing: dict[str, None] = attrs.field(factory=dict[str, None])
+    errors: dict[str, ThriveError] = attrs.field(factory=dict[str, ThriveError])
+    to_create: tuple[NewAudience, ...] = ()
+
+    async def plan(self, name: str, desired: Desired) -> MemberPlan:
+        """Make the plan of one audience.
+
+        Raises:
+            ThriveError: There can be none. A failure of any other kind is wrapped, so that it is this audience's only.
+        """
+        try:
+            if name in self.missing:
+                match = await matched(self.thrive, [], desired)
+                return planned(self.thrive, name, name, match, removals=self.removals, allow_empty=self.allow_empty)
+            return await plan_found(
+                self.thrive,
+                name,
+                self.found[name].id,
+                desired,
+                removals=self.removals,
+                allow_empty=self.allow_empty,
+                protect=self.protect,
+            )
+        except ThriveError:
+            raise
+        except Exception as error:
+            raise SyncError(
+                f"{name}: no plan could be made because of {type(error).__name__}, see __cause__; nothing was changed"
+            ) from error
+
+
+async def _survey(
+    thrive: ThriveClient,
+    desired: Mapping[str, Desired],
+    create_missing: Iterable[NewAudience],
+    *,
+    removals: bool,
+    allow_empty: bool,
+    protect: Iterable[str],
+) -> _Survey:
+    """Check the arguments of `plan_audiences` and find the audiences."""
     if not isinstance(desired, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"desired must map audiences to lists of names, not be a {type(desired).__name__}")
     for name, names in desired.items():
         check_audience_name(name)
         check_iterable(f"desired[{name[:100]!r}]", names, "names")
     check_flags(removals=removals, allow_empty=allow_empty)
+    check_iterable("protect", protect, "names")
     described = parents_first(create_missing)
-    missing: set[str] = set()
-    plans: dict[str, MemberPlan] = {}
-    errors: dict[str, ThriveError] = {}
+    survey = _Survey(thrive, removals, allow_empty, tuple(protect))
+    new = {one.reference for one in described}
 
-    async def look(new: NewAudience) -> None:
+    async def look(name: str) -> None:
         try:
-            await get_audience(thrive, new.reference)
-        except NotFoundError:
-            missing.add(new.reference)
-        except ThriveError as error:
-            errors[new.reference] = error
-
-    async def plan_one(name: str) -> None:
-        try:
-            if name in missing:
-                match = await matched(thrive, [], desired[name])
-                plans[name] = planned(thrive, name, name, match, removals=removals, allow_empty=allow_empty)
+            audience = await get_audience(thrive, name)
+            if name in desired:
+                check_audience(name, audience)
+                survey.found[name] = audience
+        except NotFoundError as error:
+            if name in new:
+                survey.missing[name] = None
             else:
-                plans[name] = await plan_members(
-                    thrive, name, desired[name], removals=removals, allow_empty=allow_empty
-                )
+                survey.errors[name] = missing_audience(name)
+                survey.errors[name].__cause__ = error
         except ThriveError as error:
-            errors[name] = error
+            survey.errors[name] = error
 
-    await few_at_once(described, look, _AT_ONCE)
-    await few_at_once([name for name in desired if name not in errors], plan_one, _AT_ONCE)
-    _refuse_twice(plans, errors)
-    for name, reason in same_audience(plans, [*errors, *missing]).items():
-        plans[name].hold_removals(reason)
-    return AudiencesPlan(
-        plans=_in_order(plans, desired),
-        errors=_in_order(errors, desired),
-        order=tuple(desired),
-        to_create=tuple(new for new in described if new.reference in missing),
-        tenant=thrive.tenant_id,
-        thrive=thrive,
-    )
+    await few_at_once(dict.fromkeys((*(one.reference for one in described), *desired)), look, _AT_ONCE)
+    survey.to_create = tuple(one for one in described if one.reference in survey.missing)
+    _refuse_twice(survey)
+    return survey
 
 
-def _refuse_twice(plans: dict[str, MemberPlan], errors: dict[str, ThriveError]) -> None:
+def _refuse_twice(survey: _Survey) -> None:
     # Two lists for one audience would undo each other's work.
     names: dict[str, list[str]] = {}
-    for name, plan in plans.items():
-        names.setdefault(plan.audience_id, []).append(name)
+    for name, audience in survey.found.items():
+        names.setdefault(audience.id, []).append(name)
     for same in names.values():
         if len(same) > 1:
             for name in same:
-                del plans[name]
-                errors[name] = ConfigurationError(f"{' and '.join(same)} are one audience: give it one list")
+                del survey.found[name]
+                survey.errors[name] = ConfigurationError(f"{' and '.join(same)} are one audience: give it one list")
 
 
 async def sync_audiences(
@@ -305,13 +455,18 @@ async def sync_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    protect: Iterable[str] = (),
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
+    max_total_removals: MaxRemovals = DEFAULT_MAX_TOTAL_REMOVALS,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
     strategy: Strategy = "diff",
     verify: bool = False,
+    wait: float = 0.0,
 ) -> dict[str, SyncReport | ThriveError]:
-    """Make the members of several audiences equal to lists: `plan_audiences` and `AudiencesPlan.apply` in one.
+    """Make the members of several audiences equal to lists, a few audiences at a time.
+
+    Each audience is read, planned and applied when its turn comes, so no removal comes from a plan that has waited.
 
     Args:
         thrive: The client.
@@ -319,18 +474,26 @@ async def sync_audiences(
         create_missing: As for `plan_audiences`.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        protect: As for `plan_members`, in all audiences.
         max_removals: As for `MemberPlan.apply`, for each audience by itself.
-        on_progress: As for `AudiencesPlan.apply`.
+        max_total_removals: As for `AudiencesPlan.apply`, but counted as the audiences come. An audience whose removals
+            may be too many in all is put off until every audience has been read, and then read again; if all lists
+            together remove too many, the audiences that were put off are refused.
+        on_progress: As for `AudiencesPlan.apply`; the total grows as audiences are planned.
         journal: As for `AudiencesPlan.apply`.
         strategy: As for `MemberPlan.apply`.
         verify: As for `MemberPlan.apply`.
+        wait: As for `MemberPlan.apply`. Another run of an audience ends before that is read.
 
     Returns:
         For each audience, in the order they were given, its report, or the error that kept it from being synced. What
         went wrong with one leaves the others alone, so look at each.
 
     Raises:
-        ConfigurationError: `create_missing` contradicts itself.
+        GuardRefused: Another run has the journal. Nothing was changed.
+        InvalidArgument: An argument cannot be meant, or `create_missing` contradicts itself. Nothing was sent.
+        ConfigurationError: The journal is a file that holds something else.
+        OSError: The journal cannot be written.
         TypeError: A desired list is a lone string, or no iterable.
 
     Example:
@@ -346,14 +509,179 @@ async def sync_audiences(
         ```
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
+    applying = Applying(
+        max_removals=max_removals,
+        max_total_removals=max_total_removals,
+        on_progress=on_progress,
+        journal=journal,
+        strategy=strategy,
+        verify=verify,
+        wait=wait,
+    )
     await check_usable(journal)
-    plan = await plan_audiences(
-        thrive, desired, create_missing=create_missing, removals=removals, allow_empty=allow_empty
+    async with exclusive(wait=wait, journal=journal):
+        history = await history_of(journal)
+        survey = await _survey(
+            thrive, desired, create_missing, removals=removals, allow_empty=allow_empty, protect=protect
+        )
+        new = await _created(survey, desired, applying)
+        results = new.reports
+        turns = _Turns(applying, history, results)
+        rest = [name for name in desired if name not in results]
+        alike = same_audience(rest, [*survey.errors, *survey.missing])
+
+        async def turn(name: str) -> None:
+            await turns.plan_and_apply(survey, name, desired, new.plans, alike.get(name))
+
+        try:
+            await few_at_once(rest, turn, _AT_ONCE)
+            await few_at_once(turns.put_off, turn, _AT_ONCE)
+        finally:
+            results = _in_order(results, desired)
+    return results
+
+
+async def _created(survey: _Survey, desired: Mapping[str, Desired], applying: Applying) -> AudiencesPlan:
+    """Create the audiences that are missing, and return the plans for their members."""
+    plans: dict[str, MemberPlan] = {}
+    for name in survey.missing:
+        if name in desired:
+            try:
+                plans[name] = await survey.plan(name, desired[name])
+            except ThriveError as error:
+                survey.errors[name] = error
+    new = AudiencesPlan(
+        plans=plans,
+        errors=survey.errors,
+        order=tuple(desired),
+        to_create=survey.to_create,
+        tenant=survey.thrive.tenant_id,
+        thrive=survey.thrive,
     )
-    return await plan.apply(
-        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
-    )
+    await new.create(max_removals=applying.max_removals, strategy=applying.strategy)
+    return new
+
+
+class _Turns:
+    """Applies one audience after the other, and lets all of them together remove no more than they may.
+
+    Args:
+        applying: How to apply.
+        history: What the journal tells.
+        results: Where each audience's report goes, or its error.
+    """
+
+    def __init__(self, applying: Applying, history: History, results: dict[str, SyncReport | ThriveError]) -> None:
+        self.put_off: list[str] = []
+        self._applying = applying
+        self._history = history
+        self._results = results
+        self._watcher = _Watcher(applying.on_progress)
+        self._lists: dict[str, list[str | Unnamed]] = {}
+        # What has been read so far, what has been planned to be removed, and what of it may go.
+        self._memberships = 0
+        self._removals = 0
+        self._granted = 0
+
+    async def apply(self, plan: MemberPlan) -> None:
+        """Apply a plan; whatever goes wrong with it leaves the others alone.
+
+        Raises:
+            OSError: The journal cannot be written, which concerns all audiences.
+            BaseException: `on_progress` failed, or the run was cancelled.
+        """
+        name = plan.audience
+        try:
+            watched = attrs.evolve(self._applying, on_progress=self._watcher.of(plan))
+            await plan.apply_as(watched, self._history)
+        except ThriveError as error:
+            self._results[name] = error
+        except Exception as error:
+            if isinstance(error, OSError) or error in self._watcher.errors:
+                raise
+            stopped = SyncError(f"{name}: stopped by {type(error).__name__}, see __cause__", report=plan.report)
+            stopped.__cause__ = error
+            self._results[name] = stopped
+        finally:
+            if plan.report is not None:
+                self._results[name] = plan.report
+
+    async def plan_and_apply(
+        self,
+        survey: _Survey,
+        name: str,
+        desired: Mapping[str, Desired],
+        made: Mapping[str, MemberPlan],
+        alike: str | None,
+    ) -> None:
+        """Give one audience its turn: read, plan, guard, apply.
+
+        Args:
+            survey: How to plan.
+            name: The audience.
+            desired: The lists.
+            made: The plans of audiences that were created: nobody is in them who could be removed.
+            alike: Why nobody is removed from it, if its name is like that of another one.
+        """
+        again = name in self._lists
+        try:
+            async with exclusive(wait=self._applying.wait):
+                if name in made:
+                    await self.apply(made[name])
+                    return
+                if again:
+                    # All lists have been read: now it is known what they remove in all.
+                    self._check_total(name)
+                else:
+                    self._lists[name] = await _listed(name, desired[name])
+                plan = await survey.plan(name, self._lists[name])
+                if alike is not None:
+                    plan.hold_removals(alike)
+                plan.check_guards(max_removals=self._applying.max_removals, strategy=self._applying.strategy)
+                if self._may_go(plan, again=again):
+                    del self._lists[name]
+                    await self.apply(plan)
+                else:
+                    self.put_off.append(name)
+        except ThriveError as error:
+            self._results[name] = error
+
+    def _may_go(self, plan: MemberPlan, *, again: bool) -> bool:
+        """Return whether the removals of a plan may be made already.
+
+        Raises:
+            GuardRefused: All lists have been read, and these removals are too many in all.
+        """
+        removals, limit = len(plan.to_remove), self._applying.max_total_removals
+        if not again:
+            self._memberships += plan.current
+            self._removals += removals
+        try:
+            # Further audiences only raise a limit that grows with the memberships.
+            check_total(plan.audience, self._granted + removals, self._memberships, limit, done=self._granted)
+        except GuardRefused:
+            if again and removals:
+                raise
+            if removals:
+                return False
+        self._granted += removals
+        return True
+
+    def _check_total(self, name: str) -> None:
+        limit = self._applying.max_total_removals
+        check_total(name, self._removals, self._memberships, limit, done=self._granted)
+
+
+async def _listed(name: str, desired: Desired) -> list[str | Unnamed]:
+    """Return a list that can be read twice."""
+    try:
+        if isinstance(desired, AsyncIterable):
+            return [one async for one in desired]
+        return list(desired)
+    except Exception as error:
+        raise SyncError(
+            f"{name}: its list could not be read because of {type(error).__name__}, see __cause__; nothing was changed"
+        ) from error
 
 
 def _in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
@@ -367,21 +695,32 @@ def _in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
 
 
 class _Watcher:
-    """Sums up the progress of several audiences."""
+    """Sums up the progress of several audiences.
 
-    def __init__(self, on_progress: OnProgress | None, plans: list[MemberPlan]) -> None:
+    Attributes:
+        errors: What `on_progress` raised.
+    """
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.errors: list[Exception] = []
         self._on_progress = on_progress
-        self._total = sum(len(plan.to_add) + len(plan.to_remove) for plan in plans)
+        self._total = 0
         self._latest: dict[str, Progress] = {}
         self._started = asyncio.get_running_loop().time()
 
     def of(self, plan: MemberPlan) -> OnProgress | None:
+        """Return the `on_progress` of one audience, whose changes count from now on."""
+        self._total += len(plan.to_add) + len(plan.to_remove)
         if self._on_progress is None:
             return None
 
         def note(step: Progress) -> None:
             self._latest[plan.audience] = step
-            self._tell()
+            try:
+                self._tell()
+            except Exception as error:
+                self.errors.append(error)
+                raise
 
         return note
 

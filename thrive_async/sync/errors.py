@@ -1,6 +1,6 @@
 """What a sync raises on purpose."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from thrive_async.errors import ThriveError, named
@@ -29,6 +29,7 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
     Attributes:
         text: Why, with the figures; `$name` stands for an argument.
         argument: The argument that lifts the guard; None if none does.
+        named: Other arguments that the text names.
         value: What to pass for it.
         figures: The numbers that the guard compared, such as ``{"removals": 18, "current": 100, "allowed": 10}``.
         remedy: What passing the value is for: "If this is meant", "To wait for it".
@@ -42,12 +43,14 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         value: object = None,
         figures: Mapping[str, float] | None = None,
         remedy: str = "If this is meant",
+        named: Sequence[str] = (),
     ) -> None:
         self.text = text
         self.argument = argument
         self.value = value
-        self.figures = dict(figures or {})
+        self.figures: dict[str, float] = dict(figures or {})
         self.remedy = remedy
+        self.named = tuple(named)
         super().__init__(self.told(lambda name: name, lambda name, value: f"{name}={value!r}"))
 
     def told(self, name_of: Callable[[str], str], passed: Callable[[str, object], str]) -> str:
@@ -60,7 +63,7 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         Returns:
             One line.
         """
-        text = named(self.text, (self.argument,) if self.argument else (), name_of)
+        text = named(self.text, (*self.named, *([self.argument] if self.argument else [])), name_of)
         if self.argument is None:
             return text
         return f"{text}. {self.remedy}, pass {passed(self.argument, self.value)}"

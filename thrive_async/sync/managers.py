@@ -2,31 +2,36 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
 import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
-from thrive_async.sync._apply.journal import check_usable, left_open
+from thrive_async.sync._apply.journal import check_usable
+from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.managers import MANAGERS_AT_ONCE, apply_managers
 from thrive_async.sync._doubts import removals as decided
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
     DEFAULT_MAX_REMOVALS,
     Applying,
+    MaxRemovals,
     check_audience,
     check_audience_name,
     check_desired,
     check_flags,
+    check_iterable,
     check_removals,
 )
 from thrive_async.sync._match.lookups import compared
-from thrive_async.sync._match.matching import Matcher
+from thrive_async.sync._match.matching import Matcher, People
 from thrive_async.sync._match.names import clean, newcomer_key
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, read_managers
 from thrive_async.sync.permissions import restored_grant, saved_grant, writable_permissions
-from thrive_async.sync.report import OnProgress, SyncReport
+from thrive_async.sync.report import OnProgress, Outcome, SyncReport
 
 __all__ = ["ManagerPlan", "plan_managers", "sync_managers"]
 
@@ -87,9 +92,12 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
+        verify: bool = False,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
         """Make the planned changes: additions and new permissions in hundreds, then removals one by one.
 
@@ -98,25 +106,56 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         as in `MemberPlan.apply`.
 
         Args:
-            max_removals: Refuse to remove more: a count (int), a fraction of the current managers (float), or None.
+            max_removals: Refuse to remove more: a count (int), a fraction of the current managers (float), a `Share`,
+                or None.
             on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
+            verify: Read the managers again at the end, and list what differs from the report in its `differences`.
+            wait: As for `MemberPlan.apply`.
+            max_age: As for `MemberPlan.apply`.
 
         Returns:
             What became of every planned change; new permissions are under `changed`.
 
         Raises:
-            GuardRefused: More removals than allowed, or another run goes on with the same journal. Nothing was sent.
+            GuardRefused: As for `MemberPlan.apply`. Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError, TypeError: An argument cannot be meant.
+            InvalidArgument, TypeError: An argument cannot be meant.
+            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
             OSError: The journal cannot be written. If something was done by then, the report is on the plan.
         """
-        applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
-        interrupted = await left_open(journal, self.scope, self.subject)
-        self.check_guards(max_removals=max_removals)
-        return await apply_managers(self._begin(self.audience), self, applying, interrupted)
+        return await self.apply_as(
+            Applying(
+                max_removals=max_removals,
+                on_progress=on_progress,
+                journal=journal,
+                verify=verify,
+                wait=wait,
+                max_age=max_age,
+            )
+        )
 
-    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+    async def apply_as(self, applying: Applying) -> SyncReport:
+        """Apply the plan; `apply` is what you want."""
+        async with self._turn(applying) as (interrupted, lock):
+            self.check_guards(max_removals=applying.max_removals)
+            return await apply_managers(self._begin_with(lock), self, applying, interrupted)
+
+    async def refresh(self) -> None:
+        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        managers = await read_managers(self._client(self.subject), self.audience_id)
+        people = People(managers)
+        owners = {grant.reference: people.owners(grant.reference) for grant in self.to_add}
+        owners = {name: ids for name, ids in owners.items() if ids}
+        changing = {grant.reference: people.owners(grant.reference) for grant in self.to_change}
+        self._drop(managers, owners)
+        self.to_add = tuple(grant for grant in self.to_add if grant.reference not in owners)
+        gone = [grant.reference for grant in self.to_change if not changing[grant.reference]]
+        self.dropped += tuple(Outcome("update", name, "is gone already") for name in gone)
+        self.to_change = tuple(grant for grant in self.to_change if grant.reference not in gone)
+        await super().refresh()
+
+    def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
 
         Args:
@@ -125,7 +164,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         Raises:
             GuardRefused: More removals than allowed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: `max_removals` is neither a count nor a fraction.
+            InvalidArgument: `max_removals` cannot be meant.
         """
         self._client(self.audience)
         check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
@@ -154,6 +193,7 @@ async def plan_managers(
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    protect: Iterable[str] = (),
 ) -> ManagerPlan:
     """Compare an audience's managers with who should manage it, and with what permissions. Only reads.
 
@@ -166,6 +206,7 @@ async def plan_managers(
         desired: Who should be a manager, each with the permissions.
         removals: Whether to remove managers who are not desired.
         allow_empty: Whether an empty list is meant.
+        protect: People who are never removed, by id, ref or e-mail address; see `ManagerPlan.held`.
 
     Returns:
         The plan.
@@ -186,6 +227,7 @@ async def plan_managers(
     """
     check_audience_name(audience)
     check_flags(removals=removals, allow_empty=allow_empty)
+    check_iterable("protect", protect, "names")
     if isinstance(desired, str | ManagerGrant) or not isinstance(desired, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"desired must be an iterable of ManagerGrants, not a lone {type(desired).__name__}")
     grants = list(desired)
@@ -194,6 +236,8 @@ async def plan_managers(
             raise TypeError(f"desired must be ManagerGrants, not {type(grant).__name__}")
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
+    await claim(target_of(thrive, ManagerPlan.kind, found.id, f"{audience} (managers)"))
+    made_at = datetime.now(UTC)
     managers = await read_managers(thrive, found.id)
     matcher = Matcher(
         [AudienceMember(user_id=one.user_id, reference=one.reference, email=one.email) for one in managers]
@@ -213,7 +257,7 @@ async def plan_managers(
         past="removed" if removals else None,
     )
     decision = decided(match)
-    return ManagerPlan(
+    plan = ManagerPlan(
         audience=audience,
         audience_id=found.id,
         to_add=tuple(grant for key, grant in wanted.items() if key in newcomers),
@@ -228,8 +272,11 @@ async def plan_managers(
         held_because=decision.held if removals else {},
         held_unless=decision.held_unless if removals else {},
         tenant=thrive.tenant_id,
+        made_at=made_at,
         thrive=thrive,
     )
+    plan.protect(protect)
+    return plan
 
 
 def _wanted(
@@ -268,9 +315,12 @@ async def sync_managers(
     *,
     removals: bool = True,
     allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    protect: Iterable[str] = (),
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
+    verify: bool = False,
+    wait: float = 0.0,
 ) -> SyncReport:
     """Make an audience's managers equal to a list of grants: `plan_managers` and `ManagerPlan.apply` in one.
 
@@ -280,9 +330,12 @@ async def sync_managers(
         desired: Who should be a manager, each with the permissions.
         removals: Whether to remove managers who are not desired.
         allow_empty: Whether an empty list is meant.
+        protect: As for `plan_managers`.
         max_removals: As for `ManagerPlan.apply`.
         on_progress: As for `ManagerPlan.apply`.
         journal: As for `ManagerPlan.apply`.
+        verify: As for `ManagerPlan.apply`.
+        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
 
     Returns:
         What became of every planned change; call `raise_for_failures` on it.
@@ -290,7 +343,8 @@ async def sync_managers(
     Raises:
         GuardRefused: A guard refused; nothing was changed.
         TypeError: An argument is of a wrong type; nothing was sent.
-        ConfigurationError: An argument cannot be meant; nothing was sent.
+        InvalidArgument: An argument cannot be meant; nothing was sent.
+        ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
 
@@ -301,7 +355,10 @@ async def sync_managers(
         ```
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, verify=verify, wait=wait)
     await check_usable(journal)
-    plan = await plan_managers(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    async with exclusive(wait=wait, journal=journal):
+        plan = await plan_managers(
+            thrive, audience, desired, removals=removals, allow_empty=allow_empty, protect=protect
+        )
+        return await plan.apply_as(applying)

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final, Self
 
@@ -10,13 +11,16 @@ import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
-from thrive_async.sync._apply.journal import Interrupted, check_usable, left_open
+from thrive_async.sync._apply.journal import History, check_usable
+from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
 from thrive_async.sync._apply.writes import calls_needed
 from thrive_async.sync._doubts import removals as decided
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
     DEFAULT_MAX_REMOVALS,
     Applying,
+    MaxRemovals,
     Strategy,
     check_audience,
     check_audience_name,
@@ -26,13 +30,13 @@ from thrive_async.sync._guards import (
     check_removals,
 )
 from thrive_async.sync._match.lookups import compared
-from thrive_async.sync._match.matching import Match, Matcher
+from thrive_async.sync._match.matching import Match, Matcher, People
 from thrive_async.sync._match.names import Unnamed
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, read_members
 from thrive_async.sync.report import OnProgress, SyncReport
 
-__all__ = ["Desired", "MemberPlan", "matched", "plan_members", "planned", "sync_members"]
+__all__ = ["Desired", "MemberPlan", "matched", "plan_found", "plan_members", "planned", "sync_members"]
 
 Desired = Iterable[str | Unnamed] | AsyncIterable[str | Unnamed]
 # Names matched before others on the loop get their turn: some 5 ms.
@@ -99,11 +103,13 @@ class MemberPlan(PeoplePlan[AudienceMember]):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
         strategy: Strategy = "diff",
         verify: bool = False,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
         """Make the planned changes: additions in hundreds, then removals one by one, as many at once as the client may.
 
@@ -118,9 +124,12 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         A cancel lets each request under way finish (for ten seconds at most), sends no other, and leaves the report on
         `plan.report`. To go on after a cancel or a crash, make the plan again.
 
+        One run of an audience at a time goes on, on this machine, and one run with a journal. A plan from a file is
+        compared with the members once more: what no longer holds is not done, and is on the report as `dropped`.
+
         Args:
-            max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), or None for
-                no guard.
+            max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), a `Share`
+                (10 %, but at least one, by default), or None for no guard.
             on_progress: Called with a `Progress` after each answer, on the event loop. A plain function: it is not
                 awaited.
             journal: A file to append a line per outcome to, as it happens. If a run of this audience was killed, the
@@ -131,15 +140,18 @@ class MemberPlan(PeoplePlan[AudienceMember]):
                 and learning for that time. If the run dies in between, they stay out until the next one. Members who
                 joined after the plan was made are removed.
             verify: Read the members again at the end, and list what differs from the report in its `differences`.
+            wait: Seconds to wait for another run of this audience, or one with this journal, to end; 0 to be refused.
+            max_age: Refuse a plan that was made longer ago; None for any age.
 
         Returns:
             What became of every planned change.
 
         Raises:
-            GuardRefused: More removals than allowed, or another run of this audience goes on with the same journal.
-                Nothing was sent.
+            GuardRefused: More removals than allowed; another run of this audience is going on, or ended after the plan
+                was made; the plan is too old. Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant, or the journal is a file that holds something else.
+            InvalidArgument: An argument cannot be meant.
+            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
             TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
             OSError: The journal cannot be written. If something was done by then, the report is on the plan.
 
@@ -150,23 +162,39 @@ class MemberPlan(PeoplePlan[AudienceMember]):
             report.raise_for_failures()
             ```
         """
-        applying = Applying(
-            max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+        return await self.apply_as(
+            Applying(
+                max_removals=max_removals,
+                on_progress=on_progress,
+                journal=journal,
+                strategy=strategy,
+                verify=verify,
+                wait=wait,
+                max_age=max_age,
+            )
         )
-        interrupted = await left_open(journal, self.scope, self.audience)
-        self.check_guards(max_removals=max_removals, strategy=strategy)
-        return await self.apply_guarded(applying, interrupted)
 
-    async def apply_guarded(self, applying: Applying, interrupted: Sequence[Interrupted]) -> SyncReport:
-        """Apply the plan after its guards; for several plans with one journal. `apply` is what you want.
+    async def apply_as(self, applying: Applying, history: History | None = None) -> SyncReport:
+        """Apply the plan; for several plans with one journal. `apply` is what you want.
 
         Args:
             applying: How to apply it.
-            interrupted: The runs of this audience that the journal leaves open.
+            history: What the journal tells, if it has been read already.
         """
-        return await apply_members(self._begin(self.audience), self, applying, interrupted)
+        async with self._turn(applying, history) as (interrupted, lock):
+            self.check_guards(max_removals=applying.max_removals, strategy=applying.strategy)
+            return await apply_members(self._begin_with(lock), self, applying, interrupted)
 
-    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff") -> None:
+    async def refresh(self) -> None:
+        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        members = await read_members(self._client(self.audience), self.audience, self.audience_id)
+        people = People(members)
+        owners = {name: people.owners(name) for name in self.to_add if people.has(name)}
+        self._drop(members, owners)
+        self.to_add = tuple(name for name in self.to_add if name not in owners)
+        await super().refresh()
+
+    def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff") -> None:
         """Refuse what `apply` would refuse, before anything is sent.
 
         Args:
@@ -176,7 +204,7 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         Raises:
             GuardRefused: More removals than allowed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: An argument cannot be meant.
+            InvalidArgument: An argument cannot be meant.
         """
         self._client(self.audience)
         applying = Applying(max_removals=max_removals, strategy=strategy)
@@ -202,6 +230,7 @@ async def plan_members(
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    protect: Iterable[str] = (),
 ) -> MemberPlan:
     """Compare an audience's members with who should be in it. Only reads.
 
@@ -218,6 +247,7 @@ async def plan_members(
         desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses.
         removals: Whether to remove members who are not desired; False only adds.
         allow_empty: Whether a list without one usable name is meant.
+        protect: People who are never removed, by id, ref or e-mail address; see `MemberPlan.held`.
 
     Returns:
         The plan; `print` it, look at it, `apply` it.
@@ -237,11 +267,34 @@ async def plan_members(
     check_audience_name(audience)
     check_iterable("desired", desired, "names")
     check_flags(removals=removals, allow_empty=allow_empty)
+    check_iterable("protect", protect, "names")
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
-    members = await read_members(thrive, audience, found.id)
+    return await plan_found(
+        thrive, audience, found.id, desired, removals=removals, allow_empty=allow_empty, protect=protect
+    )
+
+
+async def plan_found(
+    thrive: ThriveClient,
+    audience: str,
+    audience_id: str,
+    desired: Desired,
+    *,
+    removals: bool,
+    allow_empty: bool,
+    protect: Iterable[str],
+) -> MemberPlan:
+    """Make the plan for an audience that has been found; see `plan_members`."""
+    await claim(target_of(thrive, MemberPlan.kind, audience_id, audience))
+    # Before anything is read: whatever another run does from now on makes this plan stale.
+    made_at = datetime.now(UTC)
+    members = await read_members(thrive, audience, audience_id)
     match = await matched(thrive, members, desired)
-    return planned(thrive, audience, found.id, match, removals=removals, allow_empty=allow_empty)
+    plan = planned(thrive, audience, audience_id, match, removals=removals, allow_empty=allow_empty)
+    plan.made_at = made_at
+    plan.protect(protect)
+    return plan
 
 
 async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
@@ -301,11 +354,13 @@ async def sync_members(
     *,
     removals: bool = True,
     allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    protect: Iterable[str] = (),
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
     strategy: Strategy = "diff",
     verify: bool = False,
+    wait: float = 0.0,
 ) -> SyncReport:
     """Make an audience's members equal to a list: `plan_members` and `MemberPlan.apply` in one.
 
@@ -315,11 +370,13 @@ async def sync_members(
         desired: Who should be a member.
         removals: Whether to remove members who are not desired.
         allow_empty: Whether a list without one usable name is meant.
+        protect: As for `plan_members`.
         max_removals: As for `MemberPlan.apply`.
         on_progress: As for `MemberPlan.apply`.
         journal: As for `MemberPlan.apply`.
         strategy: As for `MemberPlan.apply`.
         verify: As for `MemberPlan.apply`.
+        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
 
     Returns:
         What became of every planned change; call `raise_for_failures` on it.
@@ -327,14 +384,23 @@ async def sync_members(
     Raises:
         GuardRefused: A guard refused; nothing was changed.
         TypeError: An argument is of a wrong type; nothing was sent.
-        ConfigurationError: An argument cannot be meant; nothing was sent.
+        InvalidArgument: An argument cannot be meant; nothing was sent.
+        ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify)
-    await check_usable(journal)
-    plan = await plan_members(thrive, audience, desired, removals=removals, allow_empty=allow_empty)
-    return await plan.apply(
-        max_removals=max_removals, on_progress=on_progress, journal=journal, strategy=strategy, verify=verify
+    applying = Applying(
+        max_removals=max_removals,
+        on_progress=on_progress,
+        journal=journal,
+        strategy=strategy,
+        verify=verify,
+        wait=wait,
     )
+    await check_usable(journal)
+    async with exclusive(wait=wait, journal=journal):
+        plan = await plan_members(
+            thrive, audience, desired, removals=removals, allow_empty=allow_empty, protect=protect
+        )
+        return await plan.apply_as(applying)

@@ -6,7 +6,7 @@ import attrs
 
 from thrive_async._base.unset import UNSET
 from thrive_async.client import ThriveClient
-from thrive_async.errors import AuthenticationError, ConfigurationError, PermissionDeniedError, ThriveError
+from thrive_async.errors import AuthenticationError, InvalidArgument, PermissionDeniedError, ThriveError
 from thrive_async.models import Audience, AudienceCreate
 from thrive_async.sync._guards import check_audience_name
 
@@ -59,7 +59,7 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
     """Put new audiences into an order in which they can be created.
 
     Raises:
-        ConfigurationError: Something is described twice, cannot be created, or is inside itself.
+        InvalidArgument: Something is described twice, cannot be created, or is inside itself.
         TypeError: Something is no `NewAudience`.
     """
     by_reference: dict[str, NewAudience] = {}
@@ -68,11 +68,11 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
             raise TypeError(f"create_missing must hold NewAudiences, not {type(new).__name__}")
         check_audience_name(new.reference)
         if by_reference.setdefault(new.reference, new) is not new:
-            raise ConfigurationError(f"$create_missing describes {new.reference} twice", "create_missing")
+            raise InvalidArgument(f"$create_missing describes {new.reference} twice", "create_missing")
         try:
             new.body()
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(
+            raise InvalidArgument(
                 f"$create_missing cannot make {new.reference[:100]!r}: {error}", "create_missing"
             ) from error
     ordered: dict[str, NewAudience] = {}
@@ -81,7 +81,7 @@ def parents_first(described: Iterable[NewAudience]) -> list[NewAudience]:
         above: NewAudience | None = new
         while above is not None and above.reference not in ordered:
             if above.reference in chain:
-                raise ConfigurationError(f"$create_missing puts {above.reference} inside itself", "create_missing")
+                raise InvalidArgument(f"$create_missing puts {above.reference} inside itself", "create_missing")
             chain[above.reference] = above
             above = by_reference.get(above.parent) if above.parent is not None else None
         ordered.update(reversed(chain.items()))

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -25,11 +25,12 @@ __all__ = [
     "tell",
 ]
 
-Action = Literal["add", "remove", "create", "update", "suspend"]
+Action = Literal["add", "remove", "create", "update", "suspend", "unsuspend"]
 _DONE_AS: Final[Mapping[str, str]] = {
     "add": "added",
     "create": "added",
     "update": "changed",
+    "unsuspend": "changed",
     "remove": "removed",
     "suspend": "removed",
 }
@@ -48,16 +49,19 @@ class Outcome:
     """What became of one planned change.
 
     Attributes:
-        action: ``"add"`` or ``"remove"``; in a plan for users ``"create"``, ``"update"`` or ``"suspend"``; a manager
-            whose permissions change is an ``"update"``.
+        action: ``"add"`` or ``"remove"``; in a plan for users ``"create"``, ``"update"``, ``"suspend"`` or
+            ``"unsuspend"``; a manager whose permissions change is an ``"update"``.
         reference: The name as desired; for the removal of a member the member's id.
         reason: Why it failed, was not attempted, or counts as done although Thrive did not say so; else None. Thrive's
             reason stands here as it came, so it may name people.
+        changes: The old and the new value of each field of a user's update, such as
+            ``{"last_name": ("Byron", "Lovelace")}``; see `UserChange.changes`.
     """
 
     action: str
     reference: str = attrs.field(repr=False)
     reason: str | None = attrs.field(default=None, repr=False)
+    changes: Mapping[str, tuple[Any, Any]] = attrs.field(factory=dict[str, tuple[Any, Any]], repr=False, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -105,12 +109,14 @@ class LeftOut:
     Attributes:
         rejected: Pairs of what was written and why nothing is done for it.
         ambiguous: Names that fit two people.
-        held: The removals and suspensions that are left out because of either.
+        held: The changes that are left out because of a doubt.
+        dropped: Planned changes that no longer hold, found when a saved plan was read.
     """
 
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -123,7 +129,7 @@ class SyncReport:
         subject: The audience's name as the caller wrote it, or ``"users"``.
         run: The id of this apply, as in the journal.
         added: Members or managers added, users created.
-        changed: Managers or users updated; always empty for members.
+        changed: Managers or users updated, users unsuspended; always empty for members.
         removed: Members or managers removed, users suspended. People who were gone already count.
         failed: Refused by Thrive, or without a known outcome, with the reason.
         not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
@@ -131,8 +137,10 @@ class SyncReport:
             and are not, ``"remove"`` for people who should not be and are. None if it was not verified.
         rejected: Pairs of what was written and why nothing is done for it, as in the plan.
         ambiguous: Names that fit two people, as in the plan; nothing is done for them.
-        held: Removals or suspensions that the plan leaves out, each with the reason: an entry that is rejected or
-            ambiguous may mean this very person.
+        held: Removals, suspensions and changes of users that the plan leaves out, each with the reason, such as an
+            entry that is rejected or ambiguous and may mean this very person, or a person you protected.
+        dropped: Changes of a saved plan that no longer hold, each with the reason: the person is a member already, or
+            is none any more. Nothing was done for them, and nothing needed to be.
         cause: What stopped the run before its end: an error that would have met every further request. None if
             nothing did.
     """
@@ -148,6 +156,7 @@ class SyncReport:
     rejected: tuple[tuple[str, str], ...] = ()
     ambiguous: tuple[str, ...] = ()
     held: tuple[Outcome, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
     cause: BaseException | None = None
 
     @property
@@ -206,6 +215,8 @@ class SyncReport:
         if self.differences is not None:
             counts.append(f"{len(self.differences):,} found to differ")
         counts += self._left_out
+        if self.dropped:
+            counts.append(f"{len(self.dropped):,} dropped")
         stopped = f"; stopped by {_kind(self.cause)}" if self.cause is not None else ""
         return f"{self.subject}: {', '.join(counts)}{stopped}"
 

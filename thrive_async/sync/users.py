@@ -1,91 +1,80 @@
-"""The users of a tenant made equal to an HR export: who is new, whose fields differ, who has left."""
+"""Make the users of a tenant equal to an HR export: who is new, whose fields differ, who has left, who is back."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Scope, check_usable, left_open
+from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
-from thrive_async.sync._doubts import LOOKS_REWRITTEN, OTHER_SPELLING, nameless_rows, other_spellings, unnamed
 from thrive_async.sync._guards import (
+    DEFAULT_MAX_AGE,
+    DEFAULT_MAX_CHANGES,
     DEFAULT_MAX_REMOVALS,
     Applying,
+    MaxRemovals,
+    check_changes,
     check_desired,
     check_flags,
     check_iterable,
     check_removals,
+    removal_limit,
 )
-from thrive_async.sync._match.export_rows import Blank, Reader, Rows, addressable, creation, rewritten
-from thrive_async.sync._match.user_diff import Known, Staff, difference, known, set_fields
-from thrive_async.sync._plans import SavedPlan, summed_up
+from thrive_async.sync._match.export_rows import Blank, Reader
+from thrive_async.sync._match.identity import IDENTITY
+from thrive_async.sync._match.likeness import comparable
+from thrive_async.sync._match.user_diff import known, set_fields
+from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
+from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
-__all__ = ["Leavers", "UserChange", "UserLeaver", "UserPlan", "plan_users", "sync_users"]
+__all__ = [
+    "Leavers",
+    "Returning",
+    "UserChange",
+    "UserHeld",
+    "UserLeaver",
+    "UserPlan",
+    "UserReturn",
+    "plan_users",
+    "sync_users",
+]
 
 Leavers = Literal["ignore", "suspend"]
+Returning = Literal["report", "unsuspend"]
 _AT_ONCE: Final = 2_000
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class UserChange:
-    """The fields of one user that are to change.
-
-    Attributes:
-        user_id: The user's id.
-        ref: The user's ref.
-        update: The changed fields and nothing else.
-    """
-
-    user_id: str
-    ref: str
-    update: UserUpdate
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The names of the changed fields."""
-        return tuple(set_fields(self.update))
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class UserLeaver:
-    """A user whom the export no longer holds.
-
-    Attributes:
-        user_id: The user's id.
-        ref: The user's ref.
-    """
-
-    user_id: str
-    ref: str
-
-
 @attrs.define(kw_only=True, repr=False, eq=False)
-class UserPlan(SavedPlan):
+class UserPlan(SinglePlan):
     """What a sync of users would change; made by `plan_users`.
 
     Attributes:
         to_create: People without an account.
-        to_update: Users of whom a field differs, with the fields that do.
+        to_update: Users with fields that differ, with the old and the new values.
         to_suspend: Users who have left.
+        to_unsuspend: Suspended users to bring back; only with ``returning="unsuspend"``.
         unchanged: How many users are as the export says.
+        matched: How many users the export names by ref.
         current: How many active users with a ref there were.
-        returning: Refs of users who are in the export and suspended. They stay so: see `thrive.provisioning`.
+        returning: Refs of suspended users who are in the export and stay suspended.
         duplicates: Refs of rows that say the same as an earlier one.
-        rejected: Pairs of a ref or row and why nothing is done for it. Nobody in a rejected row is suspended.
-        held: Users who would be suspended if every row said who it is about.
-        held_because: The reason for each of them, by ref.
+        rejected: Pairs of a ref or row and why it, or one of its cells, is ignored. Users in a rejected row are not
+            suspended.
+        held: Users who are left alone, or some of their fields, each with the reason.
+        dropped: Changes of a saved plan that no longer held when the users were read again, each with the reason.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
-        report: What became of it, once applied, also after a cancel; None before.
+        report: What became of the plan, once applied, also after a cancel; None before.
     """
 
     kind: ClassVar[str] = "users"
@@ -93,44 +82,60 @@ class UserPlan(SavedPlan):
     to_create: tuple[UserCreate, ...]
     to_update: tuple[UserChange, ...]
     to_suspend: tuple[UserLeaver, ...]
+    to_unsuspend: tuple[UserReturn, ...] = ()
     unchanged: int
+    matched: int = 0
     current: int
     returning: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
-    held: tuple[UserLeaver, ...] = ()
-    held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    held: tuple[UserHeld, ...] = ()
+    dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
     @property
     def left_out(self) -> LeftOut:
-        """What could not be planned, for the report."""
-        held = tuple(Outcome("suspend", one.ref, self.held_because[one.ref]) for one in self.held)
-        return LeftOut(rejected=self.rejected, held=held)
+        """What the plan leaves out, for the report."""
+        held = tuple(Outcome(one.action, one.ref, one.reason) for one in self.held)
+        return LeftOut(rejected=self.rejected, held=held, dropped=self.dropped)
+
+    @property
+    def identity_changes(self) -> tuple[UserChange, ...]:
+        """The updates that give somebody another name or e-mail address; `max_changes` limits them."""
+        return tuple(one for one in self.to_update if not IDENTITY.isdisjoint(one.changes))
 
     @property
     def scope(self) -> Scope:
-        """What it is about, for the journal."""
+        """What the plan is about, for the journal."""
         return Scope(self.kind, self.tenant, "")
+
+    @property
+    def subject(self) -> str:
+        """What the report calls it."""
+        return "users"
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.to_create or self.to_update or self.to_suspend)
+        return not self.calls
 
     @property
     def calls(self) -> int:
         """How many writes it needs, without failures: users are written one by one."""
-        return len(self.to_create) + len(self.to_update) + len(self.to_suspend)
+        return sum(map(len, (self.to_create, self.to_unsuspend, self.to_update, self.to_suspend)))
 
     def __str__(self) -> str:
         counts = f"+{len(self.to_create):,} ~{len(self.to_update):,} -{len(self.to_suspend):,} ={self.unchanged:,}"
+        suspensions = sum(one.action == "suspend" for one in self.held)
         return summed_up(
             f"users: {counts}",
+            (len(self.to_unsuspend), "to unsuspend", "to unsuspend"),
             (len(self.duplicates), "duplicate", "duplicates"),
             (len(self.rejected), "rejected", "rejected"),
-            (len(self.held), "suspension held", "suspensions held"),
+            (suspensions, "suspension held", "suspensions held"),
+            (len(self.held) - suspensions, "change held", "changes held"),
             (len(self.returning), "suspended, but in the export", "suspended, but in the export"),
+            (len(self.dropped), "dropped", "dropped"),
         )
 
     def __repr__(self) -> str:
@@ -139,61 +144,122 @@ class UserPlan(SavedPlan):
     async def apply(
         self,
         *,
-        max_removals: float | None = DEFAULT_MAX_REMOVALS,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
+        max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
         on_progress: OnProgress | None = None,
         journal: str | os.PathLike[str] | None = None,
+        wait: float = 0.0,
+        max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
-        """Create, update and suspend, in this order; managers are created before those who report to them.
+        """Create, unsuspend, update and suspend, in this order.
+
+        Managers are created before the people who report to them, and an e-mail address is given up before somebody
+        else gets it. If a change fails, a user who waits for its address is not changed either.
 
         A creation whose answer was lost is looked up before it is tried again. Everything else is as in
         `MemberPlan.apply`.
 
         Args:
             max_removals: Refuse to suspend more: a count (int), a fraction of the active users (float), or None.
+            max_changes: Refuse to give more people another name or e-mail address: a count (int), a fraction of the
+                matched users (float), a `Share`, or None for no limit. By default a tenth of them, but at least five.
             on_progress: Called with a `Progress` after each answer; not awaited.
             journal: A file to append a line per outcome to.
+            wait: As for `MemberPlan.apply`.
+            max_age: As for `MemberPlan.apply`.
 
         Returns:
-            What became of every planned change: created users under `added`, updated ones under `changed`, suspended
-            ones under `removed`, each by ref.
+            What became of every planned change: created users under `added`, updated and unsuspended ones under
+            `changed`, suspended ones under `removed`, each by ref.
 
         Raises:
-            GuardRefused: More suspensions than allowed, or another run goes on with the same journal; nothing was sent.
+            GuardRefused: More suspensions or changes than allowed, or another run goes on with the same journal;
+                nothing was sent.
             SyncError: The plan was applied before, or has no client.
             ConfigurationError, TypeError: An argument cannot be meant.
             OSError: The journal cannot be written; if something was done by then, the report is on the plan.
         """
-        applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
-        interrupted = await left_open(journal, self.scope, "users")
-        self.check_guards(max_removals=max_removals)
-        return await apply_users(self._begin("users"), self, applying, interrupted)
+        applying = Applying(
+            max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait, max_age=max_age
+        )
+        removal_limit(max_changes, 0, "max_changes")
+        async with self._turn(applying) as (interrupted, lock):
+            self.check_guards(max_removals=max_removals, max_changes=max_changes)
+            return await apply_users(self._begin_with(lock), self, applying, interrupted)
 
-    def check_guards(self, *, max_removals: float | None = DEFAULT_MAX_REMOVALS) -> None:
+    def protect(self, names: Iterable[str]) -> None:
+        """Hold the suspension of people who are never to be suspended.
+
+        Args:
+            names: Their ids, refs or e-mail addresses.
+        """
+        protected = {comparable(name).strip() for name in names} - {""}
+        safe = [
+            one
+            for one in self.to_suspend
+            if not protected.isdisjoint(comparable(name) for name in (one.user_id, one.ref, one.email or ""))
+        ]
+        self.held += tuple(
+            UserHeld(user_id=one.user_id, ref=one.ref, action="suspend", reason="not suspended: protected")
+            for one in safe
+        )
+        self.to_suspend = tuple(one for one in self.to_suspend if one not in safe)
+
+    async def refresh(self) -> None:
+        """Read the users once more, and drop what no longer holds; see `dropped`.
+
+        Raises:
+            SyncError: The plan has no client, or the users changed during every reading.
+            ThriveError: Thrive refused, or could not be reached.
+        """
+        thrive = self._client("users")
+        users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
+        overtaken = overtaken_by(users, self.to_create, self.to_update, self.to_suspend, self.to_unsuspend)
+        self.dropped += tuple(Outcome(action, ref, reason) for (action, ref), reason in overtaken.items())
+        self.to_create = tuple(one for one in self.to_create if ("create", one.ref) not in overtaken)
+        self.to_update = tuple(one for one in self.to_update if ("update", one.ref) not in overtaken)
+        self.to_suspend = tuple(one for one in self.to_suspend if ("suspend", one.ref) not in overtaken)
+        self.to_unsuspend = tuple(one for one in self.to_unsuspend if ("unsuspend", one.ref) not in overtaken)
+        await super().refresh()
+
+    def check_guards(
+        self,
+        *,
+        max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
+        max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
+    ) -> None:
         """Refuse what `apply` would refuse, before anything is sent.
 
         Args:
             max_removals: As for `apply`.
+            max_changes: As for `apply`.
 
         Raises:
-            GuardRefused: More suspensions than allowed.
+            GuardRefused: More suspensions or changes than allowed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: `max_removals` is neither a count nor a fraction.
+            ConfigurationError: One of them is neither a count nor a fraction.
         """
         self._client("users")
-        check_removals("users", len(self.to_suspend), self.current, max_removals, what="active users", verb="suspends")
+        check_removals(
+            "users", len(self.to_suspend), self.current, max_removals, what="active users", verb="the plan suspends"
+        )
+        check_changes("users", len(self.identity_changes), self.matched, max_changes)
 
     def _content(self) -> dict[str, Any]:
         return {
             "to_create": [_jsonable(set_fields(user)) for user in self.to_create],
-            "to_update": [[one.user_id, one.ref, _jsonable(set_fields(one.update))] for one in self.to_update],
-            "to_suspend": [[one.user_id, one.ref] for one in self.to_suspend],
+            "to_update": [
+                [one.user_id, one.ref, _jsonable(set_fields(one.update)), one.changes] for one in self.to_update
+            ],
+            "to_suspend": [[one.user_id, one.ref, one.email] for one in self.to_suspend],
+            "to_unsuspend": [[one.user_id, one.ref, _jsonable(set_fields(one.account))] for one in self.to_unsuspend],
             "unchanged": self.unchanged,
+            "matched": self.matched,
             "current": self.current,
             "returning": list(self.returning),
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
-            "held": [[one.user_id, one.ref] for one in self.held],
-            "held_because": dict(self.held_because),
+            "held": [[one.user_id, one.ref, one.action, one.reason] for one in self.held],
         }
 
     @classmethod
@@ -201,17 +267,31 @@ class UserPlan(SavedPlan):
         return cls(
             to_create=tuple(UserCreate(**_dated(fields)) for fields in content["to_create"]),
             to_update=tuple(
-                UserChange(user_id=user_id, ref=ref, update=UserUpdate(**_dated(fields)))
-                for user_id, ref, fields in content["to_update"]
+                UserChange(
+                    user_id=user_id,
+                    ref=ref,
+                    update=UserUpdate(**_dated(fields)),
+                    changes={name: (old, new) for name, (old, new) in changes.items()},
+                )
+                for user_id, ref, fields, changes in content["to_update"]
             ),
-            to_suspend=tuple(UserLeaver(user_id=user_id, ref=ref) for user_id, ref in content["to_suspend"]),
+            to_suspend=tuple(
+                UserLeaver(user_id=user_id, ref=ref, email=email) for user_id, ref, email in content["to_suspend"]
+            ),
+            to_unsuspend=tuple(
+                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**_dated(fields)))
+                for user_id, ref, fields in content["to_unsuspend"]
+            ),
             unchanged=content["unchanged"],
+            matched=content["matched"],
             current=content["current"],
             returning=tuple(content["returning"]),
             duplicates=tuple(content["duplicates"]),
             rejected=tuple((written, reason) for written, reason in content["rejected"]),
-            held=tuple(UserLeaver(user_id=user_id, ref=ref) for user_id, ref in content["held"]),
-            held_because=content["held_because"],
+            held=tuple(
+                UserHeld(user_id=user_id, ref=ref, action=action, reason=reason)
+                for user_id, ref, action, reason in content["held"]
+            ),
             **common,
         )
 
@@ -234,21 +314,34 @@ async def plan_users(
     *,
     columns: Mapping[str, str] | None = None,
     leavers: Leavers = "ignore",
+    returning: Returning = "report",
     blank: Blank = "keep",
     allow_empty: bool = False,
+    allow_takeover: bool = False,
+    protect: Iterable[str] = (),
 ) -> UserPlan:
     """Compare Thrive's users with the rows of an HR export. Only reads.
 
     People are recognised by ref. Users without a ref are ignored: they are neither changed nor suspended. A leaver is
     an active user whose ref is in no row, however it is written, and whose e-mail address is in no row either.
 
-    A row is rejected if its ref differs only in how it is written from that of a user who is in no row (``"123"`` for
-    ``"00123"``, ``"4711.0"`` for ``"4711"``). If a row does not say who it is about (its ref is missing, unreadable or
-    looks rewritten by a spreadsheet, and no user has its e-mail address), nobody is suspended: see `UserPlan.held`.
+    These rows are rejected, and the users they could mean are left alone:
 
-    A manager differs if the user with the wanted ref is not the one that Thrive shows by id. A wanted ref that neither
-    a user nor a newcomer of this export has is no reason for an update: it is sent with a creation, and once somebody
-    has that ref.
+    - The ref belongs to one user and the e-mail address to another who keeps it.
+    - Name and e-mail address both become somebody else's: the number was given to a new person (`allow_takeover`).
+    - The ref looks rewritten by a spreadsheet (``"4711.0"``, sixteen digits that end in zeros), and no user has it.
+    - The ref differs only in spelling from that of a user who is in no row (``"123"`` for ``"00123"``).
+
+    If a row does not say who it is about (its ref is missing or rewritten, and no user has its e-mail address), nobody
+    is suspended. A leaver with the name or mailbox of a newcomer is not suspended either: see `UserPlan.held`.
+
+    A cell with a placeholder (``#N/A``, ``NULL``, ``-``) is rejected, and its field stays as it is. A field that Thrive
+    sent in a form that could not be read is neither compared nor changed. If users swap their e-mail addresses, the
+    addresses are held and the other fields are changed.
+
+    A manager differs if the user with the wanted ref is not the one that Thrive shows by id. If neither a user nor a
+    newcomer of this export has the wanted ref, that is no reason for an update: it is sent with a creation, and once
+    somebody has that ref.
 
     Args:
         thrive: The client.
@@ -256,9 +349,13 @@ async def plan_users(
         columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
             "Site"}`, the fields by their names in `UserCreate`. None if the columns are called as the fields.
         leavers: ``"suspend"`` those who have left, or ``"ignore"`` them.
+        returning: ``"unsuspend"`` suspended users who are in the export, by a legacy event (see
+            `thrive.provisioning.user_joined`), or only ``"report"`` them.
         blank: Whether an empty cell leaves the field as it is (``"keep"``) or clears it (``"clear"``); names, role,
             time zone and language are never cleared.
         allow_empty: Whether an export without one usable row is meant.
+        allow_takeover: Whether an account may pass to a new person, with another name and another e-mail address.
+        protect: People who are never suspended, by id, ref or e-mail address.
 
     Returns:
         The plan.
@@ -282,9 +379,12 @@ async def plan_users(
     if isinstance(rows, Mapping):
         raise TypeError("rows must be an iterable or async iterable of mappings, not one mapping")
     check_iterable("rows", rows, "mappings")
-    check_flags(allow_empty=allow_empty)
-    if leavers not in ("ignore", "suspend"):
+    check_flags(allow_empty=allow_empty, allow_takeover=allow_takeover)
+    check_iterable("protect", protect, "names")
+    if leavers not in get_args(Leavers):
         raise ConfigurationError('leavers must be "ignore" or "suspend"')
+    if returning not in get_args(Returning):
+        raise ConfigurationError('returning must be "report" or "unsuspend"')
     reader = Reader(columns, blank)
     if isinstance(rows, AsyncIterable):
         async for row in rows:
@@ -302,76 +402,20 @@ async def plan_users(
         what="export",
         past="suspended" if leavers == "suspend" else None,
     )
+    await claim(target_of(thrive, UserPlan.kind, "", "users"))
+    made_at = datetime.now(UTC)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
-    return _planned(thrive, reader.rows, users, leavers)
-
-
-def _planned(thrive: ThriveClient, rows: Rows, users: list[Known], leavers: Leavers) -> UserPlan:
-    by_ref = {user.ref: user for user in users if user.ref and addressable(user.ref) and not user.deleted}
-    by_email = {user.email.lower(): user for user in users if user.email and not user.deleted}
-    create: list[UserCreate] = []
-    change: list[UserChange] = []
-    returning: list[str] = []
-    rejected = list(rows.rejected)
-    unchanged = 0
-    # "00123" may be "123" from a spreadsheet: neither a newcomer nor a leaver is made of that.
-    others = other_spellings(rows, by_ref)
-    for ref, row in rows.by_ref.items():
-        if ref in by_ref:
-            continue
-        if ref in others.refs:
-            rejected.append((ref, OTHER_SPELLING))
-            continue
-        if rewritten(ref):
-            rejected.append((ref, LOOKS_REWRITTEN))
-            continue
-        email = row.values.get("email")
-        if email is not None and email.lower() in by_email:
-            rejected.append((ref, "its e-mail address belongs to a user with another ref"))
-            continue
-        try:
-            create.append(creation(row))
-        except (ValueError, TypeError) as error:
-            rejected.append((ref, str(error)))
-    staff = Staff(by_ref, frozenset(user.ref for user in create))
-    for ref, row in rows.by_ref.items():
-        user = by_ref.get(ref)
-        if user is None:
-            continue
-        if not user.active:
-            returning.append(ref)
-        needed = difference(row, user, staff)
-        if needed is None:
-            unchanged += 1
-        else:
-            change.append(UserChange(user_id=user.user_id, ref=ref, update=needed))
-    active = [user for user in by_ref.values() if user.active]
-    gone = [
-        UserLeaver(user_id=user.user_id, ref=user.ref)
-        for user in active
-        if user.ref
-        and user.ref not in rows.mentioned_refs
-        and user.user_id not in others.ids
-        and (user.email is None or user.email.lower() not in rows.mentioned_emails)
-    ]
-    if leavers == "ignore":
-        gone.clear()
-    unclear = nameless_rows(rows, by_ref, by_email, others) if gone else []
-    where = [row.row if row.ref is None else f"{row.row} ({row.ref})" for row in unclear]
-    return UserPlan(
-        to_create=tuple(create),
-        to_update=tuple(change),
-        to_suspend=() if unclear else tuple(gone),
-        held=tuple(gone) if unclear else (),
-        held_because=dict.fromkeys((one.ref for one in gone), unnamed("suspended", where)) if unclear else {},
-        unchanged=unchanged,
-        current=len(active),
-        returning=tuple(returning),
-        duplicates=tuple(rows.duplicates),
-        rejected=tuple(rejected),
+    planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
+    decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
+    plan = UserPlan(
+        **attrs.asdict(decisions, recurse=False),
+        duplicates=tuple(reader.rows.duplicates),
         tenant=thrive.tenant_id,
+        made_at=made_at,
         thrive=thrive,
     )
+    plan.protect(protect)
+    return plan
 
 
 async def sync_users(
@@ -380,11 +424,16 @@ async def sync_users(
     *,
     columns: Mapping[str, str] | None = None,
     leavers: Leavers = "ignore",
+    returning: Returning = "report",
     blank: Blank = "keep",
     allow_empty: bool = False,
-    max_removals: float | None = DEFAULT_MAX_REMOVALS,
+    allow_takeover: bool = False,
+    protect: Iterable[str] = (),
+    max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
+    max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
     on_progress: OnProgress | None = None,
     journal: str | os.PathLike[str] | None = None,
+    wait: float = 0.0,
 ) -> SyncReport:
     """Make Thrive's users equal to the rows of an HR export: `plan_users` and `UserPlan.apply` in one.
 
@@ -393,11 +442,16 @@ async def sync_users(
         rows: One mapping per person, such as `csv.DictReader` gives.
         columns: As for `plan_users`.
         leavers: As for `plan_users`.
+        returning: As for `plan_users`.
         blank: As for `plan_users`.
         allow_empty: As for `plan_users`.
+        allow_takeover: As for `plan_users`.
+        protect: As for `plan_users`.
         max_removals: As for `UserPlan.apply`.
+        max_changes: As for `UserPlan.apply`.
         on_progress: As for `UserPlan.apply`.
         journal: As for `UserPlan.apply`.
+        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
 
     Returns:
         What became of every planned change; call `raise_for_failures` on it.
@@ -417,7 +471,21 @@ async def sync_users(
         ```
     """
     # Before anything is read, so that a mistake costs no minutes.
-    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait)
+    removal_limit(max_changes, 0, "max_changes")
     await check_usable(journal)
-    plan = await plan_users(thrive, rows, columns=columns, leavers=leavers, blank=blank, allow_empty=allow_empty)
-    return await plan.apply(max_removals=max_removals, on_progress=on_progress, journal=journal)
+    async with exclusive(wait=wait, journal=journal):
+        plan = await plan_users(
+            thrive,
+            rows,
+            columns=columns,
+            leavers=leavers,
+            returning=returning,
+            blank=blank,
+            allow_empty=allow_empty,
+            allow_takeover=allow_takeover,
+            protect=protect,
+        )
+        return await plan.apply(
+            max_removals=max_removals, max_changes=max_changes, on_progress=on_progress, journal=journal, wait=wait
+        )

@@ -43,7 +43,7 @@ async def test_children_live_in_api_controlled_structures_only(api, fields, stat
     assert "new" not in api.sandbox.state.audiences
 
 
-async def test_a_reference_is_taken_once_and_may_not_be_another_ones_id(api):
+async def test_a_reference_is_unique_and_may_not_be_another_audiences_id(api):
     assert (await make(api, "emea")).status == 409
     assert (await make(api, api.sandbox.state.audiences["emea"]["id"])).status == 409
 
@@ -76,7 +76,7 @@ async def test_listing_filters_by_control_and_by_update(api):
     assert [one["reference"] for one in found] == ["fresh"]
 
 
-async def test_limit_is_an_older_name_that_per_page_wins_over(api):
+async def test_per_page_overrides_its_older_name_limit(api):
     assert len((await api("GET", "/rest/v1/audiences?limit=2")).body["results"]) == 2
     assert len((await api("GET", "/rest/v1/audiences?limit=2&perPage=3")).body["results"]) == 3
     assert (await api("GET", "/rest/v1/audiences?limit=101")).status == 400
@@ -101,7 +101,7 @@ async def test_a_rename_cannot_take_anothers_reference_but_may_keep_its_own(api)
 
 
 @pytest.mark.parametrize(("audience", "status"), [("ui-made", 409), ("all-staff-smart", 422), ("ui-structure", 409)])
-async def test_what_was_made_in_the_interface_refuses_every_write(api, audience, status):
+async def test_audiences_made_in_the_interface_refuse_every_write(api, audience, status):
     before = list(api.sandbox.state.audiences[audience].members)
     path = f"/rest/v1/audiences/{audience}"
     grant = [{"reference": "E00001", "permissions": {}}]
@@ -169,7 +169,7 @@ async def two_audiences_of_one_structure(api, shared, own):
     return names
 
 
-async def test_members_held_by_a_sibling_make_the_move_a_partial_success(api):
+async def test_members_who_are_also_in_a_sibling_make_the_move_a_partial_success(api):
     names = await two_audiences_of_one_structure(api, shared=2, own=3)
     answer = await api("PATCH", "/rest/v1/audiences/left", {"parentId": "away"})
     assert answer.status == 207
@@ -186,7 +186,7 @@ async def test_members_held_by_a_sibling_make_the_move_a_partial_success(api):
 
 
 @pytest.mark.parametrize("shape", ["operations", "bare", "message"])
-async def test_a_move_of_which_no_member_can_leave_is_refused_whole(open_api, shape):
+async def test_a_move_is_refused_if_no_member_can_leave(open_api, shape):
     api = await open_api(refused_move_shape=shape)
     await two_audiences_of_one_structure(api, shared=2, own=0)
     answer = await api("PATCH", "/rest/v1/audiences/left", {"parentId": "away", "name": "Moved"})
@@ -209,7 +209,7 @@ async def test_the_keys_of_a_move_are_as_set(open_api):
     assert set(answer.body["memberOperations"]) == {"oldParent", "newParent"}
 
 
-async def test_moving_to_where_it_is_moves_nothing(api):
+async def test_a_move_to_the_same_parent_changes_nothing(api):
     answer = await api("PATCH", "/rest/v1/audiences/sales-emea", {"parentId": "emea"})
     assert answer.status == 200
     assert answer.body["memberOperations"] is None

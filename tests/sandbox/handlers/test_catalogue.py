@@ -8,7 +8,7 @@ async def results(api, path):
 
 
 @pytest.mark.parametrize("path", ["contents", "activities"])
-async def test_contents_and_activities_come_in_twenties_unless_asked(api, path):
+async def test_pages_of_contents_and_activities_have_20_items_by_default(api, path):
     answer = await api("GET", f"/rest/v1/{path}")
     assert answer.body["pagination"]["perPage"] == len(answer.body["results"]) == 20
     everything = await results(api, f"/rest/v1/{path}?perPage=1000")
@@ -44,7 +44,7 @@ async def test_activities_filter_by_action_content_type_and_time(api):
         assert 0 < len(found) < len(everything), query
 
 
-async def test_what_life_brings_is_in_the_data(api):
+async def test_seeded_data_includes_odd_cases(api):
     activities = await results(api, "/rest/v1/activities?perPage=1000")
     assert {type(one["data"]["source"]) for one in activities} == {str, dict}
     assert {type(one["data"]["progresspercentage"]) for one in activities if one["type"] == "progressed"} == {str, int}

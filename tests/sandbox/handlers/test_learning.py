@@ -39,7 +39,7 @@ async def test_an_assignment_enrols_the_audiences_members(api):
     assert [(one["previousStatus"], one["nextStatus"]) for one in history] == [("unassigned", "open")]
 
 
-async def test_later_members_are_enrolled_and_leavers_archived(api):
+async def test_new_members_are_enrolled_and_former_members_archived(api):
     assignment = (await assign(api)).body
     user = api.sandbox.state.add_user(ref="late")
     members = "/rest/v1/audiences/sales-apac/members"
@@ -83,7 +83,7 @@ async def test_alternative_content_completes_too_and_other_content_does_not(api)
     assert [one["userId"] for one in await enrolments(api, assignment, "?status=complete")] == [user]
 
 
-async def test_the_same_completion_again_is_known_and_another_moment_is_new(api):
+async def test_a_repeated_completion_is_known_and_one_at_another_time_is_new(api):
     user, content = next(iter(api.sandbox.state.users)), next(iter(api.sandbox.state.contents))
     first = await complete(api, user, content)
     again = await complete(api, user, content, "2026-02-01T11:00:00+01:00")
@@ -92,11 +92,11 @@ async def test_the_same_completion_again_is_known_and_another_moment_is_new(api)
     assert first.body == again.body != later.body
 
 
-async def test_a_completion_that_is_none_is_not_found(api):
+async def test_an_unknown_completion_is_not_found(api):
     assert (await api("GET", f"{COMPLETIONS}/{'0' * 24}")).status == 404
 
 
-async def test_completions_of_nobody_or_nothing_are_not_found(api):
+async def test_completions_of_an_unknown_user_or_content_are_not_found(api):
     user, content = next(iter(api.sandbox.state.users)), next(iter(api.sandbox.state.contents))
     assert (await complete(api, "0" * 24, content)).status == 404
     assert (await complete(api, user, "0" * 24)).status == 404
@@ -150,7 +150,7 @@ async def test_deleting_an_assignment_keeps_it_listed_as_deleted_and_archives(ap
     assert (await api("PATCH", path, {"audienceId": "sales-apac", "recurrence": 5})).status == 409
 
 
-async def test_an_update_changes_what_was_sent_and_moves_due_dates(api):
+async def test_an_update_changes_the_fields_sent_and_moves_due_dates(api):
     assignment = (await assign(api)).body
     path = f"{ASSIGNMENTS}/{assignment['id']}"
     due = (await enrolments(api, assignment))[0]["dueDate"]
@@ -174,7 +174,7 @@ async def test_an_update_changes_what_was_sent_and_moves_due_dates(api):
         ({"completionPeriod": 0}, 422),
     ],
 )
-async def test_assignments_of_what_does_not_exist_are_refused(api, fields, status):
+async def test_assignments_of_an_unknown_content_or_audience_are_refused(api, fields, status):
     before = len(api.sandbox.state.learning.assignments)
     assert (await assign(api, **fields)).status == status
     assert len(api.sandbox.state.learning.assignments) == before

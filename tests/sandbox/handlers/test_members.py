@@ -18,7 +18,7 @@ async def test_members_are_listed_in_pages_with_three_fields(api):
     assert answer.body["results"] + second.body["results"] == expected
 
 
-async def test_ids_refs_and_emails_all_name_users_and_are_echoed_as_sent(open_api):
+async def test_users_are_found_by_id_ref_or_email_and_echoed_as_sent(open_api):
     api = await open_api(users=60)
     state = api.sandbox.state
     outside = [user for user in state.users.values() if user["id"] not in state.audiences["sales-emea"].members]
@@ -30,7 +30,7 @@ async def test_ids_refs_and_emails_all_name_users_and_are_echoed_as_sent(open_ap
     assert all(user["id"] in state.audiences["sales-emea"].members for user in outside)
 
 
-async def test_unknown_users_fail_with_a_reason_and_the_others_go_in(api):
+async def test_unknown_users_fail_with_a_reason_and_the_others_are_added(api):
     answer = await api("POST", MEMBERS, ["E00001", "nobody", "no.one@example.com"])
     assert answer.status == 207
     assert answer.body["success"]["count"] == 1
@@ -44,7 +44,7 @@ async def test_unknown_users_fail_with_a_reason_and_the_others_go_in(api):
     assert "E00001" in api.sandbox.state.audiences["sales-emea"].members
 
 
-async def test_who_is_a_member_already_counts_as_added_even_twice(api):
+async def test_an_existing_member_counts_as_added_even_twice(api):
     await api("POST", MEMBERS, ["E00001"])
     size = len(api.sandbox.state.audiences["sales-emea"].members)
     answer = await api("POST", MEMBERS, ["E00001", "E00001"])
@@ -75,7 +75,7 @@ async def test_deleted_users_do_not_exist(api):
     assert (await api("POST", MEMBERS, [user["id"]])).body["failure"]["count"] == 1
 
 
-async def test_replace_makes_exactly_these_the_members(api):
+async def test_replace_leaves_exactly_these_members(api):
     answer = await api("PATCH", MEMBERS, ["E00002", "E00001", "nobody"])
     assert answer.status == 207
     members = api.sandbox.state.audiences["sales-emea"].members
@@ -84,14 +84,14 @@ async def test_replace_makes_exactly_these_the_members(api):
     assert "E00002" in members
 
 
-async def test_a_replace_of_which_all_fail_changes_nothing(api):
+async def test_a_replace_that_fails_for_everyone_changes_nothing(api):
     members = api.sandbox.state.audiences["sales-emea"].members
     before = list(members)
     assert (await api("PATCH", MEMBERS, ["nobody"])).status == 207
     assert list(members) == before
 
 
-async def test_remove_takes_one_member_and_says_when_there_is_none(api):
+async def test_remove_removes_one_member_or_says_that_there_is_none(api):
     await api("POST", MEMBERS, ["E00001"])
     assert (await api("DELETE", f"{MEMBERS}/user1%40example.com")).status == 200
     assert "E00001" not in api.sandbox.state.audiences["sales-emea"].members
@@ -165,7 +165,7 @@ async def test_read_only_permissions_cannot_be_written(api):
     assert "$[0].permissions.audienceManager" in refused.body["message"]
 
 
-async def test_thrives_own_example_of_a_managers_body_is_taken(api):
+async def test_thrives_own_example_of_a_managers_body_is_accepted(api):
     """It has `userId` and `email` beside `reference`; the reference decides who is meant."""
     example = {"userId": "63f8c5361b9c80d3274be7ca", "reference": "E00001", "email": "test@thrivelearning.com"}
     for method in ("POST", "PATCH"):
@@ -184,7 +184,7 @@ async def test_adding_keeps_the_others_and_renews_the_permissions(api):
     assert managers[-1]["permissions"]["audienceManager"]["manageContent"] is False
 
 
-async def test_removing_a_manager_and_one_who_is_none(api):
+async def test_removing_a_manager_and_a_user_who_is_not_a_manager(api):
     await api("POST", MANAGERS, [{"reference": "E00005", "permissions": {}}])
     assert (await api("DELETE", f"{MANAGERS}/E00005")).status == 200
     assert (await api("DELETE", f"{MANAGERS}/E00005")).status == 404

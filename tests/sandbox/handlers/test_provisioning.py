@@ -21,7 +21,7 @@ async def test_joined_creates_a_user(api):
     assert (user["firstName"], user["email"], user["status"]) == ("Ada", "ada@example.com", "active")
 
 
-async def test_joined_brings_a_suspended_user_back_and_changes_what_it_names(api):
+async def test_joined_reactivates_a_suspended_user_and_changes_the_fields_sent(api):
     user = api.sandbox.state.user("E00001")
     await api("POST", PATH, event("suspended", ref="E00001", endDate="2026-01-31"))
     assert user["status"] == "inactive"
@@ -44,14 +44,14 @@ async def test_updated_changes_and_deleted_obfuscates(api):
     assert "E00001" not in str(user)
 
 
-async def test_an_unknown_user_is_404_or_passed_over_as_set(open_api):
+async def test_an_unknown_user_is_404_or_ignored_as_set(open_api):
     for status in (404, 200):
         api = await open_api(unknown_event_user=status)
         for kind in ("updated", "suspended", "deleted"):
             assert (await api("POST", PATH, event(kind, ref="nobody"))).status == status
 
 
-async def test_an_event_that_came_before_is_applied_ignored_or_refused_as_set(open_api):
+async def test_a_repeated_event_is_applied_ignored_or_refused_as_set(open_api):
     for choice, status, name in (("applied", 200, "Two"), ("ignored", 200, "One"), ("conflict", 409, "One")):
         api = await open_api(repeated_event=choice)
         assert (await api("POST", PATH, event("updated", ref="E00001", firstName="One"))).status == 200

@@ -111,7 +111,7 @@ async def test_create_status_is_as_set(open_api):
     assert (await (await open_api(create_status=200))("POST", "/rest/v2/users", NEW)).status == 200
 
 
-async def test_ref_and_email_have_to_be_new_the_latter_in_any_case(api):
+async def test_ref_and_email_must_be_new_and_email_ignores_case(api):
     await api("POST", "/rest/v2/users", NEW)
     assert (await api("POST", "/rest/v2/users", {**NEW, "email": "other@example.com"})).status == 409
     assert (await api("POST", "/rest/v2/users", {**NEW, "ref": "x", "email": "ZOE+x@Example.com"})).status == 409
@@ -125,7 +125,7 @@ async def test_an_email_is_needed_unless_login_is_by_ref(api):
     assert created.body["email"] is None
 
 
-async def test_update_changes_what_is_sent_and_null_clears(api):
+async def test_update_changes_the_fields_sent_and_null_clears(api):
     await api("POST", "/rest/v2/users", {**NEW, "jobTitle": "Analyst", "languageCode": "pl-pl"})
     answer = await api("PATCH", "/rest/v2/users/ref/new%2F1", {"jobTitle": None, "firstName": "Zoey"})
     assert answer.status == 200
@@ -230,7 +230,7 @@ async def test_tags_must_exist_before_they_are_put_on_a_user(api):
     assert user["id"] not in (await api("GET", f"/rest/v1/tags/{tag['id']}")).body["skills"]
 
 
-async def test_skills_take_any_level_or_those_of_the_tenant_only_as_set(open_api):
+async def test_skills_accept_any_level_or_only_the_tenants_as_set(open_api):
     """Thrive documents no check of levels but the minimum, and third parties write 1, 2 and 3."""
     api = await open_api()
     path = f"/rest/v1/users/{api.sandbox.state.find_user('E00003')['id']}/skills"
@@ -255,7 +255,7 @@ async def test_skills_take_any_level_or_those_of_the_tenant_only_as_set(open_api
     assert (await api("PATCH", path, body(-1))).status == 200
 
 
-async def test_tags_of_nobody_are_not_found(api):
+async def test_tags_of_an_unknown_user_are_not_found(api):
     assert (await api("POST", f"/rest/v1/users/{'0' * 24}/tags", {"tags": ["sales"]})).status == 404
 
 

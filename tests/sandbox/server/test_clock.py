@@ -60,7 +60,7 @@ async def test_traffic_on_a_loopback_socket_takes_no_virtual_time():
         await server.wait_closed()
 
 
-async def test_a_thread_is_waited_for_before_the_clock_jumps():
+async def test_the_clock_waits_for_threads_before_it_jumps():
     gate = threading.Event()
     with VirtualClock().installed() as clock:
         async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Faults: each kind goes wrong in its own way, as often as told, where told."""
+"""Faults: each kind does what it says, as often as told, on the operations told."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ MEMBERS = "/rest/v1/audiences/sales-emea/members"
 LEVELS = "/rest/v1/skills/levels"
 
 
-async def test_a_fault_strikes_as_often_as_told_and_then_no_more(api):
+async def test_a_fault_fires_as_often_as_told_and_then_stops(api):
     fault = api.sandbox.faults.add("status", times=2, status=502)
     assert [(await api("GET", LEVELS)).status for _ in range(3)] == [502, 502, 200]
     assert fault.fired == 2
@@ -185,7 +185,7 @@ async def test_before_means_that_nothing_was_done_and_after_that_it_was(api):
 
 @pytest.mark.parametrize("kind", ["close_before", "close_after"])
 @pytest.mark.parametrize("reset", [False, True])
-async def test_a_closed_connection_is_no_answer(api, kind, reset):
+async def test_a_closed_connection_gives_no_answer(api, kind, reset):
     api.sandbox.faults.add(kind, reset=reset)
     with pytest.raises(aiohttp.ClientConnectionError) as caught:
         await api("POST", MEMBERS, ["E00001"])
@@ -268,7 +268,7 @@ async def test_the_token_endpoint_can_be_down(api):
     assert (await api.token()).status == 200
 
 
-async def test_unknown_users_fail_under_whatever_name(api):
+async def test_unknown_users_fail_under_any_name(api):
     user = api.sandbox.state.find_user("E00001")
     api.sandbox.faults.add("unknown_users", references=["E00001"])
     for name in ("E00001", user["id"], user["email"]):
@@ -277,7 +277,7 @@ async def test_unknown_users_fail_under_whatever_name(api):
         assert answer.body["failure"]["entities"] == [{"reason": "User does not exist.", "reference": name}]
 
 
-async def test_a_poisoned_batch_is_refused_whole(api):
+async def test_a_poisoned_batch_is_refused_as_a_whole(api):
     members = api.sandbox.state.audiences["sales-apac"].members
     user = api.sandbox.state.add_user(ref="poison")
     path = "/rest/v1/audiences/sales-apac/members"
@@ -332,8 +332,8 @@ async def test_a_rate_limit_may_say_so_otherwise_or_not_at_all(open_api, style):
 
 @pytest.mark.parametrize("kind", [None, "cut_body", "close_after", "not_json", "status"])
 @pytest.mark.parametrize("sent", [1.0, 0.9])
-async def test_a_client_that_goes_away_leaves_no_line_in_the_log(open_api, caplog, kind, sent):
-    """Before its answer, whatever was to become of that, or within its request: clients do that, and so do tests."""
+async def test_a_client_that_disconnects_leaves_no_line_in_the_log(open_api, caplog, kind, sent):
+    """It may disconnect before its answer or within its request: clients do that, and so do tests."""
     api = await open_api(clock=VirtualClock())
     if kind is not None:
         api.sandbox.faults.add(kind)

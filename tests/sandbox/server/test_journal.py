@@ -1,4 +1,4 @@
-"""What arrived, with its attempts, and without secrets."""
+"""The requests received, with their attempts and without secrets."""
 
 import asyncio
 
@@ -62,7 +62,7 @@ async def test_the_journal_can_be_asked_cleared_and_bounded(open_api):
 
 
 async def test_a_bounded_journal_does_not_count_attempts_for_ever(open_api):
-    """A sandbox that serves for weeks keeps no trace of each request that ever failed."""
+    """A sandbox that runs for weeks does not remember every failed request."""
     api = await open_api(journal_size=2)
     for number in range(20):
         await api("GET", f"/rest/v1/tags/{number:024x}")

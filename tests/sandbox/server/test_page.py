@@ -1,4 +1,4 @@
-"""The sandbox's page in a browser: made of the specification, with nothing from elsewhere, and harmless."""
+"""The sandbox's page: made from the specification, without outside resources, and safe."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_page_loads_nothing_and_lets_nothing_in(served: Sandbox) -> None:
     assert "__" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
-def test_what_the_sandbox_holds_cannot_end_the_script() -> None:
+def test_data_in_the_sandbox_cannot_end_the_script() -> None:
     sandbox = Sandbox(users=0)
     sandbox.state.add_user(ref="</script><script>alert(1)</script>")
     with sandbox:
@@ -94,7 +94,7 @@ def test_a_form_can_be_sent_as_it_stands(served: Sandbox) -> None:
                 path = path.replace(f"{{{parameter['name']}}}", parameter["value"])
         fetched(served, path, Authorization=data["authorizations"][""])
         sent += 1
-    # All but the one whose period is required.
+    # All except the one with a required period.
     assert sent == sum(operation["method"] == "GET" for operation in data["operations"]) - 1
 
 

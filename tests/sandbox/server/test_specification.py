@@ -66,7 +66,7 @@ async def test_a_bad_body_is_refused_with_an_object_that_names_the_place(api, bo
     assert len(api.sandbox.state.users) == 40
 
 
-async def test_of_very_many_mistakes_the_first_ten_are_named(api):
+async def test_only_the_first_ten_of_many_mistakes_are_named(api):
     answer = await api("POST", "/rest/v1/audiences/emea/members", list(range(50)))
     assert set(message(answer)) == {f"$[{index}]" for index in range(10)}
 
@@ -80,13 +80,13 @@ async def test_of_very_many_mistakes_the_first_ten_are_named(api):
         ({}, "required"),
     ],
 )
-async def test_a_body_that_is_none_is_refused(api, options, words):
+async def test_a_body_that_is_not_json_is_refused(api, options, words):
     answer = await api("POST", "/rest/v1/audiences/emea/members", **options)
     assert answer.status == 400
     assert words in message(answer)
 
 
-async def test_a_body_where_none_is_taken_is_refused(api):
+async def test_a_body_is_refused_if_the_operation_takes_none(api):
     assert (await api("GET", "/rest/v1/users", {"a": 1})).status == 400
     assert (await api("DELETE", "/rest/v1/audiences/sales-apac", {"a": 1})).status == 422
     assert "sales-apac" in api.sandbox.state.audiences

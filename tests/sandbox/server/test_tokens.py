@@ -1,4 +1,4 @@
-"""Strangers are refused; the token endpoint, scopes, and the life of a token."""
+"""Credentials, the token endpoint, scopes, and the lifetime of a token."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ def basic(name, secret):
     "header",
     [None, "", "Basic", "Basic ???", "Basic " + base64.b64encode(b"nocolon").decode(), "Digest x", "Bearer nope"],
 )
-async def test_strangers_are_refused(api, header):
+async def test_requests_without_credentials_are_refused(api, header):
     answer = await api("GET", "/rest/v1/users", headers={"Authorization": header})
     assert answer.status == 401
     assert isinstance(message(answer), str)
@@ -38,7 +38,7 @@ async def test_tenant_and_key_have_to_be_those_of_this_sandbox(api):
     assert (await api("GET", "/rest/v1/users", headers=headers)).status == 200
 
 
-async def test_strangers_learn_nothing_of_what_they_asked_for(api):
+async def test_requests_without_credentials_learn_nothing(api):
     bad = await api("POST", "/rest/v1/audiences/nowhere/members", [], headers={"Authorization": None})
     assert bad.status == 401
 
@@ -150,7 +150,7 @@ async def test_the_token_endpoint_takes_no_query(api):
     assert (answer.status, answer.body["error"]) == (400, "invalid_request")
 
 
-async def test_two_ways_of_naming_oneself_at_once_are_refused(api):
+async def test_a_client_that_authenticates_in_two_ways_is_refused(api):
     tokens = api.sandbox.tokens
     answer = await api(
         "POST",

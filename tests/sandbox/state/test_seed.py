@@ -30,11 +30,11 @@ def test_a_sandbox_can_be_small(users):
     assert len(state.audiences["sales-emea"].members) == users // 2
 
 
-def test_half_of_the_users_sell():
+def test_half_of_the_users_are_in_sales():
     assert len(Sandbox(1000).state.audiences["sales-emea"].members) == 500
 
 
-def test_the_data_is_as_untidy_as_life():
+def test_the_data_is_as_untidy_as_real_data():
     users = list(Sandbox(200).state.users.values())
     assert any("+" in (user["email"] or "") for user in users)
     assert any((user["email"] or "x") != (user["email"] or "x").lower() for user in users)

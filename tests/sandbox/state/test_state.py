@@ -75,7 +75,7 @@ def test_audiences_are_arranged_and_looked_at_by_id_or_reference():
         state.add_audience("x", parent="nowhere")
 
 
-def test_an_arrangement_that_cannot_be_meant_leaves_nothing_behind():
+def test_an_invalid_arrangement_changes_nothing():
     state = Sandbox(5).state
     before = (list(state.users), list(state.audiences))
     for mistake, error in (

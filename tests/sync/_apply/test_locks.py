@@ -152,6 +152,8 @@ def test_the_end_of_a_run_is_known_to_the_next() -> None:
     assert lock.last_ended is None
     assert lock.take()
     assert lock.last_ended is None
+    lock.writing("a plan")
+    assert Lock(SALES).last_ended is not None  # as a killed run leaves it
     lock.release()
     assert Lock(SALES).last_ended is not None
     assert datetime.now(UTC) - Lock(SALES).last_ended < timedelta(seconds=60)
@@ -160,7 +162,7 @@ def test_the_end_of_a_run_is_known_to_the_next() -> None:
 def test_a_run_that_wrote_nothing_makes_no_plan_stale() -> None:
     lock = Lock(SALES)
     assert lock.take()
-    lock.release(wrote=False)
+    lock.release()
     assert Lock(SALES).last_ended is None
 
 
@@ -173,6 +175,7 @@ def test_a_damaged_note_keeps_no_run_out(folder: Path, note: bytes) -> None:
     lock = Lock(SALES)
     assert lock.last_ended is None
     assert lock.take()
+    lock.writing("a plan")
     lock.release()
     assert lock.last_ended is not None
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
-from thrive_async import ConfigurationError, sync
+from thrive_async import sync
+from thrive_async.errors import InvalidArgument
 
 
 async def test_a_rebuild_replaces_and_adds_the_rest(world: World) -> None:
@@ -104,7 +105,7 @@ async def test_an_answer_that_names_nobody_is_not_believed(world: World, body: d
 async def test_an_unknown_strategy_is_refused(world: World) -> None:
     """A misspelt word must not become some other way to write."""
     plan = await sync.plan_members(world.thrive, "team", world.ids[50:310])
-    with pytest.raises(ConfigurationError, match="strategy"):
+    with pytest.raises(InvalidArgument, match="strategy"):
         await plan.apply(strategy="replace")  # type: ignore[arg-type]
 
 

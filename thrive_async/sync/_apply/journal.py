@@ -1,11 +1,16 @@
 """The journal: what is planned, then a line per outcome as it happens.
 
-Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "process",
-"fingerprint", "strategy", "planned", "at"}`, where `target` is the audience's id and `planned` maps each action to the
-references it is planned for. Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome",
-"reason", "at"}`. If a run was killed, planned changes have no outcome. The next run of the same target with the same
-journal finds out by reading what became of them, and adds their lines under the old run's id. While a run goes on, no
-other run of its target begins.
+Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "machine",
+"process", "fingerprint", "made_at", "strategy", "planned", "changes", "at"}`, where `target` is the audience's id and
+`planned` maps each action to the references it is planned for. `changes`, only in a run of users, maps the ref of each
+update to its fields with the old and the new value, so that an undo finds the old ones whatever becomes of the run.
+Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`. If a run was
+killed, planned changes have no outcome. The next run of the same target with the same journal finds out by reading what
+became of them, and adds their lines under the old run's id.
+
+One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
+Of another machine's run, on a shared volume, only its silence tells: until that has lasted an hour, no run of its
+target begins, and what is found out about it later is written under the own id, with the other run's in `of`.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -18,9 +23,10 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 import attrs
@@ -30,14 +36,16 @@ from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 
 __all__ = [
+    "History",
     "Interrupted",
     "Journal",
     "Line",
     "Scope",
     "check_journal",
     "check_usable",
-    "left_open",
-    "not_going_on",
+    "history",
+    "history_of",
+    "still_to_account_for",
     "unfinished",
 ]
 
@@ -45,9 +53,7 @@ Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
 
 _OPENING: Final = b'{"run": '
-# The runs of this process that are going on.
-_going_on: Final = set[str]()
-# A run that has written nothing for so long has ended, whichever process has its id now.
+# A run of another machine that has written nothing for so long has ended.
 _SILENCE: Final = timedelta(hours=1)
 
 
@@ -83,7 +89,6 @@ class Journal:
         if path is None:
             return
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        _going_on.add(run)
         size = os.lseek(self._descriptor, 0, os.SEEK_END)
         if size:
             os.lseek(self._descriptor, size - 1, os.SEEK_SET)
@@ -95,14 +100,25 @@ class Journal:
         """Whether anything is written."""
         return self._descriptor is not None
 
-    def open_run(self, scope: Scope, *, fingerprint: str, strategy: str, planned: Mapping[str, Sequence[str]]) -> None:
+    def open_run(
+        self,
+        scope: Scope,
+        *,
+        fingerprint: str,
+        strategy: str,
+        planned: Mapping[str, Sequence[str]],
+        made_at: datetime | None = None,
+        changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
+    ) -> None:
         """Write the line a run begins with.
 
         Args:
             scope: What the run is about.
             fingerprint: The plan's.
+            made_at: When the plan was made; no two plans of a target are made at one moment.
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
+            changes: The old and the new value of each field of an update, by reference.
         """
         self._write(
             _line(
@@ -111,30 +127,36 @@ class Journal:
                     "audience": self._audience,
                     **attrs.asdict(scope),
                     "host": socket.gethostname(),
+                    "machine": _machine(),
                     "process": os.getpid(),
                     "fingerprint": fingerprint,
+                    "made_at": None if made_at is None else made_at.isoformat(),
                     "strategy": strategy,
                     "planned": planned,
+                    **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
             )
         )
 
-    def record(self, lines: Iterable[Line], *, run: str | None = None) -> None:
+    def record(self, lines: Iterable[Line], *, earlier: "Interrupted | None" = None) -> None:
         """Write the outcomes that one answer brought, in one write.
 
         Args:
             lines: Action, reference, outcome and reason of each.
-            run: The id of an earlier run that they belong to, if not this one.
+            earlier: The earlier run that they belong to, if not this one.
         """
         if self._descriptor is None:
             return
         at = _now()
+        ids = {"run": self._run}
+        if earlier is not None:
+            ids = {"run": self._run, "of": earlier.run} if earlier.is_foreign else {"run": earlier.run}
         self._write(
             b"".join(
                 _line(
                     {
-                        "run": run or self._run,
+                        **ids,
                         "audience": self._audience,
                         "action": action,
                         "reference": reference,
@@ -162,7 +184,6 @@ class Journal:
         """Hand the file back; harmless to repeat."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
-            _going_on.discard(self._run)
             os.close(descriptor)
 
     def __enter__(self) -> Self:
@@ -184,45 +205,52 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _machine() -> str:
+    """Return what containers of one machine have in common, and no other machine has; empty if it is not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 @attrs.define
 class Interrupted:
-    """A run that has not given every planned change its outcome: it was interrupted, or is going on.
+    """A run that has not given every planned change its outcome.
 
     Attributes:
         run: Its id.
-        host: The machine that it ran on.
-        process: Its process there.
+        host: The host that it ran on.
+        machine: What its containers have in common, see `Journal`; empty if it is not known.
         at: When it wrote last.
         left: Action and reference of each change without an outcome, in the order planned.
+        made_at: When its plan was made, as written; None if it is not known.
     """
 
     run: str
     host: str
-    process: int
+    machine: str
     at: str
     left: dict[tuple[str, str], None] = attrs.field(repr=False)
+    made_at: str | None = None
 
     @property
     def pending(self) -> tuple[tuple[str, str], ...]:
         """Pairs of action and reference without an outcome, in the order planned."""
         return tuple(self.left)
 
-    def is_going_on(self) -> bool:
-        """Return whether the run goes on, in this process or in another one of this machine."""
-        if self.run in _going_on:
-            return True
-        if os.name != "posix" or self.host != socket.gethostname() or self.process == os.getpid():
-            return False
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it ran on another machine, which the journal's lock may not reach."""
+        return self.host != socket.gethostname() and (not self.machine or self.machine != _machine())
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """When it wrote last; None if the line does not say."""
         try:
-            os.kill(self.process, 0)
-        except PermissionError:
-            pass
-        except (OSError, OverflowError):
-            return False
-        try:
-            return datetime.now(UTC) - datetime.fromisoformat(self.at) < _SILENCE
-        except (ValueError, TypeError):
-            return False
+            at = datetime.fromisoformat(self.at)
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
 
 
 def check_journal(path: str | os.PathLike[str]) -> None:
@@ -264,25 +292,25 @@ def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK)
 
 
-async def left_open(path: str | os.PathLike[str] | None, scope: Scope, subject: str) -> list[Interrupted]:
-    """Find the interrupted runs in a journal that are about the same, to be accounted for.
+@attrs.frozen
+class History:
+    """What a journal tells about earlier runs.
 
-    Args:
-        path: The journal; None if there is none.
-        scope: What they are about.
-        subject: The audience's name, for the error.
-
-    Raises:
-        GuardRefused: One of them was not interrupted, but goes on.
-        ConfigurationError: It is no journal.
-        OSError: It cannot be read, or not be written.
+    Attributes:
+        unfinished: The runs that have not ended and were not accounted for since, by what they are about.
+        applied: What was applied: pairs of what a run was about and when its plan was made.
     """
-    if path is None:
-        return []
-    return not_going_on((await asyncio.to_thread(unfinished, path)).get(scope, []), subject)
+
+    unfinished: Mapping[Scope, list[Interrupted]] = attrs.field(factory=dict[Scope, list[Interrupted]])
+    applied: Collection[tuple[Scope, str]] = ()
 
 
-def not_going_on(runs: list[Interrupted], subject: str) -> list[Interrupted]:
+async def history_of(path: str | os.PathLike[str] | None) -> History:
+    """Read a journal, if there is one; see `history`."""
+    return History() if path is None else await asyncio.to_thread(history, path)
+
+
+def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrupted]:
     """Return the same runs.
 
     Args:
@@ -290,20 +318,27 @@ def not_going_on(runs: list[Interrupted], subject: str) -> list[Interrupted]:
         subject: The audience's name, for the error.
 
     Raises:
-        GuardRefused: One of them goes on.
+        GuardRefused: One of them may be going on, on another machine.
     """
     for run in runs:
-        if run.is_going_on():
+        since = run.silent_since if run.is_foreign else None
+        if since is not None and datetime.now(UTC) - since < _SILENCE:
+            over = since + _SILENCE
             raise GuardRefused(
-                f"{subject}: run {run.run} of the same journal is going on (process {run.process}), and two at once "
-                "may undo each other's work; nothing was changed. No option lifts this: wait until it has ended, or "
-                "has written nothing for an hour"
+                f"{subject}: run {run.run} of the host {run.host} has not ended in this journal, and wrote to it at "
+                f"{since:%H:%M} UTC; two at once may undo each other's work, so nothing was changed. No option lifts "
+                f"this: wait for that run to end or, if it was killed, until {over:%H:%M} UTC"
             )
     return runs
 
 
-def unfinished(path: str | os.PathLike[str]) -> dict[Scope, list[Interrupted]]:
-    """Find the runs in a journal that were interrupted and not accounted for since, or go on, by what they are about.
+def unfinished(path: str | os.PathLike[str]) -> Mapping[Scope, list[Interrupted]]:
+    """Return the `History.unfinished` of a journal; see `history`."""
+    return history(path).unfinished
+
+
+def history(path: str | os.PathLike[str]) -> History:
+    """Read what a journal tells about earlier runs.
 
     Reads the whole file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them,
     are ignored.
@@ -317,7 +352,7 @@ def unfinished(path: str | os.PathLike[str]) -> dict[Scope, list[Interrupted]]:
     """
     check_journal(path)
     if not Path(path).is_file():
-        return {}
+        return History()
     runs: dict[str, tuple[Scope, Interrupted]] = {}
     with Path(path).open("rb") as lines:
         for line in lines:
@@ -330,16 +365,17 @@ def unfinished(path: str | os.PathLike[str]) -> dict[Scope, list[Interrupted]]:
     for scope, run in runs.values():
         if run.left:
             found.setdefault(scope, []).append(run)
-    return found
+    return History(found, {(scope, run.made_at) for scope, run in runs.values() if run.made_at is not None})
 
 
 def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) -> None:
-    run_id = str(entry["run"])
+    run_id = str(entry.get("of", entry["run"]))
     if "planned" in entry:
         planned = [(action, names) for action, names in entry["planned"].items() if action in ACTIONS]
         left: dict[tuple[str, str], None] = {(action, str(name)): None for action, names in planned for name in names}
         scope = Scope(str(entry["kind"]), str(entry["tenant"]), str(entry["target"]))
-        run = Interrupted(run_id, str(entry["host"]), int(entry["process"]), str(entry["at"]), left)
+        machine, made_at = str(entry.get("machine", "")), entry.get("made_at")
+        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at)
         runs[run_id] = scope, run
     elif run_id in runs:
         run = runs[run_id][1]

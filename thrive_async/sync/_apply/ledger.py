@@ -6,6 +6,7 @@ and settled once it has its outcome. The ledger is the only owner of this state.
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 
@@ -21,6 +22,7 @@ class Change:
     Attributes:
         action: What to do.
         reference: Who it is for, as in the outcome.
+        changes: The old and the new value of each field of an update.
         restores: Whether it puts a member back after a rebuild took them out. Such a change is not part of the plan, so
             the report mentions it only if it does not succeed.
     """
@@ -28,6 +30,7 @@ class Change:
     action: Action
     reference: str = attrs.field(repr=False)
     restores: bool = False
+    changes: Mapping[str, tuple[Any, Any]] = attrs.field(factory=dict[str, tuple[Any, Any]], repr=False, eq=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,6 +65,10 @@ class Ledger:
     def in_doubt(self) -> Mapping[int, str]:
         """The changes in doubt, each with the reason."""
         return MappingProxyType(self._doubts)
+
+    def was_made(self, place: int) -> bool:
+        """Return whether a change is known to have been made."""
+        return self._outcomes.get(place, (False, None))[0]
 
     def unsettled(self, places: Iterable[int]) -> list[int]:
         """Return those of some changes that have no outcome yet."""
@@ -125,7 +132,7 @@ class Ledger:
                 if not count_restores or name == "added":
                     continue
                 reason = f"was a member who stays; the rebuild has left them out, or may have: {reason or 'not sent'}"
-            yield name, Outcome(change.action, change.reference, reason)
+            yield name, Outcome(change.action, change.reference, reason, change.changes)
 
     def report(
         self,

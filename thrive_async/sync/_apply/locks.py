@@ -1,7 +1,10 @@
-"""One run of a target at a time, on one machine, without any option.
+"""One run of a target at a time, on one machine, without any option; and one run at a time for each journal.
 
 The lock belongs to the kernel (`flock`, on Windows `msvcrt`): however a process ends, killed, crashed or as a zombie,
 its lock ends with it. The file beside it stays, and says when the last run ended.
+
+A run takes its locks before it reads, and holds them to its end: `exclusive` opens a context, and whatever finds out
+within it which target is read or written says `claim`. Outside such a context nothing is locked: planning alone reads.
 """
 
 import asyncio
@@ -11,25 +14,22 @@ import json
 import os
 import socket
 import stat
-import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import attrs
 
+from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
+from thrive_async.share._files import locked, opened
 from thrive_async.sync.errors import GuardRefused
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-__all__ = ["Lock", "Target", "held", "lock_folder"]
+__all__ = ["Lock", "Target", "claim", "claim_each", "exclusive", "held", "lock_folder", "target_of"]
 
 _POLL: Final = 0.5
 """Seconds between two tries of a run that waits."""
@@ -41,7 +41,7 @@ class Target:
     """What a run writes to.
 
     Attributes:
-        tenant: The tenant's id.
+        tenant: The tenant's id, and where it is: a sandbox has the ids of another one.
         kind: ``"members"``, ``"managers"`` or ``"users"``.
         target: The audience's id; empty for users.
         subject: What people call it, for messages.
@@ -57,6 +57,11 @@ class Target:
         """The name of its lock file: the same for each process of this machine, and no clue to what it is about."""
         key = json.dumps([self.tenant, self.kind, self.target])
         return f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
+
+
+def target_of(thrive: ThriveClient, kind: str, target: str, subject: str) -> Target:
+    """Return what a run of this client writes to; the arguments are those of `Target`."""
+    return Target(f"{thrive.tenant_id} {thrive.base_url}", kind, target, subject)
 
 
 def lock_folder() -> Path:
@@ -96,6 +101,7 @@ class Lock:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._descriptor: int | None = None
+        self._wrote = False
 
     def take(self) -> bool:
         """Take the lock if it is free, and note who has it. It asks the disk, so call it off the loop.
@@ -108,13 +114,14 @@ class Lock:
         """
         path = lock_folder() / self._target.file_name
         try:
-            descriptor = _opened(path)
+            # Whatever the umask is: another account must be able to find the target locked.
+            descriptor = opened(path, 0o666)
         except OSError as error:
             raise ConfigurationError(
                 f"the run lock {path} cannot be opened ({error.strerror}): let all runs of this machine use one "
                 "account, or set THRIVE_LOCK_DIR to a folder that each of them can write to"
             ) from error
-        if not _locked(descriptor):
+        if not _locked(descriptor, f"{lock_folder()}", "set THRIVE_LOCK_DIR to a local folder"):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
@@ -139,16 +146,21 @@ class Lock:
             return None
         return moment if moment.tzinfo else None
 
-    def release(self, *, wrote: bool = True) -> None:
-        """Give the lock back; harmless to repeat.
+    def writing(self, plan: str) -> None:
+        """Note that the target is about to be changed, which makes older plans stale, also if the run is killed.
 
         Args:
-            wrote: Whether anything may have been changed, which makes plans that are older stale.
+            plan: What identifies the plan that is applied.
         """
+        self._wrote = True
+        self._note({**self.noted(), "plan": plan, "ended": _now()})
+
+    def release(self) -> None:
+        """Give the lock back, and note when; harmless to repeat."""
         if self._descriptor is None:
             return
         try:
-            if wrote:
+            if self._wrote:
                 self._note({**self.noted(), "ended": _now()})
         finally:
             descriptor, self._descriptor = self._descriptor, None
@@ -165,41 +177,16 @@ class Lock:
             os.ftruncate(self._descriptor, len(data))
 
 
-def _opened(path: Path) -> int:
-    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    while True:
-        try:
-            # Without O_CREAT first: Linux refuses that for a file of somebody else's in a sticky folder.
-            return os.open(path, flags)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-                if hasattr(os, "fchmod"):
-                    # Whatever the umask is: another account must be able to find the target locked.
-                    os.fchmod(descriptor, 0o666)
-                return descriptor
-
-
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, what: str, advice: str) -> bool:
     try:
-        if sys.platform == "win32":
-            # A byte far behind the note: Windows would not let others read a locked one.
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return locked(descriptor)
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            return False
         os.close(descriptor)
-        raise ConfigurationError(
-            f"the file system of {lock_folder()} cannot lock ({error.strerror}): set THRIVE_LOCK_DIR to a local folder"
-        ) from error
-    return True
+        raise ConfigurationError(f"the file system of {what} cannot lock ({error.strerror}): {advice}") from error
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @asynccontextmanager
@@ -222,7 +209,7 @@ async def held(targets: Iterable[Target], *, wait: float = 0.0) -> AsyncGenerato
     try:
         for target in sorted(set(targets), key=lambda one: one.file_name):
             lock = locks[target] = Lock(target)
-            while not await _taken(lock):
+            while not await _in_thread(lock.take):
                 left = give_up - loop.time()
                 if left <= 0:
                     raise _going_on(target, lock)
@@ -233,8 +220,8 @@ async def held(targets: Iterable[Target], *, wait: float = 0.0) -> AsyncGenerato
             lock.release()
 
 
-async def _taken(lock: Lock) -> bool:
-    taking = asyncio.ensure_future(asyncio.to_thread(lock.take))
+async def _in_thread(take: Callable[[], bool]) -> bool:
+    taking = asyncio.ensure_future(asyncio.to_thread(take))
     try:
         return await asyncio.shield(taking)
     except asyncio.CancelledError:
@@ -246,10 +233,147 @@ async def _taken(lock: Lock) -> bool:
 def _going_on(target: Target, lock: Lock) -> GuardRefused:
     noted = lock.noted()
     which = f" (process {noted['process']}, since {noted['since']})" if {"process", "since"} <= noted.keys() else ""
-    return GuardRefused(
+    return _busy(
         f"{target.subject}: another run is going on{which}; two at once would undo each other's work, so nothing was "
-        "changed",
-        argument="wait",
-        value=600,
-        remedy="To wait for it",
+        "changed"
     )
+
+
+def _busy(text: str) -> GuardRefused:
+    return GuardRefused(text, argument="wait", value=600, remedy="To wait for it")
+
+
+# What a run holds
+
+
+class _Holding:
+    """The locks that are held within a context of `exclusive`."""
+
+    def __init__(self, stack: AsyncExitStack, wait: float) -> None:
+        self.locks: dict[Target, Lock] = {}
+        self.journal: str | None = None
+        self.outer = _holding.get()
+        self._stack = stack
+        self._give_up = asyncio.get_running_loop().time() + wait
+
+    async def claim(self, target: Target) -> Lock:
+        wait = max(0.0, self._give_up - asyncio.get_running_loop().time())
+        locks = await self._stack.enter_async_context(held([target], wait=wait))
+        self.locks[target] = locks[target]
+        return self.locks[target]
+
+    async def claim_journal(self, path: str) -> None:
+        """Lock a journal; the path is absolute, without links."""
+        loop = asyncio.get_running_loop()
+        taking = _JournalLock(Path(path))
+        self._stack.callback(taking.release)
+        while not await _in_thread(taking.take):
+            left = self._give_up - loop.time()
+            if left <= 0:
+                raise _busy(
+                    f"the journal {path} is in use by another run; two runs with one journal go one after the other, "
+                    "so nothing was changed"
+                )
+            await asyncio.sleep(min(_POLL, left))
+        self.journal = path
+
+
+_holding: ContextVar[_Holding | None] = ContextVar("_holding", default=None)
+
+
+def _holdings() -> Iterable[_Holding]:
+    holding = _holding.get()
+    while holding is not None:
+        yield holding
+        holding = holding.outer
+
+
+@asynccontextmanager
+async def exclusive(*, wait: float = 0.0, journal: str | os.PathLike[str] | None = None) -> AsyncGenerator[None]:
+    """Hold what is claimed within this context until it ends. What an outer context holds is not taken again.
+
+    Args:
+        wait: Seconds to wait for runs that are going on; 0 to be refused at once.
+        journal: The journal of the run, which is locked at once.
+
+    Raises:
+        GuardRefused: Another run has the journal.
+        ConfigurationError: The journal's file system cannot lock.
+        OSError: The journal cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        holding = _Holding(stack, wait)
+        path = None if journal is None else await asyncio.to_thread(_without_links, journal)
+        if path is not None and all(one.journal != path for one in _holdings()):
+            await holding.claim_journal(path)
+        token = _holding.set(holding)
+        try:
+            yield
+        finally:
+            _holding.reset(token)
+            # A task that was started in this context and outlives it finds nothing here.
+            holding.locks.clear()
+            holding.journal = None
+
+
+def _without_links(path: str | os.PathLike[str]) -> str:
+    return str(Path(path).resolve())
+
+
+async def claim(target: Target) -> Lock | None:
+    """Take the lock of a target before it is read or written.
+
+    Args:
+        target: What is about to be read or written.
+
+    Returns:
+        The lock; None outside of `exclusive`, where nothing is going to be written.
+
+    Raises:
+        GuardRefused: Another run of the target is going on.
+        ConfigurationError: The lock files cannot be used.
+    """
+    for holding in _holdings():
+        if target in holding.locks:
+            return holding.locks[target]
+    innermost = _holding.get()
+    return None if innermost is None else await innermost.claim(target)
+
+
+async def claim_each(targets: Iterable[Target]) -> dict[Target, GuardRefused]:
+    """Take the locks of some targets, in the order that all processes take them in.
+
+    Returns:
+        The targets that other runs have, each with its refusal.
+    """
+    busy: dict[Target, GuardRefused] = {}
+    for target in sorted(set(targets), key=lambda one: one.file_name):
+        try:
+            await claim(target)
+        except GuardRefused as refusal:
+            busy[target] = refusal
+    return busy
+
+
+class _JournalLock:
+    """The lock on a journal file itself; devices such as /dev/null need none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> bool:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return True
+        if not _locked(descriptor, f"{self._path}", "keep the journal on another one"):
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)

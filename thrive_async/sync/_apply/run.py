@@ -9,10 +9,12 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 import attrs
 
+from thrive_async._http.quoting import one_line
 from thrive_async.client import ThriveClient
 from thrive_async.errors import (
     APIError,
@@ -183,7 +185,7 @@ class Run:
             if cause is not None:
                 self._not_attempted = f"stopped by {reason_of(cause)}{f'; {because}' if because else ''}"
             if cause is not None:
-                _log.warning("%s: stopped by %s", self.subject, type(cause).__name__)
+                _log.warning("%s: stopped by %s", one_line(self.subject), type(cause).__name__)
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Give changes their outcomes: in the ledger, in the journal, and to `on_progress`."""
@@ -392,16 +394,23 @@ class Run:
                     lines.append((action, reference, done_as(action), reason))
                 else:
                     lines.append((action, reference, "not_attempted", "the run was interrupted"))
-            self.journal.record(lines, run=earlier.run)
+            self.journal.record(lines, earlier=earlier)
 
-    def open_journal(self, scope: Scope, fingerprint: str, strategy: str) -> None:
+    def open_journal(self, plan: "Applied", strategy: str) -> None:
         """Write the line a run begins with."""
         if self.journal.is_open:
             planned: dict[str, list[str]] = {}
             for change in self.ledger.changes:
                 if not change.restores:
                     planned.setdefault(change.action, []).append(change.reference)
-            self.journal.open_run(scope, fingerprint=fingerprint, strategy=strategy, planned=planned)
+            self.journal.open_run(
+                plan.scope,
+                fingerprint=plan.fingerprint,
+                strategy=strategy,
+                planned=planned,
+                made_at=plan.made_at,
+                changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
+            )
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
         """Account for every change that is left, however the run ended.
@@ -426,7 +435,7 @@ class Run:
         )
         _log.info(
             "%s: %d added, %d changed, %d removed, %d failed, %d not attempted",
-            self.subject,
+            one_line(self.subject),
             *map(len, (report.added, report.changed, report.removed, report.failed, report.not_attempted)),
         )
         lines += [(one.action, one.reference, "not_attempted", one.reason) for one in report.not_attempted]
@@ -457,6 +466,7 @@ class Applied(Protocol):
     """What a run needs to know of its plan."""
 
     report: SyncReport | None
+    made_at: datetime
 
     @property
     def scope(self) -> Scope: ...
@@ -489,7 +499,7 @@ async def carry_out(
         OSError: The journal cannot be written.
     """
     try:
-        run.open_journal(plan.scope, plan.fingerprint, strategy)
+        run.open_journal(plan, strategy)
         if interrupted:
             await run.account_for(interrupted)
         await run.execute(steps)
@@ -500,7 +510,9 @@ async def carry_out(
         report, lines = run.finish()
         left = plan.left_out
         # Before the last lines are written, so that a full disk cannot take the report away.
-        plan.report = attrs.evolve(report, rejected=left.rejected, ambiguous=left.ambiguous, held=left.held)
+        plan.report = attrs.evolve(
+            report, rejected=left.rejected, ambiguous=left.ambiguous, held=left.held, dropped=left.dropped
+        )
         try:
             if lines:
                 run.journal.record(lines)

@@ -1,4 +1,4 @@
-"""The rows of an HR export as values of user fields: pure."""
+"""Read the rows of an HR export as values of user fields: pure."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,19 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._match.names import clean
 
-__all__ = ["FIELDS", "Blank", "Reader", "Row", "Rows", "addressable", "creation", "rewritten", "update"]
+__all__ = [
+    "FIELDS",
+    "Blank",
+    "Nameless",
+    "Reader",
+    "Row",
+    "Rows",
+    "Unreadable",
+    "addressable",
+    "creation",
+    "rewritten",
+    "update",
+]
 
 Blank = Literal["keep", "clear"]
 
@@ -24,14 +36,17 @@ _DATES: Final = frozenset({"start_date", "end_date"})
 # Names are needed; role, time zone and language fall back to the tenant's own, which would be cleared every night.
 _CLEARABLE: Final = frozenset({"email", "job_title", "manager_ref", "start_date", "end_date", "domain"})
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# They belong to names and titles: 't Hooft, Head of "Growth".
+_QUOTES: Final = "\"';, "
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
 # What spreadsheets and exports make of a ref, or write where there is none: 4711.0, 1.23457E+11, '4711, ="4711",
-# 4711;, #N/A, NULL, 03-Apr, 2026-04-03.
+# 4711;, #N/A, NULL, 03-Apr, 2026-04-03; of the digits after the fifteenth, zeros.
 _MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _REWRITTEN: Final = re.compile(
     rf"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
     | \d{{1,2}}-{_MONTH} | {_MONTH}-\d\d | \d{{4}}-\d\d-\d\d([ T]00:00:00)?
     | \d{{1,2}}/\d{{1,2}}/(\d\d){{1,2}} | \d{{1,2}}\.\d{{1,2}}\.(19|20)\d\d
+    | \d{{15}}0+
     | null | nil | none | nan | n/?a | unknown | undefined | true | false | \(blank\) | tb[acd]""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 ).fullmatch
@@ -45,21 +60,38 @@ class Row:
         ref: Their ref.
         values: The wanted value of each field in the row; None clears it.
         additional: The wanted values of the tenant's own fields.
+        unreadable: The cells that hold a placeholder or something a spreadsheet has rewritten, by field.
+        where: Which row, such as ``"row 8"``.
     """
 
     ref: str
     values: Mapping[str, Any]
     additional: Mapping[str, Any]
+    unreadable: Mapping[str, "Unreadable"] = attrs.field(factory=dict[str, "Unreadable"])
+    where: str = attrs.field(default="", eq=False)
+
+
+@attrs.frozen(repr=False)
+class Unreadable:
+    """A cell that is never written to Thrive, such as ``#N/A``.
+
+    Attributes:
+        column: The name of its column.
+        text: What it holds.
+    """
+
+    column: str
+    text: str
 
 
 @attrs.frozen(repr=False)
 class Nameless:
-    """A row that does not say who it is about, unless a user has just this ref or e-mail address.
+    """A row that does not say who it is about, unless a user has this very ref or e-mail address.
 
     Attributes:
         row: Which row, such as ``"row 8"``.
-        ref: Its ref as written; None if it is none.
-        email: Its e-mail address in lower case; empty if it has none.
+        ref: Its ref as written; None if it cannot be read.
+        email: Its e-mail address in lower case; empty if there is none.
     """
 
     row: str
@@ -143,7 +175,7 @@ class Reader:
         if missing:
             raise ConfigurationError(f"row {number} has no column {missing[0]!r}")
         email = cells[columns["email"]] if "email" in columns else None
-        address = email.strip().lower() if isinstance(email, str) else ""
+        address = email.strip().lower() if isinstance(email, str) and not _is_placeholder("email", email) else ""
         if address:
             rows.mentioned_emails.add(address)
         if "ref" not in columns:
@@ -160,7 +192,7 @@ class Reader:
             rows.rejected.append((ref, "ref: cannot be part of a path, so no user can be reached by it"))
             return
         try:
-            row = self._row(ref, cells, columns)
+            row = self._row(ref, cells, columns, f"row {number}")
             update(row, {*row.values}, row.additional)
         except (ValueError, TypeError) as error:
             rows.rejected.append((ref, str(error)))
@@ -174,14 +206,15 @@ class Reader:
         elif rows.by_ref[ref] == row:
             rows.duplicates.append(ref)
         else:
-            # Neither is guessed.
+            # Which one is right cannot be told.
             self._conflicts.add(ref)
             del rows.by_ref[ref]
             rows.rejected += [(ref, "another row of this ref says something else")] * 2
 
-    def _row(self, ref: str, cells: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
+    def _row(self, ref: str, cells: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:
         values: dict[str, Any] = {}
         additional: dict[str, Any] = {}
+        unreadable: dict[str, Unreadable] = {}
         for name, column in columns.items():
             if name == "ref":
                 continue
@@ -196,11 +229,27 @@ class Reader:
                     additional[own] = None
                 elif self._clear and name in _CLEARABLE:
                     values[name] = None
+            elif isinstance(cell, str) and _is_placeholder(name, cell):
+                unreadable[name] = Unreadable(column, cell)
             elif own != name:
                 additional[own] = cell
             else:
                 values[name] = _value(name, cell)
-        return Row(ref=ref, values=values, additional=additional)
+        return Row(ref=ref, values=values, additional=additional, unreadable=unreadable, where=where)
+
+
+def _is_placeholder(name: str, cell: str) -> bool:
+    """Return whether a cell stands for a missing value, or is what a spreadsheet has made of one."""
+    text = cell.strip().strip(_QUOTES)
+    if name in _DATES:
+        # A day is what a ref never is.
+        return rewritten(text) and not any(char.isdecimal() for char in text)
+    if name == "sso":
+        return rewritten(text) and text.lower() not in _TRUTH
+    if name.startswith("additional_fields."):
+        # Such a field may hold a day, a dash or TRUE.
+        return text.startswith("#") and rewritten(text)
+    return rewritten(text)
 
 
 def rewritten(ref: str) -> bool:
@@ -255,8 +304,8 @@ def _day(name: str, cell: Any) -> Any:
             cell = date.fromisoformat(cell) if len(cell) <= 10 else datetime.fromisoformat(cell)
         except ValueError:
             raise ValueError(f"{name}: not a date (YYYY-MM-DD)") from None
-    # Midnight without a zone is how spreadsheets write a day.
-    if isinstance(cell, datetime) and cell.tzinfo is None and cell.time() == time.min:
+    # Midnight is how spreadsheets and databases write a day; in UTC it may be the day before.
+    if isinstance(cell, datetime) and cell.time() == time.min:
         return cell.date()
     return cell
 

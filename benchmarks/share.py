@@ -1,0 +1,334 @@
+"""How processes share one quota and one token: `python -m benchmarks.share [NAME ...] [--seconds N]`.
+
+A server in this process limits requests with a bucket of 50 that fills up at 50 a second, and answers after 50 ms. The
+workers are processes of their own; each call waits for its turn in a `Row`, then asks the server. What arrived, what
+was refused and when is counted by the server.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from benchmarks.redis_server import SERVER, RedisServer
+from thrive_async.auth import AccessToken, TokenAuthorizer
+from thrive_async.share import FileShare, MemoryShare, Priority, Row, Scope, Share, SharedTokens, open_share
+
+LIMIT = BUCKET = 50
+RATE = 48.0
+LATENCY = 0.050
+SCOPE = Scope("thrive.example", "tenant")
+
+
+@dataclass
+class Server:
+    """A limited server, and what came to it."""
+
+    arrivals: list[tuple[float, str, bool]] = field(default_factory=list)
+    tokens: int = 0
+    level: float = BUCKET
+    filled: float = 0.0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            name = line.decode().strip()
+            if name == "token":
+                self.tokens += 1
+                await asyncio.sleep(0.3)
+                writer.write(b"%d\n" % self.tokens)
+                continue
+            now = time.monotonic()
+            self.level = min(BUCKET, self.level + (now - self.filled) * LIMIT)
+            self.filled = now
+            taken = self.level >= 1
+            self.level -= taken
+            self.arrivals.append((now, name, taken))
+            await asyncio.sleep(LATENCY)
+            writer.write(b"200\n" if taken else b"429\n")
+        writer.close()
+
+    def taken(self, begin: float, end: float) -> Counter[str]:
+        """What was taken of each worker between two moments."""
+        return Counter(name for at, name, taken in self.arrivals if taken and begin <= at < end)
+
+    def refused(self) -> int:
+        return sum(not taken for _, _, taken in self.arrivals)
+
+
+@dataclass
+class Job:
+    """What a worker does: `calls` at once, each after a pause."""
+
+    name: str
+    share: str
+    port: int
+    until: float
+    begin: float
+    calls: int = 10
+    pause: float = 0.0
+    bulk: bool = True
+    kind: str = "calls"
+
+
+async def work(job: Job) -> dict[str, Any]:
+    """The life of a worker process."""
+    share = open_share(job.share)
+    await asyncio.sleep(job.begin - time.monotonic())
+    if job.kind == "tokens":
+        return await work_with_tokens(job, share)
+    row = Row(share, SCOPE, rate=RATE)
+    latencies: list[float] = []
+    failed = 0
+    priority = Priority.BULK if job.bulk else Priority.INTERACTIVE
+
+    async def calls(number: int) -> None:
+        nonlocal failed
+        reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
+        await asyncio.sleep(job.pause * number / job.calls)
+        while time.monotonic() < job.until:
+            began = time.monotonic()
+            try:
+                await row.turn(asyncio.get_running_loop().time() + 120, priority=priority)
+            except Exception:  # noqa: BLE001 - counted
+                failed += 1
+                continue
+            writer.write(f"{job.name}\n".encode())
+            if await reader.readline() == b"429\n":
+                await row.cool_down(1.0)
+            latencies.append(time.monotonic() - began)
+            await asyncio.sleep(job.pause)
+        writer.close()
+
+    await asyncio.gather(*(calls(number) for number in range(job.calls)))
+    await row.aclose()
+    await share.aclose()
+    return {"latencies": latencies, "failed": failed}
+
+
+async def work_with_tokens(job: Job, share: Share) -> dict[str, Any]:
+    async def ask() -> tuple[str, float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
+        writer.write(b"token\n")
+        text = (await reader.readline()).decode().strip()
+        writer.close()
+        return f"token-{text}", 8.0
+
+    shared = SharedTokens(share, SCOPE, ("client",), ask)
+
+    async def fetch() -> AccessToken:
+        token = await shared.token()
+        # The authorizer renews at half of a short lifetime, as the share has done already.
+        return AccessToken(token.text, 2 * token.seconds if token.seconds < 60 else token.seconds + 60)
+
+    authorizer = TokenAuthorizer(fetch)
+    seen: set[str] = set()
+
+    async def waiter() -> None:
+        while time.monotonic() < job.until:
+            seen.add((await authorizer.header()).reveal())
+            await asyncio.sleep(0.2)
+
+    await asyncio.gather(*(waiter() for _ in range(500)))
+    await share.aclose()
+    return {"tokens": len(seen)}
+
+
+@dataclass
+class Scene:
+    """Where the scenarios play."""
+
+    seconds: float
+    server: Server
+    port: int
+    file: str
+    redis: RedisServer
+
+    def shares(self) -> dict[str, str]:
+        return {"FileShare": self.file, "RedisShare": f"{self.redis.url}?processes=4"}
+
+    async def run(
+        self,
+        *jobs: dict[str, Any],
+        share: str,
+        seconds: float,
+        beside: Callable[[float], Awaitable[None]] | None = None,
+    ) -> tuple[float, list[dict[str, Any]]]:
+        """Run workers; return when they began and what they tell."""
+        self.server.arrivals.clear()
+        begin = time.monotonic() + 2.5
+        self.server.level, self.server.filled = BUCKET, begin
+        started = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "benchmarks.share", "--work"),
+                json.dumps({"share": share, "port": self.port, "begin": begin, "until": begin + seconds} | job),
+                stdout=asyncio.subprocess.PIPE,
+                limit=2**26,
+            )
+            for job in jobs
+        ]
+        others = asyncio.create_task(beside(begin)) if beside else None
+        told = [json.loads((await process.communicate())[0]) for process in started]
+        if others is not None:
+            await others
+        return begin, told
+
+
+def line(what: str, with_: str, found: str, wanted: str) -> None:
+    print(f"| {what} | {with_} | {found} | {wanted} |", flush=True)
+
+
+async def four(scene: Scene) -> None:
+    """Four processes that all have enough to do."""
+    for name, share in scene.shares().items():
+        begin, told = await scene.run(*({"name": f"{n}"} for n in range(4)), share=share, seconds=scene.seconds)
+        counts = scene.server.taken(begin, begin + scene.seconds)
+        part = sum(counts.values()) / scene.seconds / RATE
+        spread = (max(counts.values()) - min(counts.values())) / (sum(counts.values()) / 4)
+        line(
+            "four processes, rate 48 under a limit of 50",
+            name,
+            f"{part:.3f} of 48, {scene.server.refused()} refused, {sorted(counts.values())} calls, apart by "
+            f"{spread:.1%}, {sum(one['failed'] for one in told)} failed",
+            ">= 0.95, 0 refused, 5 %",
+        )
+
+
+async def one_busy(scene: Scene) -> None:
+    """Four processes, three of them with a call every other second."""
+    for name, share in scene.shares().items():
+        idle = ({"name": f"idle {n}", "calls": 1, "pause": 2.0, "bulk": False} for n in range(3))
+        begin, _ = await scene.run({"name": "busy"}, *idle, share=share, seconds=scene.seconds)
+        counts = scene.server.taken(begin, begin + scene.seconds)
+        part = sum(counts.values()) / scene.seconds / RATE
+        line("one busy process of four", name, f"{part:.3f} of 48, {scene.server.refused()} refused", ">= 0.95")
+
+
+async def web(scene: Scene) -> None:
+    """Three web workers beside a nightly run."""
+    for name, share in scene.shares().items():
+        workers = ({"name": f"web {n}", "calls": 2, "pause": 0.5, "bulk": False} for n in range(3))
+        _, told = await scene.run({"name": "nightly"}, *workers, share=share, seconds=scene.seconds)
+        times = [1e3 * one for worker in told[1:] for one in worker["latencies"]]
+        line(
+            "web calls beside a nightly run",
+            name,
+            f"p50 {median(times):.0f} ms, p95 {quantiles(times, n=20)[-1]:.0f} ms, worst {max(times):.0f} ms of "
+            f"{len(times)}",
+            "p95 <= 150 ms, worst <= 400 ms",
+        )
+
+
+async def away(scene: Scene) -> None:
+    """Redis is away for a third of the time: killed, then stopped."""
+    third = max(scene.seconds, 10.0)
+    share = f"{scene.redis.url}?processes=4"
+    ways = {
+        "killed": (scene.redis.kill, scene.redis.start),
+        "stopped": (scene.redis.stop_answering, scene.redis.answer_again),
+    }
+    for how, (leave, come_back) in ways.items():
+
+        async def beside(begin: float, leave: Any = leave, come_back: Any = come_back) -> None:
+            await asyncio.sleep(begin + third - time.monotonic())
+            leave()
+            await asyncio.sleep(begin + 2 * third - time.monotonic())
+            await asyncio.to_thread(come_back)
+
+        begin, told = await scene.run(
+            *({"name": f"{n}"} for n in range(4)), share=share, seconds=3 * third, beside=beside
+        )
+        before, meanwhile, after = (
+            sum(scene.server.taken(begin + part * third, begin + (part + 1) * third).values()) / third
+            for part in range(3)
+        )
+        refused, failed = scene.server.refused(), sum(one["failed"] for one in told)
+        line(
+            f"Redis {how} for {third:.0f} s, split",
+            "RedisShare",
+            f"{meanwhile / before:.3f} of before, {after / before:.3f} after, "
+            f"{refused / len(scene.server.arrivals):.2%} refused, {failed} failed",
+            ">= 0.9, <= 0.5 %, 0",
+        )
+
+
+async def tokens(scene: Scene) -> None:
+    """Four processes with 500 waiters each, and tokens that are used for four seconds."""
+    for name, share in scene.shares().items():
+        scene.server.tokens = 0
+        jobs = ({"name": f"{n}", "kind": "tokens"} for n in range(4))
+        _, told = await scene.run(*jobs, share=share, seconds=scene.seconds)
+        line(
+            "tokens, four processes with 500 waiters each",
+            name,
+            f"{scene.server.tokens} requests for {max(one['tokens'] for one in told)} lifetimes in "
+            f"{scene.seconds:.0f} s",
+            "1 for each",
+        )
+
+
+async def turn(scene: Scene) -> None:
+    """What a turn costs that need not wait: the best of five rounds."""
+    shares = {
+        "MemoryShare": (MemoryShare(), 5_000, ""),
+        "FileShare": (FileShare(scene.file), 5_000, "<= 20 us"),
+        "RedisShare": (open_share(f"{scene.redis.url}?processes=4"), 500, "<= 300 us"),
+    }
+    for name, (share, count, wanted) in shares.items():
+        row = Row(share, Scope("turns.example", "tenant"), rate=1e6, burst=10**6)
+        rounds: list[tuple[float, float]] = []
+        for _ in range(6):
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(count):
+                await row.turn()
+            rounds.append((time.perf_counter() - wall, time.process_time() - cpu))
+        wall, cpu = (1e6 * min(each[n] for each in rounds[1:]) / count for n in (0, 1))
+        line("a turn", name, f"{wall:.0f} us, {cpu:.0f} us of them CPU of this process", wanted)
+        await share.aclose()
+
+
+SCENARIOS = {scenario.__name__: scenario for scenario in (turn, four, one_busy, web, away, tokens)}
+
+
+async def play(names: list[str], seconds: float) -> None:
+    server = Server()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "redis").mkdir()
+        redis = RedisServer(Path(folder) / "redis")
+        try:
+            scene = Scene(seconds, server, listening.sockets[0].getsockname()[1], f"{folder}/share", redis)
+            print("| work | with | found | to reach |\n|---|---|---|---|")
+            for name in names:
+                await SCENARIOS[name](scene)
+        finally:
+            redis.kill()
+            listening.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.share", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(SCENARIOS)}; all if none")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each scenario")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.work:
+        print(json.dumps(asyncio.run(work(Job(**json.loads(wanted.work))))))
+        return
+    if SERVER is None:
+        parser.error("redis-server is not installed")
+    unknown = set(wanted.names) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    asyncio.run(play(wanted.names or list(SCENARIOS), wanted.seconds))
+
+
+if __name__ == "__main__":
+    main()
