@@ -137,32 +137,27 @@ class Gate:
         too_late = self._too_late(now, deadline)
         if too_late is not None:
             raise too_late
-        at_once = await self.enter_at_once(now)
-        if at_once is not None:
-            return at_once
         row = self._bulk if priority == "bulk" else self._interactive
         waiting = _Waiting(loop.create_future(), deadline)
         row.append(waiting)
-        while True:
-            ticket = await self._let_in_from(row, waiting, loop)
-            if ticket == self.closings:
-                return ticket
-            # Closed again in the turn of the loop that it took to get here.
-            self.free += 1
-            waiting = _Waiting(loop.create_future(), deadline)
-            row.appendleft(waiting)
-
-    async def _let_in_from(self, row: deque[_Waiting], waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> int:
-        self._let_in()
         try:
-            return await waiting.ticket
+            while True:
+                if self.free:
+                    self._let_in()
+                ticket = await waiting.ticket
+                if ticket == self.closings:
+                    return ticket
+                # Closed again in the turn of the loop that it took to get here.
+                self.free += 1
+                waiting = _Waiting(loop.create_future(), deadline)
+                row.appendleft(waiting)
         except BaseException:
             with contextlib.suppress(ValueError):
                 row.remove(waiting)
-            ticket = waiting.ticket
-            if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
+            done = waiting.ticket
+            if done.done() and not done.cancelled() and done.exception() is None:
                 self._give_turn_back(loop.time())
-                self.leave(ticket.result())
+                self.leave(done.result())
             raise
 
     def leave(self, ticket: int) -> None:

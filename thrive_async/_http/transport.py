@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -383,16 +383,23 @@ class Transport:
         authorizer = call.authorizer
         looked_again = False
         while True:
-            # Before a slot is taken: the token request needs one of its own.
-            call.awaits_token = True
-            with self._waiting(call, "token"):
+            reason: Wait = "token"
+            began = time.perf_counter()
+            try:
+                # Before a slot is taken: the token request needs one of its own.
+                call.awaits_token = True
                 header = await authorizer.header()
-            call.awaits_token = False
-            with self._waiting(call, "session"):
+                call.awaits_token = False
+                began = self._waited(call, reason, began)
+                reason = "session"
                 session = await self._session.opened()
-            closed = call.gate.is_closed(asyncio.get_running_loop().time())
-            with self._waiting(call, "cool-down" if closed else "slot"):
+                began = self._waited(call, reason, began)
+                closed = call.gate.is_closed(asyncio.get_running_loop().time())
+                reason = "cool-down" if closed else "slot"
                 ticket = await call.gate.enter(call.deadline, call.options.priority)
+            finally:
+                # Also where the wait ended in an error or a cancel.
+                self._waited(call, reason, began)
             current = authorizer.current()
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
@@ -401,15 +408,10 @@ class Transport:
             # call waited for its slot.
             looked_again = True
 
-    @contextlib.contextmanager
-    def _waiting(self, call: Call, reason: Wait) -> Generator[None]:
-        """Tell of a wait, also of one that ends in an error or a cancel."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            if self._watch.on:
-                self._watch.waited(call, reason, began)
+    def _waited(self, call: Call, reason: Wait, began: float) -> float:
+        if self._watch.on:
+            self._watch.waited(call, reason, began)
+        return time.perf_counter()
 
     def _pause_after(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
         """Tell the gate how Thrive took a request; return the seconds to wait before it is repeated, if Thrive said."""
