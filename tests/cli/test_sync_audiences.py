@@ -14,7 +14,7 @@ from thrive_async.cli._errors import CliError
 from thrive_async.cli._files import parse
 from thrive_async.cli._sync_audiences import grouped
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync import Unnamed
+from thrive_async.sync import Entry
 
 from .conftest import Run
 from .test_process import started
@@ -258,7 +258,7 @@ def test_a_file_that_does_not_say_who_goes_where_is_refused(text: str, words: st
 def test_columns_are_found_by_name_number_and_default() -> None:
     def people(text: str, audience: str | None = None, member: str | None = None, header: bool | None = None) -> object:
         found = grouped(parse(text, "f"), audience, member, header=header)
-        return {name: [one if isinstance(one, str) else "" for one in members] for name, members in found.items()}
+        return {name: [one.name or "" for one in members] for name, members in found.items()}
 
     expected = {"a": ["b", ""], "c": ["d"]}
     assert people("Audience;Member\na;b\nc;d\n;\na;\n") == expected
@@ -273,23 +273,32 @@ def test_columns_are_found_by_name_number_and_default() -> None:
         grouped(parse("audience,email\na,b\n", "f"), None, "audience", header=None)
 
 
-def unnamed(line: int) -> Unnamed:
-    return Unnamed(f"line {line}", "column 'member' is blank")
+def named(line: int, name: str | None = None, *also: str) -> Entry:
+    return Entry(name=name, also=also, where=f"line {line}")
+
+
+def unnamed(line: int) -> Entry:
+    return Entry(where=f"line {line}", doubt="column 'member' is blank")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         # The audience should have no members.
-        ("audience,member\na,\na,\nb,x\n", {"a": [], "b": ["x"]}),
+        ("audience,member\na,\na,\nb,x\n", {"a": [], "b": [named(4, "x")]}),
         # Somebody is meant.
-        ("audience,member\na,x\na,\n\nb,y\n", {"a": ["x", unnamed(3)], "b": ["y"]}),
+        ("audience,member\na,x\na,\n\nb,y\n", {"a": [named(2, "x"), unnamed(3)], "b": [named(5, "y")]}),
         ("audience,member,name\na,,Ann\nb,,\n", {"a": [unnamed(2)], "b": []}),
         ("audience,member,name\na,,\na,,Ann\n", {"a": [unnamed(2), unnamed(3)]}),
-        ("audience,member,email\na,,ann@example.com\n", {"a": ["ann@example.com"]}),
+        ("audience,member,email\na,,ann@example.com\n", {"a": [named(2, None, "ann@example.com")]}),
         (
             "audience,member\na,Smith, Ann\na,x\n",
-            {"a": [Unnamed("line 2", "it has 3 columns, the first line 2"), "x"]},
+            {
+                "a": [
+                    Entry(name="Smith", where="line 2", doubt="it has 3 columns, the first line 2"),
+                    named(3, "x"),
+                ]
+            },
         ),
     ],
 )

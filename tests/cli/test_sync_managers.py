@@ -15,6 +15,7 @@ from thrive_async.cli._people import people_in
 from thrive_async.cli._sync_managers import granted
 from thrive_async.models import ManagerGrant
 from thrive_async.sandbox import Sandbox
+from thrive_async.sync import Entry
 from thrive_async.sync.permissions import writable_permissions
 
 from .conftest import AUDIENCE, Run
@@ -160,7 +161,7 @@ def test_what_cannot_be_meant_changes_nothing(
     assert words in result.err
 
 
-def read(text: str) -> list[ManagerGrant]:
+def read(text: str) -> list[Entry]:
     sheet = parse(text, "f").with_header()
     return granted(sheet, people_in(sheet, 0, chosen=False), ())
 
@@ -168,7 +169,7 @@ def read(text: str) -> list[ManagerGrant]:
 def test_who_is_blank_in_one_column_is_named_by_another() -> None:
     """As for members: the ref, and where there is none the address."""
     grants = read(f"ref,email,{INSIGHTS}\nE1,a@x.org,yes\n,b@x.org,no\n")
-    assert [one.reference for one in grants] == ["E1", "b@x.org"]
+    assert [(one.name, one.also) for one in grants] == [("E1", ("a@x.org",)), (None, ("b@x.org",))]
 
 
 def test_what_is_not_given_is_said_outright() -> None:
@@ -177,7 +178,7 @@ def test_what_is_not_given_is_said_outright() -> None:
     assert writable_permissions(one.permissions) == {"people_manager.insights"}
     from thrive_async._wire.convert import dump
 
-    assert json.loads(dump(one)) == {
+    assert json.loads(dump(ManagerGrant(reference="E1", permissions=one.permissions))) == {
         "reference": "E1",
         "permissions": {
             "audienceManager": {"manageContent": False, "assignments": False},

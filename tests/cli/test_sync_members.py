@@ -596,7 +596,7 @@ def test_a_row_that_names_nobody_keeps_everybody_in(
     assert f"not removed: line {at}, line {at + 2} name nobody, and may mean them; correct the list" in result.out
 
 
-@pytest.mark.parametrize("entry", [None, "118\nb", "two; names"], ids=repr)
+@pytest.mark.parametrize("entry", [None, "118\nb", "two; names", "#N/A"], ids=repr)
 def test_the_command_and_the_library_hold_alike(
     run: Run, served: Sandbox, members: list[str], tmp_path: Path, entry: object
 ) -> None:
@@ -620,3 +620,73 @@ def test_the_command_and_the_library_hold_alike(
     assert [one.user_id for one in there.held] == [one.user_id for one in here.held]
     assert (there.held_unless, len(there.rejected)) == (here.held_unless, len(here.rejected))
     assert here.held or here.held_unless
+
+
+def _table(  # noqa: PLR0917 - of a file
+    served: Sandbox, tmp_path: Path, header: str, skip: int, row: Callable[[int, Any], str], end: str
+) -> Path:
+    """Write a file with a row for each member but the first ones."""
+    users = [served.state.users[one] for one in served.state.audiences[AUDIENCE].members]
+    for at, user in enumerate(users):
+        user["ref"] = f"P-{at:03}"
+    path = tmp_path / "hr.csv"
+    rows = [row(at, user) for at, user in enumerate(users)]
+    path.write_text("\n".join([header, *rows[skip:]]) + end, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("header", "end"), [("ref", "\nP-00"), ("ref,email", "\nP-00")])
+def test_a_file_that_is_cut_within_its_last_row_removes_nobody(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path, header: str, end: str
+) -> None:
+    """What is left of the name may be a stranger's, who does not come in either."""
+    stranger = served.state.add_user(ref="P-00", email="stranger@example.com")["id"]
+    path = _table(
+        served, tmp_path, header, 1, lambda _, user: user["ref"] + (f",{user['email']}" if "," in header else ""), end
+    )
+    before = set(served.state.audiences[AUDIENCE].members)
+    result = run(*SYNC, str(path), "--yes", "--max-removals", "none")
+    assert result.code == 1, result
+    assert set(served.state.audiences[AUDIENCE].members) == before
+    assert stranger not in before
+    assert "cut off" in result.out
+
+
+def test_a_column_id_that_is_hrs_own_number_names_nobody(
+    run: Run, served: Sandbox, members: list[str], tmp_path: Path
+) -> None:
+    """The number of one may be the reference of another."""
+    path = _table(served, tmp_path, "id,email", 0, lambda at, user: f"P-{at + 1:03},{user['email']}", "\n")
+    result = run(*SYNC, str(path), "--yes")
+    assert result.lines[0] == f"{AUDIENCE}: +0 -0 ={len(members)}", result
+
+
+def test_a_row_of_two_people_is_ambiguous(run: Run, served: Sandbox, members: list[str], tmp_path: Path) -> None:
+    """The reference of one and the address of another: both stay."""
+
+    def row(at: int, user: Any) -> str:
+        return f"P-{at - 1 if at == 1 else at:03},{user['email']}"
+
+    path = _table(served, tmp_path, "ref,email", 1, row, "\n")
+    result = run(*SYNC, str(path), "--yes")
+    assert result.code == 1
+    assert result.lines[0] == f"{AUDIENCE}: +0 -0 ={len(members) - 2} (1 ambiguous, 2 removals held)"
+    assert emails(served) == set(members)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "removed"), [((), 0), (("--unknown", "hold-all"), 0), (("--unknown", "remove"), 1)]
+)
+def test_what_a_name_that_thrive_does_not_know_holds_can_be_chosen(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, unknown: tuple[str, ...], removed: int
+) -> None:
+    """An address with another domain; the report names both."""
+    gone = served.state.users[next(iter(served.state.audiences[AUDIENCE].members))]
+    gone["email"] = "zacharias.unusual@example.com"
+    file = people([*members[1:], "zacharias.unusual@example.net"])
+    result = run(*SYNC, file, "--yes", *unknown)
+    assert result.code == 1
+    assert len(served.state.audiences[AUDIENCE].members) == len(members) - removed
+    if not removed:
+        (line,) = (line for line in result.lines if gone["id"] in line)
+        assert "the list names zacharias.unusual@example.net, which Thrive does not know" in line

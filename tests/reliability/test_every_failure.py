@@ -164,7 +164,8 @@ async def test_a_404_after_a_lost_answer_is_the_success_of_deletes_alone(clock: 
                     continue
                 with pytest.raises(NotFoundError):
                     await begin(operation, thrive)
-            assert len(server.requests) == 2, operation
+            # The path of an audience's update is tried without its slash, too.
+            assert len(server.requests) == 2 + (operation == "updateAudience"), operation
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -258,8 +259,13 @@ async def test_a_create_that_took_effect_is_there_once_whatever_became_of_the_an
     async with Sandbox(users=10, clock=clock) as sandbox, sandbox.client() as thrive:
         before = count(sandbox)
         sandbox.faults.add(fault, operation=operation)
-        with pytest.raises((ConnectionFailed, DecodeError)):
+        try:
             await call(thrive)
+        except (ConnectionFailed, DecodeError):
+            pass
+        else:
+            # A bare confirmation: what was made is read.
+            assert fault == "empty_body"
         assert len(sandbox.requests.of(operation)) == 1
         assert count(sandbox) == before + 1
 

@@ -103,6 +103,15 @@ def alike(one: str, other: str) -> bool:
     return any(remains(part) == remains(other) for part in parts)
 
 
+def rewritten(name: str) -> bool:
+    """Whether a spreadsheet writes such a thing, or an export in a formula: it may mean anybody."""
+    whole, point, rest = name.replace(",", ".").partition(".")
+    number = whole.isdecimal() and bool(point) and bool(rest) and not rest.strip("0")
+    mantissa, plus, _power = name.lower().partition("e+")
+    quoted = "@" not in name and (name[0] in "\"'=" or name[-1] in "\"';,")
+    return name in ("0", "-", "?") or number or quoted or (bool(plus) and mantissa.replace(".", "").isdecimal())
+
+
 @attrs.define
 class Verdict:
     """Who ought to be in one audience.
@@ -138,12 +147,12 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
     for entry in desired:
         name = trimmed(entry)
         if name is None:
-            if entry is None or (isinstance(entry, str) and not entry.strip(AROUND)):
+            if not isinstance(entry, str) or not entry.strip(AROUND):
                 # It may mean anybody.
                 blank = True
             else:
                 # Somebody is named there, and nobody can tell who.
-                text = entry if isinstance(entry, str) else repr(entry)
+                text = entry
                 stay |= {
                     one["id"]
                     for one in members
@@ -152,7 +161,9 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
             continue
         meant = {one["id"] for one in members if fits(name, one)}
         stay |= meant
-        if not meant:
+        if not meant and rewritten(name) and not any(name == one["ref"] for one in everybody):
+            blank = True
+        elif not meant:
             known = {one["id"] for one in everybody if fits(name, one)}
             if "@" in name:
                 # Almost somebody's ref, too: the sync may leave that undecided.
@@ -161,6 +172,9 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
                 unclear |= known
             server = sandbox.state.find_user(name)
             come[name] = None if server is None or server["deleted"] else server["id"]
+    # An id that is another member's name, too, is not sent: Thrive may take it for the other.
+    others = [(one["id"], str(text).lower()) for one in members for text in (one["ref"], one["email"]) if text]
+    stay |= {one["id"] for one in members if any(text == one["id"] and owner != text for owner, text in others)}
     leave = {one["id"] for one in members} - stay
     if blank or not removals:
         stay, leave = stay | leave, set()

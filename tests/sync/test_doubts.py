@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.sync._match.test_matching import ANN, BEN, ID_A, ID_B, match, member, members_of, names
 from tests.sync.conftest import World
 from thrive_async import SyncError, sync
+from thrive_async._base.problems import remember_unread
 from thrive_async.models import AudienceMember, ManagerGrant, ManagerGrantPermissions
-from thrive_async.sync import Unnamed
-from thrive_async.sync._doubts import folded, removals, same_audience
+from thrive_async.sync import Entry
+from thrive_async.sync._doubts import removals, same_audience
 
 
 def test_refs_match_in_their_case_only() -> None:
@@ -21,7 +22,7 @@ def test_refs_match_in_their_case_only() -> None:
     found = match([ANN, BEN], "e-1", "E-2")
     assert found.to_add == ("e-1",)
     assert removals(found).to_remove == (ANN,)
-    assert removals(found).held_unless == {ID_A: "e-1"}
+    assert removals(found).held_unless == {ID_A: ("e-1",)}
 
 
 def test_one_name_of_two_members_is_ambiguous_and_harms_neither() -> None:
@@ -43,25 +44,17 @@ def test_a_member_named_clearly_stays_beside_an_ambiguous_name() -> None:
 def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None:
     """As a spreadsheet hands them back: whoever has the number with zeros is not removed on the strength of that."""
     found = match([member("1", "000123"), member("2", " E-5 "), member("3", "0")], "123", "E-5", "00")
-    assert removals(found).held_unless == {"1": "123", "2": "E-5", "3": "00"}
+    assert removals(found).held_unless == {"1": ("123",), "2": ("E-5",), "3": ("00",)}
     assert removals(match([member("1", "000123")], "1230")).held_unless == {}
 
 
 @pytest.mark.parametrize(
     ("written", "reference"),
     [
-        ("4711.0", "4711"),
-        ("4711,00", "4711"),
         ("4711", "04711.0"),
         ("4,711", "4711"),
         ("4.711", "04711"),
         ("1\u202f234\u202f711", "1234711"),
-        ("1.23457E+11", "123456789012"),
-        ("1,23E+11", "123456789012"),
-        ("1E+11", "100000000000"),
-        ("'E00001", "E00001"),
-        ('="E00001"', "E00001"),
-        ("E00001;", "E00001"),
         ("x\u20131", "x-1"),
         ("E00001; E00002", "E00001"),
         ("Ann <ann@x.org>", "ann@x.org"),
@@ -70,21 +63,19 @@ def test_numbers_without_their_zeros_and_names_with_spaces_are_a_doubt() -> None
 )
 def test_what_spreadsheets_and_lists_in_one_cell_make_of_a_name_is_a_doubt(written: str, reference: str) -> None:
     """Thrive will not know the name as written; whoever it may mean is not removed on the strength of that."""
-    assert removals(match([member("1", reference), member("2", "other")], written)).held_unless == {"1": written}
+    assert removals(match([member("1", reference), member("2", "other")], written)).held_unless == {"1": (written,)}
 
 
 @pytest.mark.parametrize(
     ("written", "reference"),
-    [("4711.5", "4711"), ("1.23457E+11", "123466789012"), ("1.23457E+11", "12345"), ("E-10", "E-1"), ("a.0", "a")],
+    [("47115", "4711"), ("E-10", "E-1"), ("a.1", "a")],
 )
 def test_a_doubt_needs_the_same_remains(written: str, reference: str) -> None:
     """Names that only look a little alike are of different people."""
     assert removals(match([member("1", reference)], written)).held_unless == {}
 
 
-@pytest.mark.parametrize(
-    "entry", [118.0, "x\n118", "118\x00", {"ref": "118"}, b"118", ("118", "7"), "118;" + "x" * 2000]
-)
+@pytest.mark.parametrize("entry", ["x\n118", "118\x00", "118;" + "x" * 2000])
 def test_whom_an_entry_may_mean_that_cannot_be_read_stays(entry: object) -> None:
     """The list names somebody there, and only we cannot tell whom."""
     found = match([member("1", "118"), member("2", "119")], entry)
@@ -95,9 +86,8 @@ def test_whom_an_entry_may_mean_that_cannot_be_read_stays(entry: object) -> None
 
 def test_unicode_forms_of_one_ref_are_a_doubt() -> None:
     """A file written on another system may hold the same letters in another form."""
-    assert folded("Jose\u0301") == folded("JOSÉ")
     found = match([member("1", "José")], "Jose\u0301")
-    assert removals(found).held_unless == {"1": "Jose\u0301"}
+    assert removals(found).held_unless == {"1": ("Jose\u0301",)}
 
 
 @given(members=members_of, desired=st.lists(names, max_size=8))
@@ -112,23 +102,23 @@ def test_nobody_is_in_two_places(members: list[AudienceMember], desired: list[st
 def test_a_blank_entry_may_mean_anybody(blank: object) -> None:
     """Nobody is removed, and the entry is rejected under its place in the list."""
     found = match([ANN, BEN], "E-1", "new", blank, "e-1@x.org")
-    assert found.rejected == (("entry 3", "blank"),)
+    assert [(one.written, one.reason) for one in found.rejected] == [("entry 3", "blank")]
     assert removals(found).to_remove == ()
     assert removals(found).held == {ID_B: "not removed: entry 3 names nobody, and may mean them; correct the list"}
 
 
 def test_a_row_without_a_name_may_mean_anybody() -> None:
     """The command hands rows over that hold something and name nobody; many of them are listed in short."""
-    rows = [Unnamed(f"line {at}", "column 'ref' is blank") for at in range(2, 9)]
+    rows = [Entry(where=f"line {at}", doubt="column 'ref' is blank") for at in range(2, 9)]
     found = match([ANN, BEN], "E-1", *rows)
-    assert found.rejected[0] == ("line 2", "names nobody: column 'ref' is blank")
+    assert (found.rejected[0].written, found.rejected[0].reason) == ("line 2", "names nobody: column 'ref' is blank")
     assert removals(found).held == {
         ID_B: "not removed: line 2, line 3, line 4, line 5, line 6 and 2 more name nobody, and may mean them; "
         "correct the list"
     }
 
 
-ENTRIES: list[Any] = ["", "  ", None, float("nan"), Unnamed("line 7", "column 'ref' is blank")]
+ENTRIES: list[Any] = ["", "  ", None, float("nan"), Entry(where="line 7", doubt="column 'ref' is blank")]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=repr)
@@ -186,3 +176,149 @@ async def test_what_is_held_survives_a_file(world: World, tmp_path: Path) -> Non
 def test_an_audience_that_may_be_another_is_found() -> None:
     """By what remains of the names; the same name is no other audience."""
     assert list(same_audience(["sales", "legal"], ["Sales ", "legal"])) == ["sales"]
+
+
+# What the entries of a table tell
+
+
+def entry(name: str | None, *also: str, cut: bool = False) -> Entry:
+    return Entry(name=name, also=also, where="line 7", may_be_cut=cut)
+
+
+def test_a_row_whose_names_are_two_members_is_ambiguous() -> None:
+    """Neither of them is removed, and nobody is added for it."""
+    found = match([ANN, BEN], entry("E-1", "ben@example.com"))
+    assert found.ambiguous == {"E-1": (ID_A, ID_B)}
+    assert (found.to_add, found.staying, removals(found).to_remove) == ((), (), ())
+
+
+def test_a_row_is_the_member_whom_any_of_its_names_fits() -> None:
+    """A new reference beside a known address; `#N/A` beside one; and two people's reference beside one's address."""
+    assert match([ANN, BEN], entry("NEW-1", "ann@example.com")).staying == (ID_A,)
+    assert match([ANN, BEN], entry("#N/A", "ann@example.com")).staying == (ID_A,)
+    twins = [member("1", "same", "a@x"), member("2", "same", "b@x")]
+    assert match(twins, entry("same", "b@x")).staying == ("2",)
+
+
+def test_another_column_of_an_unknown_name_holds_too() -> None:
+    """Thrive may know the person by it only."""
+    found = match([ANN, BEN], entry("R-77", "ann.jones@example.com"))
+    assert (found.to_add, removals(found).held_unless) == (("R-77",), {ID_A: ("R-77",)})
+
+
+@pytest.mark.parametrize("name", ["P-02", "p-02", "p20@example.co"])
+def test_a_name_that_may_be_cut_off_holds_everybody(name: str) -> None:
+    """Even if a stranger has the name that is left."""
+    missing = member("20", "P-020", "p20@example.com")
+    found = match([member("2", "P-02"), missing, BEN], "E-2", entry(name, cut=True))
+    assert [one.written for one in found.rejected] == [name]
+    assert removals(found).held.keys() == {"2", "20"}
+    assert removals(found).to_remove == ()
+
+
+def test_a_last_line_that_is_nobodys_beginning_is_an_ordinary_one() -> None:
+    found = match([member("2", "P-02"), member("20", "P-020")], "P-020", entry("P-02", cut=True))
+    assert (found.staying, found.rejected) == (("2", "20"), ())
+    assert match([ANN], entry("E-1", cut=True)).staying == (ID_A,)
+
+
+PLACEHOLDERS = [
+    "#N/A",
+    "NULL",
+    "n/a",
+    "-",
+    "?",
+    "#####",
+    "(blank)",
+    "TRUE",
+    "03-Apr",
+    "1.23E+11",
+    "4711.0",
+    "0",
+    4711.0,
+]
+
+
+@pytest.mark.parametrize("written", PLACEHOLDERS)
+def test_a_placeholder_names_nobody_and_holds_everybody(written: object) -> None:
+    found = match([ANN, BEN], "E-1", written)
+    assert (found.to_add, len(found.rejected)) == ((), 1)
+    assert removals(found).held.keys() == {ID_B}
+    assert "entry 2" in removals(found).held[ID_B]
+
+
+async def test_a_member_or_user_may_be_called_like_a_placeholder(world: World) -> None:
+    """Letter for letter: then it is that person."""
+    state = world.sandbox.state
+    state.user("P-00000")["ref"] = "NULL"
+    newcomer = state.add_user(ref="2026-04-03", email="day@elsewhere.test")["id"]
+    plan = await sync.plan_members(world.thrive, "team", ["NULL", *world.ids[1:299], "2026-04-03"])
+    assert (plan.rejected, [one.user_id for one in plan.to_remove]) == ((), [world.ids[299]])
+    assert newcomer in {*(await plan.apply(), world.members)[1]}
+    assert match([member("1", "n/a")], "n/a").staying == ("1",)
+    plan = await sync.plan_members(world.thrive, "team", ["NULL", *world.ids[1:290], "n/a"])
+    assert (len(plan.rejected), plan.to_remove) == (1, ())
+
+
+# Names that Thrive does not know
+
+
+@pytest.mark.parametrize(("unknown", "gone"), [("hold", {1}), ("remove", {0, 1}), ("hold-all", set[int]())])
+async def test_what_an_unknown_name_holds_can_be_chosen(world: World, unknown: Any, gone: set[int]) -> None:
+    state = world.sandbox.state
+    state.users[world.ids[0]]["email"] = "ada.byron@example.org"
+    desired = [*world.ids[2:300], "a.byron@elsewhere.test"]
+    report = await sync.sync_members(world.thrive, "team", desired, unknown=unknown)
+    assert {one.reference for one in report.removed} == {world.ids[at] for at in gone}
+    assert not report.ok
+    for one in report.failed:
+        assert one.action == "add" or "a.byron@elsewhere.test" in (one.reason or "")
+
+
+async def test_a_removal_waits_for_all_names_that_may_mean_the_person(world: World) -> None:
+    """One of them is known as somebody else, the other is not."""
+    state = world.sandbox.state
+    state.users[world.ids[0]]["email"] = "ada.byron@example.org"
+    state.add_user(ref="N-1", email="ada.jones@example.org")
+    desired = [*world.ids[1:300], "ada.jones@example.org", "a.byron@elsewhere.test"]
+    plan = await sync.plan_members(world.thrive, "team", desired)
+    assert set(plan.held_unless[world.ids[0]]) == {"ada.jones@example.org", "a.byron@elsewhere.test"}
+    plan = sync.MemberPlan.from_json(plan.to_json(), world.thrive)
+    report = await plan.apply()
+    assert (world.ids[0] in world.members, report.removed) == (True, ())
+
+
+async def test_an_argument_that_cannot_be_meant_is_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="unknown must be"):
+        await sync.plan_members(world.thrive, "team", ["a"], unknown="keep")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="entry 2 is no name: blank"):
+        await sync.plan_members(world.thrive, "team", ["a"], protect=["a", ""])
+    with pytest.raises(TypeError, match="protect must be an iterable"):
+        await sync.plan_members(world.thrive, "team", ["a"], protect="a")
+    assert world.arrived("getMembers") == 0
+
+
+# People who are never removed
+
+
+async def test_protected_people_are_held(world: World) -> None:
+    """Matched like desired names."""
+    protect = [world.email(0).upper(), f" {world.ref(1)}", "somebody@else.test"]
+    plan = await sync.plan_members(world.thrive, "team", world.ids[3:300], protect=protect)
+    assert [one.user_id for one in plan.to_remove] == [world.ids[2]]
+    assert plan.held_because == dict.fromkeys(world.ids[:2], "held: this person is protected")
+
+
+def test_an_id_that_is_somebody_elses_name_is_not_sent() -> None:
+    """Thrive may take it for the other, who stays."""
+    for other in (member(ID_B, ID_A, "b@x"), member(ID_B, ID_A.upper(), "b@x"), member(ID_B, "E-2", ID_A)):
+        found = match([ANN, other], "b@x" if other.email == "b@x" else "E-2")
+        assert found.staying == (ID_B,)
+        assert "somebody else" in removals(found).held[ID_A]
+
+
+async def test_a_name_that_could_not_be_read_may_be_any_unknown_one(world: World) -> None:
+    person = member(ID_A)
+    remember_unread(person, frozenset({"reference"}))
+    assert removals(match([person, BEN], "new-1")).held_unless == {ID_A: ("new-1",)}
+    assert removals(match([person, BEN], "E-2")).held_unless == {}

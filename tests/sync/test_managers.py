@@ -219,7 +219,7 @@ async def test_a_manager_who_may_be_a_newcomer_is_not_removed(managed: World) ->
     other = managed.sandbox.state.add_user(ref="p-00004", email="somebody.else@example.org")
     desired = [grant(managed.ref(at)) for at in range(10) if at not in (3, 4)] + [grant("p-00003"), grant("p-00004")]
     plan = await sync.plan_managers(managed.thrive, "team", desired)
-    assert plan.held_unless == {managed.ids[3]: "p-00003", managed.ids[4]: "p-00004"}
+    assert plan.held_unless == {managed.ids[3]: ("p-00003",), managed.ids[4]: ("p-00004",)}
     assert sync.ManagerPlan.from_json(plan.to_json()).held_unless == plan.held_unless
     report = await plan.apply(max_removals=2)
     assert [one.reference for one in report.removed] == [managed.ids[4]]

@@ -143,12 +143,13 @@ class Team:
 
     def __init__(self, sandbox: Sandbox, thrive: ThriveClient) -> None:
         self.sandbox, self.thrive = sandbox, thrive
+        self.made: dict[str, str] = {}
 
     def has_member(self, name: str) -> str:
         """Fill the audience anew with a member of this name, and return the member's id."""
         state = self.sandbox.state
         fields = {"email": name, "ref": "X-1"} if "@" in name else {"email": "quite.different@example.net", "ref": name}
-        user_id: str = state.add_user(**fields)["id"]
+        user_id = self.made[name] = self.made.get(name) or state.add_user(**fields)["id"]
         state.audiences["team"].members.replace([*self.others, state.users[user_id]])
         return user_id
 

@@ -9,7 +9,8 @@ from tests.sync.conftest import World
 from tests.sync.test_users import COLUMNS, row, staff  # noqa: F401 - a fixture
 from thrive_async import GuardRefused, SyncError, sync
 from thrive_async.sync import UserPlan
-from thrive_async.sync._match.export_rows import Reader, rewritten
+from thrive_async.sync._match.export_rows import Reader
+from thrive_async.sync._match.names import rewritten
 
 NOBODY = [
     pytest.param("", id="blank"),

@@ -174,11 +174,12 @@ class ProtectedApplying(Applying):
         if self.protect is None:
             return []
         index, sheet = Input().read(self.protect).choose(None, header=None)
-        found = people_in(sheet, index, chosen=False).desired
-        for name in found:
-            if not isinstance(name, str):
-                raise CliError(f"--protect {self.protect}: {name.where} does not say who it is: {name.reason}")
-        return [name for name in found if isinstance(name, str)]
+        names: list[str] = []
+        for entry in people_in(sheet, index, chosen=False).desired:
+            if entry.doubt is not None or entry.name is None:
+                raise CliError(f"--protect {self.protect}: {entry.where} does not say who it is: {entry.doubt}")
+            names += [entry.name, *entry.also]
+        return names
 
 
 @Parameter(name="*", group=SAFETY)

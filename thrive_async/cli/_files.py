@@ -7,15 +7,16 @@ import io
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._text import counted, unguard_cell
 
-__all__ = ["PERSON_COLUMNS", "STDIN", "Sheet", "decode", "fold", "holds", "parse", "read_sheet"]
+__all__ = ["ID_COLUMNS", "PERSON_COLUMNS", "STDIN", "Sheet", "decode", "fold", "holds", "parse", "read_sheet"]
 
 STDIN = "-"
 
@@ -34,9 +35,11 @@ _NOT_TEXT = (
     (b"\x1f\x8b", "is compressed: unpack it first, or pipe the output of `zcat` into `-`"),
     (b"%PDF", "is a PDF, not a table"),
 )
-#: Names of columns that identify people, best first; compared without case, spaces, dashes and underscores. All people
-#: have an id, some have no ref or address; but `userId` may be another system's, see `Sheet.choose`.
+#: Names of columns that identify people, best first, as `fold` gives them. Everybody has an id, some have no ref or
+#: address.
 PERSON_COLUMNS = ("id", "userid", "ref", "reference", "email")
+#: Of these, the names that another system's ids may have, too.
+ID_COLUMNS = frozenset({"id", "userid"})
 _HEADERS = frozenset(
     {
         *PERSON_COLUMNS, "userref", "mail", "emailaddress", "member", "members", "memberid", "user", "users",
@@ -52,8 +55,10 @@ Format = Literal["auto", "csv", "jsonl"]
 
 
 def fold(name: str) -> str:
-    """Return a column's name without case, spaces, dashes and underscores, to compare it."""
-    return re.sub(r"[\s_\-]", "", name).casefold()
+    """Return a column's name to compare it: without case, width, spaces, dashes, underscores and invisible letters."""
+    if not name.isascii():
+        name = "".join(char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf")
+    return re.sub(r"[\s_\-\u2010-\u2015]", "", name).casefold()
 
 
 def holds(cells: Sequence[object]) -> bool:
@@ -72,13 +77,15 @@ class Sheet:
     rows: Sequence[Sequence[Any]] = field(repr=False)
     #: The line of the first of `rows`, for messages.
     first_line: int = 1
+    #: Whether the last row may be cut off: no line end follows it.
+    may_be_cut: bool = False
 
     def with_header(self) -> Sheet:
         """Take the first row as the names of the columns, unless they are known."""
         if self.names is not None:
             return self
         names = tuple(str(cell).strip() for cell in self.rows[0])
-        return Sheet(self.source, names, self.rows[1:], self.first_line + 1)
+        return replace(self, names=names, rows=self.rows[1:], first_line=self.first_line + 1)
 
     def width(self) -> int:
         """How many columns the first row has."""
@@ -88,7 +95,7 @@ class Sheet:
         """Return the values of one column as text.
 
         Args:
-            wanted: A name or a number from 1; by default the only column, else the first named id, userId (if it
+            wanted: A name or a number from 1; by default the only column, else the first named id or userId (if it
                 holds Thrive's ids), ref, reference or email.
             header: True if the first row holds names, False if it holds values, None to find out.
             what: The option that names the column, for messages.
@@ -119,6 +126,10 @@ class Sheet:
         cells = [str(row[index]).strip() for row in self.rows if index < len(row) and row[index] is not None]
         return any(cells) and all(not cell or _MONGO_ID.fullmatch(cell) for cell in cells)
 
+    def may_name_people(self, index: int) -> bool:
+        """Return whether the column with this index (from 0) can be believed: ids must be Thrive's."""
+        return fold((self.names or ())[index]) not in ID_COLUMNS or self.holds_ids(index)
+
     def check_whole(self) -> None:
         """Refuse rows that are wider or narrower than the header; empty rows and empty extra cells are fine.
 
@@ -139,12 +150,12 @@ class Sheet:
             CliError: There is no such column, or several have that name.
         """
         names = self.names or ()
-        exact = [index for index, name in enumerate(names) if name == wanted]
-        found = exact or [index for index, name in enumerate(names) if fold(name) == fold(wanted)]
+        found = [index for index, name in enumerate(names) if fold(name) == fold(wanted)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise CliError(f"{self.source}: {len(found)} columns are named {wanted!r}: give {what} as a number")
+            alike = " and ".join(dict.fromkeys(repr(names[index]) for index in found))
+            raise CliError(f"{self.source}: {len(found)} columns have one name, {alike}: give {what} as a number")
         if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
             return int(wanted) - 1
         raise CliError(f"{self.source}: no column {wanted!r}; {what} can be {_listed(names)}")
@@ -181,10 +192,13 @@ class Sheet:
         if len(names) == 1:
             return 0, sheet
         folded = [fold(name) for name in names]
+        for name in folded:
+            if name and folded.count(name) > 1:
+                sheet.find(name, what=what)
         for known in PERSON_COLUMNS:
             if known in folded:
                 index = sheet.find(known, what=what)
-                if known != "userid" or sheet.holds_ids(index):
+                if sheet.may_name_people(index):
                     return index, sheet
         raise CliError(f"{self.source}: say which column holds the people: {what} can be {_listed(names)}")
 
@@ -327,13 +341,15 @@ def parse(text: str, source: str, *, delimiter: str | None = None, format: Forma
         rows.extend([unguard_cell(cell) for cell in row] or [""] for row in reader)
     except csv.Error as error:
         raise CliError(f"{source}: line {reader.line_num}: {error}; a quote may be missing") from error
+    # A quote at the end closes a cell, which is whole then.
+    cut = bool(rows) and holds(rows[-1]) and not text.endswith(("\n", "\r", '"'))
     while rows and not any(cell.strip() for cell in rows[-1]):
         del rows[-1]
     while rows and not any(cell.strip() for cell in rows[0]):
         del rows[0]
     if not rows:
         raise CliError(f"{source} is empty: nothing was read, so nothing is changed")
-    return Sheet(source, None, rows)
+    return Sheet(source, None, rows, may_be_cut=cut)
 
 
 def _sniff(text: str) -> str:

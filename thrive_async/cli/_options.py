@@ -24,6 +24,7 @@ __all__ = [
     "FileArgument",
     "Flag",
     "Input",
+    "Unknown",
     "When",
     "duration",
     "removal_limit",
@@ -143,6 +144,8 @@ def seconds(text: str, option: str) -> float:
 
 
 Strategy = Literal["diff", "rebuild"]
+#: What to do while Thrive does not know a name of the file.
+Unknown = Literal["hold", "remove", "hold-all"]
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:

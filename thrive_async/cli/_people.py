@@ -1,4 +1,4 @@
-"""Who the rows of a file name. What follows from a row that names nobody is for `thrive_async.sync` to say."""
+"""Who the rows of a file name. What follows from a row that cannot be trusted is for `thrive_async.sync` to say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from thrive_async.cli._files import PERSON_COLUMNS, Sheet, fold, holds
 
 if TYPE_CHECKING:
-    from thrive_async.sync import Unnamed
+    from thrive_async.sync import Entry
 
 __all__ = ["People", "people_in"]
 
@@ -18,22 +18,21 @@ class People:
     """The people of a file.
 
     Attributes:
-        names: A name for each row of the sheet; what is said of it if it names nobody although it holds something; None
-            for an empty row.
+        entries: An entry for each row of the sheet; None for an empty row.
         column: How messages name the columns.
     """
 
-    names: list[str | Unnamed | None] = field(repr=False)
+    entries: list[Entry | None] = field(repr=False)
     column: str
 
     @property
-    def desired(self) -> list[str | Unnamed]:
+    def desired(self) -> list[Entry]:
         """The entries of the desired list, without empty rows."""
-        return [name for name in self.names if name is not None]
+        return [entry for entry in self.entries if entry is not None]
 
 
 def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = None) -> People:
-    """Read the name in each row: the cell of a column or, if that is blank, another cell that names the person.
+    """Read who each row names: the cell of a column, and all other cells that name the person.
 
     Args:
         sheet: The file.
@@ -44,30 +43,36 @@ def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = No
     Returns:
         The people. A row that is blank but for `beside` is empty; a null in JSON makes no empty row.
     """
-    from thrive_async.sync import Unnamed  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync import Entry  # noqa: PLC0415 - after the parsing
 
-    texts = [text if text.strip() else "" for text in sheet.texts(index)]
     folded = [fold(name) for name in sheet.names or ()]
     others = [] if chosen else [folded.index(name) for name in PERSON_COLUMNS if name in folded]
-    others = [at for at in others if at not in (index, beside) and (folded[at] != "userid" or sheet.holds_ids(at))]
+    others = [at for at in others if at not in (index, beside) and sheet.may_name_people(at)]
+    texts = sheet.texts(index)
+    spare = [sheet.texts(at) for at in others]
     column, width = sheet.name(index), sheet.width()
-    names: list[str | Unnamed | None] = []
+    entries: list[Entry | None] = []
     fallen_back: set[int] = set()
-    spare: dict[int, list[str]] = {}
     for place, row in enumerate(sheet.rows):
-        name: str | Unnamed | None = texts[place] or None
+        last = place == len(sheet.rows) - 1
         where = f"line {sheet.first_line + place}"
-        cells = [cell for at, cell in enumerate(row) if at != beside]
+        name = texts[place] if texts[place].strip() else None
+        also = {at: cells[place] for at, cells in zip(others, spare, strict=True) if cells[place].strip()}
+        doubt = None
         if holds(row[width:]):
             # A delimiter within a cell moves the others: what stands in the column is somebody else's.
-            name = Unnamed(where, f"it has {len(row)} columns, the first line {width}")
+            doubt = f"it has {len(row)} columns, the first line {width}"
+        elif last and len(row) < width and holds(row) and sheet.names != ("",):
+            doubt = f"it has {len(row)} columns, the first line {width}: the file may be cut off"
+        elif name is None and not also:
+            cells = [cell for at, cell in enumerate(row) if at != beside]
+            if not (holds(cells) or None in cells):
+                entries.append(None)
+                continue
+            doubt = f"{column} is blank"
         elif name is None:
-            found = next((at for at in others if at < len(row) and holds((row[at],))), None)
-            if found is not None:
-                name = spare.setdefault(found, sheet.texts(found))[place]
-                fallen_back.add(found)
-            elif holds(cells) or None in cells:
-                name = Unnamed(where, f"{column} is blank")
-        names.append(name)
+            fallen_back.add(min(also, key=others.index))
+        cut = last and sheet.may_be_cut and index == len(row) - 1
+        entries.append(Entry(name=name, also=also.values(), where=where, doubt=doubt, may_be_cut=cut))
     else_by = "".join(f", else by {sheet.name(at)}" for at in others if at in fallen_back)
-    return People(names, f"by {column}{else_by}")
+    return People(entries, f"by {column}{else_by}")

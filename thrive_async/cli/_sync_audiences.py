@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -24,7 +25,7 @@ from thrive_async.cli._apply import (
 )
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
-from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._output import out
 from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import Fate, MembersView, save
@@ -36,7 +37,7 @@ from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
-    from thrive_async.sync import AudiencesPlan, MemberPlan, NewAudience, SyncReport, Unnamed
+    from thrive_async.sync import AudiencesPlan, Entry, MemberPlan, NewAudience, SyncReport
 
 __all__ = ["apply_audiences", "audiences", "planned_fates", "refusal_fates", "show_audiences"]
 
@@ -53,6 +54,7 @@ def audiences(
     create_missing: Annotated[str | None, Parameter(metavar="FILE")] = None,
     keep_extra: Flag = False,
     allow_empty: Flag = False,
+    unknown: Unknown = "hold",
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
     applying: AudiencesApplying = AudiencesApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
@@ -70,6 +72,8 @@ def audiences(
         create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
         keep_extra: Only add: members who are not in the file stay.
         allow_empty: Let an audience end up empty.
+        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+            hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the files.
@@ -96,6 +100,7 @@ def audiences(
                 removals=not keep_extra,
                 allow_empty=allow_empty,
                 protect=protected,
+                unknown=unknown,
             )
             plan.errors = await did_you_mean(thrive, plan.errors)
             show_audiences(plan)
@@ -121,7 +126,7 @@ def _make_room(audiences: int) -> None:
 
 def grouped(
     sheet: Sheet, audience_column: str | None, member_column: str | None, *, header: bool | None
-) -> dict[str, list[str | Unnamed]]:
+) -> dict[str, list[Entry]]:
     """Sort the rows of a file by audience.
 
     Args:
@@ -137,21 +142,23 @@ def grouped(
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
     """
-    from thrive_async.sync import Unnamed  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync import Entry  # noqa: PLC0415 - after the parsing
 
-    sheet = Sheet(sheet.source, _numbers(sheet), sheet.rows) if header is False else sheet.with_header()
+    sheet = replace(sheet, names=_numbers(sheet)) if header is False else sheet.with_header()
     at = sheet.find(audience_column or "audience", what="--audience-column")
     usual = "member" if "member" in map(fold, sheet.names or ()) else None
     member_at = sheet.choose(member_column or usual, what="--member-column")[0]
     if at == member_at:
         raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
     people = people_in(sheet, member_at, chosen=member_column is not None, beside=at)
-    rows: dict[str, list[str | Unnamed]] = {}
+    rows: dict[str, list[Entry]] = {}
     alone: dict[str, bool] = {}
-    for line, (audience, member) in enumerate(zip(sheet.texts(at), people.names, strict=True), start=sheet.first_line):
+    for line, (audience, member) in enumerate(
+        zip(sheet.texts(at), people.entries, strict=True), start=sheet.first_line
+    ):
         name = audience.strip()
         if name:
-            bare = Unnamed(f"line {line}", f"{sheet.name(member_at)} is blank")
+            bare = Entry(where=f"line {line}", doubt=f"{sheet.name(member_at)} is blank")
             rows.setdefault(name, []).append(bare if member is None else member)
             alone[name] = alone.get(name, True) and member is None
         elif member is not None:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from thrive_async.cli._apply import PeopleApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, fold
-from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._output import flatten
 from thrive_async.cli._people import People, people_in
 from thrive_async.cli._plans import ManagersView, save
@@ -21,7 +21,7 @@ from thrive_async.cli._suggestions import suggesting
 from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
-    from thrive_async.models import ManagerGrant
+    from thrive_async.sync import Entry
 
 __all__ = ["granted", "managers"]
 
@@ -38,6 +38,7 @@ def managers(
     grant: Annotated[tuple[str, ...], Parameter(negative="", metavar="PERMISSION", show_default=False)] = (),
     keep_extra: Flag = False,
     allow_empty: Flag = False,
+    unknown: Unknown = "hold",
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
     applying: PeopleApplying = PeopleApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
@@ -56,6 +57,8 @@ def managers(
         grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
         keep_extra: Only add and change: managers who are not in the file stay.
         allow_empty: Let a file without people remove all managers.
+        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+            hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the file.
@@ -76,7 +79,13 @@ def managers(
             entries = counted(len(desired), "entries")
             say(f"comparing managers of {audience} with {sheet.source}, {people.column}: {entries}")
             planning = sync.plan_managers(
-                thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty, protect=protected
+                thrive,
+                audience,
+                desired,
+                removals=not keep_extra,
+                allow_empty=allow_empty,
+                unknown=unknown,
+                protect=protected,
             )
             view = ManagersView(await suggesting(thrive, audience, planning))
             show_plan(view)
@@ -87,21 +96,23 @@ def managers(
     return finish(main, report)
 
 
-def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[ManagerGrant]:
+def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]:
     """Read who should be a manager, and with what permissions.
 
     Args:
         sheet: The file, its header known if it has one.
-        people: Whom its rows name.
+        people: The people in its rows.
         given: What everybody gets.
 
     Returns:
-        A grant for each row.
+        An entry with the permissions for each row.
 
     Raises:
         CliError: A permission that does not exist, a cell that is neither yes nor no, a row that is not whole or names
             nobody, or nothing that says what anybody may do.
     """
+    import attrs  # noqa: PLC0415 - after the parsing
+
     from thrive_async.sync.permissions import PERMISSIONS, restored_grant  # noqa: PLC0415 - after the parsing
 
     everybody = {_permission(name, f"--grant {name}"): True for name in given}
@@ -112,12 +123,14 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
             "peopleManager.insights, or give one to all with --grant"
         )
     sheet.check_whole()
-    grants: list[ManagerGrant] = []
-    for line, (row, name) in enumerate(zip(sheet.rows, people.names, strict=True), start=sheet.first_line):
-        if name is None:
+    grants: list[Entry] = []
+    for line, (row, entry) in enumerate(zip(sheet.rows, people.entries, strict=True), start=sheet.first_line):
+        if entry is None:
             continue
-        if not isinstance(name, str):
-            raise CliError(f"{sheet.source}: {name.where} does not say who the manager is: {name.reason}; see --column")
+        if entry.doubt is not None:
+            raise CliError(
+                f"{sheet.source}: {entry.where} does not say who the manager is: {entry.doubt}; see --column"
+            )
         flags = dict.fromkeys(PERMISSIONS, False)
         for at, permission in columns.items():
             flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
@@ -128,7 +141,8 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Manage
             for permission, flag in flags.items()
             if flag or not permission.startswith("administrator")
         }
-        grants.append(restored_grant({"reference": name, "permissions": said}))
+        grant = restored_grant({"reference": entry.name or entry.also[0], "permissions": said})
+        grants.append(attrs.evolve(entry, permissions=grant.permissions))
     return grants
 
 

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._errors import say
-from thrive_async.cli._options import FileArgument, Flag, Input
+from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._people import people_in
 from thrive_async.cli._plans import MembersView, save
 from thrive_async.cli._session import Connection
@@ -38,6 +38,7 @@ def members(
     column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
     keep_extra: Flag = False,
     allow_empty: Flag = False,
+    unknown: Unknown = "hold",
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
     applying: MemberApplying = MemberApplying(),  # noqa: B008 - frozen
     reading: Input = Input(),  # noqa: B008
@@ -55,6 +56,8 @@ def members(
             reference or email, and in rows where it is blank the next of these.
         keep_extra: Only add: members who are not in the file stay.
         allow_empty: Let a file without people remove all members.
+        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+            hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
         applying: What may happen.
         reading: How to read the file.
@@ -75,7 +78,13 @@ def members(
             desired = people.desired
             say(f"comparing {audience} with {sheet.source}, {people.column}: {counted(len(desired), 'entries')}")
             planning = sync.plan_members(
-                thrive, audience, desired, removals=not keep_extra, allow_empty=allow_empty, protect=protected
+                thrive,
+                audience,
+                desired,
+                removals=not keep_extra,
+                allow_empty=allow_empty,
+                unknown=unknown,
+                protect=protected,
             )
             view = MembersView(await suggesting(thrive, audience, planning))
             show_plan(view)

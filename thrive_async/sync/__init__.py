@@ -18,8 +18,9 @@ Example:
     ```
 """
 
+from thrive_async.sync._doubts import Unknown
 from thrive_async.sync._guards import Share, Strategy
-from thrive_async.sync._match.names import Unnamed
+from thrive_async.sync._match.names import Entry
 from thrive_async.sync.audiences import AudiencesPlan, plan_audiences, sync_audiences
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
@@ -31,6 +32,7 @@ from thrive_async.sync.users import UserChange, UserHeld, UserLeaver, UserPlan, 
 __all__ = [
     "AudiencesPlan",
     "Desired",
+    "Entry",
     "GuardRefused",
     "ManagerPlan",
     "MemberPlan",
@@ -41,7 +43,7 @@ __all__ = [
     "Strategy",
     "SyncError",
     "SyncReport",
-    "Unnamed",
+    "Unknown",
     "UserChange",
     "UserHeld",
     "UserLeaver",

@@ -5,60 +5,83 @@ Somebody is **held** if the removal or suspension is left out because of either:
 Thrive's API cannot undo a suspension, and a removal takes somebody out of mandatory training.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal, cast, get_args
 
 import attrs
 
-from thrive_async.models import AudienceMember, UserCreate
+from thrive_async._base.problems import unread
+from thrive_async.errors import InvalidArgument
+from thrive_async.models import AudienceManager, AudienceMember, UserCreate
 from thrive_async.sync._match.export_rows import Nameless, Rows
 from thrive_async.sync._match.identity import Identity, full_name
-from thrive_async.sync._match.matching import Match
-from thrive_async.sync._match.names import EDGES
+from thrive_async.sync._match.likeness import comparable, lookalikes
+from thrive_async.sync._match.matching import Match, People
+from thrive_async.sync._match.names import clean
 from thrive_async.sync._match.user_diff import Known
 
 __all__ = [
-    "HELD_UNLESS",
     "LOOKS_REWRITTEN",
     "OTHER_SPELLING",
+    "PROTECTED",
     "Removals",
     "Spellings",
-    "folded",
+    "Unknown",
+    "check_protect",
+    "check_unknown",
+    "held_unless_known",
     "may_be_newcomers",
     "nameless_rows",
     "other_spellings",
+    "protected",
     "removals",
     "same_audience",
     "unnamed",
-    "written_alike",
 ]
 
-HELD_UNLESS: Final = (
-    "held: the list has a name that differs from this person's only in how it is written, and no member has it; "
-    "correct the list"
-)
 LOOKS_REWRITTEN: Final = "ref: looks rewritten by a spreadsheet or an export, and no user has it; correct it"
 OTHER_SPELLING: Final = (
     "ref: differs only in how it is written from that of a user who is not in the export; correct it"
 )
+PROTECTED: Final = "held: this person is protected"
+_SHARED_ID: Final = (
+    "held: this id is the reference or e-mail address of somebody else, too, and Thrive may remove them instead"
+)
 _LISTED: Final = 5
 
-# What is left around a name by quoting in formulas (="E-1", 'E-1) and by lists in one cell.
-_AROUND: Final = " \t\r\n\"'=;,"
-_BETWEEN: Final = re.compile(r"""[\s\x00-\x1f;,|<>()"'=:]+""")
-_MARKS: Final = " \t\r\n;,|<>()\"'=:+"
-_DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | {"\u2019": "'"})
-_NUMBER: Final = re.compile(r"0*(\d+?)(?:[.,]0+)?").fullmatch
-# 123456789012 as a spreadsheet shows it: 1.23457E+11.
-_ROUNDED: Final = re.compile(r"(\d(?:[.,](\d+))?)e\+(\d{1,2})").fullmatch
-_LONGEST_NUMBER: Final = 40
-# 4711 as a spreadsheet writes it for people: 4,711 or 4.711.
-_IN_GROUPS: Final = re.compile(r"\d{1,3}([.,'\u2019 \u00a0\u2009\u202f]\d{3})+").fullmatch
+Unknown = Literal["hold", "remove", "hold-all"]
 
 
 # Members and managers
+
+
+def check_unknown(unknown: object) -> None:
+    """Refuse another word than those of `Unknown`.
+
+    Raises:
+        InvalidArgument: It is another.
+    """
+    if unknown not in get_args(Unknown):
+        raise InvalidArgument(f'$unknown must be "hold", "remove" or "hold-all", not {unknown!r:.50}', "unknown")
+
+
+def check_protect(protect: object) -> tuple[str, ...]:
+    """Return the names of the people who are never removed.
+
+    Args:
+        protect: Names, as a desired list has them.
+
+    Raises:
+        TypeError: It is a lone string, or no iterable.
+        InvalidArgument: An entry names nobody.
+    """
+    if isinstance(protect, str | bytes | bytearray) or not isinstance(protect, Iterable):
+        raise TypeError(f"protect must be an iterable of names, not a lone {type(protect).__name__}")
+    cleaned = list(map(clean, cast("Iterable[object]", protect)))
+    for place, (_name, reason) in enumerate(cleaned, start=1):
+        if reason is not None:
+            raise InvalidArgument(f"$protect: entry {place:,} is no name: {reason}", "protect")
+    return tuple(name for name, _reason in cleaned)
 
 
 @attrs.frozen(repr=False)
@@ -68,36 +91,71 @@ class Removals:
     Attributes:
         to_remove: Those to remove.
         held: Those to leave alone, by id, each with the reason.
-        held_unless: Those of `to_remove` whom a newcomer's name may mean, by id, with that name. The removal is held
-            unless reading shows, once the newcomer is there, that the name is somebody else's.
+        held_unless: Those of `to_remove` whom newcomers' names may mean, by id, with these names. The removal is held
+            unless reading shows, once the newcomers are there, that each of the names is somebody else's.
     """
 
     to_remove: tuple[AudienceMember, ...]
     held: Mapping[str, str]
-    held_unless: Mapping[str, str]
+    held_unless: Mapping[str, tuple[str, ...]]
 
 
-def removals(match: Match) -> Removals:
+def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] = ()) -> Removals:
     """Decide which of the people whom no clear name fits are removed.
 
     Args:
         match: What the comparison with the desired list came to.
+        unknown: What to do while Thrive does not know a name of the list: hold the people it may mean, hold nobody, or
+            hold everybody.
+        protect: Names of people who are never removed.
     """
+    others = match.others
     held: dict[str, str] = {}
-    if match.unnamed:
-        held = dict.fromkeys((one.user_id for one in match.others), unnamed("removed", match.unnamed))
-    inside = {one.user_id for one in match.others}
+    nobody = [one.where for one in match.rejected if one.where]
+    if nobody:
+        held = dict.fromkeys((one.user_id for one in others), unnamed("removed", nobody))
+    inside = {one.user_id for one in others}
     for name, user_ids in match.ambiguous.items():
         reason = f"held: the list names {name}, which fits {len(user_ids)} people; correct the list"
         held.update(dict.fromkeys(inside.intersection(user_ids), reason))
-    parts = {part: text for text in match.unreadable for part in _meant(text)}
-    for one in match.others if parts else ():
-        found = next((part for part in map(folded, _names(one)) if part in parts), None)
-        if found is not None:
-            held[one.user_id] = f"held: an entry of the list cannot be read and may mean {found}; correct the list"
-    to_remove = tuple(one for one in match.others if one.user_id not in held)
-    in_order = {one.user_id: held[one.user_id] for one in match.others if one.user_id in held}
-    return Removals(to_remove, in_order, written_alike(match.to_add, to_remove))
+    shared = (
+        "held: this id is the reference or e-mail address of somebody else, too, and Thrive may remove them instead"
+    )
+    held.update(dict.fromkeys(match.shared_ids, shared))
+    texts = [one.text for one in match.rejected if one.text]
+    for user_id in lookalikes(texts, others, match.members) if others else ():
+        held[user_id] = "held: an entry of the list cannot be read and may mean this person; correct the list"
+    held.update(dict.fromkeys(protected(others, protect), PROTECTED))
+    to_remove = tuple(one for one in others if one.user_id not in held)
+    in_order = {one.user_id: held[one.user_id] for one in others if one.user_id in held}
+    return Removals(to_remove, in_order, _held_unless(match, to_remove, unknown))
+
+
+def protected(people: Sequence[AudienceMember | AudienceManager], protect: Iterable[str]) -> set[str]:
+    """Return the ids of the people whom a protected name fits, as a desired name would."""
+    names = list(protect)
+    found = People(people) if names else None
+    return {user_id for name in names for user_id in found.owners(name)} if found is not None else set()
+
+
+def _held_unless(match: Match, to_remove: Sequence[AudienceMember], unknown: Unknown) -> dict[str, tuple[str, ...]]:
+    names = match.to_add
+    if not names or not to_remove or unknown == "remove":
+        return {}
+    if unknown == "hold-all":
+        return dict.fromkeys((one.user_id for one in to_remove), names)
+    spellings = {name: name for name in names}
+    spellings |= {other: name for name, others in match.also.items() for other in others}
+    found = lookalikes(spellings, to_remove, match.members)
+    meant = {user_id: tuple(dict.fromkeys(spellings[one] for one in like)) for user_id, like in found.items()}
+    # Whoever has a name that could not be read may have any of these.
+    half_read = (one.user_id for one in to_remove if not unread(one).isdisjoint(("reference", "email")))
+    return {**meant, **dict.fromkeys(half_read, names)}
+
+
+def held_unless_known(name: str) -> str:
+    """Say why somebody is held whom an unknown name may mean."""
+    return f"held: the list names {name}, which Thrive does not know and which may be this person; correct the list"
 
 
 def unnamed(past: str, where: Sequence[str]) -> str:
@@ -111,82 +169,6 @@ def unnamed(past: str, where: Sequence[str]) -> str:
     more = f" and {len(where) - _LISTED:,} more" if len(where) > _LISTED else ""
     names = "names nobody" if len(where) == 1 else "name nobody"
     return f"not {past}: {listed}{more} {names}, and may mean them; correct the list"
-
-
-def written_alike(to_add: Sequence[str], to_remove: Sequence[AudienceMember]) -> dict[str, str]:
-    """Return the people to remove who may be somebody to add: names that differ only in how they are written.
-
-    Args:
-        to_add: Names that fit nobody.
-        to_remove: The people whom no name fits.
-
-    Returns:
-        A name for each of their ids.
-    """
-    if not to_add or not to_remove:
-        return {}
-    newcomers = {folded(name): name for name in to_add}
-    rounded: dict[str, str] = {}
-    for name in _unusual(to_add):
-        if _IN_GROUPS(name):
-            newcomers[folded(re.sub(r"\D", "", name))] = name
-        number = _ROUNDED(name.lower())
-        if number:
-            rounded[_shown(float(number[1].replace(",", ".") + "e" + number[3]), len(number[2] or ""))] = name
-        elif _BETWEEN.search(name):
-            newcomers.update(dict.fromkeys(_meant(name), name))
-    decimals = {len(shown.partition("e")[0]) - 2 for shown in rounded}
-    found: dict[str, str] = {}
-    for member in to_remove:
-        for own in _names(member):
-            if (bare := folded(own)) in newcomers:
-                found[member.user_id] = newcomers[bare]
-            elif rounded and own.isdecimal() and len(own) < _LONGEST_NUMBER:
-                for shown in {_shown(int(own), count) for count in decimals} & rounded.keys():
-                    found[member.user_id] = rounded[shown]
-    return found
-
-
-def _names(person: AudienceMember) -> list[str]:
-    return [name for name in (person.reference, person.email, person.user_id) if name]
-
-
-def folded(name: str) -> str:
-    """Return what remains of a name without case, width, what surrounds it, and the many ways to write one letter.
-
-    A number loses the zeros before it and those behind the point: spreadsheets drop and add them. Two names with the
-    same remains are not taken for one person, but may be one.
-    """
-    if name.isascii():
-        bare = name.lower().strip(_AROUND)
-    else:
-        wide = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        bare = EDGES.sub("", wide.translate(_DASHES)).strip(_AROUND)
-    if bare[:1].isdecimal():
-        number = _NUMBER(bare)
-        return number[1] if number else bare
-    return bare
-
-
-def _meant(text: str) -> set[str]:
-    """Return what remains of all the names that a text may hold: itself, and each part of it."""
-    return {folded(part) for part in (text, *_BETWEEN.split(text))} - {""}
-
-
-def _unusual(names: Sequence[str]) -> Iterable[str]:
-    """Return the names that may hold more than a name, or a number in another form; all, if in doubt.
-
-    One look at all of them together costs a tenth of one look at each.
-    """
-    together = "".join(names)
-    if together.isascii() and not any(mark in together for mark in _MARKS):
-        return [name for name in names if name[0].isdecimal()]
-    return names
-
-
-def _shown(number: float, decimals: int) -> str:
-    """Write a number the way a spreadsheet shows one that is too wide for its cell."""
-    return f"{number:.{max(1, decimals)}e}"
 
 
 # Audiences
@@ -206,8 +188,8 @@ def same_audience(names: Iterable[str], unsynced: Iterable[str]) -> dict[str, st
     """
     alike: dict[str, str] = {}
     for name in unsynced:
-        alike.setdefault(_audience_remains(name), name)
-    found = {name: alike.get(_audience_remains(name), name) for name in names}
+        alike.setdefault(_letters(name), name)
+    found = {name: alike.get(_letters(name), name) for name in names}
     return {
         name: f"not removed: the lists also name {other}, which may be the same audience and is not synced with it; "
         "correct its name"
@@ -216,8 +198,8 @@ def same_audience(names: Iterable[str], unsynced: Iterable[str]) -> dict[str, st
     }
 
 
-def _audience_remains(name: str) -> str:
-    return "".join(char for char in folded(name) if char.isprintable() and char != " ")
+def _letters(name: str) -> str:
+    return "".join(char for char in comparable(name) if char.isalnum()) or name
 
 
 # Users
@@ -248,11 +230,9 @@ def other_spellings(rows: Rows, by_ref: Mapping[str, Known]) -> Spellings:
         for ref, user in by_ref.items()
         if ref not in rows.mentioned_refs
     ]
-    found = written_alike(sorted(rows.mentioned_refs), unmentioned)
-    names = set(found.values())
-    remains = set(map(folded, names))
-    refs = {ref for ref in rows.mentioned_refs if ref not in by_ref and (ref in names or folded(ref) in remains)}
-    return Spellings(refs, found.keys())
+    unknown = sorted(ref for ref in rows.mentioned_refs if ref not in by_ref)
+    found = lookalikes(unknown, unmentioned, rewritten_only=True)
+    return Spellings({ref for refs in found.values() for ref in refs}, found.keys())
 
 
 def nameless_rows(

@@ -18,7 +18,7 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceManager, AudienceMember
 from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_usable, history_of, still_to_account_for
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
-from thrive_async.sync._doubts import folded
+from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
@@ -324,8 +324,8 @@ class PeoplePlan(SinglePlan, Generic[P]):
         ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
         held: People who would be removed if no entry were rejected or ambiguous that may mean them.
         held_because: The reason for each of them, by id.
-        held_unless: People to remove who differ only in how a name is written from somebody to add, by id, with that
-            name. The removal is held unless reading shows the name to be somebody else's.
+        held_unless: People to remove whom names to add may mean, by id, with these names. The removal is held unless
+            reading shows each of the names to be somebody else's.
         dropped: Changes of a saved plan that no longer held when the list was read again, each with the reason.
         report: What became of the plan, once applied, also after a cancel; None before.
     """
@@ -340,7 +340,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
     ambiguities: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     held: tuple[P, ...] = ()
     held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    held_unless: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    held_unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
@@ -382,17 +382,17 @@ class PeoplePlan(SinglePlan, Generic[P]):
         """Hold the removal of people who are never to be removed.
 
         Args:
-            names: Their ids, refs or e-mail addresses, however they are written.
+            names: Their ids, refs or e-mail addresses, as a desired list has them.
         """
-        protected = {folded(name) for name in names} - {""}
-        self._hold([one for one in self.to_remove if protected & set(_remains(one))], PROTECTED)
+        ids = protected(self.to_remove, names)
+        self._hold([one for one in self.to_remove if one.user_id in ids], PROTECTED)
 
     def _hold(self, people: Sequence[P], because: str) -> None:
         ids = {one.user_id for one in people}
         self.held_because = {**self.held_because, **dict.fromkeys(ids, because)}
         self.held += tuple(people)
         self.to_remove = tuple(one for one in self.to_remove if one.user_id not in ids)
-        self.held_unless = {user_id: name for user_id, name in self.held_unless.items() if user_id not in ids}
+        self.held_unless = {one: names for one, names in self.held_unless.items() if one not in ids}
 
     def _drop(self, present: Iterable[P], owners: Mapping[str, Sequence[str]]) -> None:
         """Drop what no longer holds.
@@ -449,7 +449,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "ambiguities": dict(self.ambiguities),
             "held": _saved_people(self.held),
             "held_because": dict(self.held_because),
-            "held_unless": dict(self.held_unless),
+            "held_unless": _grouped(self.held_unless),
         }
 
     @staticmethod
@@ -471,16 +471,16 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "ambiguities": {name: tuple(ids) for name, ids in content["ambiguities"].items()},
             "held": _restored_people(content["held"], person),
             "held_because": content["held_because"],
-            "held_unless": content["held_unless"],
+            "held_unless": {one: tuple(names) for names, ids in content["held_unless"] for one in ids},
         }
 
 
-PROTECTED: Final = "protected"
-"""Why somebody is held who is never to be removed."""
-
-
-def _remains(person: AudienceMember | AudienceManager) -> list[str]:
-    return [folded(name) for name in (person.user_id, person.reference, person.email) if name]
+def _grouped(held_unless: Mapping[str, tuple[str, ...]]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Return the ids by the names, for thousands of people may be held for the same thousand names."""
+    ids: dict[tuple[str, ...], list[str]] = {}
+    for user_id, names in held_unless.items():
+        ids.setdefault(names, []).append(user_id)
+    return list(ids.items())
 
 
 def _saved_people(people: Iterable[AudienceMember | AudienceManager]) -> list[list[str | None]]:

@@ -1,23 +1,72 @@
 """Reading who is in an audience, so that no plan is ever made from a torn list."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import Final, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import IncompleteList, NotFoundError
+from thrive_async.errors import DecodeError, IncompleteList, NotFoundError
 from thrive_async.models import Audience, AudienceManager, AudienceMember
 from thrive_async.pagination import Paginator
 from thrive_async.sync._guards import missing_audience
 from thrive_async.sync.errors import SyncError
 
-__all__ = ["audience_or_refusal", "get_audience", "read_managers", "read_members", "read_whole"]
+__all__ = [
+    "Listing",
+    "audience_or_refusal",
+    "get_audience",
+    "list_managers",
+    "list_members",
+    "planned_from_whole",
+    "read_managers",
+    "read_members",
+    "read_whole",
+]
 
 T = TypeVar("T")
 K = TypeVar("K")
+P = TypeVar("P", bound="_Plan")
 _READINGS: Final = 5
 _PAUSE: Final = 0.25
+
+
+class _Plan(Protocol):
+    @property
+    def is_empty(self) -> bool: ...
+
+
+@attrs.frozen(repr=False)
+class Listing(Generic[T]):
+    """A list that was read as a whole.
+
+    Attributes:
+        what: What it is, for errors.
+        items: What is in it.
+    """
+
+    what: str
+    items: list[T]
+    _paginator: Paginator[T]
+    _identity: Callable[[T], str]
+    # How many of the items came in the first page; 0 if there was no other.
+    _first: int
+
+    async def is_unchanged(self) -> bool:
+        """Read the first page of several again, and return whether it is as it was.
+
+        Somebody who leaves between two pages moves the others forward, and one of them is in neither page. If somebody
+        else came meanwhile, the total does not tell.
+
+        Raises:
+            ThriveError: The page could not be read.
+        """
+        if not self._first:
+            return True
+        again = await self._paginator.collect(limit=self._first)
+        return list(map(self._identity, again)) == list(map(self._identity, self.items[: self._first]))
 
 
 async def read_whole(
@@ -35,34 +84,88 @@ async def read_whole(
         identity: Returns the id of what is kept.
 
     Raises:
-        SyncError: The list changed during every reading.
+        SyncError: The list changed during every reading, or an item of it could not be read.
         ThriveError: A page could not be read.
     """
+    return (await _read(what, paginator, keep, identity))[0]
+
+
+async def _read(
+    what: str, paginator: Paginator[T], keep: Callable[[T], K], identity: Callable[[K], str]
+) -> tuple[list[K], int]:
+    """Return the items, and how many of them came in the first page if there was another."""
     for reading in range(_READINGS):
-        if reading:
-            await asyncio.sleep(_PAUSE * 2**reading)
+        await _pause(reading)
         items: list[K] = []
         totals: set[int] = set()
+        first = number = 0
         ended = False
-        with suppress(IncompleteList):
-            async with aclosing(paginator.pages()) as pages:
-                async for page in pages:
-                    items += map(keep, page.items)
-                    if page.total_results is not None:
-                        totals.add(page.total_results)
-                    if len(totals) > 1:
-                        break
-            ended = True
+        try:
+            with suppress(IncompleteList):
+                async with aclosing(paginator.pages()) as pages:
+                    async for page in pages:
+                        number = page.number
+                        if page.skipped:
+                            raise SyncError(
+                                f"{what}: {page.skipped:,} of the people in page {number:,} could not be read, so no "
+                                "plan was made of it and nothing was changed: ask Thrive about that page"
+                            )
+                        items += map(keep, page.items)
+                        first = first or len(items)
+                        if page.total_results is not None:
+                            totals.add(page.total_results)
+                        if len(totals) > 1:
+                            break
+                ended = True
+        except DecodeError as error:
+            raise SyncError(
+                f"{what}: page {number + 1:,} could not be read, so no plan was made of it and nothing was changed: "
+                f"{error}"
+            ) from error
         whole = ended and (not totals or totals == {len(items)})
         if whole and len({identity(item) for item in items}) == len(items):
-            return items
-    raise SyncError(
+            return items, first if number > 1 else 0
+    raise _torn(what)
+
+
+async def _pause(reading: int) -> None:
+    if reading:
+        await asyncio.sleep(_PAUSE * 2**reading)
+
+
+def _torn(what: str) -> SyncError:
+    return SyncError(
         f"{what} changed during each of {_READINGS} readings, so no plan was made of it and nothing was changed: "
         "try again when nothing else is changing it"
     )
 
 
-async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> list[AudienceMember]:
+async def planned_from_whole(
+    read: Callable[[], Awaitable[Listing[T]]], plan: Callable[[Sequence[T]], Awaitable[P]]
+) -> P:
+    """Make a plan of a list that did not change while it was read; a plan that changes nothing may come of any list.
+
+    Args:
+        read: Reads the list.
+        plan: Makes the plan.
+
+    Raises:
+        SyncError: The list changed during every reading.
+        ThriveError: A page could not be read.
+    """
+    reading = 0
+    while True:
+        await _pause(reading)
+        listing = await read()
+        made = await plan(listing.items)
+        if made.is_empty or await listing.is_unchanged():
+            return made
+        reading += 1
+        if reading == _READINGS:
+            raise _torn(listing.what)
+
+
+async def list_members(thrive: ThriveClient, subject: str, audience_id: str) -> Listing[AudienceMember]:
     """Read the members of an audience, each once.
 
     Args:
@@ -71,24 +174,42 @@ async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> 
         audience_id: The audience's id.
 
     Raises:
-        SyncError: The list changed during every reading.
+        SyncError: The list changed during every reading, or somebody in it could not be read.
         ThriveError: A page could not be read.
     """
-    members = thrive.audiences.members.list(audience_id)
-    return await read_whole(f"{subject}: the member list", members, _itself, lambda member: member.user_id)
+    return await _listed(f"{subject}: the member list", thrive.audiences.members.list(audience_id), _member_id)
 
 
-async def read_managers(thrive: ThriveClient, audience_id: str) -> list[AudienceManager]:
-    """Read the managers of an audience; they come in one answer, which cannot be torn.
-
-    Raises:
-        ThriveError: They could not be read.
-    """
-    return await thrive.audiences.managers.list(audience_id).collect()
+async def list_managers(thrive: ThriveClient, subject: str, audience_id: str) -> Listing[AudienceManager]:
+    """Read the managers of an audience, each once; as `list_members`."""
+    return await _listed(f"{subject}: the list of managers", thrive.audiences.managers.list(audience_id), _manager_id)
 
 
-def _itself(member: AudienceMember) -> AudienceMember:
-    return member
+async def _listed(what: str, paginator: Paginator[T], identity: Callable[[T], str]) -> Listing[T]:
+    items, first = await _read(what, paginator, _itself, identity)
+    return Listing(what, items, paginator, identity, first)
+
+
+async def read_members(thrive: ThriveClient, subject: str, audience_id: str) -> list[AudienceMember]:
+    """Return the members of an audience, each once; as `list_members`."""
+    return (await list_members(thrive, subject, audience_id)).items
+
+
+async def read_managers(thrive: ThriveClient, subject: str, audience_id: str) -> list[AudienceManager]:
+    """Return the managers of an audience, each once; as `list_members`."""
+    return (await list_managers(thrive, subject, audience_id)).items
+
+
+def _itself(item: T) -> T:
+    return item
+
+
+def _member_id(member: AudienceMember) -> str:
+    return member.user_id
+
+
+def _manager_id(manager: AudienceManager) -> str:
+    return manager.user_id
 
 
 async def audience_or_refusal(thrive: ThriveClient, name: str) -> Audience:

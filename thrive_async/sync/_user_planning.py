@@ -18,8 +18,9 @@ from thrive_async.sync._doubts import (
     unnamed,
 )
 from thrive_async.sync._match.address_order import AddressChange, ordered
-from thrive_async.sync._match.export_rows import Row, Rows, addressable, creation, rewritten
+from thrive_async.sync._match.export_rows import Row, Rows, addressable, creation
 from thrive_async.sync._match.identity import IDENTITY, Identities, Identity, full_name
+from thrive_async.sync._match.names import rewritten
 from thrive_async.sync._match.user_diff import (
     OWN,
     Changes,

@@ -13,7 +13,7 @@ from thrive_async.errors import ConfigurationError, InvalidArgument, NotFoundErr
 from thrive_async.models import Audience
 from thrive_async.sync._apply.journal import History, check_usable, history_of
 from thrive_async.sync._apply.locks import claim_each, exclusive, target_of
-from thrive_async.sync._doubts import same_audience
+from thrive_async.sync._doubts import Unknown, check_protect, check_unknown, same_audience
 from thrive_async.sync._guards import (
     DEFAULT_MAX_AGE,
     DEFAULT_MAX_REMOVALS,
@@ -28,7 +28,7 @@ from thrive_async.sync._guards import (
     check_total,
     missing_audience,
 )
-from thrive_async.sync._match.names import Unnamed
+from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
 from thrive_async.sync._workers import few_at_once
@@ -298,6 +298,7 @@ async def plan_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> AudiencesPlan:
     """Compare the members of several audiences with who should be in them. Only reads.
@@ -309,6 +310,7 @@ async def plan_audiences(
             created first, in whatever order they are given.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        unknown: As for `plan_members`.
         protect: As for `plan_members`, in all audiences.
 
     Returns:
@@ -321,7 +323,9 @@ async def plan_audiences(
         TypeError: A desired list is a lone string, or no iterable.
     """
     made_at = datetime.now(UTC)
-    survey = await _survey(thrive, desired, create_missing, removals=removals, allow_empty=allow_empty, protect=protect)
+    survey = await _survey(
+        thrive, desired, create_missing, removals=removals, allow_empty=allow_empty, unknown=unknown, protect=protect
+    )
     targets = {name: target_of(thrive, MemberPlan.kind, one.id, name) for name, one in survey.found.items()}
     busy = await claim_each(targets.values())
     survey.errors.update({name: busy[target] for name, target in targets.items() if target in busy})
@@ -361,6 +365,7 @@ class _Survey:
     thrive: ThriveClient
     removals: bool
     allow_empty: bool
+    unknown: Unknown
     protect: tuple[str, ...]
     found: dict[str, Audience] = attrs.field(factory=dict[str, Audience])
     missing: dict[str, None] = attrs.field(factory=dict[str, None])
@@ -384,6 +389,7 @@ class _Survey:
                 desired,
                 removals=self.removals,
                 allow_empty=self.allow_empty,
+                unknown=self.unknown,
                 protect=self.protect,
             )
         except ThriveError:
@@ -401,6 +407,7 @@ async def _survey(
     *,
     removals: bool,
     allow_empty: bool,
+    unknown: Unknown,
     protect: Iterable[str],
 ) -> _Survey:
     """Check the arguments of `plan_audiences` and find the audiences."""
@@ -410,9 +417,10 @@ async def _survey(
         check_audience_name(name)
         check_iterable(f"desired[{name[:100]!r}]", names, "names")
     check_flags(removals=removals, allow_empty=allow_empty)
-    check_iterable("protect", protect, "names")
+    check_unknown(unknown)
+    protected = check_protect(protect)
     described = parents_first(create_missing)
-    survey = _Survey(thrive, removals, allow_empty, tuple(protect))
+    survey = _Survey(thrive, removals, allow_empty, unknown, protected)
     new = {one.reference for one in described}
 
     async def look(name: str) -> None:
@@ -455,6 +463,7 @@ async def sync_audiences(
     create_missing: Iterable[NewAudience] = (),
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     max_total_removals: MaxRemovals = DEFAULT_MAX_TOTAL_REMOVALS,
@@ -474,6 +483,7 @@ async def sync_audiences(
         create_missing: As for `plan_audiences`.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
+        unknown: As for `plan_members`.
         protect: As for `plan_members`, in all audiences.
         max_removals: As for `MemberPlan.apply`, for each audience by itself.
         max_total_removals: As for `AudiencesPlan.apply`, but counted as the audiences come. An audience whose removals
@@ -522,7 +532,13 @@ async def sync_audiences(
     async with exclusive(wait=wait, journal=journal):
         history = await history_of(journal)
         survey = await _survey(
-            thrive, desired, create_missing, removals=removals, allow_empty=allow_empty, protect=protect
+            thrive,
+            desired,
+            create_missing,
+            removals=removals,
+            allow_empty=allow_empty,
+            unknown=unknown,
+            protect=protect,
         )
         new = await _created(survey, desired, applying)
         results = new.reports
@@ -577,7 +593,7 @@ class _Turns:
         self._history = history
         self._results = results
         self._watcher = _Watcher(applying.on_progress)
-        self._lists: dict[str, list[str | Unnamed]] = {}
+        self._lists: dict[str, list[str | Entry]] = {}
         # What has been read so far, what has been planned to be removed, and what of it may go.
         self._memberships = 0
         self._removals = 0
@@ -672,7 +688,7 @@ class _Turns:
         check_total(name, self._removals, self._memberships, limit, done=self._granted)
 
 
-async def _listed(name: str, desired: Desired) -> list[str | Unnamed]:
+async def _listed(name: str, desired: Desired) -> list[str | Entry]:
     """Return a list that can be read twice."""
     try:
         if isinstance(desired, AsyncIterable):

@@ -1,17 +1,19 @@
 """The managers of an audience made equal to a list of grants, by the permissions that can be written."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 
+from thrive_async._base.problems import remember_unread, unread
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
 from thrive_async.sync._apply.journal import check_usable
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.managers import MANAGERS_AT_ONCE, apply_managers
+from thrive_async.sync._doubts import Unknown, check_protect, check_unknown
 from thrive_async.sync._doubts import removals as decided
 from thrive_async.sync._guards import (
     DEFAULT_MAX_AGE,
@@ -22,18 +24,19 @@ from thrive_async.sync._guards import (
     check_audience_name,
     check_desired,
     check_flags,
-    check_iterable,
     check_removals,
 )
 from thrive_async.sync._match.lookups import compared
 from thrive_async.sync._match.matching import Matcher, People
-from thrive_async.sync._match.names import clean, newcomer_key
+from thrive_async.sync._match.names import Entry, clean, lowered, newcomer_key
 from thrive_async.sync._plans import PeoplePlan, summed_up
-from thrive_async.sync._reading import audience_or_refusal, read_managers
+from thrive_async.sync._reading import audience_or_refusal, list_managers, planned_from_whole, read_managers
 from thrive_async.sync.permissions import restored_grant, saved_grant, writable_permissions
-from thrive_async.sync.report import OnProgress, Outcome, SyncReport
+from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
 __all__ = ["ManagerPlan", "plan_managers", "sync_managers"]
+
+_UNREAD: Final = "held: the permissions of this manager could not be read; see ThriveClient.problems"
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -53,8 +56,8 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         ambiguities: Names that fit two people, with the ids of those.
         held: Managers who would be removed if no entry were rejected or ambiguous that may mean them.
         held_because: The reason for each of them, by id.
-        held_unless: Managers to remove who differ only in how a name is written from somebody to add, as in a
-            `MemberPlan`.
+        held_unless: Managers to remove whom names to add may mean, as in a `MemberPlan`.
+        unread: The ids of the managers whose permissions could not be read; they are neither changed nor removed.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
         report: What became of the plan, once applied, also after a cancel; None before.
@@ -64,6 +67,14 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 
     to_add: tuple[ManagerGrant, ...]
     to_change: tuple[ManagerGrant, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the plan leaves out, for the report."""
+        left_out = super().left_out
+        unchanged = tuple(Outcome("update", user_id, _UNREAD) for user_id in self.unread if user_id in self.staying)
+        return attrs.evolve(left_out, held=(*left_out.held, *unchanged))
 
     @property
     def subject(self) -> str:
@@ -143,7 +154,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 
     async def refresh(self) -> None:
         """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
-        managers = await read_managers(self._client(self.subject), self.audience_id)
+        managers = await read_managers(self._client(self.subject), self.subject, self.audience_id)
         people = People(managers)
         owners = {grant.reference: people.owners(grant.reference) for grant in self.to_add}
         owners = {name: ids for name, ids in owners.items() if ids}
@@ -174,6 +185,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
             **super()._content(),
             "to_add": [saved_grant(grant) for grant in self.to_add],
             "to_change": [saved_grant(grant) for grant in self.to_change],
+            "unread": self.unread,
         }
 
     @classmethod
@@ -182,6 +194,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
             **cls._common(content, AudienceManager),
             to_add=tuple(map(restored_grant, content["to_add"])),
             to_change=tuple(map(restored_grant, content["to_change"])),
+            unread=tuple(content["unread"]),
             **common,
         )
 
@@ -189,10 +202,11 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 async def plan_managers(
     thrive: ThriveClient,
     audience: str,
-    desired: Iterable[ManagerGrant],
+    desired: Iterable[ManagerGrant | Entry],
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> ManagerPlan:
     """Compare an audience's managers with who should manage it, and with what permissions. Only reads.
@@ -203,9 +217,10 @@ async def plan_managers(
     Args:
         thrive: The client.
         audience: The audience's id or reference; a structure too.
-        desired: Who should be a manager, each with the permissions.
+        desired: Who should be a manager, each with the permissions: grants, or entries with `permissions`.
         removals: Whether to remove managers who are not desired.
         allow_empty: Whether an empty list is meant.
+        unknown: As for `plan_members`.
         protect: People who are never removed, by id, ref or e-mail address; see `ManagerPlan.held`.
 
     Returns:
@@ -213,6 +228,8 @@ async def plan_managers(
 
     Raises:
         GuardRefused: There is no such audience, it is smart or not API-controlled, or the list is empty.
+        SyncError: The list of managers changed during every reading, or somebody in it could not be read.
+        InvalidArgument: `unknown` is another word, or `protect` holds something that is no name.
         TypeError: An argument is of a wrong type; `desired` holds something that is no grant.
         ThriveError: Thrive refused, or could not be reached.
 
@@ -227,73 +244,97 @@ async def plan_managers(
     """
     check_audience_name(audience)
     check_flags(removals=removals, allow_empty=allow_empty)
-    check_iterable("protect", protect, "names")
-    if isinstance(desired, str | ManagerGrant) or not isinstance(desired, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    check_unknown(unknown)
+    protected = check_protect(protect)
+    if isinstance(desired, str | ManagerGrant | Entry) or not isinstance(desired, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"desired must be an iterable of ManagerGrants, not a lone {type(desired).__name__}")
-    grants = list(desired)
-    for grant in grants:
-        if not isinstance(grant, ManagerGrant):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"desired must be ManagerGrants, not {type(grant).__name__}")
+    entries = list(map(_entry, desired))
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
     await claim(target_of(thrive, ManagerPlan.kind, found.id, f"{audience} (managers)"))
     made_at = datetime.now(UTC)
-    managers = await read_managers(thrive, found.id)
-    matcher = Matcher(
-        [AudienceMember(user_id=one.user_id, reference=one.reference, email=one.email) for one in managers]
-    )
-    matcher.feed([grant.reference for grant in grants])
-    match = await compared(thrive, matcher)
 
-    by_id = {manager.user_id: manager for manager in managers}
-    newcomers = {newcomer_key(name) for name in match.to_add}
-    wanted, contradicted = _wanted(grants, matcher, by_id)
-    rejected = [(grant.reference, "named twice with different permissions") for grant in contradicted]
-    check_desired(
-        f"{audience} (managers)",
-        len(wanted) + len(match.ambiguous) + len(rejected),
-        match.rejected,
-        allow_empty=allow_empty,
-        past="removed" if removals else None,
-    )
-    decision = decided(match)
-    plan = ManagerPlan(
-        audience=audience,
-        audience_id=found.id,
-        to_add=tuple(grant for key, grant in wanted.items() if key in newcomers),
-        to_change=tuple(grant for key, grant in wanted.items() if key in by_id and _differs(grant, by_id[key])),
-        to_remove=tuple(by_id[one.user_id] for one in decision.to_remove) if removals else (),
-        staying=match.staying,
-        kept=0 if removals else len(match.others),
-        duplicates=match.duplicates,
-        rejected=(*match.rejected, *rejected),
-        ambiguities=match.ambiguous,
-        held=tuple(by_id[user_id] for user_id in decision.held) if removals else (),
-        held_because=decision.held if removals else {},
-        held_unless=decision.held_unless if removals else {},
-        tenant=thrive.tenant_id,
-        made_at=made_at,
-        thrive=thrive,
-    )
-    plan.protect(protect)
-    return plan
+    async def plan(managers: Sequence[AudienceManager]) -> ManagerPlan:
+        matcher = Matcher(list(map(_as_member, managers)))
+        matcher.feed(entries)
+        match = await compared(thrive, matcher)
+        by_id = {manager.user_id: manager for manager in managers}
+        unreadable = tuple(one.user_id for one in managers if "permissions" in unread(one))
+        newcomers = {newcomer_key(name) for name in match.to_add}
+        wanted, contradicted = _wanted(entries, matcher, by_id)
+        rejected = [(one.written, one.reason) for one in match.rejected]
+        contradictions = [(grant.reference, "named twice with different permissions") for grant in contradicted]
+        check_desired(
+            f"{audience} (managers)",
+            len(wanted) + len(match.ambiguous) + len(contradictions),
+            rejected,
+            allow_empty=allow_empty,
+            past="removed" if removals else None,
+        )
+        decision = decided(match, unknown=unknown, protect=protected)
+        held = {**decision.held, **{one: _UNREAD for one in unreadable if one not in match.staying}}
+        return ManagerPlan(
+            audience=audience,
+            audience_id=found.id,
+            to_add=tuple(grant for key, grant in wanted.items() if key in newcomers),
+            to_change=tuple(
+                grant
+                for key, grant in wanted.items()
+                if key in by_id and key not in unreadable and _differs(grant, by_id[key])
+            ),
+            to_remove=tuple(by_id[one.user_id] for one in decision.to_remove if one.user_id not in held)
+            if removals
+            else (),
+            staying=match.staying,
+            kept=0 if removals else len(match.others),
+            duplicates=match.duplicates,
+            rejected=(*rejected, *contradictions),
+            ambiguities=match.ambiguous,
+            held=tuple(by_id[user_id] for user_id in held) if removals else (),
+            held_because=held if removals else {},
+            held_unless=decision.held_unless if removals else {},
+            unread=unreadable,
+            tenant=thrive.tenant_id,
+            made_at=made_at,
+            thrive=thrive,
+        )
+
+    return await planned_from_whole(lambda: list_managers(thrive, f"{audience} (managers)", found.id), plan)
+
+
+def _as_member(manager: AudienceManager) -> AudienceMember:
+    member = AudienceMember(user_id=manager.user_id, reference=manager.reference, email=manager.email)
+    if lost := unread(manager):
+        remember_unread(member, lost)
+    return member
+
+
+def _entry(grant: object) -> Entry:
+    if isinstance(grant, ManagerGrant):
+        return Entry(name=grant.reference, permissions=grant.permissions)
+    if not isinstance(grant, Entry):
+        raise TypeError(f"desired must be ManagerGrants, not {type(grant).__name__}")
+    if grant.permissions is None and grant.doubt is None:
+        raise TypeError(f"desired: the entry {grant.where or grant.name} has no permissions")
+    return grant
 
 
 def _wanted(
-    grants: Iterable[ManagerGrant], matcher: Matcher, by_id: Mapping[str, AudienceManager]
+    entries: Iterable[Entry], matcher: Matcher, by_id: Mapping[str, AudienceManager]
 ) -> tuple[dict[str, ManagerGrant], list[ManagerGrant]]:
     """Return the grant of each person, by id or by the newcomer's key; and those that contradict another one."""
     wanted: dict[str, ManagerGrant] = {}
     contradicted: set[str] = set()
-    for grant in grants:
-        name, reason = clean(grant.reference)
-        key = matcher.identify(name) if reason is None else None
-        if key is None:
+    for entry in entries:
+        key = matcher.identify(entry)
+        if key is None or entry.permissions is None:
             continue
-        first = wanted.setdefault(key, attrs.evolve(grant, reference=_sendable(name, by_id.get(key))))
+        name = next(name for name, reason in map(clean, (entry.name, *entry.also)) if reason is None)
+        grant = ManagerGrant(reference=_sendable(name, by_id.get(key)), permissions=entry.permissions)
+        first = wanted.setdefault(key, grant)
         if writable_permissions(first.permissions) != writable_permissions(grant.permissions):
             contradicted.add(key)
-    # People who are named twice with different permissions are left as they are: neither is guessed.
+    # If a person is named twice with different permissions, it cannot be told which are meant.
     return wanted, [wanted.pop(key) for key in sorted(contradicted)]
 
 
@@ -302,19 +343,23 @@ def _differs(grant: ManagerGrant, manager: AudienceManager) -> bool:
 
 
 def _sendable(name: str, manager: AudienceManager | None) -> str:
-    """Return a name that Thrive knows: for an id in another case the id as it is, for anything else the name."""
-    if manager is None or name == manager.reference or name.lower() != manager.user_id:
+    """Return a name that Thrive knows: the name as it is in Thrive if it is a manager's, else as written."""
+    if manager is None or name == manager.reference:
         return name
-    return manager.user_id
+    email = manager.email or ""
+    if name.lower() == email.lower():
+        return name
+    return email if lowered(email) == lowered(name) else manager.user_id
 
 
 async def sync_managers(
     thrive: ThriveClient,
     audience: str,
-    desired: Iterable[ManagerGrant],
+    desired: Iterable[ManagerGrant | Entry],
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
@@ -330,6 +375,7 @@ async def sync_managers(
         desired: Who should be a manager, each with the permissions.
         removals: Whether to remove managers who are not desired.
         allow_empty: Whether an empty list is meant.
+        unknown: As for `plan_members`.
         protect: As for `plan_managers`.
         max_removals: As for `ManagerPlan.apply`.
         on_progress: As for `ManagerPlan.apply`.
@@ -359,6 +405,6 @@ async def sync_managers(
     await check_usable(journal)
     async with exclusive(wait=wait, journal=journal):
         plan = await plan_managers(
-            thrive, audience, desired, removals=removals, allow_empty=allow_empty, protect=protect
+            thrive, audience, desired, removals=removals, allow_empty=allow_empty, unknown=unknown, protect=protect
         )
         return await plan.apply_as(applying)

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Final, Self
 
@@ -15,6 +16,7 @@ from thrive_async.sync._apply.journal import History, check_usable
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
 from thrive_async.sync._apply.writes import calls_needed
+from thrive_async.sync._doubts import Unknown, check_protect, check_unknown
 from thrive_async.sync._doubts import removals as decided
 from thrive_async.sync._guards import (
     DEFAULT_MAX_AGE,
@@ -31,14 +33,14 @@ from thrive_async.sync._guards import (
 )
 from thrive_async.sync._match.lookups import compared
 from thrive_async.sync._match.matching import Match, Matcher, People
-from thrive_async.sync._match.names import Unnamed
+from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import PeoplePlan, summed_up
-from thrive_async.sync._reading import audience_or_refusal, read_members
+from thrive_async.sync._reading import audience_or_refusal, list_members, planned_from_whole, read_members
 from thrive_async.sync.report import OnProgress, SyncReport
 
 __all__ = ["Desired", "MemberPlan", "matched", "plan_found", "plan_members", "planned", "sync_members"]
 
-Desired = Iterable[str | Unnamed] | AsyncIterable[str | Unnamed]
+Desired = Iterable[str | Entry] | AsyncIterable[str | Entry]
 # Names matched before others on the loop get their turn: some 5 ms.
 _AT_ONCE: Final = 10_000
 
@@ -62,8 +64,8 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         held: Members who would be removed if no entry were rejected or ambiguous that may mean them. A blank entry may
             mean anybody.
         held_because: The reason for each of them, by id.
-        held_unless: Members to remove who differ only in how a name is written from somebody to add, by id, with that
-            name. The removal is held unless the member list shows the name to be somebody else's.
+        held_unless: Members to remove whom names to add may mean, by id, with these names. The removal is held unless
+            the member list shows, after the additions, that each of the names is somebody else's.
         removals: Whether the plan removes anybody.
         tenant: The id of the tenant it was made for.
         made_at: When it was made.
@@ -230,6 +232,7 @@ async def plan_members(
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> MemberPlan:
     """Compare an audience's members with who should be in it. Only reads.
@@ -237,16 +240,21 @@ async def plan_members(
     People match by id, ref or e-mail address, in any mixture; e-mail addresses in any case. Newcomers who are named in
     several ways are looked up, so that a person under two names is added once.
 
-    If an entry is unreadable or ambiguous, or a name looks rewritten by a spreadsheet, the people it could mean are
-    left alone and the report is not `ok`. A blank entry (an empty string, None, NaN) could mean anybody: nobody is
-    removed.
+    If an entry is ambiguous, the people whom it fits are held: they are left alone, and the report is not `ok`. If an
+    entry names nobody, every removal is held, for it could mean anybody. Such entries are blank (an empty string, None,
+    NaN), of another type, placeholders (`#N/A`, `NULL`, `unknown`), or look rewritten by a spreadsheet (`03-Apr`,
+    `1.23E+11`).
 
     Args:
         thrive: The client.
         audience: The audience's id or reference.
-        desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses.
+        desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses, or of entries
+            that tell more.
         removals: Whether to remove members who are not desired; False only adds.
         allow_empty: Whether a list without one usable name is meant.
+        unknown: What to do while the list has a name that Thrive does not know. ``"hold"`` leaves the members alone who
+            may be that person: an address with another domain, another family name, a typing mistake. ``"remove"``
+            leaves nobody alone for it, ``"hold-all"`` everyone.
         protect: People who are never removed, by id, ref or e-mail address; see `MemberPlan.held`.
 
     Returns:
@@ -254,7 +262,8 @@ async def plan_members(
 
     Raises:
         GuardRefused: There is no such audience, it is smart or not API-controlled, or the list is empty.
-        SyncError: The member list changed during every reading.
+        SyncError: The member list changed during every reading, or somebody in it could not be read.
+        InvalidArgument: `unknown` is another word, or `protect` holds something that is no name.
         TypeError: An argument is of a wrong type; `desired` is a lone string, or no iterable.
         ThriveError: Thrive refused, or could not be reached.
 
@@ -267,11 +276,19 @@ async def plan_members(
     check_audience_name(audience)
     check_iterable("desired", desired, "names")
     check_flags(removals=removals, allow_empty=allow_empty)
-    check_iterable("protect", protect, "names")
+    check_unknown(unknown)
+    protected = check_protect(protect)
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
     return await plan_found(
-        thrive, audience, found.id, desired, removals=removals, allow_empty=allow_empty, protect=protect
+        thrive,
+        audience,
+        found.id,
+        desired,
+        removals=removals,
+        allow_empty=allow_empty,
+        unknown=unknown,
+        protect=protected,
     )
 
 
@@ -283,21 +300,40 @@ async def plan_found(
     *,
     removals: bool,
     allow_empty: bool,
-    protect: Iterable[str],
+    unknown: Unknown,
+    protect: tuple[str, ...],
 ) -> MemberPlan:
     """Make the plan for an audience that has been found; see `plan_members`."""
     await claim(target_of(thrive, MemberPlan.kind, audience_id, audience))
     # Before anything is read: whatever another run does from now on makes this plan stale.
     made_at = datetime.now(UTC)
-    members = await read_members(thrive, audience, audience_id)
-    match = await matched(thrive, members, desired)
-    plan = planned(thrive, audience, audience_id, match, removals=removals, allow_empty=allow_empty)
-    plan.made_at = made_at
-    plan.protect(protect)
-    return plan
+    # The list may have to be compared twice, and an iterator can be read only once.
+    names: Any = desired if isinstance(desired, Collection) else await _collected(desired)
+
+    async def plan(members: Sequence[AudienceMember]) -> MemberPlan:
+        match = await matched(thrive, members, names)
+        make = partial(planned, thrive, audience, audience_id, match, removals=removals, allow_empty=allow_empty)
+        make = partial(make, unknown=unknown, protect=protect)
+        # Comparing so many names with so many people for likeness takes seconds.
+        return await asyncio.to_thread(make) if len(match.to_add) + len(match.others) > _AT_ONCE else make()
+
+    made = await planned_from_whole(lambda: list_members(thrive, audience, audience_id), plan)
+    made.made_at = made_at
+    return made
 
 
-async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: Desired) -> Match:
+async def _collected(desired: Desired) -> Collection[object]:
+    if isinstance(desired, AsyncIterable):
+        return [entry async for entry in desired]
+    entries: list[object] = []
+    rest = iter(desired)
+    while heap := list(islice(rest, _AT_ONCE)):
+        entries += heap
+        await asyncio.sleep(0)
+    return entries
+
+
+async def matched(thrive: ThriveClient, members: Sequence[AudienceMember], desired: Desired) -> Match:
     """Match desired names with members, giving way to others on the loop now and then."""
     matcher = Matcher(members)
     if isinstance(desired, AsyncIterable):
@@ -317,17 +353,36 @@ async def matched(thrive: ThriveClient, members: list[AudienceMember], desired: 
 
 
 def planned(
-    thrive: ThriveClient, audience: str, audience_id: str, match: Match, *, removals: bool, allow_empty: bool
+    thrive: ThriveClient,
+    audience: str,
+    audience_id: str,
+    match: Match,
+    *,
+    removals: bool,
+    allow_empty: bool,
+    unknown: Unknown = "hold",
+    protect: Iterable[str] = (),
 ) -> MemberPlan:
     """Make a plan of a comparison.
+
+    Args:
+        thrive: The client to apply it with.
+        audience: The audience's name as the caller wrote it.
+        audience_id: Its id.
+        match: The comparison.
+        removals: As for `plan_members`.
+        allow_empty: As for `plan_members`.
+        unknown: As for `plan_members`.
+        protect: As for `plan_members`.
 
     Raises:
         GuardRefused: The list is empty.
     """
     usable = len(match.to_add) + len(match.staying) + len(match.ambiguous)
     past = "removed" if removals else None
-    check_desired(audience, usable, match.rejected, allow_empty=allow_empty, past=past)
-    found = decided(match)
+    rejected = tuple((one.written, one.reason) for one in match.rejected)
+    check_desired(audience, usable, rejected, allow_empty=allow_empty, past=past)
+    found = decided(match, unknown=unknown, protect=protect)
     return MemberPlan(
         audience=audience,
         audience_id=audience_id,
@@ -336,7 +391,7 @@ def planned(
         staying=match.staying,
         kept=0 if removals else len(match.others),
         duplicates=match.duplicates,
-        rejected=match.rejected,
+        rejected=rejected,
         ambiguities=match.ambiguous,
         held=tuple(one for one in match.others if one.user_id in found.held) if removals else (),
         held_because=found.held if removals else {},
@@ -354,6 +409,7 @@ async def sync_members(
     *,
     removals: bool = True,
     allow_empty: bool = False,
+    unknown: Unknown = "hold",
     protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     on_progress: OnProgress | None = None,
@@ -370,6 +426,7 @@ async def sync_members(
         desired: Who should be a member.
         removals: Whether to remove members who are not desired.
         allow_empty: Whether a list without one usable name is meant.
+        unknown: As for `plan_members`.
         protect: As for `plan_members`.
         max_removals: As for `MemberPlan.apply`.
         on_progress: As for `MemberPlan.apply`.
@@ -401,6 +458,6 @@ async def sync_members(
     await check_usable(journal)
     async with exclusive(wait=wait, journal=journal):
         plan = await plan_members(
-            thrive, audience, desired, removals=removals, allow_empty=allow_empty, protect=protect
+            thrive, audience, desired, removals=removals, allow_empty=allow_empty, unknown=unknown, protect=protect
         )
         return await plan.apply_as(applying)

@@ -59,7 +59,7 @@ class ManagerDoor:
 
     async def read_back(self, keys: Sequence[Key]) -> Done:  # noqa: ARG002 - all managers come at once
         """Read who is a manager now, and with what permissions."""
-        managers = await read_managers(self.thrive, self.audience_id)
+        managers = await read_managers(self.thrive, self.subject, self.audience_id)
         people = People(managers)
         given = {manager.user_id: writable_permissions(manager.permissions) for manager in managers}
 
@@ -85,7 +85,7 @@ class ManagersToApply(Applied, Protocol):
     to_add: tuple[ManagerGrant, ...]
     to_change: tuple[ManagerGrant, ...]
     to_remove: tuple[AudienceManager, ...]
-    held_unless: Mapping[str, str]
+    held_unless: Mapping[str, tuple[str, ...]]
 
     @property
     def subject(self) -> str: ...

@@ -70,7 +70,7 @@ class MembersToApply(Applied, Protocol):
     to_add: tuple[str, ...]
     to_remove: tuple[AudienceMember, ...]
     staying: tuple[str, ...]
-    held_unless: Mapping[str, str]
+    held_unless: Mapping[str, tuple[str, ...]]
 
     @property
     def calls(self) -> dict[str, int]: ...

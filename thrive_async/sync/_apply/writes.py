@@ -5,11 +5,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from thrive_async._generated.models import FailedEntity, ProcessedEntity
-from thrive_async.errors import APIError, NotFoundError, ThriveError
+from thrive_async.errors import APIError, InvalidArgument, NotFoundError, ThriveError
 from thrive_async.models import MemberOperationResult
 from thrive_async.resources._moves import member_operations
 from thrive_async.sync._apply.run import PRESENT, Job, Run, Settled, Told
-from thrive_async.sync._doubts import HELD_UNLESS
+from thrive_async.sync._doubts import held_unless_known
 from thrive_async.sync.report import reason_in, reason_of
 
 __all__ = [
@@ -64,26 +64,29 @@ async def write_all(run: Run, places: Sequence[int]) -> None:
     await _Writes(run).write_all(places)
 
 
-async def remove_all(run: Run, places: Iterable[int], held_unless: Mapping[str, str] | None = None) -> None:
+async def remove_all(run: Run, places: Iterable[int], held_unless: Mapping[str, Sequence[str]] | None = None) -> None:
     """Send removals one by one, but for those that have an outcome already and those to hold.
 
     Args:
         run: The run.
         places: The removals.
-        held_unless: The removals to hold unless reading shows a name to be somebody else's, by reference.
+        held_unless: The removals to hold unless reading shows that some names are other people's, by reference.
     """
     if held_unless:
         await _hold(run, places, held_unless)
     await _Writes(run).remove_all(run.ledger.unsettled(places))
 
 
-async def _hold(run: Run, places: Iterable[int], held_unless: Mapping[str, str]) -> None:
-    done = await run.door.read_back([(PRESENT, name) for name in held_unless.values()])
+async def _hold(run: Run, places: Iterable[int], held_unless: Mapping[str, Sequence[str]]) -> None:
+    names = {name for names in set(map(tuple, held_unless.values())) for name in names}
+    done = await run.door.read_back([(PRESENT, name) for name in names])
+    unknown = {name for name in names if not done(PRESENT, name)}
     held: list[Settled] = []
-    for place in run.ledger.unsettled(places):
-        name = held_unless.get(run.ledger.changes[place].reference)
-        if name is not None and not done(PRESENT, name):
-            held.append((place, False, HELD_UNLESS))
+    for place in run.ledger.unsettled(places) if unknown else ():
+        meant = held_unless.get(run.ledger.changes[place].reference, ())
+        name = next((name for name in meant if name in unknown), None)
+        if name is not None:
+            held.append((place, False, held_unless_known(name)))
     run.settle(held)
 
 
@@ -179,6 +182,9 @@ class _Writes:
                 return
             run.refused(job.places, reason_of(error))
             await self._count_refusal()
+        except InvalidArgument as error:
+            # An id that cannot be part of a path: nothing was sent, and the others are not concerned.
+            run.settle([(place, False, reason_of(error))])
         except ThriveError as error:
             run.lost(job, error, queue)
         else:

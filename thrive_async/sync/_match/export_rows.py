@@ -1,6 +1,5 @@
 """Read the rows of an HR export as values of user fields: pure."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final, Literal
@@ -9,7 +8,7 @@ import attrs
 
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._match.names import clean
+from thrive_async.sync._match.names import clean, rewritten
 
 __all__ = [
     "FIELDS",
@@ -21,7 +20,6 @@ __all__ = [
     "Unreadable",
     "addressable",
     "creation",
-    "rewritten",
     "update",
 ]
 
@@ -39,17 +37,6 @@ _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 # They belong to names and titles: 't Hooft, Head of "Growth".
 _QUOTES: Final = "\"';, "
 _PREFIXES: Final = ("additional_fields.", "additionalFields.")
-# What spreadsheets and exports make of a ref, or write where there is none: 4711.0, 1.23457E+11, '4711, ="4711",
-# 4711;, #N/A, NULL, 03-Apr, 2026-04-03; of the digits after the fifteenth, zeros.
-_MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_REWRITTEN: Final = re.compile(
-    rf"""\d+[.,]0+ | \d([.,]\d+)?e\+\d+ | ["'=].* | .*["';,] | \#(n/a|[a-z0/]+[!?]|\#+) | [-?]+
-    | \d{{1,2}}-{_MONTH} | {_MONTH}-\d\d | \d{{4}}-\d\d-\d\d([ T]00:00:00)?
-    | \d{{1,2}}/\d{{1,2}}/(\d\d){{1,2}} | \d{{1,2}}\.\d{{1,2}}\.(19|20)\d\d
-    | \d{{15}}0+
-    | null | nil | none | nan | n/?a | unknown | undefined | true | false | \(blank\) | tb[acd]""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-).fullmatch
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -250,11 +237,6 @@ def _is_placeholder(name: str, cell: str) -> bool:
         # Such a field may hold a day, a dash or TRUE.
         return text.startswith("#") and rewritten(text)
     return rewritten(text)
-
-
-def rewritten(ref: str) -> bool:
-    """Return whether a ref looks like what spreadsheets and exports make of one, or write where there is none."""
-    return _REWRITTEN(ref) is not None
 
 
 def addressable(ref: str) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-__all__ = ["Person", "comparable", "lookalikes", "number_shown"]
+__all__ = ["Person", "comparable", "lookalikes"]
 
 
 class Person(Protocol):
@@ -30,6 +30,7 @@ class Person(Protocol):
 _SHORTEST_PART: Final = 3
 """Shorter parts of a name, such as "de" or "van", are shared by too many."""
 _SHORTEST_MISTYPED: Final = 5
+_LONGEST_MISTYPED: Final = 40
 _FEW: Final = 3
 _COMMON: Final = 0.05
 """A part that more than one in twenty people share, and more than three people, tells nobody apart."""
@@ -41,10 +42,12 @@ _LATIN: Final = str.maketrans(
 )
 # ü is written u or ue: whichever, one letter remains.
 _UMLAUTS: Final = re.compile("(?<=[aou])e")
+# Keys of names without a letter or digit, see `_keys`.
+_NOTHING: Final = frozenset("=mc")
 _AT: Final = re.compile(r"\s*@\s*|\s+(?:at|\(at\)|\[at\])\s+")
-_SPLIT: Final = re.compile(r"[^0-9a-z]+")
+_SPLIT: Final = re.compile(r"[\W_]+")
 # Several names in one cell, or an address with the name of its owner.
-_BETWEEN: Final = re.compile(r"[\s;,|<>()\"]+")
+_BETWEEN: Final = re.compile(r"[\s\x00-\x1f;,|<>()\"'=:]+")
 _ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _FRACTION: Final = re.compile(r"([0-9]+)[.,]0+").fullmatch
 _DIGITS_MISREAD: Final = str.maketrans("oil", "011")
@@ -73,8 +76,10 @@ def _digit(char: str) -> str:
     return char if value is None else str(value)
 
 
-def lookalikes(names: Iterable[str], leavers: Sequence[Person], everyone: Sequence[Person] = ()) -> dict[str, str]:
-    """Find who of the people without a name in the list may be meant by one of its unknown names.
+def lookalikes(
+    names: Iterable[str], leavers: Sequence[Person], everyone: Sequence[Person] = (), *, rewritten_only: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Find who of the people without a name in the list may be meant by some of its unknown names.
 
     Two names may be one person's if they differ in case, accents, dots, hyphens, tags, domain, alphabet or invisible
     characters; if they share a part that few people have; if a part differs by one letter, or two are swapped; or if a
@@ -84,83 +89,86 @@ def lookalikes(names: Iterable[str], leavers: Sequence[Person], everyone: Sequen
         names: Names of the list that fit no member.
         leavers: The members that no name of the list fits.
         everyone: All members, to tell a family name from a word that half the company has in its addresses.
+        rewritten_only: Whether to compare whole names only, and to take no shared part for a likeness.
 
     Returns:
-        The id of each such person, with the name that may mean them.
+        The id of each such person, with all names that may mean them.
     """
-    wanted: dict[str, str] = {}
-    rounded: dict[str, str] = {}
+    wanted: dict[str, dict[str, None]] = {}
     for name in names:
-        wanted.update(dict.fromkeys(_keys(name, also_parts_of_cells=True), name))
-        shown = _shown_number(name)
-        if shown is not None:
-            rounded[shown] = name
+        keys = _keys(name, whole_only=rewritten_only, also_parts_of_cells=True)
+        for key in (*keys, *_shown_number(name)):
+            wanted.setdefault(key, {})[name] = None
     if not wanted:
         return {}
-    keys_of = {person.user_id: _keys_of(person) for person in leavers}
-    candidates = {key for keys in keys_of.values() for key in keys if key in wanted}
-    too_common = _common(candidates, everyone)
-    decimals = {len(shown.partition("e")[0]) - 2 for shown in rounded}
-    found: dict[str, str] = {}
+    decimals = {int(key[1:3]) for key in wanted if key[0] == "r"}
+    mistyped = any(key[0] == "t" for key in wanted)
+    keys_of: dict[str, dict[str, str]] = {}
     for person in leavers:
-        key = next((key for key in keys_of[person.user_id] if key in wanted and key not in too_common), None)
-        if key is not None:
-            found[person.user_id] = wanted[key]
-        elif rounded and (forms := _rounded_as(person.reference, decimals) & rounded.keys()):
-            found[person.user_id] = rounded[min(forms)]
+        keys = dict.fromkeys(_rounded_as(person.reference, decimals), "")
+        for own in (person.reference, person.email):
+            if own:
+                keys |= _keys(own, whole_only=rewritten_only, mistyped=mistyped)
+        if alike := {key: part for key, part in keys.items() if key in wanted}:
+            keys_of[person.user_id] = alike
+    too_common = _common({part for keys in keys_of.values() for part in keys.values() if part}, everyone)
+    found: dict[str, tuple[str, ...]] = {}
+    for user_id, keys in keys_of.items():
+        meant = {name: None for key, part in keys.items() if part not in too_common for name in wanted[key]}
+        if meant:
+            found[user_id] = tuple(meant)
     return found
 
 
-def _common(candidates: set[str], everyone: Sequence[Person]) -> set[str]:
-    """Return the parts of names among some keys that too many people have."""
-    parts = {key for key in candidates if key[0] in "pt"}
-    if not parts:
+def _common(parts: set[str], everyone: Sequence[Person]) -> set[str]:
+    """Return the parts of names among some that too many people have."""
+    if not parts or not everyone:
         return set()
-    counts = Counter(key for person in everyone for key in _keys_of(person) & parts)
+    # All names at once: to make small Latin letters of 100,000 one by one takes a second.
+    text = "\n".join(f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone)
+    lines = _UMLAUTS.sub("", comparable(text)).split("\n")
+    counts = Counter(part for line in lines for part in parts.intersection(_SPLIT.split(line)))
     limit = max(_FEW, _COMMON * len(everyone))
-    return {key for key, count in counts.items() if count > limit}
+    return {part for part, count in counts.items() if count > limit}
 
 
-def _keys_of(person: Person) -> set[str]:
-    keys: set[str] = set()
-    for name in (person.reference, person.email):
-        if name:
-            keys |= _keys(name)
-    return keys
-
-
-def _keys(name: str, *, also_parts_of_cells: bool = False) -> set[str]:
-    """Return what a name has in common with others that may be the same person's.
+def _keys(
+    name: str, *, whole_only: bool = False, mistyped: bool = True, also_parts_of_cells: bool = False
+) -> dict[str, str]:
+    """Return what a name has in common with others that may be the same person's, each with the part it comes from.
 
     Each key says in its first letter what it is: `=` the whole name, `m` a mailbox, `p` a part, `t` a mistyped part,
-    `c` a code in which a letter may stand for a digit, `d` the digits that a spreadsheet keeps.
+    `c` a code in which a letter may stand for a digit, `d` the digits that a spreadsheet keeps, `r` a rounded number.
     """
     plain = comparable(name).strip()
     number = _FRACTION(plain)
     if number:
         plain = number[1]
-    keys = {f"={_squeezed(plain)}"}
+    whole = _SPLIT.sub("", plain).lstrip("0") or "0" if whole_only else _squeezed(plain)
+    keys = {f"={whole}": ""}
     mailbox, at, _domain = _AT.sub("@", plain).rpartition("@")
-    if at:
-        mailbox = mailbox.partition("+")[0]
-        keys.add(f"m{_squeezed(mailbox)}")
-    elif any(char.isdecimal() for char in plain):
-        keys.add(f"c{_squeezed(plain.translate(_DIGITS_MISREAD))}")
+    if at and not whole_only:
+        keys[f"m{_squeezed(mailbox.partition('+')[0])}"] = ""
+    elif not at and any(char.isdecimal() for char in plain):
         digits = _squeezed(plain)
         if digits.isdecimal() and len(digits) > _KEPT_DIGITS:
-            keys.add(f"d{len(digits)}{digits[:_KEPT_DIGITS]}")
-    for part in _SPLIT.split(_UMLAUTS.sub("", mailbox if at else plain)):
+            keys[f"d{len(digits)}{digits[:_KEPT_DIGITS]}"] = ""
+        if not whole_only:
+            keys[f"c{_squeezed(plain.translate(_DIGITS_MISREAD))}"] = ""
+    words = mailbox.partition("+")[0] if at else plain
+    for part in () if whole_only else _SPLIT.split(_UMLAUTS.sub("", words)):
         if len(part) >= _SHORTEST_PART and not part.isdecimal():
-            keys.add(f"p{part}")
-            if len(part) >= _SHORTEST_MISTYPED and part.isalpha():
+            keys[f"p{part}"] = part
+            if mistyped and _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
                 # Two words that differ by a letter, or by two swapped, have one of these in common.
-                keys.add(f"t{part}")
-                keys.update(f"t{part[:at]}{part[at + 1 :]}" for at in range(len(part)))
+                keys[f"t{part}"] = part
+                keys.update({f"t{part[:gap]}{part[gap + 1 :]}": part for gap in range(len(part))})
     if also_parts_of_cells:
         for cell in _BETWEEN.split(plain):
             if cell != plain and len(cell) >= _SHORTEST_PART:
-                keys |= _keys(cell)
-    keys.discard("=")
+                keys |= _keys(cell, whole_only=whole_only)
+    for nothing in _NOTHING:
+        keys.pop(nothing, None)
     return keys
 
 
@@ -168,24 +176,21 @@ def _squeezed(text: str) -> str:
     return _ZEROS.sub("", _SPLIT.sub("", _UMLAUTS.sub("", text)))
 
 
-def _shown_number(name: str) -> str | None:
+def _shown_number(name: str) -> tuple[str, ...]:
     rounded = _ROUNDED(comparable(name).strip())
     if rounded is None:
-        return None
-    return number_shown(float(f"{rounded[1].replace(',', '.')}e{rounded[3]}"), len(rounded[2] or ""))
+        return ()
+    number = float(f"{rounded[1].replace(',', '.')}e{rounded[3]}")
+    return (_rounded(number, len(rounded[2] or "")),)
 
 
 def _rounded_as(reference: str | None, decimals: Iterable[int]) -> set[str]:
     if not reference or not reference.isdecimal() or len(reference) > _LONGEST_NUMBER:
         return set()
-    return {number_shown(int(reference), count) for count in decimals}
+    return {_rounded(int(reference), count) for count in decimals}
 
 
-def number_shown(number: float, decimals: int) -> str:
-    """Return a number the way a spreadsheet shows one that is too wide for its cell.
-
-    Args:
-        number: The number.
-        decimals: How many digits stand behind the point.
-    """
-    return f"{number:.{max(1, decimals)}e}"
+def _rounded(number: float, decimals: int) -> str:
+    # Fifteen digits are all that a spreadsheet keeps.
+    decimals = min(decimals, _KEPT_DIGITS - 1)
+    return f"r{decimals:02}{number:.{decimals}e}"

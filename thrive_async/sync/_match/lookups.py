@@ -3,7 +3,7 @@
 A list in one column names everybody in one way, and nothing is asked. Newcomers who are named in several ways are
 looked up, so that a person under two names is added once, and a member under a name that the member list does not show
 is not added at all. Members who are not desired are looked up, too, if the list does not show a name of the kind that
-newcomers have: they may be these newcomers.
+newcomers have: they may be these newcomers. So are the few names that look rewritten: somebody may have just this name.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -11,10 +11,10 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import NotFoundError
+from thrive_async.errors import APIError, NotFoundError
 from thrive_async.models import AudienceMember, BasicUser, User
 from thrive_async.sync._match.matching import Match, Matcher
-from thrive_async.sync._match.names import is_object_id
+from thrive_async.sync._match.names import is_object_id, lowered
 from thrive_async.sync._workers import few_at_once
 
 __all__ = ["FEW", "compared"]
@@ -33,9 +33,12 @@ async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
     Raises:
         ThriveError: The users could not be read.
     """
+    if matcher.looking_rewritten:
+        for name in await _exactly(thrive, matcher.looking_rewritten[:FEW]):
+            matcher.accept(name)
     names = _Names(matcher.newcomers)
     if names.in_several_ways:
-        _tell(matcher, await _users_with(thrive, names, names.single, _looked_up))
+        _tell(matcher, names, await _users_with(thrive, names, names.single, _looked_up))
     match = matcher.result()
     half_shown = [member for member in match.others if not (member.email and member.reference)]
     if not half_shown:
@@ -45,7 +48,7 @@ async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
     found = await _users_with(thrive, names, ids, _by_id, among=frozenset(ids))
     if not found:
         return match
-    _tell(matcher, found)
+    _tell(matcher, names, found)
     return matcher.result()
 
 
@@ -62,7 +65,7 @@ async def _users_with(
     Args:
         thrive: The client.
         names: The names.
-        asked: What to look up.
+        asked: The names or ids to look up.
         singly: Looks it up one by one.
         among: The ids of the users to look at in a walk; None for all.
 
@@ -85,7 +88,8 @@ class _Names:
     def __init__(self, names: Sequence[str]) -> None:
         self.single = [name for name in names if "@" not in name]
         self._refs = set(self.single)
-        self._emails = {name.lower(): name for name in names if "@" in name}
+        self._emails = {lowered(name): name for name in names if "@" in name}
+        self.refs_like_ids: dict[str, str] = {}
         self._ids: dict[str, list[str]] = {}
         for name in self.single:
             if is_object_id(name):
@@ -106,18 +110,22 @@ class _Names:
             found: Gets the names of each who has one, by id.
         """
         for user in users:
+            if user.ref and is_object_id(user.ref):
+                self.refs_like_ids[user.ref] = user.id
             names = [*self._ids.get(user.id, ())]
             if user.ref in self._refs:
                 names.append(user.ref)
             # An address that is almost somebody's ref is in doubt, too.
-            addresses = {address.lower() for address in (user.email, user.ref) if address}
+            addresses = {lowered(address) for address in (user.email, user.ref) if address}
             names += [self._emails[address] for address in addresses if address in self._emails]
             if names:
                 found.setdefault(user.id, {}).update(dict.fromkeys(names))
 
 
-def _tell(matcher: Matcher, found: dict[str, dict[str, None]]) -> None:
+def _tell(matcher: Matcher, names_asked: "_Names", found: dict[str, dict[str, None]]) -> None:
     """Tell the matcher which names are one person's, and which fit several."""
+    for ref, user_id in names_asked.refs_like_ids.items():
+        matcher.note_ref(ref, user_id)
     users_of: dict[str, list[str]] = {}
     for user_id, names in found.items():
         for name in names:
@@ -145,12 +153,25 @@ async def _by_id(thrive: ThriveClient, ids: Sequence[str]) -> list[User | BasicU
     return found
 
 
+async def _exactly(thrive: ThriveClient, names: Sequence[str]) -> list[str]:
+    """Return which names are a user's ref letter for letter; if Thrive does not say, a name is not."""
+    found: list[str] = []
+
+    async def look_up(name: str) -> None:
+        with suppress(APIError):
+            if (await thrive.users.get_by_ref(name)).ref == name:
+                found.append(name)
+
+    await few_at_once([name for name in names if name.strip(".")], look_up, thrive.limits.concurrency)
+    return sorted(found)
+
+
 async def _looked_up(thrive: ThriveClient, names: Sequence[str]) -> list[User | BasicUser]:
     found: list[User | BasicUser] = []
 
     async def look_up(name: str) -> None:
         if name in (".", ".."):
-            return  # No path can hold them, so nobody is looked up by them.
+            return  # No path can hold them.
         if is_object_id(name):
             with suppress(NotFoundError):
                 found.append(await thrive.users.get(name.lower()))

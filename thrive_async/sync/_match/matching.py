@@ -1,25 +1,37 @@
 """Who is there already, about as fast as two dictionaries allow: pure, and in one pass over each list.
 
 A name is an id, a ref or an e-mail address; nothing says which. Ids and refs match as they are written, e-mail
-addresses and 24-digit hexadecimal ids in any case. A name that fits two people is ambiguous: it is listed, and nothing
-is sent for it.
+addresses and 24-digit hexadecimal ids in any case. If nobody has a name as it is written, it is compared without
+invisible characters, with straight quotes, and with its domain as IDNA writes it. A name that fits two people is
+ambiguous: it is listed, and nothing is sent for it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from thrive_async.models import AudienceManager, AudienceMember
-from thrive_async.sync._match.names import LONGEST_NAME, OBJECT_ID_LENGTH, Unnamed, clean, is_object_id, newcomer_key
+from thrive_async.sync._match.names import (
+    LONGEST_NAME,
+    OBJECT_ID_LENGTH,
+    Entry,
+    clean,
+    is_object_id,
+    lowered,
+    newcomer_key,
+    plain,
+    rewritten,
+)
 
-__all__ = ["Match", "Matcher", "People"]
+__all__ = ["Match", "Matcher", "People", "Rejected"]
 
 # Visible ASCII and nothing else: such a name holds nothing to clean.
 _PLAIN: Final = re.compile(r"[!-~]+").fullmatch
 # The place of a name that fits several people.
 _SEVERAL: Final = -1
+_LOOKS_REWRITTEN: Final = "looks rewritten by a spreadsheet or an export, and nobody has this name"
 
 
 class People:
@@ -30,7 +42,7 @@ class People:
 
     Attributes:
         exact: The place for each id and ref.
-        emails: The place for each e-mail address in lower case. Both are for `Matcher`, which must be fast.
+        emails: The place for each e-mail address as `lowered` gives it. Both are for `Matcher`, which must be fast.
     """
 
     def __init__(self, people: Sequence[AudienceMember | AudienceManager]) -> None:
@@ -39,22 +51,31 @@ class People:
         self._people = people
         self._several: dict[str, set[int]] = {}
         self._several_emails: dict[str, set[int]] = {}
+        # Refs as they are compared where nobody has a name as it is written, and those that look like ids.
+        self._plain: dict[str, int] = {}
+        self._like_ids: dict[str, int] = {}
         self._index()
 
     def _index(self) -> None:
         exact, emails = self.exact, self.emails
         odd_email = False
-        like_ids: list[str] = []
+        like_ids: list[tuple[str, int]] = []
+        odd_refs: list[tuple[str, int]] = []
         for place, person in enumerate(self._people):
             user_id, reference, email = person.user_id, person.reference, person.email
             if exact.setdefault(user_id, place) != place:
                 _share(exact, self._several, user_id, place)
-            if reference and exact.setdefault(reference, place) != place:
-                _share(exact, self._several, reference, place)
-            if reference and len(reference) == OBJECT_ID_LENGTH and is_object_id(reference):
-                like_ids.append(reference)
+            if reference:
+                if exact.setdefault(reference, place) != place:
+                    _share(exact, self._several, reference, place)
+                if len(reference) == OBJECT_ID_LENGTH and is_object_id(reference):
+                    like_ids.append((reference, place))
+                elif not reference.isascii():
+                    odd_refs.append((plain(reference), place))
             if email:
                 lower = email.lower()
+                if not lower.isascii():
+                    lower = lowered(email)
                 if emails.setdefault(lower, place) != place:
                     _share(emails, self._several_emails, lower, place)
                 odd_email = odd_email or "@" not in lower
@@ -63,13 +84,18 @@ class People:
             if odd_email or "@" in name:
                 self._cross(name)
         # One person's ref may be another's id in another case.
-        for name in like_ids:
+        for name, place in like_ids:
+            if self._like_ids.setdefault(name.lower(), place) != place:
+                self._like_ids[name.lower()] = _SEVERAL
             owner = self.owner_of_id(name.lower())
             if owner is not None and exact[name] != owner:
                 _share(exact, self._several, name, owner)
+        for name, place in odd_refs:
+            if name not in exact and self._plain.setdefault(name, place) != place:
+                _share(self._plain, self._several, name, place)
 
     def _cross(self, name: str) -> None:
-        lower = name.lower()
+        lower = lowered(name)
         by_name, by_email = self.exact[name], self.emails.get(lower)
         if by_email is None or (by_email == by_name != _SEVERAL):
             return
@@ -82,7 +108,11 @@ class People:
         """Return the place of the person with this name; `_SEVERAL`, or None if nobody has it."""
         place = self.exact.get(name)
         if place is None:
-            place = self.emails.get(name.lower())
+            place = self.emails.get(lowered(name))
+        if place is None and not name.isascii():
+            place = self.exact.get(plain(name))
+        if place is None and self._plain:
+            place = self._plain.get(plain(name))
         if place is None and is_object_id(name):
             place = self.owner_of_id(name.lower())
         return place
@@ -90,7 +120,24 @@ class People:
     def sharing(self, name: str) -> Collection[int]:
         """Return the places of the people who share a name that fits several."""
         people = self._several.get(name)
-        return self._several_emails[name.lower()] if people is None else people
+        if people is None:
+            people = self._several_emails.get(lowered(name))
+        return self._several[plain(name)] if people is None else people
+
+    def places(self, name: str) -> Collection[int]:
+        """Return the places of all people whom a name fits."""
+        place = self.find(name)
+        return () if place is None else self.sharing(name) if place == _SEVERAL else (place,)
+
+    def is_named_alone(self, place: int) -> bool:
+        """Return whether the id of a person is nobody else's id, ref or e-mail address, in any case."""
+        user_id = self._people[place].user_id
+        lower = user_id.lower()
+        return (
+            self.exact[user_id] == place
+            and self.emails.get(lower, place) == place
+            and self._like_ids.get(lower, place) == place
+        )
 
     def owner_of_id(self, user_id: str) -> int | None:
         """Return the place of the person with this id; a ref that reads the same is not looked at."""
@@ -100,9 +147,7 @@ class People:
 
     def owners(self, name: str) -> list[str]:
         """Return the ids of the people with this name."""
-        place = self.find(name)
-        places: Collection[int] = () if place is None else self.sharing(name) if place == _SEVERAL else (place,)
-        return [self._people[at].user_id for at in sorted(places)]
+        return [self._people[at].user_id for at in sorted(self.places(name))]
 
     def has(self, name: str) -> bool:
         """Return whether anybody has this name."""
@@ -121,29 +166,50 @@ def _share(names: dict[str, int], several: dict[str, set[int]], name: str, place
         names[name] = _SEVERAL
 
 
+@attrs.frozen
+class Rejected:
+    """An entry of a desired list that names nobody.
+
+    Attributes:
+        written: What the report calls it: what was written, or where it stands.
+        reason: Why it names nobody.
+        where: What to call the entry if it may mean anybody.
+        name: The name, if it looks rewritten and yet may be a user's.
+        text: What was written, if it may mean only those whose names are in it.
+    """
+
+    written: str
+    reason: str
+    where: str | None = None
+    name: str | None = None
+    text: str | None = None
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Match:
     """What a comparison of members with desired names came to.
 
     Attributes:
-        to_add: Names that fit no member, as written but for white space at their ends, each person once.
+        members: All members as read.
+        to_add: Names that fit no member, without white space at their ends, each person once.
         staying: The ids of the members that a name fits.
         others: The members that no clear name fits. Which of them are removed is for `_doubts` to say.
         duplicates: Names of people who had been named before.
-        rejected: Pairs of what was written and why it cannot be a name.
+        also: Other names in the rows of those to add, by the name.
+        rejected: Entries that name nobody.
         ambiguous: Names that fit two people or more, with the ids of those.
-        unreadable: The whole text of the rejected entries that hold something.
-        unnamed: Where the entries are that name nobody, and so may mean anybody.
+        shared_ids: The ids among those of `others` that are somebody else's ref or e-mail address, too.
     """
 
+    members: Sequence[AudienceMember]
     to_add: tuple[str, ...]
+    also: Mapping[str, tuple[str, ...]]
     staying: tuple[str, ...]
     others: tuple[AudienceMember, ...]
     duplicates: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...]
+    rejected: tuple[Rejected, ...]
     ambiguous: Mapping[str, tuple[str, ...]]
-    unreadable: tuple[str, ...]
-    unnamed: tuple[str, ...]
+    shared_ids: frozenset[str]
 
 
 class Matcher:
@@ -159,9 +225,11 @@ class Matcher:
         self._seen = bytearray(len(members))
         self._newcomers: dict[str, str] = {}
         self._duplicates: list[str] = []
-        self._rejected: list[tuple[str, str]] = []
-        self._unreadable: list[str] = []
-        self._unnamed: list[str] = []
+        self._rejected: list[Rejected] = []
+        self._perhaps_cut: list[Entry] = []
+        self._also: dict[str, tuple[str, ...]] = {}
+        self._accepted: set[str] = set()
+        self._refs_elsewhere: dict[str, str] = {}
         self._ambiguous: dict[str, tuple[str, ...]] = {}
         self._aliases: dict[str, str] = {}
 
@@ -192,7 +260,7 @@ class Matcher:
                         self._feed_odd(name)
                     continue
             if place == _SEVERAL:
-                self._feed_ambiguous(name)
+                self._feed_ambiguous(name, self._people.sharing(name))
             elif seen[place]:
                 duplicate(name)
             else:
@@ -200,69 +268,170 @@ class Matcher:
 
     def _feed_odd(self, value: object) -> None:
         # All that is not the name of a member letter for letter: white space around it, a newcomer, no name at all.
-        name, reason = clean(value)
-        if reason is not None:
-            self._reject(value, name, reason)
+        if isinstance(value, Entry):
+            self._feed_entry(value)
             return
-        place: int | None = None
-        if name is not value:
-            place = self._people.find(name)
-        elif is_object_id(name):
-            place = self._people.owner_of_id(name.lower())
+        name, reason = self._readable(value)
+        if reason is not None:
+            self._rejected.append(self._rejection(value, name, reason))
+            return
+        place = self._people.find(name)
+        if place is None:
+            self._feed_newcomer(name)
+        else:
+            self._feed_people(name, self._people.sharing(name) if place == _SEVERAL else (place,))
+
+    def _feed_entry(self, entry: Entry) -> None:
+        if entry.doubt is not None:
+            where = self._where(entry)
+            self._rejected.append(Rejected(where, f"names nobody: {entry.doubt}", where))
+            return
+        if entry.may_be_cut:
+            # What it may be the beginning of is known when all other names are.
+            self._perhaps_cut.append(entry)
+            return
+        names = self._names_of(entry)
+        if not names:
+            blank = [name for name in (entry.name, *entry.also) if name is not None and name.strip()]
+            written = blank[0] if blank else None
+            self._rejected.append(self._rejection(written, *self._readable(written), entry))
+            return
+        places = self._meant(names)
+        if places:
+            self._feed_people(names[0], places)
+        else:
+            self._feed_newcomer(names[0], tuple(names[1:]))
+
+    def _readable(self, value: object) -> tuple[str, str | None]:
+        """Return a name as `clean` does. One that looks rewritten must be a member's."""
+        name, reason = clean(value)
+        if reason is None and rewritten(name) and name not in self._accepted and not self._people.has(name):
+            reason = _LOOKS_REWRITTEN
+        return name, reason
+
+    def _names_of(self, entry: Entry) -> list[str]:
+        readable = map(self._readable, (entry.name, *entry.also))
+        return list(dict.fromkeys(name for name, reason in readable if reason is None))
+
+    def _meant(self, names: Iterable[str]) -> Collection[int]:
+        """Return the places of the members whom all names of an entry fit or, if there are none, one of them."""
+        common: set[int] | None = None
+        together: set[int] = set()
+        for places in filter(None, map(self._people.places, names)):
+            common = set(places) if common is None else common.intersection(places)
+            together.update(places)
+        return common or together
+
+    def _feed_people(self, name: str, places: Collection[int]) -> None:
+        if len(places) > 1:
+            self._feed_ambiguous(name, places)
+            return
+        (place,) = places
+        if self._seen[place]:
+            self._duplicates.append(name)
+        self._seen[place] = 1
+
+    def _feed_newcomer(self, name: str, also: tuple[str, ...] = ()) -> None:
         key = newcomer_key(name)
-        if place == _SEVERAL:
-            self._feed_ambiguous(name)
-        elif place is not None:
-            if self._seen[place]:
-                self._duplicates.append(name)
-            self._seen[place] = 1
-        elif key in self._newcomers:
+        if key in self._newcomers:
             self._duplicates.append(name)
         else:
             self._newcomers[key] = name
+        if also:
+            first = self._newcomers[key]
+            self._also[first] = (*self._also.get(first, ()), *also)
 
-    def _reject(self, value: object, name: str, reason: str) -> None:
-        if isinstance(value, Unnamed):
-            self._unnamed.append(value.where)
-        elif reason == "blank":
-            name = f"entry {self._entries + 1:,}"
-            self._unnamed.append(name)
-        else:
-            self._unreadable.append(value if isinstance(value, str) else repr(value))
-        self._rejected.append((name, reason))
-
-    @property
-    def _entries(self) -> int:
-        """How many entries were fed so far: each is in exactly one of these."""
-        heaps = (self._newcomers, self._duplicates, self._rejected, self._ambiguous)
-        return self._seen.count(1) + sum(map(len, heaps))
-
-    def _feed_ambiguous(self, name: str) -> None:
+    def _feed_ambiguous(self, name: str, places: Iterable[int]) -> None:
         if name in self._ambiguous:
             self._duplicates.append(name)
         else:
-            self._ambiguous[name] = tuple(self._people.owners(name))
+            self._ambiguous[name] = tuple(self._members[place].user_id for place in sorted(places))
 
-    def identify(self, name: str) -> str | None:
-        """Return what stands for the person with a desired name, after all names were fed.
+    def _rejection(self, value: object, name: str, reason: str | None, entry: Entry | None = None) -> Rejected:
+        where = self._where(entry)
+        if reason is None or reason == "blank":
+            return Rejected(where, "blank", where)
+        told = f"{reason} ({entry.where})" if entry is not None and entry.where else reason
+        if reason == _LOOKS_REWRITTEN:
+            return Rejected(name, told, f"{where} ({name})", name)
+        if isinstance(value, str):
+            # Somebody's name may be a part of it, and then it means that person.
+            return Rejected(name, told, text=value)
+        return Rejected(name, told, where)
+
+    def _where(self, entry: Entry | None) -> str:
+        if entry is not None and entry.where:
+            return entry.where
+        # Each entry that was fed so far is in exactly one of these.
+        heaps = (self._newcomers, self._duplicates, self._rejected, self._ambiguous, self._perhaps_cut)
+        return f"entry {self._seen.count(1) + sum(map(len, heaps)) + 1:,}"
+
+    def _end(self) -> None:
+        """Settle the entries whose end may be missing, after all others."""
+        entries, self._perhaps_cut = self._perhaps_cut, []
+        for entry in entries:
+            whole = next(self._continued(entry), None)
+            if whole is None:
+                self._feed_entry(attrs.evolve(entry, may_be_cut=False))
+            else:
+                where = self._where(entry)
+                reason = f"may be cut off, for it is the beginning of {whole} ({where}); end the last line of the list"
+                self._rejected.append(Rejected(entry.name or where, reason, where))
+
+    def _continued(self, entry: Entry) -> Iterator[str]:
+        """Yield the names of missing members that begin with the name of an entry."""
+        beginning = clean(entry.name)[0].lower()
+        if not beginning or self._meant(self._names_of(attrs.evolve(entry, name=None))):
+            return
+        for place, member in enumerate(self._members):
+            if not self._seen[place]:
+                for own in (member.reference, member.email, member.user_id):
+                    if own and len(own) > len(beginning) and own.lower().startswith(beginning):
+                        yield own
+
+    @property
+    def looking_rewritten(self) -> tuple[str, ...]:
+        """The rejected names that look rewritten, so far."""
+        self._end()
+        return tuple(dict.fromkeys(one.name for one in self._rejected if one.name))
+
+    def accept(self, name: str) -> None:
+        """Take note that a name that looks rewritten is a user's letter for letter."""
+        self._accepted.add(name)
+        for one in self._rejected:
+            if one.name == name:
+                self._feed_newcomer(name)
+        self._rejected = [one for one in self._rejected if one.name != name]
+
+    def note_ref(self, ref: str, user_id: str) -> None:
+        """Take note of a ref of somebody who is no member: a member's id may read the same."""
+        self._refs_elsewhere[ref.lower()] = user_id
+
+    def identify(self, entry: Entry | str) -> str | None:
+        """Return what stands for the person of an entry, after all entries were fed.
 
         Args:
-            name: A name that `clean` let through.
+            entry: The entry, or a name.
 
         Returns:
-            The member's id, the newcomer's key, or None if the name is ambiguous.
+            The member's id, the newcomer's key, or None if the entry is rejected or ambiguous.
         """
-        key = newcomer_key(name)
-        if key in self._aliases:
-            return self._aliases[key]
-        if key in self._newcomers:
-            return key
-        place = self._people.find(name)
-        return None if place is None or place == _SEVERAL else self._members[place].user_id
+        if isinstance(entry, str):
+            entry = Entry(name=entry)
+        self._end()
+        names = self._names_of(entry)
+        if entry.doubt is not None or not names:
+            return None
+        places = self._meant(names)
+        if places:
+            return self._members[next(iter(places))].user_id if len(places) == 1 else None
+        key = newcomer_key(names[0])
+        return self._aliases.get(key, key if key in self._newcomers else None)
 
     @property
     def newcomers(self) -> tuple[str, ...]:
         """The names that fit no member, so far."""
+        self._end()
         return tuple(self._newcomers.values())
 
     def same_person(self, names: Sequence[str], user_id: str) -> None:
@@ -292,14 +461,23 @@ class Matcher:
 
     def result(self) -> Match:
         """Return what the comparison came to."""
-        members, seen = self._members, self._seen
+        self._end()
+        members, seen, people = self._members, self._seen, self._people
+        missing = [place for place in range(len(members)) if not seen[place]]
+        elsewhere = self._refs_elsewhere
         return Match(
+            members=members,
             to_add=tuple(self._newcomers.values()),
+            also={name: self._also[name] for name in self._newcomers.values() if name in self._also},
             staying=tuple(member.user_id for place, member in enumerate(members) if seen[place]),
-            others=tuple(member for place, member in enumerate(members) if not seen[place]),
+            others=tuple(members[place] for place in missing),
             duplicates=tuple(self._duplicates),
             rejected=tuple(self._rejected),
             ambiguous=dict(self._ambiguous),
-            unreadable=tuple(self._unreadable),
-            unnamed=tuple(self._unnamed),
+            shared_ids=frozenset(
+                members[place].user_id
+                for place in missing
+                if not people.is_named_alone(place)
+                or elsewhere.get(members[place].user_id.lower(), members[place].user_id) != members[place].user_id
+            ),
         )
