@@ -228,7 +228,7 @@ async def main(minutes: float, seed: int) -> None:
                     group.create_task(soak.worker(thrive))
             await soak.settle(thrive)
             transport: Any = thrive._transport
-            if transport._gate._slots._value != thrive.limits.concurrency:
+            if transport._gate.free != thrive.limits.concurrency:
                 raise Lost("a slot")
         await asyncio.sleep(0.1)
         if len(asyncio.all_tasks()) > 1:

@@ -1,8 +1,13 @@
 """The client: how it is built, its loop, its session, and what `request` reaches."""
 
 import asyncio
+import copy
 import gc
+import os
+import pickle
 import ssl
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import AsyncIterator
@@ -14,6 +19,7 @@ from urllib.parse import unquote
 import aiohttp
 import pytest
 import trustme
+import uvloop
 from raw_server import KEY, TENANT, RawRequest, RawServer, hang, reply
 
 from thrive_async import (
@@ -22,16 +28,19 @@ from thrive_async import (
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
+    InvalidArgument,
+    Limits,
     NotFoundError,
     PermissionDeniedError,
     Region,
     Retry,
     ServerError,
     ThriveClient,
+    __version__,
 )
 from thrive_async._environment import Environment
 from thrive_async._http.session import Proxy
-from thrive_async.models import UserStatus
+from thrive_async.models import UserCreate, UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
@@ -71,7 +80,11 @@ def test_each_region_has_its_host(region: Region) -> None:
         ({"ca_file": 5}, "ca_file must be str or Path, not int"),
         ({"region": "mars"}, "region 'mars' is unknown"),
         ({"base_url": "http://thrive.example.com"}, "would send credentials unencrypted"),
-        ({"base_url": "https://thrive.example.com/rest/v1"}, "must be a host alone"),
+        ({"base_url": "http://sandbox:8080"}, "use https, or set allow_http if the network in between is yours"),
+        ({"allow_http": "yes"}, "allow_http must be bool, not str"),
+        ({"base_url": "https://thrive.example.com/rest/v1"}, "must end before /rest/v1"),
+        ({"base_url": "https://thrive.example.com/a/rest/"}, "must end before /rest/v1"),
+        ({"base_url": "https://thrive.example.com/?a=b"}, "must end before /rest/v1"),
         ({"base_url": "https://user:pass@thrive.example.com"}, "must not hold a user"),
         ({"base_url": "ftp://thrive.example.com"}, "must begin with https"),
         ({"base_url": "https://[::1"}, "is not a URL"),
@@ -88,6 +101,28 @@ def test_settings_that_cannot_work_are_refused_when_the_client_is_built(argument
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080"])
 def test_plain_http_is_for_loopback(host: str) -> None:
     assert ThriveClient(TENANT, ApiKey(KEY), base_url=f"http://{host}/").base_url == f"http://{host}"
+
+
+def test_plain_http_to_another_host_is_asked_for_by_name() -> None:
+    client = ThriveClient(TENANT, ApiKey(KEY), base_url="http://sandbox:8080", allow_http=True)
+    assert client.base_url == "http://sandbox:8080"
+    env = {"THRIVE_TENANT_ID": TENANT, "THRIVE_API_KEY": KEY, "THRIVE_BASE_URL": "http://sandbox:8080"}
+    with pytest.raises(ConfigurationError, match="use https, or set THRIVE_ALLOW_HTTP if"):
+        ThriveClient.from_env(env)
+    assert ThriveClient.from_env(env, allow_http=True).base_url == "http://sandbox:8080"
+    assert ThriveClient.from_env(env | {"THRIVE_ALLOW_HTTP": "1"}).base_url == "http://sandbox:8080"
+    with pytest.raises(ConfigurationError, match="THRIVE_ALLOW_HTTP must be true or false"):
+        ThriveClient.from_env(env | {"THRIVE_ALLOW_HTTP": "perhaps"})
+
+
+async def test_a_base_url_may_have_a_path_in_front() -> None:
+    token = reply(200, {"access_token": "t", "expires_in": 60})
+    async with RawServer([token, USER, reply(200, [])]) as server:
+        base_url = f"{server.base_url}/team%20a/thrive/"
+        async with server.client(base_url=base_url, credentials=ClientCredentials("a", "b")) as thrive:
+            await thrive.users.get("u1")
+            await thrive.request("GET", "/rest/v1/things")
+    assert [request.target.startswith("/team%20a/thrive/") for request in server.requests] == [True] * 3
 
 
 def test_a_client_is_made_from_the_environment() -> None:
@@ -222,6 +257,93 @@ def test_use_on_another_loop_is_an_error_that_says_what_to_do() -> None:
             second.run(close())
         first.run(use())
         first.run(close())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_one_client_serves_loop_after_loop_with_one_token(served: Sandbox, new_loop: Any) -> None:
+    """As Lambda, Celery and scripts run; nothing is left open, or a ResourceWarning would fail the test."""
+    client = served.client(credentials=served.oauth)
+    gate = client._transport._gate
+
+    async def use() -> int:
+        return len(await client.users.list(per_page=20).collect())
+
+    for _ in range(3):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            assert runner.run(use()) == 60
+        gc.collect()
+    assert len(served.requests.of("createAccessToken")) == 1
+    assert client._transport._gate is not gate
+    assert client._transport._gate._pace is gate._pace
+    asyncio.run(client.aclose())
+    with pytest.raises(ConfigurationError, match="is closed"):
+        asyncio.run(use())
+
+
+def test_a_loop_that_was_closed_in_the_middle_of_calls_holds_no_slot(served: Sandbox) -> None:
+    client = served.client(limits=Limits(concurrency=1))
+    served.faults.add("latency", seconds=60, times=1)
+
+    async def leave_alone() -> None:
+        task = asyncio.create_task(client.skills.levels())
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    async def use() -> None:
+        async with client:
+            await client.skills.levels()
+
+    asyncio.run(leave_alone())
+    asyncio.run(use())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_was_just_closed_is_left_as_well(served: Sandbox) -> None:
+    client = served.client()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.skills.levels())
+    loop.close()
+
+    async def use() -> None:
+        async with client:
+            await client.skills.levels()
+
+    asyncio.run(use())
+    gc.collect()
+
+
+def test_a_client_that_a_closed_loop_has_left_can_be_closed(served: Sandbox) -> None:
+    client = served.client()
+    asyncio.run(client.skills.levels())
+    asyncio.run(client.aclose())
+    asyncio.run(client.aclose())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_the_child_opens_connections_of_its_own(served: Sandbox) -> None:
+    """And leaves those of the parent alone, which go on."""
+    program = (
+        "import asyncio, gc, os, sys\n"
+        "from thrive_async import ThriveClient\n"
+        "client = ThriveClient.from_env()\n"
+        "with asyncio.Runner() as runner:\n"
+        "    runner.run(client.skills.levels())\n"
+        "    session = client._transport._session._session\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        gc.collect()\n"
+        "        asyncio.run(client.skills.levels())\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    runner.run(client.skills.levels())\n"
+        "    assert client._transport._session._session is session\n"
+        "    runner.run(client.aclose())\n"
+    )
+    environ = os.environ | served.environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(served.requests) == 3
 
 
 def test_asyncio_run_several_times_in_a_row_with_a_client_each() -> None:
@@ -693,3 +815,97 @@ async def test_a_call_that_is_under_way_when_the_loop_ends_leaves_no_warning() -
 
         await asyncio.to_thread(run)
         gc.collect()
+
+
+# How it is closed
+
+
+async def write(thrive: ThriveClient, name: str) -> str:
+    try:
+        return (await thrive.users.create(UserCreate(ref=name, first_name="A", last_name="B", login_method="ref"))).id
+    except ConnectionFailed as error:
+        return f"maybe {error.maybe_applied}"
+
+
+@pytest.mark.parametrize("whose", ["own", "given"])
+async def test_a_drain_lets_writes_under_way_finish_and_no_longer(whose: str, clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=2) as sandbox, aiohttp.ClientSession() as session:
+        thrive = sandbox.client(limits=Limits(concurrency=2), **({"session": session} if whose == "given" else {}))
+        writes = [asyncio.create_task(write(thrive, f"n{number}")) for number in range(3)]
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(thrive.aclose(drain=30))
+        await asyncio.sleep(0.1)
+        with pytest.raises(ConfigurationError, match="this ThriveClient is closed"):
+            await thrive.skills.levels()
+        assert not any("maybe" in done for done in await asyncio.gather(*writes))
+        await closing
+        # The third waited for a slot. Nothing waited longer than it had to.
+        assert clock.elapsed < 5
+
+
+async def test_what_is_left_after_the_drain_says_that_it_may_have_been_done(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=20) as sandbox:
+        thrive = sandbox.client()
+        writing = asyncio.create_task(write(thrive, "n"))
+        await asyncio.sleep(1)
+        await thrive.aclose(drain=5)
+        assert await writing == "maybe True"
+        assert 5 < clock.elapsed < 7
+        await thrive.aclose(drain=5)
+
+
+async def test_a_close_that_is_cancelled_in_its_drain_has_closed(clock: VirtualClock) -> None:
+    async with Sandbox(users=1, clock=clock, latency=20) as sandbox:
+        thrive = sandbox.client()
+        writing = asyncio.create_task(write(thrive, "n"))
+        await asyncio.sleep(1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(thrive.aclose(drain=15), 2)
+        assert await writing == "maybe True"
+        with pytest.raises(ConfigurationError, match="this ThriveClient is closed"):
+            await thrive.skills.levels()
+
+
+@pytest.mark.parametrize("drain", [-1, True, "5", float("nan"), float("inf")])
+async def test_a_drain_is_a_number_of_seconds(drain: Any) -> None:
+    with pytest.raises(InvalidArgument, match="drain must be a number of seconds"):
+        await ThriveClient(TENANT, ApiKey(KEY)).aclose(drain=drain)
+
+
+# What it tells of itself
+
+
+async def test_the_user_agent_names_the_version(server: RawServer) -> None:
+    async with server.client() as thrive:
+        await thrive.users.get("u1")
+    assert server.requests[0].headers["user-agent"].startswith(f"thrive-async/{__version__} (Python 3.")
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_client_is_never_copied(make: Any) -> None:
+    """A copy would share its connections, and close them under it."""
+    with pytest.raises(TypeError, match="a ThriveClient holds connections"):
+        make(ThriveClient(TENANT, ApiKey(KEY)))
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [("debug", 1), ("info", 0), ("", 0)])
+def test_thrive_log_prints_the_log_of_a_program_that_has_none(wanted: str, lines: int) -> None:
+    program = (
+        "import logging, thrive_async\n"
+        "thrive_async.ThriveClient('t', thrive_async.ApiKey('k'))\n"
+        "thrive_async.ThriveClient('t', thrive_async.ApiKey('k'))\n"
+        "logging.getLogger('thrive_async').debug('once')\n"
+        "logging.basicConfig(level='ERROR')\n"
+        "logging.getLogger('thrive_async').debug('not again')\n"
+    )
+    environ = os.environ | {"THRIVE_LOG": wanted, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    told = [line for line in ran.stderr.splitlines() if "once" in line]
+    assert len(told) == lines
+    assert all(line.endswith("DEBUG thrive_async: once") for line in told)
+
+
+def test_thrive_log_is_debug_or_info(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THRIVE_LOG", "loud")
+    with pytest.raises(ConfigurationError, match="THRIVE_LOG must be debug or info"):
+        ThriveClient(TENANT, ApiKey(KEY))

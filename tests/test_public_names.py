@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -9,7 +11,20 @@ import pytest
 import thrive_async
 from thrive_async import resources, sandbox, sync
 
-MODULES = ["auth", "client", "config", "errors", "models", "pagination", "resources", "sandbox", "sync", "webhooks"]
+MODULES = [
+    "auth",
+    "client",
+    "config",
+    "errors",
+    "hooks",
+    "models",
+    "pagination",
+    "pool",
+    "resources",
+    "sandbox",
+    "sync",
+    "webhooks",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -21,6 +36,11 @@ def test_public_modules_are_attributes_and_imported_when_asked_for(name: str) ->
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"thrive_async.{name}", "True"]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(project)["project"]["version"] == thrive_async.__version__
 
 
 @pytest.mark.parametrize("name", ["ThriveClent", "model", "_nothing", "attrs"])

@@ -7,22 +7,27 @@ types, and `thrive_async.sandbox` is a Thrive of your own to test against.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from thrive_async._base.version import __version__
+
 if TYPE_CHECKING:
     from thrive_async import auth as auth
     from thrive_async import client as client
     from thrive_async import config as config
     from thrive_async import errors as errors
+    from thrive_async import hooks as hooks
     from thrive_async import models as models
     from thrive_async import pagination as pagination
+    from thrive_async import pool as pool
     from thrive_async import resources as resources
     from thrive_async import sandbox as sandbox
     from thrive_async import sync as sync
     from thrive_async import webhooks as webhooks
     from thrive_async._base.problems import Problem, Problems, unread
+    from thrive_async._base.replies import ReplyInfo, reply_of
     from thrive_async._base.unset import UNSET, Unset
     from thrive_async.auth import AccessToken, ApiKey, ClientCredentials, TokenProvider
     from thrive_async.client import ThriveClient
-    from thrive_async.config import Limits, Region, Retry, Timeouts
+    from thrive_async.config import Limits, Priority, Region, Retry, Timeouts
     from thrive_async.errors import (
         APIError,
         AuthenticationError,
@@ -44,24 +49,27 @@ if TYPE_CHECKING:
         TokenProviderError,
         UnprocessableError,
     )
+    from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, WaitEvent, correlation_id
     from thrive_async.pagination import Page, Paginator
+    from thrive_async.pool import PoolReport, ThrivePool
     from thrive_async.sync.errors import GuardRefused, SyncError
-
-__version__ = "0.1.0"
 
 __all__ = [
     "UNSET",
     "APIError",
     "AccessToken",
     "ApiKey",
+    "AttemptEvent",
     "AuthenticationError",
     "BadRequestError",
+    "CallEvent",
     "ClientCredentials",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailed",
     "DecodeError",
     "GuardRefused",
+    "Hooks",
     "IncompleteList",
     "InvalidArgument",
     "Limits",
@@ -69,10 +77,13 @@ __all__ = [
     "Page",
     "Paginator",
     "PermissionDeniedError",
+    "PoolReport",
+    "Priority",
     "Problem",
     "Problems",
     "RateLimitError",
     "Region",
+    "ReplyInfo",
     "RequestTimeout",
     "ResultUnknown",
     "Retry",
@@ -81,12 +92,16 @@ __all__ = [
     "SyncError",
     "ThriveClient",
     "ThriveError",
+    "ThrivePool",
     "Timeouts",
     "TokenProvider",
     "TokenProviderError",
     "UnprocessableError",
     "Unset",
+    "WaitEvent",
     "__version__",
+    "correlation_id",
+    "reply_of",
     "unread",
 ]
 
@@ -94,11 +109,14 @@ __all__ = [
 # heavier than this may happen before a name is used.
 _MODULES = {
     "_base.problems": ("Problem", "Problems", "unread"),
+    "_base.replies": ("ReplyInfo", "reply_of"),
     "_base.unset": ("UNSET", "Unset"),
     "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
-    "config": ("Limits", "Region", "Retry", "Timeouts"),
+    "config": ("Limits", "Priority", "Region", "Retry", "Timeouts"),
+    "hooks": ("AttemptEvent", "CallEvent", "Hooks", "WaitEvent", "correlation_id"),
     "pagination": ("Page", "Paginator"),
+    "pool": ("PoolReport", "ThrivePool"),
     "sync.errors": ("GuardRefused", "SyncError"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -107,8 +125,10 @@ _PUBLIC_MODULES = (
     "client",
     "config",
     "errors",
+    "hooks",
     "models",
     "pagination",
+    "pool",
     "resources",
     "sandbox",
     "sync",

@@ -1,9 +1,10 @@
 """Credentials from the environment, or from the files that it names."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from thrive_async.auth import DEFAULT_SCOPES, ApiKey, ClientCredentials, Secret, checked_secret
 from thrive_async.errors import ConfigurationError
@@ -13,10 +14,13 @@ VARIABLES: Final = {
     "tenant_id": "THRIVE_TENANT_ID",
     "region": "THRIVE_REGION",
     "base_url": "THRIVE_BASE_URL",
+    "allow_http": "THRIVE_ALLOW_HTTP",
     "share": "THRIVE_SHARE",
     "client_id": "THRIVE_CLIENT_ID",
     "scopes": "THRIVE_SCOPES",
 }
+
+_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class Environment:
@@ -32,6 +36,17 @@ class Environment:
     def text(self, name: str) -> str | None:
         """Return a variable's value; None if it is not set, or blank, as compose files leave it."""
         return self._environ.get(name, "").strip() or None
+
+    def flag(self, name: str) -> bool:
+        """Return whether a variable is true; false if it is not set.
+
+        Raises:
+            ConfigurationError: It is neither true nor false.
+        """
+        value = (self.text(name) or "false").lower()
+        if value not in _FLAGS:
+            raise ConfigurationError(f"{name} must be true or false")
+        return _FLAGS[value]
 
     def credentials(self) -> ApiKey | ClientCredentials:
         """Return what `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET`, hold.
@@ -96,3 +111,29 @@ class Environment:
             refusal = ConfigurationError(f"{name}: {error}")
         del value
         raise refusal
+
+
+def set_up_log() -> None:
+    """Print the SDK's log to stderr if `THRIVE_LOG` is `debug` or `info`, unless the application has a log of its own.
+
+    Raises:
+        ConfigurationError: `THRIVE_LOG` is something else.
+    """
+    wanted = os.environ.get("THRIVE_LOG", "").strip().lower()
+    log = logging.getLogger("thrive_async")
+    if not wanted or any(isinstance(handler, _ToStderr) for handler in log.handlers):
+        return
+    if wanted not in ("debug", "info"):
+        raise ConfigurationError("THRIVE_LOG must be debug or info")
+    log.setLevel(wanted.upper())
+    handler = _ToStderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log.addHandler(handler)
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Prints what no handler of the application's would print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(lambda _record: not logging.getLogger().handlers)

@@ -204,6 +204,10 @@ class Authorizer(Protocol):
         """Note that Thrive answered 401 to this header, and return whether there may be another one."""
         ...
 
+    def move(self) -> None:
+        """Serve another loop from now on."""
+        ...
+
 
 class FixedHeader:
     """Sends always the same header, or no header at all."""
@@ -222,6 +226,9 @@ class FixedHeader:
     def reject(self, header: Secret) -> bool:  # noqa: ARG002 - the protocol's argument
         """Return False: there is no other header to try."""
         return False
+
+    def move(self) -> None:
+        """Serve another loop from now on."""
 
 
 class KeyAuthorizer(FixedHeader):
@@ -355,6 +362,10 @@ class TokenAuthorizer:
         if self._header is header:
             self._header = None
         return True
+
+    def move(self) -> None:
+        """Serve another loop from now on, with the same token."""
+        self._lock = asyncio.Lock()
 
     def current(self) -> Secret | None:
         """Return the token's header, or None if there is none that lasts."""

@@ -1,12 +1,13 @@
 """`ThriveClient`: configuration, lifetime, and the resources."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Never, Self, cast, get_args
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -14,15 +15,18 @@ from attrs import evolve
 
 from thrive_async._base.problems import Problems
 from thrive_async._base.unset import UNSET
-from thrive_async._environment import VARIABLES, Environment
+from thrive_async._environment import VARIABLES, Environment, set_up_log
 from thrive_async._generated.operations import Operation
+from thrive_async._http.attempt import NO_OPTIONS
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
+from thrive_async._http.view import Sender, View, added_headers
 from thrive_async._wire import convert
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
-from thrive_async.config import Limits, Region, Retry, Timeouts, checked_base_url
+from thrive_async.config import Limits, Priority, Region, Retry, Timeouts, checked_base_url
 from thrive_async.errors import ConfigurationError, InvalidArgument
+from thrive_async.hooks import Hooks
 from thrive_async.resources import (
     Activities,
     Assignments,
@@ -35,6 +39,7 @@ from thrive_async.resources import (
     Tags,
     Users,
 )
+from thrive_async.resources._base import Resource, through
 
 if TYPE_CHECKING:
     from thrive_async.share import Share
@@ -52,7 +57,9 @@ class ThriveClient:
     """An async client of one Thrive tenant.
 
     It can be built anywhere, also without a running loop; its connections are made on first use and belong to that
-    loop. Use it with `async with`, or call `aclose` yourself. One client serves any number of concurrent calls.
+    loop. When that loop is closed, the next one gets connections of its own, and the token and the learned pace stay:
+    one client may serve `asyncio.run` again and again. So does a forked process. Use it with `async with`, or call
+    `aclose` yourself. One client serves any number of concurrent calls.
 
     Args:
         tenant_id: The tenant, of the form `eu-west-2_AbcdEfghI`; live, staging and each domain have their own.
@@ -60,8 +67,10 @@ class ThriveClient:
             and its lifetime in seconds, as a tuple or an `AccessToken`. However many calls wait for a token, it is
             called once; again a minute before the token expires, and once after Thrive refused it with a 401.
         region: Where the tenant lives; its name or a `Region`.
-        base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, without `/rest/v1`. Plain
-            http is for loopback hosts only.
+        base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, or
+            `https://gateway.example.com/thrive`, without `/rest/v1`.
+        allow_http: Let `base_url` be plain http to a host that is not loopback, such as `http://sandbox:8080` under
+            docker-compose. Credentials and people's data then cross that network unencrypted.
         timeouts: For every call that brings none of its own.
         retry: How often a call is repeated, and with what pauses.
         limits: Concurrency, rate, and the size of a reply.
@@ -75,6 +84,7 @@ class ThriveClient:
             text of one for `open_share`, such as `redis://localhost/0` or `/run/thrive`, closed with the client.
         strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
             read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
+        hooks: Functions of yours that are called after each wait, attempt and call.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -104,6 +114,7 @@ class ThriveClient:
         *,
         region: Region | str = Region.PRODUCTION,
         base_url: str | None = None,
+        allow_http: bool = False,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
         limits: Limits | None = None,
@@ -113,6 +124,7 @@ class ThriveClient:
         ca_file: str | Path | None = None,
         share: "Share | str | None" = None,
         strict: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         # First of all: from here on no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
@@ -132,8 +144,10 @@ class ThriveClient:
             ("retry", retry, Retry | None),
             ("limits", limits, Limits | None),
             ("session", session, aiohttp.ClientSession | None),
+            ("allow_http", allow_http, bool),
             ("trust_env", trust_env, bool),
             ("strict", strict, bool),
+            ("hooks", hooks, Hooks | None),
             ("ca_file", ca_file, str | Path | None),
         ):
             _check_type(name, value, wanted)
@@ -146,7 +160,7 @@ class ThriveClient:
             token_base_url = credentials.token_base_url(region)
         url = region.api_url
         if base_url is not None:
-            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url)
+            url = token_base_url = webhooks_token_base_url = checked_base_url(base_url, allow_http=allow_http)
         self._own_share: Share | None = None
         if isinstance(share, str):
             # Here, for it takes its time and most clients share nothing.
@@ -161,9 +175,11 @@ class ThriveClient:
         self.tenant_id = tenant_id
         self.base_url = url
         # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
+        set_up_log()
         convert.prepare()
         import_module(_IMPORTED_BY_ASYNCIO)
-        self._transport = Transport(
+        self._options = NO_OPTIONS
+        self._main = Transport(
             base_url=url,
             token_base_url=token_base_url,
             webhooks_token_base_url=webhooks_token_base_url,
@@ -178,7 +194,9 @@ class ThriveClient:
             ca_file=Path(ca_file) if ca_file is not None else None,
             share=share,
             problems=Problems(strict=strict),
+            hooks=hooks,
         )
+        self._transport: Sender = self._main
         self.users: Users = Users(self._transport)
         self.audiences: Audiences = Audiences(self._transport)
         self.assignments: Assignments = Assignments(self._transport)
@@ -196,9 +214,9 @@ class ThriveClient:
 
         Reads `THRIVE_TENANT_ID`; `THRIVE_API_KEY`, or `THRIVE_CLIENT_ID` and `THRIVE_CLIENT_SECRET` with optional
         `THRIVE_SCOPES` (separated by spaces); and optional `THRIVE_REGION` (production, staging, production-mea,
-        staging-mea), `THRIVE_BASE_URL` and `THRIVE_SHARE` (the URL of a Redis, or the path of a folder).
-        `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds the secret instead. A blank
-        variable counts as not set.
+        staging-mea), `THRIVE_BASE_URL`, `THRIVE_ALLOW_HTTP` (true or false) and `THRIVE_SHARE` (the URL of a Redis, or
+        the path of a folder). `THRIVE_API_KEY_FILE` and `THRIVE_CLIENT_SECRET_FILE` name a file that holds the secret
+        instead. A blank variable counts as not set.
 
         Args:
             environ: Read instead of `os.environ`.
@@ -219,11 +237,12 @@ class ThriveClient:
             )
         settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url", "share")}
         settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
+        overrides.setdefault("allow_http", env.flag("THRIVE_ALLOW_HTTP"))
         credentials = env.credentials()
         try:
             return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
         except ConfigurationError as error:
-            from_here = {"tenant_id", *settings}
+            from_here = {"tenant_id", "allow_http", *settings}
             told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
             raise ConfigurationError(told, *error.arguments) from None
 
@@ -241,6 +260,11 @@ class ThriveClient:
         return self._transport.problems
 
     @property
+    def calls_under_way(self) -> int:
+        """How many calls of this client, and of its views, have begun and not ended."""
+        return self._main.calls_under_way
+
+    @property
     def retry(self) -> Retry:
         """How often this client repeats a call."""
         return self._transport.retry
@@ -249,6 +273,57 @@ class ThriveClient:
     def timeouts(self) -> Timeouts:
         """How long a call may take that brings no timeouts of its own."""
         return self._transport.timeouts
+
+    def with_options(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+    ) -> "ThriveClient":
+        """Return a view of this client that makes its calls differently: the same connections, limits and token.
+
+        It costs a tenth of a millisecond, so you can make one for each web request. What you leave out stays as it is
+        here. Closing a view does nothing: close the client.
+
+        Args:
+            timeouts: For calls that bring none of their own.
+            retry: How often a call is repeated, and with what pauses between its attempts.
+            headers: Sent with each call, such as `traceparent`. The client's own, such as Authorization, cannot be set.
+            priority: "interactive" for calls that somebody waits for, which start before all "bulk" calls that wait;
+                one bulk call in ten starts all the same. A client's own calls are interactive.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            InvalidArgument: A header is the client's own or cannot be sent, or there is no such priority.
+
+        Example:
+            quick = thrive.with_options(timeouts=Timeouts(total=2), headers={"traceparent": traceparent})
+            user = await quick.users.get(user_id)
+        """
+        for name, value, wanted in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry)):
+            if value is not None and not isinstance(value, wanted):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
+        if priority not in (None, "interactive", "bulk"):
+            raise InvalidArgument('$priority must be "interactive" or "bulk"', "priority")
+        options, transport = self._options, self._main
+        if timeouts is not None:
+            options = evolve(options, timeouts=timeouts)
+        if retry is not None:
+            options = evolve(options, retry=retry, repeated=transport.repeating(retry))
+        if headers is not None:
+            options = added_headers(options, headers)
+        if priority is not None:
+            options = evolve(options, priority=priority)
+        sender = View(transport, options)
+        view = object.__new__(type(self))
+        attributes = vars(view)
+        attributes.update(vars(self), _options=options, _transport=sender)
+        for name, value in attributes.items():
+            if isinstance(value, Resource | Cpd):
+                attributes[name] = through(value, sender)
+        return view
 
     async def request(
         self,
@@ -292,10 +367,21 @@ class ThriveClient:
         except ValueError:
             return None
 
-    async def aclose(self) -> None:
-        """Close the connections this client opened; harmless to repeat. A session given by you stays open."""
-        await self._transport.aclose()
-        if self._own_share is not None:
+    async def aclose(self, *, drain: float = 0.0) -> None:
+        """Close the connections this client opened; harmless to repeat. A session given by you stays open.
+
+        Args:
+            drain: The seconds that calls under way get to end, with their retries; new ones are refused meanwhile.
+                Those that are left then, or at once without a drain, end as `ConnectionFailed`, and a write among
+                them may have taken effect.
+
+        Raises:
+            InvalidArgument: `drain` is not a number of seconds, 0 or more.
+        """
+        if isinstance(drain, bool) or not isinstance(drain, int | float) or not 0 <= drain < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument(f"$drain must be a number of seconds, 0 or more, not {drain!r}", "drain")
+        await self._transport.aclose(drain)
+        if self._own_share is not None and self._transport is self._main:
             await self._own_share.aclose()
 
     async def __aenter__(self) -> Self:
@@ -308,6 +394,12 @@ class ThriveClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        # For `copy` and `pickle`.
+        raise TypeError(
+            "a ThriveClient holds connections, so it cannot be copied or pickled: share it, or build another"
+        )
 
     def __repr__(self) -> str:
         # Also while it is being built: crash reporters print the frames of an error in `__init__`.

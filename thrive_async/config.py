@@ -1,15 +1,19 @@
 """The settings of a client, each checked when it is built, so that a mistake shows where it was made."""
 
 import math
+import re
 from enum import Enum
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from thrive_async.errors import ConfigurationError
 
-__all__ = ["Limits", "Region", "Retry", "Timeouts"]
+__all__ = ["Limits", "Priority", "Region", "Retry", "Timeouts"]
+
+Priority: TypeAlias = Literal["interactive", "bulk"]
+"""Which of the waiting calls of a client starts next: a call for somebody who waits, or one of a nightly job."""
 
 
 class Region(Enum):
@@ -166,6 +170,9 @@ class Limits:
                 raise ConfigurationError("$Limits.burst needs $Limits.rate", "Limits.burst", "Limits.rate")
 
 
+_REST: Final = re.compile(r"/rest(/|$)")
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine, by its name or address alone: nothing is looked up."""
     if host == "localhost":
@@ -176,12 +183,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def checked_base_url(url: str) -> str:
+def checked_base_url(url: str, *, allow_http: bool = False) -> str:
     """Return a base URL without its trailing slash, or say what is wrong with it.
 
+    Args:
+        url: A host, perhaps with a path in front of `/rest/v1`.
+        allow_http: Whether plain http may go to other hosts than loopback ones.
+
     Raises:
-        ConfigurationError: Not an http(s) URL of a host alone, or http to a host that is not loopback: credentials
-            would cross the network in the clear.
+        ConfigurationError: Not an http(s) URL of a host, or http to a host that is not loopback: credentials would
+            cross the network in the clear.
     """
     from yarl import URL  # noqa: PLC0415 - comes with aiohttp; kept out of what only wants the settings
 
@@ -195,15 +206,17 @@ def checked_base_url(url: str) -> str:
         raise ConfigurationError("$base_url must begin with https:// and name a host", "base_url")
     if parsed.user or parsed.password:
         raise ConfigurationError("$base_url must not hold a user or password: give them as credentials", "base_url")
-    if parsed.query_string or parsed.fragment or parsed.path not in ("", "/"):
+    prefix = parsed.raw_path.rstrip("/")
+    if parsed.query_string or parsed.fragment or _REST.search(prefix):
         raise ConfigurationError(
-            "$base_url must be a host alone, such as https://public.api.learn.link: the SDK adds /rest/v1 itself",
+            "$base_url must end before /rest/v1, as in https://public.api.learn.link: the SDK adds the rest itself",
             "base_url",
         )
-    if parsed.scheme == "http" and not is_loopback(parsed.host):
+    if parsed.scheme == "http" and not allow_http and not is_loopback(parsed.host):
         raise ConfigurationError(
             f"$base_url http://{parsed.host} would send credentials unencrypted: "
-            "use https (http is for loopback hosts)",
+            "use https, or set $allow_http if the network in between is yours",
             "base_url",
+            "allow_http",
         )
-    return str(parsed.origin())
+    return f"{parsed.origin()}{prefix}"

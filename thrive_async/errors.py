@@ -11,6 +11,10 @@ from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from multidict import CIMultiDict
+
+from thrive_async._base.replies import ReplyInfo
+
 if TYPE_CHECKING:
     from thrive_async.models import MemberOperationResult
     from thrive_async.sync.errors import GuardRefused, SyncError
@@ -163,6 +167,10 @@ class DecodeError(ThriveError, ValueError):
         operation: The operationId of the call, if there was a call.
         body: The bytes of the reply or webhook delivery, unchanged, if there was one.
         subject: What cannot be read: "the reply", or "the delivery" of a webhook.
+        status: The HTTP status of the reply, if there was one.
+        headers: Its headers, case-insensitive; empty if there was none.
+        request_id: Thrive's id of the request, if the reply named one.
+        attempts: How many requests the call made; None if there was no call.
     """
 
     def __init__(self, text: str, *, path: str = "$", operation: str | None = None, body: bytes | None = None) -> None:
@@ -172,6 +180,15 @@ class DecodeError(ThriveError, ValueError):
         self.operation = operation
         self.body = body
         self.subject = "the reply"
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.request_id: str | None = None
+        self.attempts: int | None = None
+
+    def came_with(self, reply: ReplyInfo) -> None:
+        """Keep what the reply said beside its body."""
+        self.status, self.headers = reply.status, CIMultiDict(reply.headers)
+        self.request_id, self.attempts = reply.request_id, reply.attempts
 
     def __str__(self) -> str:
         where = f"{self.operation}: " if self.operation else ""

@@ -11,6 +11,7 @@ import orjson
 
 from thrive_async._base import values as v
 from thrive_async._base.problems import Found, Problem, Problems
+from thrive_async._base.replies import ReplyInfo
 from thrive_async._http.request import Reply
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
@@ -30,9 +31,21 @@ class Page(Generic[T]):
         problems: The values on this page that do not match the specification: by path, such as
             `$.results[].positions[].startDate`, what was expected and what came. Empty if all is well.
         skipped: How many items were null. They are left out, so `items` is shorter than Thrive's page.
+        reply: The status, headers and request id of its reply.
     """
 
-    __slots__ = ("_body", "_came", "_raw", "items", "number", "problems", "skipped", "total_pages", "total_results")
+    __slots__ = (
+        "_body",
+        "_came",
+        "_raw",
+        "items",
+        "number",
+        "problems",
+        "reply",
+        "skipped",
+        "total_pages",
+        "total_results",
+    )
 
     def __init__(
         self,
@@ -50,6 +63,7 @@ class Page(Generic[T]):
         self.total_results: int | None = total_results
         self.problems: Mapping[str, Problem] = {}
         self.skipped: int = 0
+        self.reply: ReplyInfo = body.info
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
         self._came = came or _Came.of(items, None)
@@ -287,13 +301,15 @@ class Paginator(Generic[T]):
 
     def _check_whole(self, course: "_Course", page: Page[T]) -> None:
         if course.promises_more(page, before=page.number):
-            raise IncompleteList(
+            error = IncompleteList(
                 operation=self._operation,
                 items=course.seen,
                 total_results=course.totals[1],
                 total_pages=course.totals[0],
                 page=page.number,
             )
+            error.came_with(page.reply)
+            raise error
 
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
@@ -305,6 +321,7 @@ class Paginator(Generic[T]):
             return page
         page.operation = self._operation
         page.body = reply.body
+        page.came_with(reply.info)
         raise page
 
     def _read_page(self, reply: Reply, number: int, per_page: int | None) -> Page[T] | DecodeError:
@@ -353,6 +370,9 @@ class _Came(NamedTuple):
                 # Nested too deeply to be encoded.
                 first = last = len(items)
         return cls(len(items), first, last, size)
+
+    def __repr__(self) -> str:
+        return f"<{self.length} items>"
 
 
 def _id(item: object) -> str | None:

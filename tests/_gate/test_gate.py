@@ -53,8 +53,9 @@ async def test_a_rate_holds_over_any_second(clock: VirtualClock, rate: float, bu
 async def test_timers_that_ring_late_take_nothing_off_the_rate(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sleep = asyncio.sleep
-    monkeypatch.setattr(asyncio, "sleep", lambda seconds: sleep(seconds and seconds + 0.001))
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda when, *call: call_at(when + 0.001, *call))
     times = await starts(Gate(Limits(concurrency=50, rate=100)), clock, 101)
     assert times[-1] == pytest.approx(1.0, rel=0.005)
     assert min(later - time for time, later in itertools.pairwise(times)) >= 0.005
@@ -161,7 +162,7 @@ async def test_the_row_holds_its_rate_whoever_is_cancelled_in_it(clock: VirtualC
         for last in range(first, min(first + 120, len(started))):
             assert last - first + 1 <= 3 + (started[last] - start) * 50 + 1e-6
     assert len(started) >= 0.97 * 20 * 50
-    assert gate._slots._value == 20
+    assert gate.free == 20
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(clock: VirtualClock) -> None:
@@ -325,3 +326,77 @@ async def test_a_late_answer_to_a_request_from_before_ends_no_trial(clock: Virtu
     gate.passed(trial)
     gate.leave(trial)
     assert await gate.enter_at_once(clock.time() + 100) is not None
+
+
+# Interactive before bulk
+
+
+@asynccontextmanager
+async def all_taken(gate: Gate) -> AsyncIterator[None]:
+    """Every slot taken, until the block ends."""
+    tickets = [await gate.enter() for _ in range(gate.free)]
+    yield
+    for ticket in tickets:
+        gate.leave(ticket)
+
+
+async def in_order(gate: Gate, waiting: str) -> str:
+    """Let interactive (i) and bulk (b) requests come in this order, and return in which one they start."""
+    started: list[str] = []
+
+    async def one(kind: str) -> None:
+        ticket = await gate.enter(priority="bulk" if kind == "b" else "interactive")
+        started.append(kind)
+        await asyncio.sleep(1)
+        gate.leave(ticket)
+
+    async with all_taken(gate):
+        tasks = [asyncio.ensure_future(one(kind)) for kind in waiting]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    return "".join(started)
+
+
+@pytest.mark.parametrize("limits", [Limits(concurrency=1), Limits(concurrency=5), Limits(concurrency=5, rate=2)])
+async def test_an_interactive_request_starts_next_whatever_of_bulk_waits(limits: Limits, clock: VirtualClock) -> None:
+    assert (await in_order(Gate(limits), "b" * 100 + "i"))[0] == "i"
+
+
+async def test_bulk_never_starves_and_gets_one_start_in_ten(clock: VirtualClock) -> None:
+    assert await in_order(Gate(Limits(concurrency=3)), "bbb" + "i" * 30) == ("i" * 9 + "b") * 3 + "iii"
+
+
+async def test_within_a_row_the_first_to_come_is_the_first_to_start(clock: VirtualClock) -> None:
+    gate, started = Gate(Limits(concurrency=2)), list[int]()
+
+    async def one(number: int) -> None:
+        async with slot(gate):
+            started.append(number)
+
+    async with all_taken(gate):
+        tasks = [asyncio.ensure_future(one(number)) for number in range(50)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert started == list(range(50))
+
+
+async def test_a_request_that_is_cancelled_as_it_may_start_gives_slot_and_turn_back(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1, rate=1))
+    ticket = await gate.enter()
+    await asyncio.sleep(1)
+    waiting = [asyncio.ensure_future(gate.enter()) for _ in range(2)]
+    await asyncio.sleep(0)
+    gate.leave(ticket)
+    waiting[0].cancel()
+    assert await waiting[1] == 0
+    assert (clock.elapsed, gate.free, gate.waiting) == (1, 0, 0)
+
+
+async def test_a_trial_that_is_cancelled_as_it_may_start_is_followed_by_another(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=5))
+    gate.refused(0, 1e9)
+    waiting = [asyncio.ensure_future(gate.enter()) for _ in range(2)]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(clock.time() + 300, waiting[0].cancel)
+    assert await waiting[1] == 1
+    assert gate.waiting == 0

@@ -71,8 +71,8 @@ def assert_clean(thrive: ThriveClient) -> None:
     assert left_tasks() == []
     assert not transport._deadlines.under_way
     assert not transport._session._opening.locked()
-    assert transport._gate._slots._value == transport.limits.concurrency
-    assert not transport._gate._turn.locked()
+    assert transport._gate.free == transport.limits.concurrency
+    assert not transport._gate.waiting
     lock = getattr(transport._authorizer, "_lock", None)
     assert lock is None or not lock.locked()
     session = transport._session._session

@@ -140,7 +140,7 @@ async def test_thousands_of_cancels_in_a_row_do_not_slow_the_next_call(clock: Vi
         assert_clean(thrive)
         session: Any = thrive._transport._session._session
         assert sum(map(len, session.connector._conns.values())) <= 5
-        assert not thrive._transport._gate._slots._waiters
+        assert not thrive._transport._gate.waiting
         # Nothing that grows with the calls there were: 3,000 of them.
         assert len(asyncio.get_running_loop()._scheduled) < 300  # type: ignore[attr-defined]
         # Whole tracebacks hold the frames of the calls they came through.

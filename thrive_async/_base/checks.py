@@ -7,7 +7,7 @@ A check returns None if a value is valid. Otherwise it returns the exception, th
 from collections.abc import Callable
 from datetime import date, datetime
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from attrs import Attribute
 
@@ -16,6 +16,12 @@ from thrive_async._base.unset import UNSET
 
 Complaint = tuple[type[Exception], str, str]
 Check = Callable[[Any], Complaint | None]
+_WRITTEN_UNSET: Final = str(UNSET)
+_UNSET_AS_TEXT: Final[Complaint] = (
+    ValueError,
+    "",
+    "must not be 'UNSET', the text of the value that leaves a field out: leave it out, as to_dict() does",
+)
 
 
 def valid(check: Check, *, null: bool = False, unset: bool = False) -> Callable[[Any, Any, Any], None]:
@@ -53,6 +59,8 @@ def text(*, min_length: int | None = None, max_length: int | None = None) -> Che
     def check(value: Any) -> Complaint | None:
         if not isinstance(value, str):
             return _wrong_type("a string", value)
+        if value == _WRITTEN_UNSET:
+            return _UNSET_AS_TEXT
         return _outside(len(value), min_length, max_length, "have {} character(s)", shown=True)
 
     return check
@@ -189,4 +197,4 @@ def either(*checks: Check) -> Check:
 
 def anything() -> Check:
     """Any value."""
-    return lambda _: None
+    return lambda value: _UNSET_AS_TEXT if value == _WRITTEN_UNSET else None

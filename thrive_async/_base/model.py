@@ -1,8 +1,10 @@
 """The base classes of generated code: `Model` and `OpenStrEnum`."""
 
+from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Any, Self
+from importlib import import_module
+from typing import Any, Final, Self
 
 from attrs import Attribute
 
@@ -55,9 +57,53 @@ class Model:  # noqa: PLW1641 - without a hash, since fields can be changed
         return all(getattr(self, name) == getattr(other, name) for name in _field_names(type(self)))
 
     def __repr__(self) -> str:
-        shown = ((name, getattr(self, name, None)) for name in _field_names(type(self)))
-        parts = (f"{name}={_shown(name, value)}" for name, value in shown if value is not None and value is not UNSET)
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        # rich would print every field of an attrs class.
+        for name in _field_names(type(self)):
+            value = getattr(self, name, None)
+            if value is not None and value is not UNSET:
+                yield name, value if _is_shown(name, value) else _HIDDEN
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them, under Thrive's names, for `json.dumps` or a queue.
+
+        A field that is UNSET is left out, None is null. Datetimes become strings in ISO 8601, in UTC.
+
+        Raises:
+            ValueError: A value cannot be written: a naive datetime, an infinite number.
+
+        Example:
+            >>> from thrive_async.models import UserUpdate
+            >>> UserUpdate(first_name="Ada", job_title=None).to_dict()
+            {'firstName': 'Ada', 'jobTitle': None}
+        """
+        written: dict[str, Any] = _wire().to_dict(self)
+        return written
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, object]) -> Self:
+        """Make a model of what `to_dict` returned, or of a JSON object of Thrive's.
+
+        Args:
+            fields: Values as JSON has them, under Thrive's names. A model of a reply ignores unknown names.
+
+        Raises:
+            DecodeError: A value is not what the model holds, or a request model has no such field: `path` says where.
+
+        Example:
+            >>> from thrive_async.models import UserUpdate
+            >>> UserUpdate.from_dict({"jobTitle": None}) == UserUpdate(job_title=None)
+            True
+        """
+        model: Self = _wire().from_dict(cls, fields)
+        return model
+
+
+def _wire() -> Any:
+    # By name, since it stands floors above, and costs more to import than a model that is only held.
+    return import_module("thrive_async._wire.convert")
 
 
 def _field_names(cls: type) -> tuple[str, ...]:
@@ -65,10 +111,16 @@ def _field_names(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields)
 
 
-def _shown(name: str, value: object) -> str:
+class _Hidden:
+    def __repr__(self) -> str:
+        return "..."
+
+
+_HIDDEN: Final = _Hidden()
+
+
+def _is_shown(name: str, value: object) -> bool:
     if isinstance(value, (bool, int, float, date, OpenStrEnum)):
-        return repr(value)
+        return True
     # Some endpoints accept an e-mail address as an id.
-    if isinstance(value, str) and (name == "id" or name.endswith("_id")) and "@" not in value:
-        return repr(value)
-    return "..."
+    return isinstance(value, str) and (name == "id" or name.endswith("_id")) and "@" not in value

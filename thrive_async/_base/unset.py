@@ -7,10 +7,13 @@ from typing import Final, Literal
 class Unset(Enum):
     """The type of `UNSET`: an enum with one value, so that type checkers can narrow it."""
 
-    UNSET = "UNSET"
+    # Serialisers write an enum as its value. No serialiser knows this one, so none can take it for a string.
+    UNSET = ...
 
     def __repr__(self) -> str:
         return "UNSET"
+
+    __str__ = __repr__
 
     def __bool__(self) -> Literal[False]:
         return False

@@ -1,19 +1,27 @@
 """One gate for the requests of a client: concurrency, rate, and the shared cool-down after a 429.
 
-A request takes one of `concurrency` slots, then waits for its turn. After a 429 the gate is closed for the pause that
-Thrive asked for, and then lets requests pass one by one at the pace it has learned (`pace`). If Thrive asked for more
-than `Retry.longest_pause`, the gate opens after that time for a single trial request. The others follow once Thrive has
-taken it.
+A request starts when one of `concurrency` slots is free and its turn has come; until then it waits in a row. There are
+two: the bulk row moves when the interactive one is empty, and once in ten starts, so that it never stands still. After
+a 429 the gate is closed for the pause that Thrive asked for, and then lets requests pass one by one at the pace it has
+learned (`pace`). If Thrive asked for more than `Retry.longest_pause`, the gate opens after that time for a single trial
+request. The others follow once Thrive has taken it.
 """
 
 import asyncio
-from typing import Final
+import contextlib
+import copy
+from collections import deque
+from typing import Final, Self
+
+import attrs
 
 from thrive_async._gate.pace import Pace
-from thrive_async.config import Limits, Retry
+from thrive_async.config import Limits, Priority, Retry
 
 # Rounding of the loop's clock.
 _HAIR: Final = 1e-9
+# How many interactive requests in a row may start before one of bulk that waits.
+_AHEAD_OF_BULK: Final = 9
 
 
 class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the transport
@@ -30,6 +38,19 @@ class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the tr
         self.asked = asked
 
 
+@attrs.frozen(eq=False)
+class _Waiting:
+    """A request in a row.
+
+    Attributes:
+        ticket: Comes when it may start.
+        deadline: The loop's time by which it must.
+    """
+
+    ticket: "asyncio.Future[int]"
+    deadline: float | None
+
+
 class Gate:
     """Lets requests pass. All times are the loop's, so a test can own them.
 
@@ -39,13 +60,13 @@ class Gate:
 
     Attributes:
         closings: How often the gate was closed.
+        free: How many slots are free.
     """
 
     def __init__(self, limits: Limits, retry: Retry | None = None) -> None:
         retry = retry or Retry()
         self.closings = 0
-        self._turn = asyncio.Lock()
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._concurrency = limits.concurrency
         self._rate = limits.rate
         self._burst = limits.burst or 1
         self._pace = Pace()
@@ -57,7 +78,29 @@ class Gate:
         self._first_pause = min(retry.base_delay, self._longest_unannounced)
         self._unannounced_pause = self._first_pause
         self._trial_due = False
-        self._trial: asyncio.Event | None = None
+        self._trial = False
+        self.empty()
+
+    def moved(self) -> Self:
+        """Return a gate for another loop: it knows what this one has learned, and all its slots are free."""
+        gate = copy.copy(self)
+        gate.empty()
+        return gate
+
+    def empty(self) -> None:
+        """Have no one in it and no one waiting."""
+        self.free = self._concurrency
+        self._interactive: deque[_Waiting] = deque()
+        self._bulk: deque[_Waiting] = deque()
+        self._ahead_of_bulk = 0
+        self._timer: asyncio.TimerHandle | None = None
+        if self._trial:
+            self._trial, self._trial_due = False, True
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return sum(not one.ticket.done() for row in (self._interactive, self._bulk) for one in row)
 
     async def enter_at_once(self, now: float) -> int | None:
         """Do what `enter` does if there is nothing to wait for; return None otherwise.
@@ -65,22 +108,23 @@ class Gate:
         Args:
             now: The loop's time.
         """
-        if self._slots.locked():
+        if not self.free or self._interactive or self._bulk:
             return None
         # Without a rate to keep and a refusal so far, which is the usual case, there is no turn to wait for.
         paced = self._rate is not None or self._pace.known
         if paced and self._must_wait(now):
             return None
-        await self._slots.acquire()  # a free one is taken without a turn of the loop
+        self.free -= 1
         if paced:
             self._take_turn(now, waited=False)
         return self.closings
 
-    async def enter(self, deadline: float | None = None) -> int:
+    async def enter(self, deadline: float | None = None, priority: Priority = "interactive") -> int:
         """Wait for a slot and a turn. `leave` must give the slot back.
 
         Args:
             deadline: The loop's time by which the turn must have come.
+            priority: The row to wait in.
 
         Returns:
             A ticket for `passed`, `refused` and `leave`.
@@ -89,17 +133,32 @@ class Gate:
             TurnTooLate: The cool-down lasts past the deadline.
         """
         loop = asyncio.get_running_loop()
-        self._refuse_too_late(loop.time(), deadline)
-        await self._slots.acquire()
-        waited = self._must_wait(loop.time())
-        if waited:
-            try:
-                await self._wait_for_turn(loop, deadline)
-            except BaseException:
-                self._slots.release()
-                raise
-        self._take_turn(loop.time(), waited=waited)
-        return self.closings
+        now = loop.time()
+        too_late = self._too_late(now, deadline)
+        if too_late is not None:
+            raise too_late
+        row = self._bulk if priority == "bulk" else self._interactive
+        waiting = _Waiting(loop.create_future(), deadline)
+        row.append(waiting)
+        try:
+            while True:
+                if self.free:
+                    self._let_in()
+                ticket = await waiting.ticket
+                if ticket == self.closings:
+                    return ticket
+                # Closed again in the turn of the loop that it took to get here.
+                self.free += 1
+                waiting = _Waiting(loop.create_future(), deadline)
+                row.appendleft(waiting)
+        except BaseException:
+            with contextlib.suppress(ValueError):
+                row.remove(waiting)
+            done = waiting.ticket
+            if done.done() and not done.cancelled() and done.exception() is None:
+                self._give_turn_back(loop.time())
+                self.leave(done.result())
+            raise
 
     def leave(self, ticket: int) -> None:
         """Give a slot back.
@@ -107,33 +166,58 @@ class Gate:
         Args:
             ticket: What `enter` returned.
         """
-        self._slots.release()
-        if self._trial is not None and ticket == self.closings:
+        self.free += 1
+        if self._trial and ticket == self.closings:
             # The trial brought no answer, or a 5xx: the next request is another trial.
             self._end_trial(another=True)
+        elif self._interactive or self._bulk:
+            self._let_in()
+
+    def is_closed(self, now: float) -> bool:
+        """Tell whether a cool-down lasts."""
+        return self._closed_until > now or self._trial_due or self._trial
+
+    def _let_in(self, *, rang: bool = False) -> None:
+        """Let in as many as may start now, and set the timer for the next."""
+        loop = asyncio.get_running_loop()
+        while self.free and not self._trial and (row := self._next_row()):
+            now = loop.time()
+            start = self._next_start(now)
+            if start > now + _HAIR:
+                self._ring_at(start, loop)
+                return
+            waiting = row.popleft()
+            self._ahead_of_bulk = self._ahead_of_bulk + 1 if self._bulk and row is self._interactive else 0
+            self.free -= 1
+            self._take_turn(now, waited=rang)
+            waiting.ticket.set_result(self.closings)
+
+    def _next_row(self) -> deque[_Waiting]:
+        for row in (self._interactive, self._bulk):
+            while row and row[0].ticket.done():
+                # Its call was told that it is too late, or is about to learn that it was cancelled.
+                row.popleft()
+        bulk_is_due = self._ahead_of_bulk >= _AHEAD_OF_BULK or not self._interactive
+        return self._bulk if self._bulk and bulk_is_due else self._interactive
+
+    def _ring_at(self, start: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= start:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(start, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._let_in(rang=True)
 
     def _must_wait(self, now: float) -> bool:
-        trial = self._trial_due or self._trial is not None
-        return trial or self._turn.locked() or self._next_start(now) > now + _HAIR
+        return self._trial_due or self._trial or self._next_start(now) > now + _HAIR
 
-    async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> None:
-        # Only the first in the row watches the clock. It takes its place when the time has come and not before, so a
-        # cancelled request leaves no gap, and the row just waits on if the gate closes again.
-        self._refuse_too_late(loop.time(), deadline)
-        async with self._turn:
-            while True:
-                pause = self._next_start(loop.time()) - loop.time()
-                if pause > _HAIR:
-                    self._refuse_too_late(loop.time(), deadline)
-                    await asyncio.sleep(pause)
-                elif self._trial is not None:
-                    await self._trial.wait()
-                else:
-                    return
-
-    def _refuse_too_late(self, now: float, deadline: float | None) -> None:
+    def _too_late(self, now: float, deadline: float | None) -> TurnTooLate | None:
         if deadline is not None and self._closed_until > max(now, deadline):
-            raise TurnTooLate(max(self._closed_until, self._asked_until) - now)
+            return TurnTooLate(max(self._closed_until, self._asked_until) - now)
+        return None
 
     def _next_start(self, now: float) -> float:
         """Return when the next request may start: now, or later."""
@@ -144,7 +228,7 @@ class Gate:
 
     def _take_turn(self, now: float, *, waited: bool) -> None:
         if self._trial_due and now + _HAIR >= self._closed_until:
-            self._trial_due, self._trial = False, asyncio.Event()
+            self._trial_due, self._trial = False, True
         pace, _burst = self._current_pace(now)
         if pace is not None:
             # Timers ring late, by a millisecond or so. A request that waited counts from when it was due, not from
@@ -152,6 +236,12 @@ class Gate:
             # more, so that no second holds one request too many.
             rang_late = waited and now - 0.5 / pace < self._row_end < now
             self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + 1.0 / pace
+
+    def _give_turn_back(self, now: float) -> None:
+        """Take back the turn of a request that was cancelled as it got it, so that it leaves no gap."""
+        pace, _burst = self._current_pace(now)
+        if pace is not None:
+            self._row_end -= 1.0 / pace
 
     def _current_pace(self, now: float) -> tuple[float | None, int]:
         pace = self._pace.at(now)
@@ -178,11 +268,16 @@ class Gate:
             self._pace.refused(now, pause)
             self._unannounced_pause = min(self._unannounced_pause * 2, self._longest_unannounced)
             self.closings += 1
-            self._end_trial(another=False)
+            self._trial = self._trial_due = False
         if now + pause > self._closed_until:
             self._closed_until = self._row_end = now + pause
             self._asked_until = now + asked
-            self._trial_due = self._trial is None and asked > pause
+            self._trial_due = not self._trial and asked > pause
+            for waiting in (*self._interactive, *self._bulk):
+                too_late = self._too_late(now, waiting.deadline)
+                if too_late is not None and not waiting.ticket.done():
+                    waiting.ticket.set_exception(too_late)
+        self._let_in()
         return max(0.0, self._closed_until - now)
 
     def passed(self, ticket: int) -> None:
@@ -198,6 +293,6 @@ class Gate:
         self._pace.taken(asyncio.get_running_loop().time(), since_opened=since_opened)
 
     def _end_trial(self, *, another: bool) -> None:
-        if self._trial is not None:
-            self._trial.set()
-            self._trial, self._trial_due = None, another
+        if self._trial:
+            self._trial, self._trial_due = False, another
+            self._let_in()

@@ -7,7 +7,8 @@ from attrs import evolve
 
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async.auth import AccessToken
-from thrive_async.config import Limits, Retry
+from thrive_async.config import Limits, Priority, Retry
+from thrive_async.share import Priority as Place
 from thrive_async.share import Row, Scope, Share, SharedTokens, ShareUnavailable
 from thrive_async.share import TurnTooLate as PlaceTooLate
 
@@ -30,21 +31,31 @@ class SharedGate(Gate):
         super().__init__(evolve(limits, rate=None, burst=None), retry)
         self._share = share
         self._scope = scope
-        self._row = Row(share, scope, rate=limits.rate, burst=limits.burst or 1)
+        self._limits = limits
+        self._row = self._row_of(limits)
 
     async def enter_at_once(self, now: float) -> int | None:  # noqa: ARG002 - the base's argument
         """Return None: the share must be asked."""
         return None
 
-    async def enter(self, deadline: float | None = None) -> int:
+    def moved(self) -> "SharedGate":
+        """Return a gate for another loop: see `Gate.moved`."""
+        gate = super().moved()
+        gate._row = self._row_of(self._limits)  # noqa: SLF001 - a copy of this one
+        return gate
+
+    def _row_of(self, limits: Limits) -> Row:
+        return Row(self._share, self._scope, rate=limits.rate, burst=limits.burst or 1)
+
+    async def enter(self, deadline: float | None = None, priority: Priority = "interactive") -> int:
         """Wait for a slot, a turn of this client and a place in the row of all: see `Gate.enter`.
 
         Raises:
             ShareUnavailable: The share cannot be reached, and does not go on without its store.
         """
-        ticket = await super().enter(deadline)
+        ticket = await super().enter(deadline, priority)
         try:
-            await self._row.turn(deadline)
+            await self._row.turn(deadline, priority=Place.BULK if priority == "bulk" else Place.INTERACTIVE)
         except BaseException as error:
             self.leave(ticket)
             if isinstance(error, PlaceTooLate):

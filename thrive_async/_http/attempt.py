@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import aiohttp
@@ -14,11 +14,33 @@ from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, Request, refusal, unreadable
 from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
-from thrive_async.config import Timeouts
+from thrive_async.config import Priority, Retry, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
 
 # How the body of a reply begins that is JSON cut short, or an HTML page.
 _CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
+
+
+@attrs.frozen(eq=False)
+class Options:
+    """What a view of a client sets for its calls.
+
+    Attributes:
+        timeouts: For calls that bring none of their own; None for the client's.
+        retry: How often a call is repeated; None for the client's.
+        repeated: Repeats a call after its first attempt; None for the client's way.
+        headers: Names and values that are sent beside the client's own.
+        priority: Whether its calls go before, or after, those of others that wait.
+    """
+
+    timeouts: Timeouts | None = None
+    retry: Retry | None = None
+    repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    priority: Priority = "interactive"
+
+
+NO_OPTIONS: Final = Options()
 
 
 @attrs.define(eq=False)
@@ -39,6 +61,12 @@ class Call:
         last_words: How the last of those ended.
         awaits_token: Whether it waits for a token.
         wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
+        options: Those of the view that it is made through.
+        correlation_id: Of what it is a part, as its caller says.
+        waited: How many seconds it has waited.
+        status: The status of its last whole reply.
+        request_id: That of its last request, if Thrive named one.
+        paused_since: When its last attempt ended.
     """
 
     request: Request
@@ -54,6 +82,12 @@ class Call:
     last_words: str = ""
     awaits_token: bool = False
     wanted: asyncio.Event | None = None
+    options: Options = NO_OPTIONS
+    correlation_id: str | None = None
+    waited: float = 0.0
+    status: int | None = None
+    request_id: str | None = None
+    paused_since: float = 0.0
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""
@@ -79,14 +113,14 @@ class Broken:
         words: How it ended.
         timed_out: Whether `Timeouts.attempt` ended it.
         permanent: Whether another attempt would end in the same way.
-        too_large: Whether the answer was larger than `Limits.max_reply_bytes`.
+        too_large: The answer, without its body, if that was larger than `Limits.max_reply_bytes`.
         out_of_time: Whether `Timeouts.total` ended it, and with it the call.
     """
 
     words: str
     timed_out: bool = False
     permanent: bool = False
-    too_large: bool = False
+    too_large: Reply | None = None
     out_of_time: bool = False
 
 
@@ -105,7 +139,7 @@ class Attempt:
 
     call: Call
     reply: Reply | None = None
-    error: ThriveError | None = None
+    error: ThriveError | None = attrs.field(default=None, repr=False)  # it holds Thrive's words
     make_error: Callable[[str], ThriveError] | None = None
     repeatable: bool = False
     at_least: float | None = None
@@ -139,6 +173,7 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
         pause: The seconds to wait before it may be repeated, after a 429 or a 503 that says so.
     """
     call.sent = False
+    reply.attempts = call.attempts
     return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
 
 
@@ -238,7 +273,10 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
     if broken.too_large:
         done = "" if operation.safe else "; Thrive may have done what was asked, so it was not asked again"
         text = f"it is larger than Limits.max_reply_bytes = {max_reply_bytes:,}{done}"
-        return Attempt(call, error=DecodeError(text, operation=operation.id))
+        error = DecodeError(text, operation=operation.id)
+        broken.too_large.attempts = call.attempts
+        error.came_with(broken.too_large.info)
+        return Attempt(call, error=error)
 
     def make_error(note: str) -> ThriveError:
         what = RequestTimeout if broken.timed_out else ConnectionFailed

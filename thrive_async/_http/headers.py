@@ -24,6 +24,11 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def printable(value: str) -> str:
+    """Return what of a caller's text can be a header and a word of a log line."""
+    return "".join(char for char in value[:200] if "!" <= char <= "~")
+
+
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Read how many seconds a reply asks to wait; None if it does not say.
 

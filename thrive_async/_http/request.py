@@ -16,6 +16,7 @@ import orjson
 from multidict import CIMultiDict
 
 from thrive_async._base.arguments import argument
+from thrive_async._base.replies import ReplyInfo
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.headers import request_id
@@ -82,6 +83,13 @@ class Reply:
     body: bytes = attrs.field(repr=False)
     value: Any = attrs.field(default=UNSET, repr=False)
     """The decoded body, once `decode` has read it. Readers may change it; `body` stays as it came."""
+    attempts: int = 1
+    """How many requests its call has made."""
+
+    @property
+    def info(self) -> ReplyInfo:
+        """What it says beside its body."""
+        return ReplyInfo(self.status, self.headers, request_id(self.headers), self.attempts)
 
     def decode(self) -> Any:
         """Decode the body as JSON, and keep it as `value`.
@@ -284,7 +292,9 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
     what = "it is empty" if not reply.body else f"its {len(reply.body):,} bytes are no whole JSON document"
     done = "" if request.operation.safe else "; Thrive may have done what was asked, so it was not asked again"
     body = reply.body if request.keep_body else None
-    return DecodeError(f"{what} (status {reply.status}){done}", operation=request.operation.id, body=body)
+    error = DecodeError(f"{what} (status {reply.status}){done}", operation=request.operation.id, body=body)
+    error.came_with(reply.info)
+    return error
 
 
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:

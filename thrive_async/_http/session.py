@@ -1,13 +1,16 @@
 """The aiohttp session of a client: its owner, its event loop, its certificate authorities and its proxies."""
 
 import asyncio
+import contextlib
+import os
 import ssl
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 import attrs
@@ -16,7 +19,7 @@ from yarl import URL
 from thrive_async.config import is_loopback
 from thrive_async.errors import ConfigurationError
 
-_CLOSED: Final = "this ThriveClient is closed: build a new one"
+CLOSED: Final = "this ThriveClient is closed: build a new one"
 
 
 @attrs.frozen
@@ -70,30 +73,58 @@ class Session:
         self._owned = given is None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
+        self._end_of_loop: AsyncGenerator[None] | None = None
         self._connections = connections
         self._base_urls = frozenset(base_urls)
         self._proxies: dict[str, Proxy] = {} if proxy is None else dict.fromkeys(self._base_urls, proxy)
         self._trust_env = trust_env
         self._ca_file = ca_file
+        _sessions.add(self)
 
     def bound_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, to which the first use binds this session.
+        """Return the running loop, to which the first use binds this session; after its end, the next one does.
 
         Raises:
             ConfigurationError: The client is closed, or lives on another loop.
         """
         loop = asyncio.get_running_loop()
         if self.closed:
-            raise ConfigurationError(_CLOSED)
+            raise ConfigurationError(CLOSED)
+        if self._loop is not loop:
+            self._bind(loop)
+        return loop
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._owned and self._loop is not None and self._loop.is_closed():
+            self._leave()
         if self._loop is None:
             # A user's session has a loop already, and aiohttp's own error would not say what is wrong.
             self._loop = getattr(self._session, "_loop", loop)
         if self._loop is not loop:
             raise ConfigurationError(
-                "this ThriveClient, or its session, has been used on another event loop, where its connections live: "
-                "build one client per loop, for example inside the coroutine given to asyncio.run"
+                "this ThriveClient, or its session, is in use on another event loop, which is still open and where its "
+                "connections live: build one client per loop, for example inside the coroutine given to asyncio.run"
             )
-        return loop
+
+    def _leave(self) -> None:
+        """Leave a closed loop. Most loops have closed the session before they ended."""
+        if self._session is not None:
+            with contextlib.suppress(StopIteration):
+                # There is nothing to wait for: on a closed loop aiohttp can only let go of the connections.
+                self._session.close().send(None)
+        self.forget()
+
+    def forget(self) -> tuple[object, ...]:
+        """Be as new; return what was forgotten."""
+        forgotten = self._session, self._loop, self._end_of_loop
+        self._session = self._loop = self._end_of_loop = None
+        self._opening = asyncio.Lock()
+        return forgotten
+
+    @property
+    def owned(self) -> bool:
+        """Whether the session is made here, and not the user's."""
+        return self._owned
 
     @property
     def current(self) -> aiohttp.ClientSession | None:
@@ -108,12 +139,12 @@ class Session:
             ConfigurationError: The client was closed meanwhile, the user's session is closed, `ca_file` cannot be
                 read, or the environment names a proxy that cannot be used.
         """
-        if self._session is None:
+        if self.current is None and self._owned:
             async with self._opening:
-                if self._session is None and not self.closed:
+                if self.current is None and not self.closed:
                     await self._open()
         if self.closed or self._session is None:
-            raise ConfigurationError(_CLOSED)
+            raise ConfigurationError(CLOSED)
         if self._session.closed:
             raise ConfigurationError("the aiohttp session given to this ThriveClient is closed")
         return self._session
@@ -130,6 +161,8 @@ class Session:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=tls), cookie_jar=aiohttp.DummyCookieJar()
         )
+        self._end_of_loop = _closed_at_the_end_of_its_loop(self._session)
+        await anext(self._end_of_loop)
 
     def proxy_for(self, base_url: str) -> Proxy:
         """Return the proxy to reach a host through; its URL is None for a direct connection."""
@@ -139,15 +172,18 @@ class Session:
         """Close what was opened here; harmless to repeat.
 
         Raises:
-            ConfigurationError: There are connections, and they live on another loop.
+            ConfigurationError: There are connections, and they live on another loop that is still open.
         """
-        if self._session is None or not self._owned or self._session.closed:
-            self.closed = True
-            return
-        self.bound_loop()
+        if self._session is not None and self._owned and not self._session.closed:
+            self.bound_loop()
         self.closed = True
-        session, self._session = self._session, None
+        session, end_of_loop = self._session, self._end_of_loop
+        if session is None or end_of_loop is None:
+            return
+        self._session = self._end_of_loop = None
         await session.close()
+        with contextlib.suppress(RuntimeError):  # the loop is closing it itself
+            await end_of_loop.aclose()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         session = getattr(self, "_session", None)
@@ -158,6 +194,28 @@ class Session:
                 source=self,
                 stacklevel=2,
             )
+
+
+async def _closed_at_the_end_of_its_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
+    # `asyncio.run` ends the generators of its loop before it closes it: the last moment for a session that is to be
+    # closed there, because its client lives on.
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+_sessions: Final[WeakSet[Session]] = WeakSet()
+_of_the_parent: Final[list[tuple[object, ...]]] = []
+
+
+def _after_fork() -> None:
+    """Forget the connections of the parent process, without closing them: parent and child share the sockets."""
+    _of_the_parent.extend(session.forget() for session in _sessions if session.owned)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:

@@ -1,11 +1,12 @@
 """The only place that awaits the network: one attempt, and the deadline around all attempts."""
 
 import asyncio
+import contextlib
 import logging
-import re
+import sys
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cached_property, partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,11 +15,14 @@ import aiohttp
 from yarl import URL
 
 from thrive_async._base.problems import Problems
+from thrive_async._base.version import __version__
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
+    NO_OPTIONS,
     Attempt,
     Broken,
     Call,
+    Options,
     described,
     of_broken,
     of_reply,
@@ -26,11 +30,12 @@ from thrive_async._http.attempt import (
     turn_too_late,
 )
 from thrive_async._http.deadlines import Deadlines
-from thrive_async._http.headers import request_id, retry_after
+from thrive_async._http.headers import printable, retry_after
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
-from thrive_async._http.session import Proxy, Session
+from thrive_async._http.session import CLOSED, Proxy, Session
 from thrive_async._http.token import TokenEndpoint
+from thrive_async._http.watch import Watch
 from thrive_async.auth import (
     ApiKey,
     Authorizer,
@@ -44,7 +49,8 @@ from thrive_async.auth import (
     checked_provider,
 )
 from thrive_async.config import Limits, Retry, Timeouts
-from thrive_async.errors import ThriveError
+from thrive_async.errors import ConfigurationError, ThriveError
+from thrive_async.hooks import Hooks, Wait, correlation_id
 
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
@@ -53,8 +59,7 @@ if TYPE_CHECKING:
     from thrive_async.share import Share
 
 _log: Final = logging.getLogger("thrive_async")
-_USER_AGENT: Final = "thrive-async (python)"
-_ID: Final = re.compile(r"[\w.:=+/-]+", re.ASCII)
+_USER_AGENT: Final = f"thrive-async/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 # Time is kept by `Timeouts`, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
@@ -70,6 +75,10 @@ async def _guard(
     # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
     # a small call costs 1 us less of 75 than with headers that aiohttp merges.
     headers = request.headers
+    for name, value in call.options.headers:
+        headers[name] = value
+    if call.correlation_id:
+        headers["X-Correlation-Id"] = printable(call.correlation_id)
     headers["Accept"] = "application/json"
     headers["User-Agent"] = _USER_AGENT
     if call.request.body is not None:
@@ -115,6 +124,7 @@ class Transport:
         ca_file: A PEM file of the authorities to trust, read off the loop.
         share: What the client shares with other processes; None to keep its quota and tokens to itself.
         problems: Where the values go that are not what the specification says; one that is not strict by default.
+        hooks: Functions of the user's that are told what happens.
     """
 
     def __init__(
@@ -134,14 +144,19 @@ class Transport:
         ca_file: Path | None = None,
         share: "Share | None" = None,
         problems: Problems | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.problems: Problems = Problems() if problems is None else problems
         self.timeouts = timeouts
         self.retry = retry
         self.limits = limits
         self._base_url = base_url
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._deadlines = Deadlines()
+        self._watch = Watch(tenant_id, hooks)
         self._token_call: Call | None = None
+        self._under_way: set[Call] = set()
+        self._drained: asyncio.Event | None = None
         self._longest_pause = retry.longest_pause
         self._gate = Gate(limits, retry)
         self._shared: SharedGate | None = None
@@ -149,7 +164,6 @@ class Transport:
             self._gate = self._shared = _shared_gate(limits, retry, share, base_url, tenant_id)
         # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
-        self._repeated: Callable[[Call, Attempt], Awaitable[Attempt]] = repeating(self._attempt, retry)
         self._session = Session(
             session,
             base_urls=(base_url, token_base_url, webhooks_token_base_url),
@@ -180,6 +194,20 @@ class Transport:
         identity = (base_url, credentials.client_id, *sorted(credentials.scopes))
         return SharedTokenAuthorizer(self._shared.tokens(identity, endpoint.fetch))
 
+    @property
+    def calls_under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return len(self._under_way)
+
+    @cached_property
+    def _repeated(self) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+        # On first use: it would be a third of what a client costs, and a pool has a thousand.
+        return self.repeating(self.retry)
+
+    def repeating(self, retry: Retry) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+        """Return what repeats a call as other settings want it."""
+        return repeating(self._attempt, retry)
+
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
         """Return those of a call, which are the client's if it brings none.
 
@@ -199,6 +227,7 @@ class Transport:
         *,
         wanted: asyncio.Event | None = None,
         authorizer: Authorizer | None = None,
+        options: Options = NO_OPTIONS,
     ) -> Reply:
         """Send a request and return its whole 2xx reply.
 
@@ -207,40 +236,88 @@ class Transport:
             timeouts: Its limits; None for the client's.
             wanted: Set when the reply is about to be read: it is decoded then. None for at once.
             authorizer: Who knows its Authorization header; None for the client's credentials.
+            options: Those of the view that it is sent through.
 
         Raises:
             TypeError: `timeouts` is something else, such as a number of seconds.
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
         timeouts = self.time_limits(timeouts)
-        loop = self._session.bound_loop()
-        deadline = None if timeouts.total is None else loop.time() + timeouts.total
-        return await self._answered(
-            Call(
-                request,
-                timeouts,
-                deadline,
-                authorizer or self._authorizer,
-                self._base_url,
-                self._gate,
-                wanted=wanted,
-            )
+        deadline = self._deadline(timeouts)
+        if self._drained is not None:
+            raise ConfigurationError(CLOSED)
+        call = Call(
+            request,
+            timeouts,
+            deadline,
+            authorizer or self._authorizer,
+            self._base_url,
+            self._gate,
+            wanted=wanted,
+            options=options,
+            correlation_id=correlation_id.get(),
         )
+        under_way = self._under_way
+        under_way.add(call)
+        try:
+            return await (self._watched(call) if self._watch.on else self._answered(call))
+        finally:
+            under_way.discard(call)
+            self._tell_if_drained()
+
+    async def _watched(self, call: Call) -> Reply:
+        began = time.perf_counter()
+        error: BaseException | None = None
+        try:
+            return await self._answered(call)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if call.paused_since and error is not None:
+                # It was cancelled in a pause, or gave up before one.
+                self._watch.waited(call, "pause", call.paused_since)
+            self._watch.ended(call, error, began)
+            del error  # its frames hold this one
+
+    def _tell_if_drained(self) -> None:
+        if self._drained is not None and not self._under_way:
+            self._drained.set()
+
+    def _deadline(self, timeouts: Timeouts) -> float | None:
+        """Return the time of the loop at which a call that begins now must be over."""
+        loop = self._session.bound_loop()
+        if loop is not self._loop:
+            if self._loop is not None:
+                self._move()
+            self._loop = loop
+        return None if timeouts.total is None else loop.time() + timeouts.total
+
+    def _move(self) -> None:
+        """Serve another loop from now on; the pace and the tokens stay."""
+        self._deadlines, self._under_way = Deadlines(), set()
+        self._token_gate = self._token_gate.moved()
+        if self._shared is not None:
+            self._gate = self._shared = self._shared.moved()
+        else:
+            self._gate = self._gate.moved()
+        for authorizer in (self._authorizer, self.webhooks_authorizer):
+            authorizer.move()
 
     async def _answered(self, call: Call) -> Reply:
         # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
         attempt = await self._attempt(call)
         if attempt.repeatable:
-            attempt = await self._repeated(call, attempt)
+            attempt = await (call.options.repeated or self._repeated)(call, attempt)
         result = attempt.result()
         if isinstance(result, Reply):
             return result
         raise result
 
     async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
-        total = self.timeouts.total
-        deadline = None if total is None else self._session.bound_loop().time() + total
-        call = Call(request, self.timeouts, deadline, FixedHeader(header), base_url, self._token_gate)
+        call = Call(
+            request, self.timeouts, self._deadline(self.timeouts), FixedHeader(header), base_url, self._token_gate
+        )
         # Calls that wait for the token tell in their errors how far it is.
         self._token_call = call
         try:
@@ -249,6 +326,9 @@ class Transport:
             call.forget()
 
     async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
+        if call.paused_since:
+            self._watch.waited(call, "pause", call.paused_since)
+            call.paused_since = 0.0
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
@@ -270,7 +350,9 @@ class Transport:
                     await self._shared.spread(pause)
         finally:
             call.gate.leave(ticket)
-        _log_attempt(call, result, started)
+        if self._watch.on:
+            self._watch.attempted(call, result, started)
+            call.paused_since = time.perf_counter()
         if isinstance(result, Broken):
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
@@ -301,12 +383,23 @@ class Transport:
         authorizer = call.authorizer
         looked_again = False
         while True:
-            # Before a slot is taken: the token request needs one of its own.
-            call.awaits_token = True
-            header = await authorizer.header()
-            call.awaits_token = False
-            session = await self._session.opened()
-            ticket = await call.gate.enter(call.deadline)
+            reason: Wait = "token"
+            began = time.perf_counter()
+            try:
+                # Before a slot is taken: the token request needs one of its own.
+                call.awaits_token = True
+                header = await authorizer.header()
+                call.awaits_token = False
+                began = self._waited(call, reason, began)
+                reason = "session"
+                session = await self._session.opened()
+                began = self._waited(call, reason, began)
+                closed = call.gate.is_closed(asyncio.get_running_loop().time())
+                reason = "cool-down" if closed else "slot"
+                ticket = await call.gate.enter(call.deadline, call.options.priority)
+            finally:
+                # Also where the wait ended in an error or a cancel.
+                self._waited(call, reason, began)
             current = authorizer.current()
             if not self._session.closed and (current is not None or looked_again):
                 return session, current or header, ticket
@@ -314,6 +407,11 @@ class Transport:
             # The client was closed, as it will be told above; or the token ended, or was refused to others, while this
             # call waited for its slot.
             looked_again = True
+
+    def _waited(self, call: Call, reason: Wait, began: float) -> float:
+        if self._watch.on:
+            self._watch.waited(call, reason, began)
+        return time.perf_counter()
 
     def _pause_after(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
         """Tell the gate how Thrive took a request; return the seconds to wait before it is repeated, if Thrive said."""
@@ -378,14 +476,25 @@ class Transport:
         ) as response:
             body = await _read_bounded(response, self.limits.max_reply_bytes)
             if body is None:
-                return Broken("a reply that is too large", too_large=True)
+                return Broken("a reply that is too large", too_large=Reply(response.status, response.headers, b""))
             return Reply(response.status, response.headers, body)
 
-    async def aclose(self) -> None:
-        """Close what this transport opened; harmless to repeat."""
-        await self._session.aclose()
-        if self._shared is not None:
-            await self._shared.aclose()
+    async def aclose(self, drain: float = 0.0) -> None:
+        """Close what this transport opened; harmless to repeat.
+
+        Args:
+            drain: The seconds that calls under way get to end; new ones are refused.
+        """
+        try:
+            if drain and self._under_way and not self._session.closed:
+                self._session.bound_loop()
+                self._drained = self._drained or asyncio.Event()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._drained.wait(), drain)
+        finally:
+            await self._session.aclose()
+            if self._shared is not None:
+                await self._shared.aclose()
 
 
 def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, tenant_id: str) -> "SharedGate":
@@ -426,25 +535,3 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes |
             return None
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _log_attempt(call: Call, result: Reply | Broken, started: float) -> None:
-    if not _log.isEnabledFor(logging.DEBUG):
-        return
-    milliseconds = (time.perf_counter() - started) * 1000
-    operation = call.request.operation
-    if isinstance(result, Reply):
-        status, identity = str(result.status), request_id(result.headers) or ""
-    else:
-        status, identity = result.words, ""
-    _log.debug(
-        "%s %s %s: %s, request id %s, attempt %d, %.1f ms",
-        operation.id,
-        operation.method,
-        operation.path,
-        status,
-        # A header may hold words instead, and the log holds none of Thrive's.
-        identity if _ID.fullmatch(identity) else "-",
-        call.attempts,
-        milliseconds,
-    )

@@ -5,12 +5,13 @@ The generated readers are fast, and refuse a record with a value that does not m
 when a client is built. So `import thrive_async` does not load them, and no call reads their files on the loop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
 
 import attrs
 import orjson
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LENGTH_OF_A_DAY: Final = len("2026-01-31")
 _MISMATCH = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
@@ -149,13 +151,82 @@ def dump(value: object) -> bytes:
     raise ValueError(f"the body cannot be written as JSON: {text}")
 
 
+def to_dict(model: object) -> dict[str, Any]:
+    """Write a model as a JSON object, with datetimes as exact as they are; fields that are UNSET are left out.
+
+    Raises:
+        ValueError: A value cannot be written.
+    """
+    return cast("dict[str, Any]", _writer(exact=True).unstructure(model))
+
+
+def from_dict(cls: type[T], fields: Mapping[str, object]) -> T:
+    """Make a model of either kind, of a reply or of a request, of a JSON object.
+
+    Raises:
+        DecodeError: No model can be made of it. `path` says where, the text what was expected.
+    """
+    try:
+        if cls in _known_readers():
+            return read(cls, dict(fields) if isinstance(fields, Mapping) else fields)  # pyright: ignore[reportUnnecessaryIsInstance]
+        return _request_model(cls, fields, "$")
+    except DecodeError as error:
+        error.subject = cls.__name__
+        raise
+
+
+def _request_model(cls: type[T], fields: Mapping[str, object], path: str) -> T:
+    known = {field.metadata.get("json", field.name): field for field in attrs.fields(cast("Any", cls))}
+    given: dict[str, object] = {}
+    if not isinstance(fields, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DecodeError("expected an object", path=path)
+    for name, value in fields.items():
+        field = known.get(name)
+        if field is None:
+            raise DecodeError(f"{cls.__name__} has no such field", path=f"{path}.{name}")
+        value = _request_value(field.type, value, f"{path}.{name}")  # noqa: PLW2901 - from here on what it means
+        if field.init:
+            given[field.name] = value
+        elif value != field.default:
+            raise DecodeError(f"expected {field.default!r}", path=f"{path}.{name}")
+    try:
+        return cls(**given)
+    except (TypeError, ValueError) as error:
+        # What the checks of a model say holds no value.
+        text = str(error)
+    raise DecodeError(text, path=path)
+
+
+def _request_value(hint: Any, value: object, path: str) -> object:
+    """Turn what only Python has, models and dates, from its JSON; the model checks everything else."""
+    choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    for choice in choices:
+        if isinstance(value, dict) and attrs.has(choice):
+            return _request_model(cast("type[Any]", choice), cast("dict[str, object]", value), path)
+        if isinstance(value, list) and get_origin(choice) is list:
+            (item,) = get_args(choice)
+            items = cast("list[object]", value)
+            return [_request_value(item, one, f"{path}[{index}]") for index, one in enumerate(items)]
+    if isinstance(value, str) and not {date, datetime}.isdisjoint(choices):
+        as_day = date in choices and len(value) == _LENGTH_OF_A_DAY
+        try:
+            return date.fromisoformat(value) if as_day else datetime.fromisoformat(value)
+        except ValueError:
+            raise DecodeError("expected a date or time in ISO 8601", path=path) from None
+    return cast("object", value)
+
+
 _readers: dict[type, Callable[[Any], Any]] = {}
 
 
-def _reader(cls: type) -> Callable[[Any], Any]:
+def _known_readers() -> dict[type, Callable[[Any], Any]]:
     if not _readers:
         prepare()
-    return _readers[cls]
+    return _readers
+
+
+def _reader(cls: type) -> Callable[[Any], Any]:
+    return _known_readers()[cls]
 
 
 def prepare() -> None:
@@ -174,8 +245,8 @@ def _wire_names(cls: type) -> dict[str, str]:
 
 
 @cache
-def _writer() -> "Converter":
-    """Make the converter that writes."""
+def _writer(*, exact: bool = False) -> "Converter":
+    """Make the converter that writes; the exact one keeps microseconds, which Thrive does not know."""
     from cattrs import Converter, override  # noqa: PLC0415
     from cattrs.gen import make_dict_unstructure_fn  # noqa: PLC0415
 
@@ -197,18 +268,19 @@ def _writer() -> "Converter":
         return lambda model: {**converter.unstructure(getattr(model, extra)), **inner(model)}
 
     converter.register_unstructure_hook_factory(attrs.has)(of_model)
-    converter.register_unstructure_hook(datetime, _written_datetime)
+    converter.register_unstructure_hook(datetime, partial(_written_datetime, exact=exact))
     converter.register_unstructure_hook(date, date.isoformat)
     converter.register_unstructure_hook(float, _written_float)
     converter.register_unstructure_hook(Unset, _written_unset)
     return converter
 
 
-def _written_datetime(value: datetime) -> str:
+def _written_datetime(value: datetime, *, exact: bool) -> str:
     if value.utcoffset() is None:
         raise ValueError("a datetime without a time zone is ambiguous: give it a tzinfo")
+    timespec = "microseconds" if exact and value.microsecond % 1000 else "milliseconds"
     try:
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return value.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
     except OverflowError:
         raise ValueError("a datetime that is out of range in UTC") from None
 

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 from thrive_async._base.arguments import argument
 from thrive_async._base.problems import Problems
+from thrive_async._base.replies import remember_reply
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply, build
-from thrive_async._http.transport import Transport
+from thrive_async._http.view import Sender
 from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
@@ -27,7 +28,7 @@ _PAGING: Final = frozenset({"page", "perPage", "limit"})
 class Resource:
     """A group of operations that use the client's transport."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sender) -> None:
         self._transport = transport
         self._page_sizes: dict[str, PageSizes] = {}
 
@@ -113,6 +114,20 @@ class Resource:
         return sizes
 
 
+R = TypeVar("R")
+
+
+def through(resource: R, transport: Sender) -> R:
+    """Return a resource, and what hangs on it, that sends through another transport."""
+    view = object.__new__(type(resource))
+    attributes = vars(view)
+    attributes.update(vars(resource), _transport=transport)
+    for name, value in attributes.items():
+        if isinstance(value, Resource):
+            attributes[name] = through(value, transport)
+    return view
+
+
 def check_body(operation: Operation, body: object) -> None:
     """Refuse a body that is not the operation's model. `batch` checks lists.
 
@@ -140,6 +155,8 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Probl
     except DecodeError as error:
         error.operation = operation.id
         error.body = reply.body
+        error.came_with(reply.info)
         raise
+    remember_reply(model, reply.info)
     problems.add(found, operation.id, "$")
     return model

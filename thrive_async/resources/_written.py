@@ -67,7 +67,9 @@ class WritingResource(Resource):
             return read_reply(operation, cls, reply, self._transport.problems)
         why = "it could not be found by reading" if reading is None else f"reading it failed: {reading}"
         text = f"done (status {reply.status}), but the reply does not hold the result, and {why}"
-        raise ResultUnknown(text, operation=operation.id, body=reply.body, status=reply.status, reading=reading)
+        unknown = ResultUnknown(text, operation=operation.id, body=reply.body, status=reply.status, reading=reading)
+        unknown.came_with(reply.info)
+        raise unknown
 
     def _left(self, timeouts: Timeouts | None, began: float) -> Timeouts:
         """Return the time limits that remain for a call begun at this time."""

@@ -13,7 +13,7 @@ from thrive_async.resources._written import WritingResource
 from thrive_async.resources.enrolments import Enrolments
 
 if TYPE_CHECKING:
-    from thrive_async._http.transport import Transport
+    from thrive_async._http.view import Sender
 
 __all__ = ["Assignments"]
 
@@ -27,7 +27,7 @@ class Assignments(WritingResource):
         enrolments: Each person's progress with an assignment.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sender) -> None:
         super().__init__(transport)
         self.enrolments: Enrolments = Enrolments(transport)
 

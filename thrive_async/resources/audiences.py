@@ -21,7 +21,7 @@ from thrive_async.resources.managers import Managers
 from thrive_async.resources.members import Members
 
 if TYPE_CHECKING:
-    from thrive_async._http.transport import Transport
+    from thrive_async._http.view import Sender
 
 __all__ = ["Audiences"]
 
@@ -46,7 +46,7 @@ class Audiences(WritingResource):
         managers: The managers of an audience.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sender) -> None:
         super().__init__(transport)
         self.members: Members = Members(transport)
         self.managers: Managers = Managers(transport)

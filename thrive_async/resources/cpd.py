@@ -13,7 +13,7 @@ from thrive_async.resources._base import Resource
 from thrive_async.resources._models import models
 
 if TYPE_CHECKING:
-    from thrive_async._http.transport import Transport
+    from thrive_async._http.view import Sender
 
 __all__ = ["Cpd", "CpdCategories", "CpdEntries", "CpdRequirements", "CpdUserSummaries"]
 
@@ -230,7 +230,7 @@ class Cpd:
         user_summaries: The minutes that users logged in a period.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Sender) -> None:
         self.categories: CpdCategories = CpdCategories(transport)
         self.entries: CpdEntries = CpdEntries(transport)
         self.requirements: CpdRequirements = CpdRequirements(transport)

@@ -1,0 +1,124 @@
+"""The transport of a client with other options: the same session, gate, token and problems."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import attrs
+
+from thrive_async._base.problems import Problems
+from thrive_async._http.attempt import Options
+from thrive_async._http.request import Reply, Request
+from thrive_async._http.transport import Transport
+from thrive_async.auth import Authorizer
+from thrive_async.config import Limits, Retry, Timeouts
+from thrive_async.errors import InvalidArgument
+
+# The client's own, and those that belong to the connection.
+_OURS: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[ -~\t]*")
+
+
+class View:
+    """Sends through a transport, with options of its own for each call.
+
+    Args:
+        transport: The client's.
+        options: What differs from it.
+    """
+
+    def __init__(self, transport: Transport, options: Options) -> None:
+        self._transport = transport
+        self._options = options
+
+    @property
+    def problems(self) -> Problems:
+        """As for the client."""
+        return self._transport.problems
+
+    @property
+    def limits(self) -> Limits:
+        """As for the client."""
+        return self._transport.limits
+
+    @property
+    def retry(self) -> Retry:
+        """Those of this view, or the client's."""
+        return self._options.retry or self._transport.retry
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Those of this view, or the client's."""
+        return self._options.timeouts or self._transport.timeouts
+
+    @property
+    def webhooks_authorizer(self) -> Authorizer:
+        """As for the client."""
+        return self._transport.webhooks_authorizer
+
+    def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
+        """Return those of a call; those of this view, or the client's, if it brings none."""
+        return self._transport.time_limits(self._options.timeouts if timeouts is None else timeouts)
+
+    async def send(
+        self,
+        request: Request,
+        timeouts: Timeouts | None = None,
+        *,
+        wanted: asyncio.Event | None = None,
+        authorizer: Authorizer | None = None,
+    ) -> Reply:
+        """Send a request as `Transport.send` does."""
+        return await self._transport.send(
+            request, self.time_limits(timeouts), wanted=wanted, authorizer=authorizer, options=self._options
+        )
+
+    async def aclose(self, drain: float = 0.0) -> None:
+        """Do nothing: the client is closed where it was made."""
+
+
+Sender: TypeAlias = Transport | View
+"""What resources send their calls through."""
+
+
+def added_headers(options: Options, headers: Mapping[str, str]) -> Options:
+    """Return the options with more headers, which replace those of the same name.
+
+    Raises:
+        TypeError: A name or a value is not a string.
+        InvalidArgument: A header is the client's own, or cannot be sent.
+    """
+    merged = {name.lower(): (name, value) for name, value in options.headers}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError("headers must be a mapping of strings to strings")
+        if not _NAME.fullmatch(name):
+            raise InvalidArgument("$headers holds a name that is none of a header", "headers")
+        if name.lower() in _OURS:
+            raise InvalidArgument(f"$headers must not hold {name}: the client sets it itself", "headers")
+        if not _VALUE.fullmatch(value):
+            raise InvalidArgument(f"$headers: the value of {name} must be printable ASCII", "headers")
+        merged[name.lower()] = (name, value)
+    return attrs.evolve(options, headers=tuple(merged.values()))
