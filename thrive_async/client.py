@@ -274,6 +274,11 @@ class ThriveClient:
         """How long a call may take that brings no timeouts of its own."""
         return self._transport.timeouts
 
+    @property
+    def priority(self) -> Priority | None:
+        """What `with_options` chose for the calls of this view; None if it chose nothing."""
+        return self._options.priority
+
     def with_options(
         self,
         *,
@@ -292,7 +297,7 @@ class ThriveClient:
             retry: How often a call is repeated, and with what pauses between its attempts.
             headers: Sent with each call, such as `traceparent`. The client's own, such as Authorization, cannot be set.
             priority: "interactive" for calls that somebody waits for, which start before all "bulk" calls that wait;
-                one bulk call in ten starts all the same. A client's own calls are interactive.
+                one bulk call in ten starts all the same. Calls are interactive by default, those of a sync are bulk.
 
         Raises:
             TypeError: An argument has the wrong type.

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -484,3 +485,26 @@ async def test_a_loaded_plan_is_guarded_too(world: World) -> None:
     text = (await sync.plan_members(world.thrive, "team", world.ids[100:300])).to_json()
     with pytest.raises(GuardRefused, match="100 of 300"):
         await MemberPlan.from_json(text, world.thrive).apply()
+
+
+async def test_a_sync_lets_interactive_calls_go_first(world: World) -> None:
+    """Unless you chose a priority yourself."""
+    seen: set[str | None] = set()
+    gate = world.thrive._transport._gate
+    enter = gate.enter
+
+    async def watched(deadline: float | None = None, priority: Any = "interactive") -> int:
+        seen.add(priority)
+        return await enter(deadline, priority)
+
+    gate.enter = watched  # type: ignore[method-assign]
+
+    async def never(_now: float) -> None:
+        return None
+
+    gate.enter_at_once = never  # type: ignore[assignment,method-assign]
+    await sync.sync_members(world.thrive, "team", world.ids[1:301])
+    assert seen == {"bulk"}
+    seen.clear()
+    await sync.plan_members(world.thrive.with_options(priority="interactive"), "team", world.ids)
+    assert seen == {"interactive"}

@@ -30,14 +30,14 @@ class Options:
         retry: How often a call is repeated; None for the client's.
         repeated: Repeats a call after its first attempt; None for the client's way.
         headers: Names and values that are sent beside the client's own.
-        priority: Whether its calls go before, or after, those of others that wait.
+        priority: Whether its calls go before, or after, those of others that wait; None for before.
     """
 
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
-    priority: Priority = "interactive"
+    priority: Priority | None = None
 
 
 NO_OPTIONS: Final = Options()

@@ -396,7 +396,7 @@ class Transport:
                 began = self._waited(call, reason, began)
                 closed = call.gate.is_closed(asyncio.get_running_loop().time())
                 reason = "cool-down" if closed else "slot"
-                ticket = await call.gate.enter(call.deadline, call.options.priority)
+                ticket = await call.gate.enter(call.deadline, call.options.priority or "interactive")
             finally:
                 # Also where the wait ended in an error or a cancel.
                 self._waited(call, reason, began)

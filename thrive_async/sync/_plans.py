@@ -20,6 +20,7 @@ from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying
+from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
 
@@ -70,7 +71,7 @@ class SavedPlan(ABC):
             raise SyncError("this plan was loaded without a client: load it with one to apply it")
         if self._applying:
             raise SyncError(f"{subject}: this plan was applied before: make it again to go on")
-        return self._thrive
+        return in_bulk(self._thrive)
 
     @property
     def age(self) -> timedelta:

@@ -6,9 +6,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["few_at_once", "run_workers"]
+from thrive_async.client import ThriveClient
+
+__all__ = ["few_at_once", "in_bulk", "run_workers"]
 
 T = TypeVar("T")
+
+
+def in_bulk(thrive: ThriveClient) -> ThriveClient:
+    """Return a view of a client whose calls let interactive ones go first, unless you chose a priority yourself."""
+    return thrive if thrive.priority else thrive.with_options(priority="bulk")
 
 
 async def run_workers(

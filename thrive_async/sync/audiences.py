@@ -31,7 +31,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
-from thrive_async.sync._workers import few_at_once
+from thrive_async.sync._workers import few_at_once, in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.members import Desired, MemberPlan, matched, plan_found, planned
 from thrive_async.sync.new_audiences import NewAudience, created, parents_first
@@ -420,7 +420,7 @@ async def _survey(
     check_unknown(unknown)
     protected = check_protect(protect)
     described = parents_first(create_missing)
-    survey = _Survey(thrive, removals, allow_empty, unknown, protected)
+    survey = _Survey(in_bulk(thrive), removals, allow_empty, unknown, protected)
     new = {one.reference for one in described}
 
     async def look(name: str) -> None:

@@ -31,6 +31,7 @@ from thrive_async.sync._match.matching import Matcher, People
 from thrive_async.sync._match.names import Entry, clean, lowered, newcomer_key
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, list_managers, planned_from_whole, read_managers
+from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.permissions import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
@@ -249,6 +250,7 @@ async def plan_managers(
     if isinstance(desired, str | ManagerGrant | Entry) or not isinstance(desired, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"desired must be an iterable of ManagerGrants, not a lone {type(desired).__name__}")
     entries = list(map(_entry, desired))
+    thrive = in_bulk(thrive)
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
     await claim(target_of(thrive, ManagerPlan.kind, found.id, f"{audience} (managers)"))

@@ -36,6 +36,7 @@ from thrive_async.sync._match.matching import Match, Matcher, People
 from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, list_members, planned_from_whole, read_members
+from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.report import OnProgress, SyncReport
 
 __all__ = ["Desired", "MemberPlan", "matched", "plan_found", "plan_members", "planned", "sync_members"]
@@ -278,6 +279,7 @@ async def plan_members(
     check_flags(removals=removals, allow_empty=allow_empty)
     check_unknown(unknown)
     protected = check_protect(protect)
+    thrive = in_bulk(thrive)
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
     return await plan_found(

@@ -35,6 +35,7 @@ from thrive_async.sync._match.user_diff import known, set_fields
 from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
+from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
 __all__ = [
@@ -404,6 +405,7 @@ async def plan_users(
     )
     await claim(target_of(thrive, UserPlan.kind, "", "users"))
     made_at = datetime.now(UTC)
+    thrive = in_bulk(thrive)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
     decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
