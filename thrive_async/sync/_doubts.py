@@ -70,11 +70,11 @@ def check_protect(protect: object) -> tuple[str, ...]:
         protect: Names, as in a desired list.
 
     Raises:
-        TypeError: It is a single string, or not an iterable.
+        TypeError: It is a lone string, or not an iterable.
         InvalidArgument: An entry is not a usable name.
     """
     if isinstance(protect, str | bytes | bytearray) or not isinstance(protect, Iterable):
-        raise TypeError(f"protect must be an iterable of names, not a single {type(protect).__name__}")
+        raise TypeError(f"protect must be an iterable of names, not a lone {type(protect).__name__}")
     cleaned = list(map(clean, cast("Iterable[object]", protect)))
     for place, (_name, reason) in enumerate(cleaned, start=1):
         if reason is not None:
