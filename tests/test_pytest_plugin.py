@@ -175,4 +175,4 @@ def test_loading_the_plugin_imports_neither_aiohttp_nor_the_client():
         "print([name for name in sys.modules if name.startswith(('aiohttp', 'thrive_async.', 'attrs', 'orjson'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['thrive_async.pytest_plugin']"
+    assert done.stdout.strip() == "['thrive_async._base', 'thrive_async._base.version', 'thrive_async.pytest_plugin']"

@@ -209,7 +209,8 @@ async def test_a_journal_is_inert_in_a_terminal_and_the_same_json(tmp_path: Path
     assert "\u202e" not in text
     assert "Zo\u00eb" in text
     head, *_outcomes = [json.loads(line) for line in text.splitlines() if "planned" in json.loads(line)]
-    assert set(head["planned"]["add"]) <= set(names)
+    # Characters that cannot be seen are dropped from names.
+    assert set(head["planned"]["add"]) <= {"E00001", "txt.exe", "Zo\u00eb@example.org", "tag"}
     assert {json.loads(line)["audience"] for line in text.splitlines()} == {"sales-emea", f"a{words}b"}
 
 

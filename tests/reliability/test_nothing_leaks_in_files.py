@@ -1,9 +1,8 @@
-"""A planted secret and planted people are looked for in the journal, in reports and in all that the command line says.
+"""Planted secrets are looked for in the journal, in reports and in everything the command line says.
 
-Everybody in the sandbox has a planted name and a planted e-mail address, and is named by a ref: identifiers are what
-journals and reports are made of; nothing else of anybody may be in them. Reports, and what is told of them, also call
-those who are removed by their e-mail addresses; journals and standard error do not. The command line is as talkative
-as it can be (`THRIVE_DEBUG`).
+Reports, journals and the command quote Thrive and name people: they are for the engineer who named these people. An
+e-mail address that Thrive mentions in an error is masked all the same, for errors end up in logs. The command line is
+as talkative as it can be (`THRIVE_DEBUG`).
 """
 
 import csv
@@ -39,8 +38,8 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield sandbox
 
 
-def planted(sandbox: Sandbox) -> list[str]:
-    return [FIRST, LAST, MAIL, sandbox.tokens.api_key, sandbox.tokens.client_secret, "sandbox-token-"]
+def secrets(sandbox: Sandbox) -> list[str]:
+    return [sandbox.tokens.api_key, sandbox.tokens.client_secret, "sandbox-token-"]
 
 
 def refs(sandbox: Sandbox) -> list[str]:
@@ -80,25 +79,23 @@ FAULTS: dict[str, Callable[[Sandbox], Any]] = {
 REFUSED_BEFORE = {"no token", "unauthorised", "forbidden in words", "other JSON", "a page instead"}
 
 
-def look(sandbox: Sandbox, text: str, where: str, *, report: bool = False) -> None:
-    found = [one for one in planted(sandbox) if one in text and not (report and one == MAIL)]
+def look(text: str, where: str, hidden: list[str]) -> None:
+    found = [one for one in hidden if one in text]
     assert not found, f"{found[0]!r} shows in {where}:\n{text[:3000]}"
 
 
-def run(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *tokens: str, data: bool = False, report: bool = False
-) -> None:
-    """Run a command; what it prints is looked at, but for the data that a list was asked for."""
+def run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *tokens: str) -> str:
+    """Run a command, look for secrets in everything it prints, and return its standard error."""
     capsys.readouterr()
     assert main(tokens) in (0, 1, 2, 3, 4)
     out, err = capsys.readouterr()
-    look(sandbox, err, f"standard error of {tokens}")
-    if not data:
-        look(sandbox, out, f"standard output of {tokens}", report=report)
+    look(err, f"standard error of {tokens}", secrets(sandbox))
+    look(out, f"standard output of {tokens}", secrets(sandbox))
+    return err
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_sync_writes_identifiers_and_nothing_else_of_anybody(
+def test_a_sync_writes_no_secret_anywhere(
     served: Sandbox, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     everybody = refs(served)
@@ -116,14 +113,14 @@ def test_a_sync_writes_identifiers_and_nothing_else_of_anybody(
     journal, table, document = tmp_path / "run.jsonl", tmp_path / "report.csv", tmp_path / "report.json"
     leavers = tmp_path / "leavers.csv"
     options = ("--yes", "--max-removals", "none", "--journal", str(journal), "--report")
-    run(served, capsys, "sync", "members", AUDIENCE, listed, *options, str(table), report=True)
-    run(served, capsys, "sync", "audiences", grouped, *options, str(document), report=True)
-    run(served, capsys, "sync", "users", staff, *options, str(leavers), "--leavers", "suspend", report=True)
+    run(served, capsys, "sync", "members", AUDIENCE, listed, *options, str(table))
+    run(served, capsys, "sync", "audiences", grouped, *options, str(document))
+    run(served, capsys, "sync", "users", staff, *options, str(leavers), "--leavers", "suspend", "--max-changes", "none")
     told = ""
     for file in (journal, table, document, leavers):
         if file.exists():
             text = file.read_text(encoding="utf-8")
-            look(served, text, file.name, report=file is not journal)
+            look(text, file.name, secrets(served))
             told += text
     # And they do hold what they are for.
     assert fault in REFUSED_BEFORE or "E00020" in told
@@ -134,8 +131,9 @@ LISTS = [("users", "list"), ("users", "get", "E00003"), ("audiences", "members",
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("command", LISTS)
-def test_what_a_list_says_beside_its_data_names_nobody(
+def test_an_error_of_a_list_shows_no_address_that_thrive_mentions(
     served: Sandbox, fault: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     FAULTS[fault](served)
-    run(served, capsys, *command, data=True)
+    err = run(served, capsys, *command)
+    look(err, f"standard error of {command}", [MAIL])

@@ -81,7 +81,7 @@ async def test_a_pause_of_ten_days_closes_the_client_for_five_minutes_and_is_tol
         with pytest.raises(RateLimitError) as refused:
             await thrive.skills.levels()
         assert refused.value.retry_after == days
-        with pytest.raises(RequestTimeout, match=r"8\.64e\+05 s more") as late:
+        with pytest.raises(RequestTimeout, match=r"10 days more") as late:
             await thrive.tags.list().first()
         assert late.value.retry_after == days
         assert clock.elapsed == started

@@ -60,10 +60,13 @@ class TokenEndpoint:
             token = await self._ask("post")
         except (APIError, DecodeError) as error:
             # The header is the standard way, so its refusal says more, unless it was refused for other reasons.
-            tells_more = _status(refusal) not in _TELLING and _status(error) in _TELLING
-            raise (error if tells_more else refusal) from None
-        self._style = "post"
-        return token
+            if _status(refusal) not in _TELLING and _status(error) in _TELLING:
+                refusal = error
+        else:
+            self._style = "post"
+            return token
+        # Out here, so that the error does not drag the other one along.
+        raise refusal
 
     async def _ask(self, style: Style) -> AccessToken:
         request, header = self._request(style)
