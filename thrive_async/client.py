@@ -296,8 +296,8 @@ class ThriveClient:
             timeouts: For calls that bring none of their own.
             retry: How often a call is repeated, and with what pauses between its attempts.
             headers: Sent with each call, such as `traceparent`. The client's own, such as Authorization, cannot be set.
-            priority: "interactive" for calls that somebody waits for, which start before all "bulk" calls that wait;
-                one bulk call in ten starts all the same. Calls are interactive by default, those of a sync are bulk.
+            priority: "interactive" for calls that a person waits for. They start before all waiting "bulk" calls,
+                except that every tenth call is a bulk one. Calls are interactive by default; a sync's calls are bulk.
 
         Raises:
             TypeError: An argument has the wrong type.

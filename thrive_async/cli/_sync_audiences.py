@@ -136,8 +136,8 @@ def grouped(
         header: False if the first row is data; the columns are numbers then.
 
     Returns:
-        Who should be a member, by audience. A row with nothing but an audience names nobody, unless the audience has no
-        other row: then it should have no members.
+        The desired members, by audience. A row with only an audience is an entry without a usable name. If it is the
+        audience's only row, the audience should have no members.
 
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
@@ -234,7 +234,7 @@ def _show_idle(names: list[str]) -> None:
 
 
 def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
-    """Return a row for each person whom a plan of plans changes, and for each entry that changes nothing."""
+    """Return a row for each person that the plans change, and for each entry that changes nothing."""
     for one in plan.plans.values():
         view = MembersView(one)
         yield from view.planned()
@@ -242,7 +242,7 @@ def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
 
 
 async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None) -> int:
-    """Take a plan of plans that was shown to its end.
+    """Confirm and apply plans that were shown.
 
     Args:
         plan: The plan.
@@ -253,7 +253,7 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         The exit code.
 
     Raises:
-        GuardRefused: All audiences together would lose too many members; nobody was asked.
+        GuardRefused: All audiences together would lose too many members. You were not asked.
         CliError: The removals were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """
