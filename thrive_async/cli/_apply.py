@@ -1,4 +1,4 @@
-"""Takes a plan of any kind to its end: show it, check the guards, ask, apply, report."""
+"""Take any plan through all steps: show it, check the guards, ask, apply, report."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Applying:
     """Write one row per person with its outcome to a .csv or .json; a CSV has ' before what a spreadsheet would run."""
 
     wait: Annotated[str, Parameter(metavar="TIME")] = "0"
-    """Wait so long for another run of the same audience or journal to end, such as 90s or 10m; else be refused."""
+    """How long to wait for another run of the same audience or journal to end, such as 90s or 10m. 0 does not wait."""
 
     def limit(self) -> MaxRemovals:
         """Return `--max-removals` as `apply` takes it.
@@ -89,7 +89,7 @@ class Applying:
         return {"max_removals": self.limit(), "journal": self.journal, "wait": waiting}
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """Let no other run of this machine change what this one reads, from now on; a dry run keeps no one out."""
+        """Keep other runs on this machine from changing what this one reads. A dry run keeps no run out."""
         if self.dry_run:
             return nullcontext()
         from thrive_async.sync._apply.locks import exclusive  # noqa: PLC0415 - after the parsing

@@ -60,24 +60,25 @@ def audiences(
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Make the members of many audiences equal to one file, with a row per audience and member.
+    """Make the members of many audiences equal to one file, with one row per audience and member.
 
-    Audiences that the file does not name are left alone. Each audience has its own guards, and a failure in one
-    leaves the others alone.
+    Audiences that the file does not name are left alone. Each audience has its own guards, and a failure in one does
+    not affect the others.
 
     Args:
-        file: Who should be in which audience.
+        file: The people who should be in each audience.
         audience_column: The column that names the audience; "audience" by default.
         member_column: The column that names the member; "member" by default, else id, userId, ref, reference or email.
-        create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
+        create_missing: Create missing audiences from this file, with the columns reference, name and, optionally,
+            parent.
         keep_extra: Only add: members who are not in the file stay.
         allow_empty: Let an audience end up empty.
-        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+        unknown: What to do while Thrive does not know a name in the file: hold leaves alone the people it may mean,
             hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
-        applying: What may happen.
+        applying: What the run may do.
         reading: How to read the files.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     applying.check(file, create_missing, save_plan=save_plan)
     desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
