@@ -139,8 +139,13 @@ class PlanView(ABC, Generic[P]):
         for name, ids in ambiguities.items():
             yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
 
-    def _removed(self, people: Iterable[AudienceMember | AudienceManager]) -> Iterator[Fate]:
-        yield from self.named(fate(self.subject, "remove", one.user_id, "planned") for one in people)
+    def _removed(
+        self, people: Iterable[AudienceMember | AudienceManager], doubts: Mapping[str, Sequence[str]]
+    ) -> Iterator[Fate]:
+        reasons = {one: f"held if Thrive does not know {', '.join(names[:3])}" for one, names in doubts.items()}
+        yield from self.named(
+            fate(self.subject, "remove", one.user_id, "planned", reasons.get(one.user_id)) for one in people
+        )
 
 
 class MembersView(PlanView["MemberPlan"]):
@@ -160,7 +165,7 @@ class MembersView(PlanView["MemberPlan"]):
         """Return a row for each person it changes."""
         for name in self.plan.to_add:
             yield fate(self.subject, "add", name, "planned")
-        yield from self._removed(self.plan.to_remove)
+        yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
@@ -200,7 +205,7 @@ class ManagersView(PlanView["ManagerPlan"]):
             for grant in grants:
                 given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
                 yield fate(self.subject, action, grant.reference, "planned", given)
-        yield from self._removed(self.plan.to_remove)
+        yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""

@@ -206,13 +206,15 @@ class Audiences(WritingResource):
         try:
             reply = await self._transport.send(bare, timeouts)
         except APIError as error:
-            if error.status in _NO_ROUTE:
-                raise refusal from None
             if error.status in _OF_THE_UPDATE:
                 self._slash = False
-            raise
-        self._slash = False
-        return reply
+            if error.status not in _NO_ROUTE:
+                refusal = error
+        else:
+            self._slash = False
+            return reply
+        # Out here, so that the error does not drag the other one along.
+        raise refusal
 
     async def delete(self, audience: str, *, timeouts: Timeouts | None = None) -> None:
         """Delete an audience. Delete the children of a structure first.

@@ -17,7 +17,7 @@ from thrive_async.sync._match.export_rows import Nameless, Rows
 from thrive_async.sync._match.identity import Identity, full_name
 from thrive_async.sync._match.likeness import comparable, lookalikes
 from thrive_async.sync._match.matching import Match, People
-from thrive_async.sync._match.names import clean
+from thrive_async.sync._match.names import clean, rewritten
 from thrive_async.sync._match.user_diff import Known
 
 __all__ = [
@@ -76,7 +76,9 @@ def check_protect(protect: object) -> tuple[str, ...]:
     if isinstance(protect, str | bytes | bytearray) or not isinstance(protect, Iterable):
         raise TypeError(f"protect must be an iterable of names, not a lone {type(protect).__name__}")
     cleaned = list(map(clean, cast("Iterable[object]", protect)))
-    for place, (_name, reason) in enumerate(cleaned, start=1):
+    for place, (name, reason) in enumerate(cleaned, start=1):
+        if reason is None and rewritten(name):
+            reason = "it looks like what a spreadsheet or an export writes instead of a name"  # noqa: PLW2901
         if reason is not None:
             raise InvalidArgument(f"$protect: entry {place:,} is not a name: {reason}", "protect")
     return tuple(name for name, _reason in cleaned)
@@ -116,10 +118,7 @@ def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] 
     for name, user_ids in match.ambiguous.items():
         reason = f"held: the list names {name}, which fits {len(user_ids)} people; correct the list"
         held.update(dict.fromkeys(inside.intersection(user_ids), reason))
-    shared = (
-        "held: this id is also the reference or e-mail address of another person, and Thrive may remove them instead"
-    )
-    held.update(dict.fromkeys(match.shared_ids, shared))
+    held.update(dict.fromkeys(match.shared_ids, _SHARED_ID))
     texts = [one.text for one in match.rejected if one.text]
     for user_id in lookalikes(texts, others, match.members) if others else ():
         held[user_id] = "held: an entry of the list cannot be read and may mean this person; correct the list"

@@ -101,6 +101,7 @@ class Lock:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._descriptor: int | None = None
+        self._words: dict[str, Any] = {}
         self._wrote = False
 
     def take(self) -> bool:
@@ -125,11 +126,18 @@ class Lock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
-        self._note({**self.noted(), "process": os.getpid(), "host": socket.gethostname(), "since": _now()})
+        self._words = self._read()
+        self._note(process=os.getpid(), host=socket.gethostname(), since=_now())
         return True
 
     def noted(self) -> dict[str, Any]:
-        """Return what the file says: `process`, `host` and `since` of the run that has the lock or had it, `ended`."""
+        """Return what the file says: `process`, `host` and `since` of the run that has the lock or had it, `ended`.
+
+        The owner of the lock knows it by heart; everybody else asks the disk.
+        """
+        return self._read() if self._descriptor is None else self._words
+
+    def _read(self) -> dict[str, Any]:
         try:
             path = lock_folder() / self._target.file_name
             found: Any = json.loads(path.read_bytes()[:_LARGEST])
@@ -153,7 +161,7 @@ class Lock:
             plan: What identifies the plan that is applied.
         """
         self._wrote = True
-        self._note({**self.noted(), "plan": plan, "ended": _now()})
+        self._note(plan=plan, ended=_now())
 
     def release(self) -> None:
         """Give the lock back, and note when; harmless to repeat."""
@@ -161,15 +169,16 @@ class Lock:
             return
         try:
             if self._wrote:
-                self._note({**self.noted(), "ended": _now()})
+                self._note(ended=_now())
         finally:
             descriptor, self._descriptor = self._descriptor, None
             # Closing gives the kernel's lock back.
             os.close(descriptor)
 
-    def _note(self, words: dict[str, Any]) -> None:
+    def _note(self, **words: object) -> None:
         assert self._descriptor is not None  # noqa: S101 - only the owner of the lock writes
-        data = json.dumps(words).encode()
+        self._words |= words
+        data = json.dumps(self._words).encode()
         with suppress(OSError):
             # A full disk costs the note, never the lock.
             os.lseek(self._descriptor, 0, os.SEEK_SET)
