@@ -56,35 +56,36 @@ _LEFT_IN_PATHS: Final = "/%:@!$&'()*+,;=~"
 class ThriveClient:
     """An async client of one Thrive tenant.
 
-    It can be built anywhere, also without a running loop; its connections are made on first use and belong to that
-    loop. When that loop is closed, the next one gets connections of its own, and the token and the learned pace stay:
-    one client may serve `asyncio.run` again and again. So does a forked process. Use it with `async with`, or call
-    `aclose` yourself. One client serves any number of concurrent calls.
+    Use it with `async with`, or call `aclose` yourself. One client serves any number of concurrent calls.
+
+    You can build it anywhere, even without a running loop. It connects on first use, and its connections belong to that
+    loop. A new loop or a forked process gets its own connections but keeps the token and the learned pace, so one
+    client can serve several calls of `asyncio.run`.
 
     Args:
         tenant_id: The tenant, of the form `eu-west-2_AbcdEfghI`; live, staging and each domain have their own.
         credentials: `ApiKey`, `ClientCredentials`, or a token provider: an async function that returns an access token
             and its lifetime in seconds, as a tuple or an `AccessToken`. However many calls wait for a token, it is
             called once; again a minute before the token expires, and once after Thrive refused it with a 401.
-        region: Where the tenant lives; its name or a `Region`.
+        region: The tenant's region, as a `Region` or its name.
         base_url: Overrides the region's host, for API and tokens: `http://127.0.0.1:8080`, or
             `https://gateway.example.com/thrive`, without `/rest/v1`.
         allow_http: Let `base_url` be plain http to a host that is not loopback, such as `http://sandbox:8080` under
             docker-compose. Credentials and people's data then cross that network unencrypted.
-        timeouts: For every call that brings none of its own.
-        retry: How often a call is repeated, and with what pauses.
+        timeouts: The timeouts of calls that set none of their own.
+        retry: How often a call is repeated, and how long the client waits in between.
         limits: Concurrency, rate, and the size of a reply.
-        session: Your `aiohttp.ClientSession`: used, never closed here. Cookies are neither sent from its jar nor kept
-            in it.
-        proxy: The URL of an HTTP proxy, with a user and password if it wants them.
+        session: Your own `aiohttp.ClientSession`. The client uses it but never closes it, and leaves its cookies alone.
+        proxy: The URL of an HTTP proxy, with user and password if it needs them.
         trust_env: Take the proxy from the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once.
         ca_file: A PEM file of the certificate authorities to trust instead of the system's.
         share: What this client shares with the clients of other processes: the rate, the cool-down after a 429 and the
             tokens. A `FileShare`, a `RedisShare` or another `Share`, which stays open when the client is closed; or the
             text of one for `open_share`, such as `redis://localhost/0` or `/run/thrive`, closed with the client.
-        strict: Raise a `DecodeError` for any value in a reply that is not what the specification says. By default it is
-            read as well as can be, counted in `problems` and logged. For a first look at a tenant, and for tests.
-        hooks: Functions of yours that are called after each wait, attempt and call.
+        strict: Raise a `DecodeError` for any value in a reply that differs from the specification. Use it for tests and
+            for a first look at a tenant. By default such a value is read as far as possible, counted in `problems` and
+            logged.
+        hooks: Your functions, called after each wait, attempt and call.
 
     Attributes:
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
@@ -99,7 +100,7 @@ class ThriveClient:
         provisioning: Legacy events about accounts, among them the only way to bring a suspended user back.
 
     Raises:
-        ConfigurationError: An argument cannot work; nothing was sent.
+        ConfigurationError: An argument is invalid. Nothing was sent.
 
     Example:
         async with ThriveClient("eu-west-2_AbcdEfghI", ApiKey("secret")) as thrive:
@@ -287,17 +288,18 @@ class ThriveClient:
         headers: Mapping[str, str] | None = None,
         priority: Priority | None = None,
     ) -> "ThriveClient":
-        """Return a view of this client that makes its calls differently: the same connections, limits and token.
+        """Return a view of this client with other options, but the same connections, limits and token.
 
-        It costs a tenth of a millisecond, so you can make one for each web request. What you leave out stays as it is
-        here. Closing a view does nothing: close the client.
+        It takes 0.1 ms, so you can make one for each web request. Options that you omit keep this client's values.
+        Closing a view does nothing: close the client.
 
         Args:
-            timeouts: For calls that bring none of their own.
-            retry: How often a call is repeated, and with what pauses between its attempts.
-            headers: Sent with each call, such as `traceparent`. The client's own, such as Authorization, cannot be set.
-            priority: "interactive" for calls that somebody waits for, which start before all "bulk" calls that wait;
-                one bulk call in ten starts all the same. Calls are interactive by default, those of a sync are bulk.
+            timeouts: The timeouts of calls that set none of their own.
+            retry: How often a call is repeated, and how long the client waits in between.
+            headers: Headers to send with each call, such as `traceparent`. You cannot replace the client's own headers,
+                such as Authorization.
+            priority: "interactive" for calls that a person waits for. They start before all waiting "bulk" calls,
+                which still get one start in ten. Calls are interactive by default; a sync's calls are bulk.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -339,24 +341,25 @@ class ThriveClient:
         json: object = None,
         timeouts: Timeouts | None = None,
     ) -> Any:
-        """Reach what the SDK does not know yet, with the same authorisation, retries, limits and errors.
+        """Call an endpoint that the SDK does not know yet, with the same authorisation, retries, limits and errors.
 
-        GET, HEAD, PUT and DELETE are repeated after a lost answer, POST and PATCH only where nothing was done yet.
+        GET, HEAD, PUT and DELETE are repeated after a lost answer; POST and PATCH only if nothing was done yet.
 
         Args:
             method: The HTTP method.
-            path: From the host on: `"/rest/v1/users"`. Encode a segment of your own with `urllib.parse.quote(x, "")`.
+            path: The path after the host, such as `"/rest/v1/users"`. Encode a segment of your own with
+                `urllib.parse.quote(x, "")`.
             params: Query parameters: strings, numbers, booleans, aware datetimes (ISO 8601), dates, or lists of them
-                (joined by commas); None is left out.
-            json: The body; None for none.
-            timeouts: For this call.
+                (joined by commas). None is omitted.
+            json: The body; None sends no body.
+            timeouts: The timeouts of this call.
 
         Returns:
-            The decoded JSON; None for an empty body, and for a write that was answered with something else.
+            The decoded JSON. None for an empty body, and for a write whose answer is not JSON.
 
         Raises:
-            TypeError: An argument has the wrong type; nothing was sent.
-            InvalidArgument: An argument cannot be meant; nothing was sent.
+            TypeError: An argument has the wrong type. Nothing was sent.
+            InvalidArgument: An argument is invalid. Nothing was sent.
             ThriveError: As for every call.
         """
         query: Mapping[str, object] = {} if params is None else params
@@ -373,12 +376,12 @@ class ThriveClient:
             return None
 
     async def aclose(self, *, drain: float = 0.0) -> None:
-        """Close the connections this client opened; harmless to repeat. A session given by you stays open.
+        """Close the connections that this client opened. Your own session stays open, and you can close twice.
 
         Args:
-            drain: The seconds that calls under way get to end, with their retries; new ones are refused meanwhile.
-                Those that are left then, or at once without a drain, end as `ConnectionFailed`, and a write among
-                them may have taken effect.
+            drain: How many seconds calls under way may take to end, with their retries. New calls are refused
+                meanwhile. Calls that are left after this time end with `ConnectionFailed`, and a write among them may
+                have taken effect.
 
         Raises:
             InvalidArgument: `drain` is not a number of seconds, 0 or more.

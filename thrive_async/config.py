@@ -13,7 +13,7 @@ from thrive_async.errors import ConfigurationError
 __all__ = ["Limits", "Priority", "Region", "Retry", "Timeouts"]
 
 Priority: TypeAlias = Literal["interactive", "bulk"]
-"""Which of the waiting calls of a client starts next: a call for somebody who waits, or one of a nightly job."""
+"""How urgent a call is: "interactive" if a person waits for it, or "bulk", as in a nightly job."""
 
 
 class Region(Enum):

@@ -317,11 +317,13 @@ def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(
     assert result.code == 1
     assert emails(served, "berlin") == set(two["berlin"])
     assert emails(served, "lyon") == set(two["lyon"][1:])
-    assert "  rejected  line 4  names nobody: column 'member' is blank" in result.lines
+    assert "  rejected  line 4  no usable name: column 'member' is blank" in result.lines
     with report.open(encoding="utf-8", newline="") as stream:
         fates = {(row["audience"], row["outcome"]): row["reason"] for row in csv.DictReader(stream)}
     assert fates.keys() == {("berlin", "held"), ("berlin", "rejected"), ("lyon", "removed")}
-    assert fates["berlin", "held"] == "not removed: line 4 names nobody, and may mean them; correct the list"
+    assert (
+        fates["berlin", "held"] == "not removed: line 4 has no usable name and may mean this person; correct the list"
+    )
 
 
 def test_who_is_listed_under_an_audience_in_another_case_is_not_removed(

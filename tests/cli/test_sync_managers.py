@@ -143,7 +143,7 @@ def test_a_plan_tells_of_everybody_what_they_may_do(
         ([f"ref,{INSIGHTS}", "E00003,no", ",yes"], (), "line 3 does not say who the manager is"),
         (["ref", "E00002"], ("--grant", "insights"), "--grant insights: no such permission"),
         (["ref", "E00002"], ("--grant", "audienceManager.manageMembers"), "no such permission"),
-        (["ref,permissions", "E00002,yes"], (), "permissions is no JSON"),
+        (["ref,permissions", "E00002,yes"], (), "permissions must be JSON"),
         (["ref,permissions", "E00002,7"], (), "permissions must be an object"),
         (["ref,permissions", 'E00002,"{""peopleManager"": {""insights"": 1}}"'], (), "must be true or false"),
         (["ref,permissions", 'E00002,"{""peopleManager"": {""insight"": true}}"'], (), "no such permission"),

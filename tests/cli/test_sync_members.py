@@ -591,9 +591,12 @@ def test_a_row_that_names_nobody_keeps_everybody_in(
     assert set(served.state.audiences[AUDIENCE].members) == before | {new["id"]}
     at = len(users) + 1
     assert result.lines[0] == f"{AUDIENCE}: +1 -0 ={len(users) - 2} (2 rejected, 2 removals held)"
-    assert f"  rejected  line {at}  names nobody: column 'reference' is blank" in result.lines
-    assert f"  rejected  line {at + 2}  names nobody: it has 4 columns, the first line 3" in result.lines
-    assert f"not removed: line {at}, line {at + 2} name nobody, and may mean them; correct the list" in result.out
+    assert f"  rejected  line {at}  no usable name: column 'reference' is blank" in result.lines
+    assert f"  rejected  line {at + 2}  no usable name: it has 4 columns, the first line 3" in result.lines
+    assert (
+        f"not removed: line {at}, line {at + 2} have no usable name and may mean this person; correct the list"
+        in result.out
+    )
 
 
 @pytest.mark.parametrize("entry", [None, "118\nb", "two; names", "#N/A"], ids=repr)

@@ -104,17 +104,19 @@ def test_a_blank_entry_may_mean_anybody(blank: object) -> None:
     found = match([ANN, BEN], "E-1", "new", blank, "e-1@x.org")
     assert [(one.written, one.reason) for one in found.rejected] == [("entry 3", "blank")]
     assert removals(found).to_remove == ()
-    assert removals(found).held == {ID_B: "not removed: entry 3 names nobody, and may mean them; correct the list"}
+    assert removals(found).held == {
+        ID_B: "not removed: entry 3 has no usable name and may mean this person; correct the list"
+    }
 
 
 def test_a_row_without_a_name_may_mean_anybody() -> None:
     """The command hands rows over that hold something and name nobody; many of them are listed in short."""
     rows = [Entry(where=f"line {at}", doubt="column 'ref' is blank") for at in range(2, 9)]
     found = match([ANN, BEN], "E-1", *rows)
-    assert (found.rejected[0].written, found.rejected[0].reason) == ("line 2", "names nobody: column 'ref' is blank")
+    assert (found.rejected[0].written, found.rejected[0].reason) == ("line 2", "no usable name: column 'ref' is blank")
     assert removals(found).held == {
-        ID_B: "not removed: line 2, line 3, line 4, line 5, line 6 and 2 more name nobody, and may mean them; "
-        "correct the list"
+        ID_B: "not removed: line 2, line 3, line 4, line 5, line 6 and 2 more have no usable name and may mean this "
+        "person; correct the list"
     }
 
 
@@ -291,7 +293,7 @@ async def test_a_removal_waits_for_all_names_that_may_mean_the_person(world: Wor
 async def test_an_argument_that_cannot_be_meant_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="unknown must be"):
         await sync.plan_members(world.thrive, "team", ["a"], unknown="keep")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="entry 2 is no name: blank"):
+    with pytest.raises(ValueError, match="entry 2 is not a name: blank"):
         await sync.plan_members(world.thrive, "team", ["a"], protect=["a", ""])
     with pytest.raises(TypeError, match="protect must be an iterable"):
         await sync.plan_members(world.thrive, "team", ["a"], protect="a")
@@ -314,7 +316,7 @@ def test_an_id_that_is_somebody_elses_name_is_not_sent() -> None:
     for other in (member(ID_B, ID_A, "b@x"), member(ID_B, ID_A.upper(), "b@x"), member(ID_B, "E-2", ID_A)):
         found = match([ANN, other], "b@x" if other.email == "b@x" else "E-2")
         assert found.staying == (ID_B,)
-        assert "somebody else" in removals(found).held[ID_A]
+        assert "another person" in removals(found).held[ID_A]
 
 
 async def test_a_name_that_could_not_be_read_may_be_any_unknown_one(world: World) -> None:

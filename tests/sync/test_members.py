@@ -191,7 +191,7 @@ async def test_max_removals(world: World, limit: float | None, removed: int, pas
 async def test_an_empty_list_needs_to_be_meant(world: World) -> None:
     """An empty or blank file is refused; `allow_empty` and `max_removals` together empty an audience."""
     for nobody in ([], ["", " "]):
-        with pytest.raises(GuardRefused, match=r"so everybody would be removed.*allow_empty=True"):
+        with pytest.raises(GuardRefused, match=r"so everyone would be removed.*allow_empty=True"):
             await sync.sync_members(world.thrive, "team", nobody, max_removals=None)
         with pytest.raises(GuardRefused, match=r"(empty|usable).*; nothing was changed"):
             await sync.sync_members(world.thrive, "team", nobody, removals=False)

@@ -60,7 +60,7 @@ class Call:
         ended: How many of them have ended, as far as they did not succeed.
         last_words: How the last of those ended.
         awaits_token: Whether it waits for a token.
-        wanted: Set when somebody is about to read the answer, which stays bytes until then; None for at once.
+        wanted: Set when the caller is about to read the answer, which stays bytes until then; None for at once.
         options: Those of the view that it is made through.
         correlation_id: Of what it is a part, as its caller says.
         waited: How many seconds it has waited.
@@ -129,7 +129,7 @@ class Attempt:
     """What one attempt came to, for `retry` to read.
 
     Attributes:
-        call: Whose attempt it was.
+        call: The call that the attempt belongs to.
         reply: The answer, if it is one to hand back.
         error: What ends the call at once.
         make_error: Makes the error if no other attempt follows; its argument goes behind the line.
@@ -199,7 +199,7 @@ def _read(call: Call, reply: Reply) -> Attempt:
 
 
 def _deleted(call: Call, reply: Reply) -> Attempt:
-    """Judge the 2xx of a delete: done, whatever its body, unless that names somebody who was not removed."""
+    """Judge the 2xx of a delete: it is done, unless its body names a person who was not removed."""
     failure = _failure(reply) if call.request.operation.resource else None
     if failure is None:
         return Attempt(call, reply=reply)
@@ -211,10 +211,10 @@ def _deleted(call: Call, reply: Reply) -> Attempt:
 
 
 def _failure(reply: Reply) -> str | None:
-    """Return why a body like that of a batch, `{success, failure}`, says that nothing was removed.
+    """Return why a batch-like body, `{success, failure}`, says that nothing was removed.
 
-    That is not documented for a single removal, so a failure holds somebody in any shape that is not empty: entities or
-    a count, a list of entities, one of them, words.
+    Thrive does not document such a body for a single removal, so any failure that is not empty counts: entities or a
+    count, a list of entities, one of them, words.
     """
     try:
         failure: Any = _fields(reply.json()).get("failure")

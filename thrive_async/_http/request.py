@@ -288,7 +288,7 @@ def decoded(request: Request, reply: Reply) -> Any:
 
 
 def unreadable(request: Request, reply: Reply) -> DecodeError:
-    """Make the error for a 2xx reply whose body is no JSON."""
+    """Make the error for a 2xx reply with a body that is not JSON."""
     what = "it is empty" if not reply.body else f"its {len(reply.body):,} bytes are no whole JSON document"
     done = "" if request.operation.safe else "; Thrive may have done what was asked, so it was not asked again"
     body = reply.body if request.keep_body else None
@@ -332,8 +332,8 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
 def _error_body(reply: Reply) -> Any:
     """Decode a refusal's body, or else take the beginning of its text.
 
-    Text is also what is too large, or nested too deeply, to be one of Thrive's: an error must pickle, and whoever
-    catches it must be able to walk its body.
+    A body that is too large or too deeply nested to be Thrive's stays text, too, so that you can pickle the error and
+    walk its body.
     """
     if len(reply.body) <= _LARGEST_ERROR:
         try:

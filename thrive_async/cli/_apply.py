@@ -1,4 +1,4 @@
-"""Takes a plan of any kind to its end: show it, check the guards, ask, apply, report."""
+"""Take any plan through all steps: show it, check the guards, ask, apply, report."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Applying:
     """Write one row per person with its outcome to a .csv or .json; a CSV has ' before what a spreadsheet would run."""
 
     wait: Annotated[str, Parameter(metavar="TIME")] = "0"
-    """Wait so long for another run of the same audience or journal to end, such as 90s or 10m; else be refused."""
+    """How long to wait for another run of the same audience or journal to end, such as 90s or 10m. 0 does not wait."""
 
     def limit(self) -> MaxRemovals:
         """Return `--max-removals` as `apply` takes it.
@@ -89,7 +89,7 @@ class Applying:
         return {"max_removals": self.limit(), "journal": self.journal, "wait": waiting}
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """Let no other run of this machine change what this one reads, from now on; a dry run keeps no one out."""
+        """Keep other runs on this machine from changing what this one reads. A dry run keeps no run out."""
         if self.dry_run:
             return nullcontext()
         from thrive_async.sync._apply.locks import exclusive  # noqa: PLC0415 - after the parsing
@@ -102,7 +102,7 @@ class Applying:
         Args:
             changes: Whether the plan changes anything.
             refused: Whether a guard would refuse it.
-            left_out: Whether it leaves somebody out.
+            left_out: Whether the plan leaves people out.
         """
         if not self.detailed_exitcode:
             return Exit.DONE
@@ -169,7 +169,7 @@ class ProtectedApplying(Applying):
         """Return the names of the people who are never removed.
 
         Raises:
-            CliError: The file cannot be read, or a row does not name anybody.
+            CliError: The file cannot be read, or a row has no usable name.
         """
         if self.protect is None:
             return []
@@ -271,7 +271,7 @@ def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
 
 
 def show_people(view: PlanView[Any], *, hint: str, leaving: bool = False) -> None:
-    """Print the people whom a plan changes, those who leave first, twenty of each kind.
+    """Print the people that a plan changes, up to twenty of each kind, those who leave first.
 
     Args:
         view: The plan.
@@ -401,7 +401,7 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
         The exit code.
 
     Raises:
-        GuardRefused: More removals than allowed; nobody was asked.
+        GuardRefused: The plan removes more than allowed. You were not asked.
         CliError: The removals or changes were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """

@@ -28,7 +28,7 @@ def tree(
 
     Args:
         counts: Count the members of each audience, with one request per audience.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
 
     async def draw() -> int:

@@ -35,8 +35,7 @@ _NOT_TEXT = (
     (b"\x1f\x8b", "is compressed: unpack it first, or pipe the output of `zcat` into `-`"),
     (b"%PDF", "is a PDF, not a table"),
 )
-#: Names of columns that identify people, best first, as `fold` gives them. Everybody has an id, some have no ref or
-#: address.
+#: Folded names of the columns that identify people, best first: all people have an id, but some have no ref or address.
 PERSON_COLUMNS = ("id", "userid", "ref", "reference", "email")
 #: Of these, the names that another system's ids may have, too.
 ID_COLUMNS = frozenset({"id", "userid"})
@@ -378,7 +377,7 @@ def _sniff(text: str) -> str:
 
 
 def load_json(text: str | bytes) -> Any:
-    """Read JSON that anybody may have written.
+    """Read untrusted JSON.
 
     Raises:
         ValueError: It is not JSON, or nested too deep.

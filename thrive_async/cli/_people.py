@@ -60,7 +60,7 @@ def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = No
         also = {at: cells[place] for at, cells in zip(others, spare, strict=True) if cells[place].strip()}
         doubt = None
         if holds(row[width:]):
-            # A delimiter within a cell moves the others: what stands in the column is somebody else's.
+            # A delimiter inside a cell shifts the rest of the row, so the column may hold another value.
             doubt = f"it has {len(row)} columns, the first line {width}"
         elif last and len(row) < width and holds(row) and sheet.names != ("",):
             doubt = f"it has {len(row)} columns, the first line {width}: the file may be cut off"

@@ -26,8 +26,8 @@ Fate = Mapping[str, Any]
 class ReportFile:
     """A report as CSV or JSON, by its suffix; only its owner can read it.
 
-    It is written to a file of its own beside the target, and takes the target's place when it is whole. So nobody
-    reads half a report, and the report of an earlier run stays until there is a new one.
+    It is written to a temporary file beside the target, which it replaces when it is complete. So you never read half a
+    report, and the report of an earlier run stays until the new one is ready.
 
     Args:
         path: Where to; ends in .csv or .json.
@@ -57,7 +57,7 @@ class ReportFile:
     def _part(self) -> tuple[IO[str], Path]:
         """Open a new file beside the target that only its owner can read."""
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
-        # What is not text, such as half a character in somebody's file, is written as its code: a report must not fail.
+        # Broken text, such as half a character from a file, is written as its code, because a report must not fail.
         return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""), Path(name)
 
     def write(self, summary: Mapping[str, Any], fates: Iterable[Fate]) -> None:

@@ -243,7 +243,7 @@ def show_list(
         look: The command.
         ask: Calls the resource's `list` with the arguments for paging.
         output: How to show it.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
 
     Returns:
         The exit code.
@@ -277,7 +277,7 @@ def show_one(
         kind: What is asked for.
         ask: Calls the resource's `get`.
         output: How to show it.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
 
     Returns:
         The exit code.

@@ -60,24 +60,25 @@ def audiences(
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Make the members of many audiences equal to one file, with a row per audience and member.
+    """Make the members of many audiences equal to one file, with one row per audience and member.
 
-    Audiences that the file does not name are left alone. Each audience has its own guards, and a failure in one
-    leaves the others alone.
+    Audiences that the file does not name are left alone. Each audience has its own guards, and a failure in one does
+    not affect the others.
 
     Args:
-        file: Who should be in which audience.
+        file: The people who should be in each audience.
         audience_column: The column that names the audience; "audience" by default.
         member_column: The column that names the member; "member" by default, else id, userId, ref, reference or email.
-        create_missing: Make audiences that do not exist, of this file's columns reference, name and parent (if any).
+        create_missing: Create missing audiences from this file, with the columns reference, name and, optionally,
+            parent.
         keep_extra: Only add: members who are not in the file stay.
         allow_empty: Let an audience end up empty.
-        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+        unknown: What to do while Thrive does not know a name in the file: hold leaves alone the people it may mean,
             hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
-        applying: What may happen.
+        applying: What the run may do.
         reading: How to read the files.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     applying.check(file, create_missing, save_plan=save_plan)
     desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
@@ -136,8 +137,8 @@ def grouped(
         header: False if the first row is data; the columns are numbers then.
 
     Returns:
-        Who should be a member, by audience. A row with nothing but an audience names nobody, unless the audience has no
-        other row: then it should have no members.
+        The desired members, by audience. A row with only an audience is an entry without a usable name. If it is the
+        audience's only row, the audience should have no members.
 
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
@@ -234,7 +235,7 @@ def _show_idle(names: list[str]) -> None:
 
 
 def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
-    """Return a row for each person whom a plan of plans changes, and for each entry that changes nothing."""
+    """Return a row for each person that the plans change, and for each entry that changes nothing."""
     for one in plan.plans.values():
         view = MembersView(one)
         yield from view.planned()
@@ -242,7 +243,7 @@ def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
 
 
 async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None) -> int:
-    """Take a plan of plans that was shown to its end.
+    """Confirm and apply plans that were shown.
 
     Args:
         plan: The plan.
@@ -253,7 +254,7 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         The exit code.
 
     Raises:
-        GuardRefused: All audiences together would lose too many members; nobody was asked.
+        GuardRefused: All audiences together would lose too many members. You were not asked.
         CliError: The removals were not agreed to.
         asyncio.CancelledError: Ctrl-C; what was done is reported by then.
     """

@@ -1,4 +1,4 @@
-"""`thrive sync managers`: who manages an audience, and what they may do, made equal to a file."""
+"""`thrive sync managers`: make an audience's managers and their permissions equal to a file."""
 
 from __future__ import annotations
 
@@ -44,25 +44,26 @@ def managers(
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Make an audience's managers and their permissions equal to a file, with a row per manager.
+    """Make an audience's managers and their permissions equal to a file with one row per manager.
 
-    A column called as a permission, such as peopleManager.insights, says yes or no for each manager; --grant gives one
-    to all of them. What is not given is taken away. `thrive audiences managers list` prints such a file.
+    Name a column after a permission, such as peopleManager.insights, to say yes or no for each manager, or use --grant
+    to give a permission to all of them. Permissions that you do not give are taken away. `thrive audiences managers
+    list` prints such a file.
 
     Args:
-        audience: The audience's id or reference; a structure too.
-        file: Who should be a manager.
-        column: The column that names people, or its number from 1; else the only one, id, userId, ref, reference or
-            email, and where that is blank the next of these.
-        grant: A permission for everybody in the file, as in peopleManager.insights; repeat it.
+        audience: The id or reference of the audience or structure.
+        file: The people who should be managers.
+        column: The column that names people, or its number from 1. By default the only column, or id, userId, ref,
+            reference or email; where that is blank, the next of these.
+        grant: A permission for all managers in the file, such as peopleManager.insights. Repeat it for several.
         keep_extra: Only add and change: managers who are not in the file stay.
         allow_empty: Let a file without people remove all managers.
-        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+        unknown: What to do while Thrive does not know a name in the file: hold leaves alone the people it may mean,
             hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
-        applying: What may happen.
+        applying: What the run may do.
         reading: How to read the file.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     applying.check(file, save_plan=save_plan)
     index, sheet = reading.read(file).choose(column, header=reading.header)
@@ -97,19 +98,19 @@ def managers(
 
 
 def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]:
-    """Read who should be a manager, and with what permissions.
+    """Read the desired managers and their permissions.
 
     Args:
-        sheet: The file, its header known if it has one.
+        sheet: The file, with its header if it has one.
         people: The people in its rows.
-        given: What everybody gets.
+        given: The permissions for all managers.
 
     Returns:
         An entry with the permissions for each row.
 
     Raises:
-        CliError: A permission that does not exist, a cell that is neither yes nor no, a row that is not whole or names
-            nobody, or nothing that says what anybody may do.
+        CliError: A permission does not exist, a cell is neither yes nor no, a row is incomplete or has no usable name,
+            or no permission is given at all.
     """
     import attrs  # noqa: PLC0415 - after the parsing
 
@@ -119,8 +120,8 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]
     columns = dict(_columns(sheet))
     if not columns and not everybody:
         raise CliError(
-            f"{sheet.source}: nothing says what these managers may do: name a column as a permission, such as "
-            "peopleManager.insights, or give one to all with --grant"
+            f"{sheet.source}: nothing says what these managers may do: name a column after a permission, such "
+            "as peopleManager.insights, or give one to all with --grant"
         )
     sheet.check_whole()
     grants: list[Entry] = []
@@ -135,7 +136,7 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]
         for at, permission in columns.items():
             flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
         flags |= everybody
-        # Each is said outright, but for an administrator's: audiences that are no structures have none.
+        # Every permission is sent, except an administrator's unset ones, which exist only for structures.
         said = {
             PERMISSIONS[permission]: flag
             for permission, flag in flags.items()
@@ -148,14 +149,14 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]
 
 @cache
 def _permissions() -> tuple[dict[str, str], frozenset[str]]:
-    """Return Thrive's names of all permissions by what they fold to, and those that cannot be written."""
+    """Return Thrive's names of all permissions by their folded form, and the read-only ones."""
     from thrive_async.sync.permissions import PERMISSIONS, READ_ONLY  # noqa: PLC0415 - after the parsing
 
     return {fold(name): name for name in (*PERMISSIONS, *READ_ONLY)}, READ_ONLY
 
 
 def _columns(sheet: Sheet) -> Iterator[tuple[int, str]]:
-    """Find the columns that are about permissions: pairs of their index and the permission, or `_WHOLE`."""
+    """Find the permission columns: pairs of their index and the permission, or `_WHOLE`."""
     names, read_only = _permissions()
     groups = {name.partition(".")[0] for name in names}
     for at, name in enumerate(sheet.names or ()):
@@ -165,7 +166,7 @@ def _columns(sheet: Sheet) -> Iterator[tuple[int, str]]:
             if names.get(bare) not in read_only:
                 yield at, names.get(bare, _WHOLE)
         elif bare != folded or bare.partition(".")[0] in groups:
-            # A misspelt permission would be taken away from everybody.
+            # Ignoring a misspelt permission would take it away from all managers.
             _permission(name, f"{sheet.source}: column {name!r}")
 
 
@@ -179,7 +180,7 @@ def _permission(name: str, where: str) -> str:
 
 
 def _flags(cell: object, permission: str, where: str) -> dict[str, bool]:
-    """Read one cell: yes or no, or a whole object of permissions as Thrive shows it."""
+    """Read one cell: yes or no, or a whole object of permissions as Thrive returns it."""
     if permission == _WHOLE:
         return dict(_whole(cell, where))
     text = "" if cell is None else json.dumps(cell) if not isinstance(cell, str) else cell.strip()
@@ -193,7 +194,9 @@ def _whole(cell: object, where: str) -> Iterator[tuple[str, bool]]:
         try:
             cell = json.loads(cell)
         except ValueError:
-            raise CliError(f"{where}: permissions is no JSON, as `thrive audiences managers list` prints it") from None
+            raise CliError(
+                f"{where}: permissions must be JSON, as `thrive audiences managers list` prints it"
+            ) from None
     if cell is None or cell == "":
         return
     if not isinstance(cell, dict):

@@ -34,25 +34,25 @@ def users(
     reading: Input = Input(),  # noqa: B008
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Create, update and suspend users, so that they are as an HR export says.
+    """Create, update and suspend users to match an HR export.
 
-    People are recognised by ref. Only mapped fields are looked at, and only those that differ are sent. No user is
-    deleted. A plan that suspends users, or changes their names or e-mail addresses, asks first; without a terminal it
-    needs --yes.
+    People match by ref. Only mapped fields are compared, and only those that differ are sent. No user is deleted. A
+    plan that suspends users, or changes their names or e-mail addresses, asks first; without a terminal it needs --yes.
 
     Args:
-        file: The export, a row per person.
-        more: Further FIELD=COLUMN, so that one --map may be followed by several.
-        map_: Which column holds a field, as in ref=EmployeeID; repeat it. Without any, columns are called as fields.
+        file: The export, with one row per person.
+        more: More FIELD=COLUMN pairs, so that one --map can be followed by several.
+        map_: The column of a field, such as ref=EmployeeID. Repeat it for several. By default, columns are named after
+            fields.
         leavers: What to do with active users who are not in the export.
         returning: What to do with suspended users who are in the export; unsuspend sends a legacy event for each.
         blank: Whether an empty cell leaves the field as it is, or clears it.
-        allow_empty: The export may be empty.
-        allow_takeover: An account may pass to a new person, with another name and another e-mail address.
+        allow_empty: Accept an empty export.
+        allow_takeover: Let an account pass to a new person, with another name and another e-mail address.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
-        applying: What may happen.
+        applying: What the run may do.
         reading: How to read the file.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     applying.check(file, save_plan=save_plan)
     sheet = reading.read(file).with_header()
@@ -90,14 +90,14 @@ def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[
     """Read `--map`, and take the columns it names out of the file.
 
     Args:
-        given: As on the command line, each `field=column`; none if the columns are called as the fields.
-        sheet: The file, its header known.
+        given: The `field=column` pairs of the command line; empty if the columns are named after the fields.
+        sheet: The file, with its header.
 
     Returns:
         The column of each field, and the rows with those columns only.
 
     Raises:
-        CliError: It cannot be read, names a field twice, or the file has no such column.
+        CliError: A pair cannot be read or maps a field twice, or the file has no such column.
     """
     columns: dict[str, str] = {}
     for pair in given:

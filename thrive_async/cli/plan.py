@@ -67,7 +67,7 @@ def apply(
     Args:
         file: A plan that --save-plan wrote.
         applying: What may happen.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     applying.check(file)
     protected = applying.protected()

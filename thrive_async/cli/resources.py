@@ -322,7 +322,7 @@ def get_user(
         user: The user's id; with --ref, the reference that your HR system uses.
         ref: USER is a reference. Thrive then answers with fewer fields.
         output: How to show it.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     return show_one(
         USERS, lambda thrive: thrive.users.get_by_ref(user) if ref else _by_id(thrive, user), output, connection

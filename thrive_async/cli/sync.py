@@ -52,16 +52,16 @@ def members(
     Args:
         audience: The audience's id or reference.
         file: The people who should be members.
-        column: The column that names people, or its number from 1; by default the only one, else id, userId, ref,
-            reference or email, and in rows where it is blank the next of these.
+        column: The column that names people, or its number from 1. By default the only column, or id, userId, ref,
+            reference or email; where that is blank, the next of these.
         keep_extra: Only add: members who are not in the file stay.
         allow_empty: Let a file without people remove all members.
-        unknown: What to do while Thrive does not know a name of the file: hold leaves alone the people it may mean,
+        unknown: What to do while Thrive does not know a name in the file: hold leaves alone the people it may mean,
             hold-all leaves everyone alone, remove ignores it.
         save_plan: Write the plan to a file, for `thrive plan show` and `thrive plan apply`.
-        applying: What may happen.
+        applying: What the run may do.
         reading: How to read the file.
-        connection: The Thrive to ask.
+        connection: The Thrive tenant to use.
     """
     # Everything that does not need Thrive is checked before the loop runs.
     applying.check(file, save_plan=save_plan)

@@ -37,8 +37,8 @@ class SharedToken:
 class SharedTokens:
     """The tokens of one set of credentials.
 
-    A stored token is a secret at rest: whoever can read the share can call Thrive with it until it ends. A share with
-    `tokens=False` stores none, and one with a cipher stores them encrypted.
+    A stored token is a secret at rest: anyone who can read the share can call Thrive with it until it expires. A
+    share with `tokens=False` stores no tokens, and one with a cipher stores them encrypted.
 
     Args:
         share: What the processes share.

@@ -1,8 +1,8 @@
-"""When somebody is not removed: the one home of this rule, for the library and the command. Pure.
+"""Decide when a person is not removed. The library and the command both use this rule, and it does no I/O.
 
-Three words, and no others. An entry is **rejected** if it cannot be read, and **ambiguous** if it fits two people.
-Somebody is **held** if the removal or suspension is left out because of either: the entry may mean this very person.
-Thrive's API cannot undo a suspension, and a removal takes somebody out of mandatory training.
+It uses three words. An entry is **rejected** if it cannot be read, and **ambiguous** if it fits two people. A person is
+**held** if such an entry may mean them: they are neither removed nor suspended. Thrive's API cannot undo a suspension,
+and a removal takes a person out of mandatory training.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -40,12 +40,10 @@ __all__ = [
 ]
 
 LOOKS_REWRITTEN: Final = "ref: looks rewritten by a spreadsheet or an export, and no user has it; correct it"
-OTHER_SPELLING: Final = (
-    "ref: differs only in how it is written from that of a user who is not in the export; correct it"
-)
+OTHER_SPELLING: Final = "ref: the same as that of a user who is not in the export, but written differently; correct it"
 PROTECTED: Final = "held: this person is protected"
 _SHARED_ID: Final = (
-    "held: this id is the reference or e-mail address of somebody else, too, and Thrive may remove them instead"
+    "held: this id is also the reference or e-mail address of another person, and Thrive may remove them instead"
 )
 _LISTED: Final = 5
 
@@ -56,10 +54,10 @@ Unknown = Literal["hold", "remove", "hold-all"]
 
 
 def check_unknown(unknown: object) -> None:
-    """Refuse another word than those of `Unknown`.
+    """Check that the argument is one of the words of `Unknown`.
 
     Raises:
-        InvalidArgument: It is another.
+        InvalidArgument: It is not.
     """
     if unknown not in get_args(Unknown):
         raise InvalidArgument(f'$unknown must be "hold", "remove" or "hold-all", not {unknown!r:.50}', "unknown")
@@ -69,11 +67,11 @@ def check_protect(protect: object) -> tuple[str, ...]:
     """Return the names of the people who are never removed.
 
     Args:
-        protect: Names, as a desired list has them.
+        protect: Names, as in a desired list.
 
     Raises:
-        TypeError: It is a lone string, or no iterable.
-        InvalidArgument: An entry names nobody.
+        TypeError: It is a lone string, or not an iterable.
+        InvalidArgument: An entry is not a usable name.
     """
     if isinstance(protect, str | bytes | bytearray) or not isinstance(protect, Iterable):
         raise TypeError(f"protect must be an iterable of names, not a lone {type(protect).__name__}")
@@ -82,19 +80,19 @@ def check_protect(protect: object) -> tuple[str, ...]:
         if reason is None and rewritten(name):
             reason = "it looks like what a spreadsheet or an export writes instead of a name"  # noqa: PLW2901
         if reason is not None:
-            raise InvalidArgument(f"$protect: entry {place:,} is no name: {reason}", "protect")
+            raise InvalidArgument(f"$protect: entry {place:,} is not a name: {reason}", "protect")
     return tuple(name for name, _reason in cleaned)
 
 
 @attrs.frozen(repr=False)
 class Removals:
-    """What becomes of the people whom no clear name fits.
+    """What happens to the members that no clear name fits.
 
     Attributes:
-        to_remove: Those to remove.
-        held: Those to leave alone, by id, each with the reason.
-        held_unless: Those of `to_remove` whom newcomers' names may mean, by id, with these names. The removal is held
-            unless reading shows, once the newcomers are there, that each of the names is somebody else's.
+        to_remove: The members to remove.
+        held: The reason to leave a member alone, by id.
+        held_unless: The newcomers' names that may mean a member of `to_remove`, by the member's id. The removal is held
+            unless reading the list after the additions shows that each name belongs to another person.
     """
 
     to_remove: tuple[AudienceMember, ...]
@@ -103,12 +101,12 @@ class Removals:
 
 
 def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] = ()) -> Removals:
-    """Decide which of the people whom no clear name fits are removed.
+    """Decide which of the members that no clear name fits are removed.
 
     Args:
-        match: What the comparison with the desired list came to.
-        unknown: What to do while Thrive does not know a name of the list: hold the people it may mean, hold nobody, or
-            hold everybody.
+        match: The result of the comparison with the desired list.
+        unknown: What to do while Thrive does not know a name of the list: hold the people it may mean (``"hold"``), no
+            one (``"remove"``) or everyone (``"hold-all"``).
         protect: Names of people who are never removed.
     """
     others = match.others
@@ -131,7 +129,7 @@ def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] 
 
 
 def protected(people: Sequence[AudienceMember | AudienceManager], protect: Iterable[str]) -> set[str]:
-    """Return the ids of the people whom a protected name fits, as a desired name would."""
+    """Return the ids of the people that a protected name fits, by the same rules as a desired name."""
     names = list(protect)
     found = People(people) if names else None
     return {user_id for name in names for user_id in found.owners(name)} if found is not None else set()
@@ -147,43 +145,43 @@ def _held_unless(match: Match, to_remove: Sequence[AudienceMember], unknown: Unk
     spellings |= {other: name for name, others in match.also.items() for other in others}
     found = lookalikes(spellings, to_remove, match.members)
     meant = {user_id: tuple(dict.fromkeys(spellings[one] for one in like)) for user_id, like in found.items()}
-    # Whoever has a name that could not be read may have any of these.
+    # A member with an unreadable name may have any of these names.
     half_read = (one.user_id for one in to_remove if not unread(one).isdisjoint(("reference", "email")))
     return {**meant, **dict.fromkeys(half_read, names)}
 
 
 def held_unless_known(name: str) -> str:
-    """Say why somebody is held whom an unknown name may mean."""
+    """Say why a person is held because an unknown name may mean them."""
     return f"held: the list names {name}, which Thrive does not know and which may be this person; correct the list"
 
 
 def unnamed(past: str, where: Sequence[str]) -> str:
-    """Say which entries or rows keep everybody from being removed or suspended.
+    """Say which entries or rows stop all removals or suspensions.
 
     Args:
         past: ``"removed"`` or ``"suspended"``.
-        where: What the entries are called, such as ``"line 7"``.
+        where: Where the entries stand, such as ``"line 7"``.
     """
     listed = ", ".join(where[:_LISTED])
     more = f" and {len(where) - _LISTED:,} more" if len(where) > _LISTED else ""
-    names = "names nobody" if len(where) == 1 else "name nobody"
-    return f"not {past}: {listed}{more} {names}, and may mean them; correct the list"
+    names = "has no usable name" if len(where) == 1 else "have no usable name"
+    return f"not {past}: {listed}{more} {names} and may mean this person; correct the list"
 
 
 # Audiences
 
 
 def same_audience(names: Iterable[str], unsynced: Iterable[str]) -> dict[str, str]:
-    """Find audiences that may be meant by the name of one that is not synced: ``sales`` and ``Sales``.
+    """Find audiences that may be the same as one that is not synced: ``sales`` and ``Sales``.
 
-    The people listed under the other name seem to have left.
+    The people listed under the other name would look as if they had left.
 
     Args:
         names: The audiences with a plan.
-        unsynced: Those without one, and those that are about to be created.
+        unsynced: The audiences without a plan, and those about to be created.
 
     Returns:
-        The reason to remove nobody, by audience.
+        The reason to hold all removals, by audience.
     """
     alike: dict[str, str] = {}
     for name in unsynced:
@@ -206,10 +204,10 @@ def _letters(name: str) -> str:
 
 @attrs.frozen(repr=False)
 class Spellings:
-    """Users and rows that may be one person, although their refs differ.
+    """Users and rows that may be the same person although their refs differ.
 
     Attributes:
-        refs: Refs of rows that no user has, and that may be those of users who are in no row.
+        refs: Refs in the export that no user has, but that may mean a user who is missing from it.
         ids: The ids of these users.
     """
 
@@ -218,7 +216,7 @@ class Spellings:
 
 
 def other_spellings(rows: Rows, by_ref: Mapping[str, Known]) -> Spellings:
-    """Find the users in no row whose refs differ from those of rows only in how they are written.
+    """Find users who are missing from the export only because their ref is written differently there.
 
     Args:
         rows: The export.
@@ -237,7 +235,7 @@ def other_spellings(rows: Rows, by_ref: Mapping[str, Known]) -> Spellings:
 def nameless_rows(
     rows: Rows, by_ref: Mapping[str, Known], emails: Collection[str], others: Spellings
 ) -> list[Nameless]:
-    """Return the rows that do not say who they are about, neither by their ref nor by their e-mail address.
+    """Return the rows that identify no user, neither by ref nor by e-mail address.
 
     Args:
         rows: The export.
@@ -251,7 +249,7 @@ def nameless_rows(
 
 
 def may_be_newcomers(gone: Iterable[Known], create: Iterable[UserCreate]) -> dict[str, str]:
-    """Find users who seem to have left and may be newcomers under another ref: the same full name or mailbox.
+    """Find users who seem to have left but may be newcomers under another ref, with the same full name or mailbox.
 
     Args:
         gone: The users who seem to have left.
@@ -274,6 +272,6 @@ def may_be_newcomers(gone: Iterable[Known], create: Iterable[UserCreate]) -> dic
 
 
 def _marks_of(person: Identity) -> list[object]:
-    """Return what tells a person apart whatever the ref: the whole name, and the mailbox if it is a name."""
+    """Return what identifies a person without the ref: the whole name, and the mailbox if it holds a name."""
     names = [person.words] if len(person.words) > 1 else []
     return [*names, *([person.mailbox] if person.parts else [])]

@@ -1,4 +1,4 @@
-"""What refuses a run: arguments that cannot be meant, and plans that go too far. Each with the option that lifts it."""
+"""Refuse a run: arguments out of range, and plans that go too far. Each refusal names the option that lifts it."""
 
 import inspect
 import math
@@ -61,7 +61,7 @@ class Share:
 
     Attributes:
         fraction: The part of the people, 0.0 to 1.0.
-        at_least: The floor: this many always pass.
+        at_least: The floor: this many are always allowed.
     """
 
     fraction: float
@@ -88,11 +88,11 @@ DEFAULT_MAX_AGE: Final = timedelta(hours=24)
 
 @attrs.frozen(kw_only=True)
 class Applying:
-    """How to apply a plan; see `MemberPlan.apply`. Made before anything is sent, so that a mistake changes nothing.
+    """How to apply a plan; see `MemberPlan.apply`. It is made before anything is sent, so a mistake changes nothing.
 
     Raises:
-        TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
-        InvalidArgument: An argument cannot be meant.
+        TypeError: An argument has the wrong type, or `on_progress` is a coroutine function.
+        InvalidArgument: An argument is out of range.
     """
 
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS
@@ -130,10 +130,10 @@ def _check_callback(on_progress: object) -> None:
 
 
 def check_flags(**flags: object) -> None:
-    """Refuse anything but True and False: the text ``"no"`` would count as True.
+    """Check that flags are True or False: the text ``"no"`` would count as True.
 
     Raises:
-        TypeError: One of them is neither.
+        TypeError: A flag is neither.
     """
     for name, value in flags.items():
         if not isinstance(value, bool):
@@ -141,25 +141,25 @@ def check_flags(**flags: object) -> None:
 
 
 def check_audience_name(audience: object) -> None:
-    """Refuse an audience that is not named by text.
+    """Check that an audience is named by text.
 
     Raises:
-        TypeError: It is not text.
+        TypeError: It is not.
     """
     if not isinstance(audience, str):
         raise TypeError(f"an audience is named by its id or reference as text, not by {type(audience).__name__}")
 
 
 def check_iterable(name: str, value: object, what: str) -> None:
-    """Refuse a lone string, which would be taken apart letter by letter, and values that cannot be iterated.
+    """Check that a value is an iterable, but not a lone string, which would be read letter by letter.
 
     Args:
-        name: The argument.
-        value: Its value.
-        what: What it should hold.
+        name: The name of the argument.
+        value: The value to check.
+        what: The items that it should hold, for the error.
 
     Raises:
-        TypeError: It is one of these.
+        TypeError: The value is a string or cannot be iterated.
     """
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable | AsyncIterable):
         raise TypeError(f"{name} must be an iterable or async iterable of {what}, not a lone {type(value).__name__}")
@@ -174,13 +174,13 @@ def removal_limit(limit: MaxRemovals, current: int, name: str = "max_removals") 
     Args:
         limit: A count (int), a fraction of the current members (float, 0.0 to 1.0), a `Share`, or None for no limit.
         current: How many members there are now.
-        name: What the argument is called.
+        name: The name of the argument.
 
     Returns:
-        The limit, exact (0.29 of 100 is 29, whatever floats make of it), or None for no limit.
+        The exact limit (0.29 of 100 is 29, without float errors), or None for no limit.
 
     Raises:
-        InvalidArgument: It is none of these.
+        InvalidArgument: The limit has another type or is out of range.
     """
     if limit is None:
         return None
@@ -206,21 +206,21 @@ def check_removals(
     name: str = "max_removals",
     done: int = 0,
 ) -> None:
-    """Refuse more removals than allowed; at the limit is allowed.
+    """Refuse more removals than the limit.
 
     Args:
-        subject: Whose members: the audience's name.
-        removals: How many are planned.
-        current: How many there are now.
-        limit: A count, a fraction of the current ones, a `Share`, or None for no guard.
+        subject: The audience's name.
+        removals: How many removals are planned.
+        current: How many people there are now.
+        limit: A count, a fraction of the current people, a `Share`, or None for no guard.
         what: The people to remove, for the error.
-        verb: Who does what to them, for the error.
-        name: What the argument is called that lifts the guard.
-        done: How many of the removals have been made already, in other audiences.
+        verb: What happens to them, for the error.
+        name: The name of the argument that lifts the guard.
+        done: How many of the removals were already made, in other audiences.
 
     Raises:
-        GuardRefused: There are more.
-        InvalidArgument: The limit cannot be meant.
+        GuardRefused: There are more removals than the limit.
+        InvalidArgument: The limit is out of range.
     """
     allowed = removal_limit(limit, current, name)
     if allowed is None or removals <= allowed:
@@ -239,17 +239,17 @@ def check_removals(
 
 
 def check_total(subject: str, removals: int, current: int, limit: MaxRemovals, *, done: int = 0) -> None:
-    """Refuse more removals over all audiences of a run than allowed.
+    """Refuse more removals than the limit over all audiences of a run.
 
     Args:
-        subject: The audience that is refused, or what all of them are called.
-        removals: How many are planned in all.
-        current: How many memberships there are in all.
+        subject: The audience to refuse, or a name for all of them.
+        removals: How many removals are planned in total.
+        current: How many memberships there are in total.
         limit: As for `check_removals`.
-        done: How many of them have been made already.
+        done: How many of the removals were already made.
 
     Raises:
-        GuardRefused: There are more.
+        GuardRefused: There are more removals than the limit.
     """
     check_removals(
         subject,
@@ -272,18 +272,18 @@ def check_desired(
     what: str = "desired list",
     past: str | None = "removed",
 ) -> None:
-    """Refuse a desired list without one usable name.
+    """Refuse a desired list without a usable name.
 
     Args:
-        subject: Whose list: the audience's name.
+        subject: The audience's name.
         usable: How many people the list names.
-        rejected: Entries that cannot be read, each with the reason.
-        allow_empty: Whether an empty list is meant.
-        what: What the list is called, for the error.
-        past: What would happen to everybody, for the error; None if nothing would.
+        rejected: Entries that cannot be read, with the reason.
+        allow_empty: Whether to accept an empty list.
+        what: The name of the list, for the error.
+        past: What would happen to all people, for the error; None if nothing would.
 
     Raises:
-        GuardRefused: The list names nobody, and `allow_empty` is not set.
+        GuardRefused: The list has no usable name, and `allow_empty` is not set.
     """
     if usable or allow_empty:
         return
@@ -291,7 +291,7 @@ def check_desired(
     if rejected:
         found = f"{len(rejected):,} entries, none of them usable" if len(rejected) > 1 else "1 entry, not usable"
         found += f" (the first: {rejected[0][1]})"
-    consequence = f", so everybody would be {past}" if past else ""
+    consequence = f", so everyone would be {past}" if past else ""
     raise GuardRefused(
         f"{subject}: the {what} is {found}{consequence}; nothing was changed", argument="allow_empty", value=True
     )
@@ -302,10 +302,10 @@ def check_audience(subject: str, audience: Audience) -> None:
 
     Args:
         subject: The audience's name as the caller wrote it.
-        audience: The audience as Thrive has it.
+        audience: The audience as Thrive returned it.
 
     Raises:
-        GuardRefused: It is smart, or was not made through the API.
+        GuardRefused: The audience is smart, or was not made through the API.
     """
     if audience.type == "smart":
         raise GuardRefused(
@@ -322,25 +322,27 @@ def check_audience(subject: str, audience: Audience) -> None:
 
 
 async def check_writable(thrive: ThriveClient, subject: str, audience_id: str) -> None:
-    """Look whether the audience of a run is still there and can be written.
+    """Check that the audience of a run still exists and can be changed.
 
     Args:
         thrive: The client.
         subject: The audience's name as the caller wrote it.
-        audience_id: Its id.
+        audience_id: The audience's id.
 
     Raises:
-        SyncError: Its members cannot be changed any more.
-        ThriveError: It could not be had; a NotFoundError if it is gone.
+        SyncError: The audience's members can no longer be changed.
+        ThriveError: The audience could not be read; a NotFoundError if it is gone.
     """
     try:
         check_audience(subject, await thrive.audiences.get(audience_id))
     except GuardRefused:
-        raise SyncError(f"{subject} is smart or no longer API-controlled: it refuses everybody") from None
+        raise SyncError(
+            f"{subject} has become smart or is no longer API-controlled, so it accepts no members"
+        ) from None
 
 
 def missing_audience(subject: str) -> GuardRefused:
-    """Return the refusal of an audience that does not exist."""
+    """Return the error for an audience that does not exist."""
     return GuardRefused(
         f"{subject}: there is no such audience, so nothing was changed. "
         "Check the reference, or create it ($create_missing, when you sync several audiences)",
@@ -349,19 +351,19 @@ def missing_audience(subject: str) -> GuardRefused:
 
 
 def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) -> None:
-    """Refuse to give more people another name or e-mail address than allowed; at the limit is allowed.
+    """Refuse to change the name or e-mail address of more people than the limit.
 
-    One cell too many in a column of an export gives every person the next one's address.
+    One extra cell in a column of an export would give each person the next one's address.
 
     Args:
-        subject: Who the people are, for the error.
+        subject: A name for the people, for the error.
         changes: How many people get another name or address, each counted once.
         matched: How many people the export names.
         limit: A count, a fraction of the matched people, a `Share`, or None for no guard.
 
     Raises:
-        GuardRefused: There are more.
-        InvalidArgument: The limit cannot be meant.
+        GuardRefused: There are more changes than the limit.
+        InvalidArgument: The limit is out of range.
     """
     allowed = removal_limit(limit, matched, "max_changes")
     if allowed is None or changes <= allowed:
@@ -369,7 +371,7 @@ def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) 
     raise GuardRefused(
         f"{subject}: the plan changes the name or e-mail address of {changes:,} of {matched:,} people "
         f"({changes / matched:.1%}), $max_changes allows {math.floor(allowed):,}; nothing was changed. "
-        "Look whether a column of the export has slipped",
+        "Check whether a column of the export has slipped",
         argument="max_changes",
         value=changes,
         figures={"changes": changes, "matched": matched, "allowed": float(allowed)},

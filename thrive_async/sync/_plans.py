@@ -1,4 +1,4 @@
-"""What all plans have in common: the client to apply them with, and the JSON file that a plan can be saved to."""
+"""The base classes of all plans: they hold the client, and save a plan to a JSON file and load it again."""
 
 import hashlib
 import json
@@ -36,9 +36,9 @@ class SavedPlan(ABC):
     """A plan that can be written to a file and read again.
 
     Attributes:
-        kind: What it is a plan for, as saved.
-        tenant: The id of the tenant it was made for; no other may apply it.
-        made_at: When it was made.
+        kind: What the plan is for, such as ``"members"``.
+        tenant: The id of the tenant that the plan was made for. It cannot be applied to another tenant.
+        made_at: When the plan was made.
     """
 
     kind: ClassVar[str]
@@ -46,17 +46,17 @@ class SavedPlan(ABC):
     made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
     _applying: bool = attrs.field(default=False, init=False)
-    # A plan from a file is compared with Thrive once more before it is applied.
+    # A plan from a file is compared with Thrive again before it is applied.
     _stale: bool = attrs.field(default=False, init=False)
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
-        """Return what the plan holds, as JSON takes it."""
+        """Return the plan's content as values that JSON can hold."""
 
     @classmethod
     @abstractmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
-        """Make a plan of what `_content` returned, and of what all plans have in common."""
+        """Make a plan from the result of `_content` and the attributes that all plans share."""
 
     def _client(self, subject: str) -> ThriveClient:
         """Return the client to apply the plan with.
@@ -65,7 +65,7 @@ class SavedPlan(ABC):
             subject: What the plan is for, for the error.
 
         Raises:
-            SyncError: There is none, or the plan was applied before.
+            SyncError: The plan has no client, or was applied before.
         """
         if self._thrive is None:
             raise SyncError("this plan was loaded without a client: load it with one to apply it")
@@ -75,7 +75,7 @@ class SavedPlan(ABC):
 
     @property
     def age(self) -> timedelta:
-        """How long ago it was made."""
+        """How long ago the plan was made."""
         return datetime.now(UTC) - self.made_at
 
     def check_age(self, subject: str, max_age: timedelta | None) -> None:
@@ -83,10 +83,10 @@ class SavedPlan(ABC):
 
         Args:
             subject: What the plan is for, for the error.
-            max_age: How old it may be; None for any age.
+            max_age: The oldest age to accept; None accepts any age.
 
         Raises:
-            GuardRefused: It is older.
+            GuardRefused: The plan is older.
         """
         if max_age is not None and self.age > max_age:
             hours = self.age // timedelta(hours=1) + 1
@@ -98,27 +98,27 @@ class SavedPlan(ABC):
             )
 
     def _begin(self, subject: str) -> ThriveClient:
-        """Return the client, and let the plan not be applied again."""
+        """Return the client, and mark the plan as applied."""
         thrive = self._client(subject)
         self._applying = True
         return thrive
 
     async def refresh(self) -> None:
-        """Read Thrive once more, and drop what no longer holds; `apply` does so for a plan from a file.
+        """Read Thrive again, and drop changes that no longer apply. `apply` does this for a plan from a file.
 
         Raises:
             SyncError: The plan has no client, or the list changed during every reading.
-            ThriveError: Thrive refused, or could not be reached.
+            ThriveError: Thrive refused a request, or could not be reached.
         """
         self._stale = False
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what the plan would do, to tell it from others; the journal opens with it."""
+        """A hash of the plan's content. The journal of a run starts with it."""
         return _fingerprint({"tenant": self.tenant, **self._content()})
 
     def to_json(self) -> str:
-        """Return the plan as JSON. It holds people's identifiers."""
+        """Return the plan as JSON. The text contains people's identifiers."""
         content = {"tenant": self.tenant, **self._content()}
         head = {
             "kind": self.kind,
@@ -129,16 +129,16 @@ class SavedPlan(ABC):
         return json.dumps({**head, **content}, ensure_ascii=True, indent=1)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan to a file that only its owner can read, all of it or nothing.
+        """Write the plan atomically to a file that only its owner can read.
 
         Args:
-            path: The file; replaced if it exists.
+            path: The file. It is replaced if it exists.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         target = Path(path)
-        # A name that nobody can guess, and no link is followed: else the plan could be written over another file.
+        # An unguessable name that is no link, so that an attacker cannot make the plan overwrite another file.
         draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
@@ -151,15 +151,15 @@ class SavedPlan(ABC):
 
     @classmethod
     def from_json(cls, text: str | bytes, thrive: ThriveClient | None = None) -> Self:
-        """Make a plan of what `to_json` returned.
+        """Make a plan from the result of `to_json`.
 
         Args:
             text: The JSON.
-            thrive: The client to apply it with; None only to look at it.
+            thrive: The client to apply the plan with. Without one, you can only inspect the plan.
 
         Raises:
-            ConfigurationError: It is no such plan, was saved by another release, was changed since it was saved, or was
-                made for another tenant.
+            ConfigurationError: The text is not such a plan, or the plan was saved by another release, changed since it
+                was saved, or made for another tenant.
         """
         try:
             decoded: Any = json.loads(text)
@@ -184,13 +184,13 @@ class SavedPlan(ABC):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError("this is not a saved plan") from error
         if thrive is not None and thrive.tenant_id != tenant:
-            # Refs such as E-1001 are somebody else in another tenant.
+            # A ref such as E-1001 means another person in another tenant.
             raise ConfigurationError(f"this plan was made for the tenant {tenant}, the client is {thrive.tenant_id}'s")
         plan.mark_stale()
         return plan
 
     def mark_stale(self) -> None:
-        """Let `apply` read Thrive once more."""
+        """Make `apply` read Thrive again first."""
         self._stale = True
 
     @classmethod
@@ -199,23 +199,23 @@ class SavedPlan(ABC):
 
         Args:
             path: The file.
-            thrive: The client to apply it with; None only to look at it.
+            thrive: The client to apply the plan with. Without one, you can only inspect the plan.
 
         Raises:
-            ConfigurationError: It is no such plan, was saved by another release, was changed since it was saved, or was
-                made for another tenant.
-            OSError: It cannot be read.
+            ConfigurationError: The file is not such a plan, or the plan was saved by another release, changed since it
+                was saved, or made for another tenant.
+            OSError: The file cannot be read.
         """
         return cls.from_json(Path(path).read_bytes(), thrive)
 
 
 def saved_content(plan: SavedPlan) -> dict[str, Any]:
-    """Return what a plan holds, to be saved within another."""
+    """Return a plan's content, to save it inside another plan."""
     return plan._content()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def restored_plan(kind: type[S], content: Mapping[str, Any], **common: Any) -> S:
-    """Make a plan of what `saved_content` returned, and of what it has in common with the other."""
+    """Make a plan from the result of `saved_content` and the attributes it shares with the outer plan."""
     return kind._restored(content, **common)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
@@ -225,11 +225,11 @@ def _fingerprint(content: Mapping[str, Any]) -> str:
 
 
 def summed_up(line: str, *notes: tuple[int, str, str]) -> str:
-    """Return a plan in one line: what it does and, in parentheses, what is odd about it.
+    """Return a plan in one line: what it does and, in parentheses, what you should look at.
 
     Args:
-        line: What it does.
-        notes: Counts with the words for one and for many; zeros are left out.
+        line: What the plan does.
+        notes: Counts, each with its singular and plural noun. Zeros are left out.
     """
     noted = ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in notes if count)
     return f"{line} ({noted})" if noted else line
@@ -261,17 +261,18 @@ class SinglePlan(SavedPlan):
     async def _turn(
         self, applying: Applying, history: History | None = None
     ) -> AsyncGenerator[tuple[Sequence[Interrupted], Lock]]:
-        """Do what comes before the guards: take the locks, look what happened since, read the list of a saved plan.
+        """Prepare a run: take the locks, refuse an overtaken plan, and refresh a saved one.
 
         Args:
             applying: How the plan is applied.
-            history: What the journal tells, if it has been read already.
+            history: The journal's history, if it was already read.
 
         Returns:
-            The interrupted runs to account for, and the lock of the target, which is held to the end.
+            The interrupted runs to account for, and the lock of the target, which is held until the run ends.
 
         Raises:
-            GuardRefused: Another run is going on or ended after the plan was made; the plan is too old, or was applied.
+            GuardRefused: Another run is under way or ended after the plan was made, or the plan is too old or was
+                applied before.
         """
         thrive = self._client(self.subject)
         self.check_age(self.subject, applying.max_age)
@@ -303,7 +304,7 @@ class SinglePlan(SavedPlan):
             )
 
     def _begin_with(self, lock: Lock) -> ThriveClient:
-        """Return the client, let the plan not be applied again, and make older plans of the target stale."""
+        """Return the client, mark the plan as applied, and make older plans for the target stale."""
         thrive = self._begin(self.subject)
         if not self.is_empty:
             lock.writing(self.made_at.isoformat())
@@ -315,20 +316,20 @@ class PeoplePlan(SinglePlan, Generic[P]):
     """A plan for the people of one audience.
 
     Attributes:
-        audience: The audience as the caller named it.
-        audience_id: Its id; writes go there.
+        audience: The audience as you named it.
+        audience_id: The audience's id, used for all writes.
         to_remove: The people to remove.
-        staying: The ids of the people who are desired and there already.
-        kept: How many people are neither desired, removed nor held: with `removals=False`, all who are not desired.
-        duplicates: Names of people who had been named before.
-        rejected: Pairs of what was written and why nothing is done for it.
-        ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
-        held: People who would be removed if no entry were rejected or ambiguous that may mean them.
-        held_because: The reason for each of them, by id.
-        held_unless: People to remove whom names to add may mean, by id, with these names. The removal is held unless
-            reading shows each of the names to be somebody else's.
-        dropped: Changes of a saved plan that no longer held when the list was read again, each with the reason.
-        report: What became of the plan, once applied, also after a cancel; None before.
+        staying: The ids of the people who are desired and already there.
+        kept: How many people are neither desired, removed nor held. With `removals=False`, all who are not desired.
+        duplicates: Names of people who were already named earlier in the list.
+        rejected: Pairs of an entry and why nothing is sent for it.
+        ambiguities: Names that fit two people, with the ids of both. Nothing is sent for such a name.
+        held: People who would be removed, but whom a rejected or ambiguous entry may mean.
+        held_because: The reason for each held person, by id.
+        held_unless: The names to add that may mean a person to remove, by that person's id. The removal is held unless
+            reading the list again shows that each name belongs to another person.
+        dropped: Changes of a saved plan that no longer applied when the list was read again, with the reason.
+        report: The report of the run, also after a cancel; None before the plan is applied.
     """
 
     audience: str
@@ -347,7 +348,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
 
     @property
     def current(self) -> int:
-        """How many people there were."""
+        """How many people there were when the plan was made."""
         return len(self.staying) + len(self.to_remove) + len(self.held) + self.kept
 
     @property
@@ -372,7 +373,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
         return self.audience
 
     def hold_removals(self, because: str) -> None:
-        """Remove nobody, because something that could not be read may mean people who seem not to be desired.
+        """Hold all removals, because something unreadable may mean any of these people.
 
         Args:
             because: The reason, for the report.
@@ -380,10 +381,10 @@ class PeoplePlan(SinglePlan, Generic[P]):
         self._hold(self.to_remove, because)
 
     def protect(self, names: Iterable[str]) -> None:
-        """Hold the removal of people who are never to be removed.
+        """Hold the removal of people who must never be removed.
 
         Args:
-            names: Their ids, refs or e-mail addresses, as a desired list has them.
+            names: Their ids, refs or e-mail addresses, as in a desired list.
         """
         ids = protected(self.to_remove, names)
         self._hold([one for one in self.to_remove if one.user_id in ids], PROTECTED)
@@ -396,11 +397,11 @@ class PeoplePlan(SinglePlan, Generic[P]):
         self.held_unless = {one: names for one, names in self.held_unless.items() if one not in ids}
 
     def _drop(self, present: Iterable[P], owners: Mapping[str, Sequence[str]]) -> None:
-        """Drop what no longer holds.
+        """Drop changes that no longer apply.
 
         Args:
             present: The people who are there now.
-            owners: The names to add that fit somebody by now, with the ids of those.
+            owners: The names to add that now fit someone, with the ids of these people.
         """
         people = {one.user_id: one for one in present}
         desired: set[str] = {user_id for ids in owners.values() for user_id in ids}
@@ -408,7 +409,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
         wanted: list[P] = [one for one in self.to_remove if one.user_id in people and one.user_id in desired]
         self.dropped += (
             *(
-                Outcome("add", name, "is there already" if len(ids) == 1 else "fits several people by now")
+                Outcome("add", name, "is there already" if len(ids) == 1 else "fits several people now")
                 for name, ids in owners.items()
             ),
             *(Outcome("remove", one.user_id, "is gone already") for one in gone),
@@ -419,7 +420,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
         self.held = tuple(one for one in self.held if one.user_id in people)
         self.staying = tuple(dict.fromkeys(one for one in (*self.staying, *sorted(desired)) if one in people))
         self.held = tuple(one for one in self.held if one.user_id not in self.staying)
-        # People who came meanwhile are neither desired nor removed.
+        # People who joined since the plan was made are neither desired nor removed.
         self.kept = len(people) - len(self.staying) - len(self.to_remove) - len(self.held)
 
     @property
@@ -455,10 +456,10 @@ class PeoplePlan(SinglePlan, Generic[P]):
 
     @staticmethod
     def _common(content: Mapping[str, Any], person: type[P]) -> dict[str, Any]:
-        """Return the arguments that make a plan what it was when it was saved.
+        """Return the arguments that restore a saved plan.
 
         Args:
-            content: What was saved.
+            content: The saved content.
             person: The class of the people.
         """
         return {
@@ -477,7 +478,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
 
 
 def _grouped(held_unless: Mapping[str, tuple[str, ...]]) -> list[tuple[tuple[str, ...], list[str]]]:
-    """Return the ids by the names, for thousands of people may be held for the same thousand names."""
+    """Group the ids by their names, because thousands of people may share the same thousand names."""
     ids: dict[tuple[str, ...], list[str]] = {}
     for user_id, names in held_unless.items():
         ids.setdefault(names, []).append(user_id)

@@ -57,8 +57,8 @@ class Listing(Generic[T]):
     async def is_unchanged(self) -> bool:
         """Read the first page of several again, and return whether it is as it was.
 
-        Somebody who leaves between two pages moves the others forward, and one of them is in neither page. If somebody
-        else came meanwhile, the total does not tell.
+        A person who leaves between two pages moves the others forward, so that one of them is in neither page. If
+        another person joined meanwhile, the total does not show it.
 
         Raises:
             ThriveError: The page could not be read.
@@ -179,7 +179,7 @@ async def list_members(thrive: ThriveClient, subject: str, audience_id: str) -> 
         audience_id: The audience's id.
 
     Raises:
-        SyncError: The list changed during every reading, or somebody in it could not be read.
+        SyncError: The list changed during every reading, or a person in it could not be read.
         ThriveError: A page could not be read.
     """
     return await _listed(f"{subject}: the member list", thrive.audiences.members.list(audience_id), _member_id)

@@ -1,4 +1,4 @@
-"""What becomes of each user of Thrive and each row of an HR export: pure."""
+"""Decide what happens to each Thrive user and each row of an HR export. Does no I/O."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,15 +39,15 @@ __all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "Use
 
 @attrs.frozen(kw_only=True, repr=False)
 class UserChange:
-    """The fields of one user that are to change.
+    """The fields of one user to change.
 
     Attributes:
         user_id: The user's id.
         ref: The user's ref.
-        update: The changed fields and nothing else.
+        update: Only the changed fields.
         changes: The old and the new value of each field, such as ``{"last_name": ("Byron", "Lovelace")}``. The tenant's
-            own fields are named ``additional_fields.NAME``; dates are ISO 8601 text; a manager is named by ref, or by
-            id without one.
+            own fields are named ``additional_fields.NAME``. Dates are ISO 8601 text. Managers are named by ref, or by
+            id if they have no ref.
     """
 
     user_id: str
@@ -83,7 +83,7 @@ class UserReturn:
     Attributes:
         user_id: The user's id.
         ref: The user's ref.
-        account: What `thrive.provisioning.user_joined` is sent: the fields as Thrive has them.
+        account: The current fields in Thrive, to send with `thrive.provisioning.user_joined`.
     """
 
     user_id: str
@@ -93,13 +93,13 @@ class UserReturn:
 
 @attrs.frozen(kw_only=True, repr=False)
 class UserHeld:
-    """A user who is left alone, or whose fields are, because of a doubt.
+    """A change that is held because an entry or one of Thrive's answers is in doubt.
 
     Attributes:
         user_id: The user's id.
         ref: The user's ref; the id if the ref could not be read.
-        action: ``"suspend"``, ``"unsuspend"`` or ``"update"``.
-        reason: The doubt.
+        action: The held change: ``"suspend"``, ``"unsuspend"`` or ``"update"``.
+        reason: Why it is held.
     """
 
     user_id: str
@@ -110,7 +110,7 @@ class UserHeld:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Decisions:
-    """What becomes of everybody; the attributes are those of `UserPlan`."""
+    """The decisions for all users and rows; the attributes are those of `UserPlan`."""
 
     to_create: tuple[UserCreate, ...]
     to_update: tuple[UserChange, ...]
@@ -125,7 +125,7 @@ class Decisions:
 
 
 class Planning:
-    """Decides what becomes of each user; see `plan_users`.
+    """Decides what happens to each user; see `plan_users`.
 
     Args:
         rows: The export.
@@ -140,16 +140,16 @@ class Planning:
         self._by_ref = {user.ref: user for user in self._users if user.ref and addressable(user.ref)}
         self._by_email = {user.email.lower(): user for user in self._users if user.email}
         self._identities = Identities([user.email for user in self._users])
-        # "00123" may be "123" from a spreadsheet: neither a newcomer nor a leaver is made of that.
+        # A spreadsheet may have turned "00123" into "123", which then means neither a newcomer nor a leaver.
         self._others = other_spellings(rows, self._by_ref)
         self._rejected = list(rows.rejected)
         self._held: list[UserHeld] = []
 
     def decide(self, *, suspend: bool, unsuspend: bool) -> Decisions:
-        """Return what becomes of everybody.
+        """Decide what happens to all users and rows.
 
         Args:
-            suspend: Whether to suspend those who have left.
+            suspend: Whether to suspend users who have left.
             unsuspend: Whether to bring suspended users back.
         """
         create = self._newcomers()
@@ -193,7 +193,7 @@ class Planning:
         self._held.append(UserHeld(user_id=user.user_id, ref=user.ref or user.user_id, action=action, reason=reason))
 
     def _newcomers(self) -> list[UserCreate]:
-        """Return the people without an account; reject the rows that may be somebody else's."""
+        """Return the people without an account, and reject rows that may mean an existing user."""
         new = {ref: row for ref, row in self._rows.by_ref.items() if ref not in self._by_ref}
         addresses = Counter(str(row.values["email"]).lower() for row in new.values() if row.values.get("email"))
         create: list[UserCreate] = []
@@ -216,27 +216,27 @@ class Planning:
         return self._without_twins(create)
 
     def _without_twins(self, create: Sequence[UserCreate]) -> list[UserCreate]:
-        """Reject newcomers who may have an account whose ref could not be read."""
+        """Reject newcomers who may already have an account with an unreadable ref."""
         refless = [user for user in self._users if "ref" in user.unread]
         for user in refless:
             self._hold(user, "update", "left as it is: the ref could not be read in Thrive's answer")
         twins = set(may_be_newcomers(refless, create).values())
-        self._rejected += [(ref, "may have an account whose ref could not be read") for ref in sorted(twins)]
+        self._rejected += [(ref, "may already have an account with an unreadable ref") for ref in sorted(twins)]
         return [user for user in create if user.ref not in twins]
 
     def _reject_cells(self, row: Row, user: Known | None) -> None:
-        """List the cells that hold no value, unless Thrive has just this text in the field."""
+        """Reject cells that hold a placeholder, unless Thrive has exactly this text in the field."""
         for name, cell in row.unreadable.items():
             if user is None or differs(cell.text, user.additional.get(name.removeprefix(OWN), user.values.get(name))):
                 where = f"{row.where}, column {cell.column!r}"
-                self._rejected.append((row.ref, f"{where}: {cell.text} is no value; {name} is left as it is"))
+                self._rejected.append((row.ref, f"{where}: {cell.text} is not a value; {name} is left as it is"))
 
     def _whose(self, row: Row, user: Known, changes: Changes) -> str | None:
-        """Return why a row may be about somebody else than the user with its ref; None if it is not."""
+        """Return why a row may mean another person than the user with its ref; None if it means this user."""
         _old, email = changes.get("email", (None, None))
         owner = self._by_email.get(email.lower()) if email else None
         if owner is not None and owner.user_id != user.user_id and not self._gives_up_address(owner):
-            return f"its ref is one user's, and its e-mail address belongs to {owner.ref or 'a user without a ref'}"
+            return f"its ref belongs to one user, its e-mail address to {owner.ref or 'a user without a ref'}"
         if self._allow_takeover or "email" not in changes or changes.keys().isdisjoint(("first_name", "last_name")):
             return None
         if not IDENTITY.isdisjoint(user.unread):
@@ -255,7 +255,7 @@ class Planning:
         return row is not None and "email" in row.values and differs(row.values["email"], owner.email)
 
     def _order_addresses(self, wanted: Mapping[str, tuple[Row, Known, Changes]], create: Sequence[UserCreate]) -> None:
-        """Hold the e-mail addresses that cannot be given to their users; take them out of the changes."""
+        """Hold the e-mail addresses that cannot be changed, and take them out of the changes."""
         owners = {email: user.ref or "a user without a ref" for email, user in self._by_email.items()}
         owners.update({user.email.lower(): user.ref for user in create if isinstance(user.email, str)})
         moves = [AddressChange(ref, *one[2]["email"]) for ref, one in wanted.items() if "email" in one[2]]
@@ -280,7 +280,7 @@ class Planning:
         return found
 
     def _leavers(self, create: Sequence[UserCreate]) -> list[UserLeaver]:
-        """Return the users who have left; hold those who may be in the export."""
+        """Return the users who have left, and hold those who may still be in the export."""
         rows = self._rows
         gone = [
             user
@@ -311,12 +311,12 @@ class Planning:
 
 
 def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
-    """Return what brings a user back without changing anything else: all that Thrive has.
+    """Return all of a user's current fields, which bring the user back without changing anything else.
 
-    Whether the event leaves omitted fields alone is not documented. Thrive clears the end date, which the row may want.
+    Whether the event leaves omitted fields alone is undocumented. It clears the end date, so the row's is sent.
 
     Raises:
-        TypeError, ValueError: First or last name is missing, or Thrive has what it does not take.
+        TypeError, ValueError: First or last name is missing, or Thrive returned a value that it does not accept.
     """
     values: dict[str, Any] = {name: value for name, value in user.values.items() if value is not None}
     for name in ("first_name", "last_name"):
@@ -338,10 +338,10 @@ def overtaken_by(
     suspend: Sequence[UserLeaver],
     unsuspend: Sequence[UserReturn],
 ) -> dict[tuple[str, str], str]:
-    """Find the changes of an older plan that no longer hold.
+    """Find the changes of an older plan that no longer apply.
 
     Args:
-        users: All users as they are now.
+        users: All current users.
         create: The planned creations.
         update: The planned updates.
         suspend: The planned suspensions.
@@ -357,20 +357,20 @@ def overtaken_by(
     found: dict[tuple[str, str], str] = {}
     for new in create:
         if new.ref in by_ref:
-            found["create", new.ref] = "a user has this ref by now"
+            found["create", new.ref] = "a user has this ref now"
         elif isinstance(new.email, str) and new.email.lower() in emails:
-            found["create", new.ref] = "a user has this e-mail address by now"
+            found["create", new.ref] = "a user has this e-mail address now"
     for change in update:
         user = by_ref.get(change.ref)
         if user is None or user.user_id != change.user_id:
-            found["update", change.ref] = "the account is gone, or has another ref by now"
+            found["update", change.ref] = "the account is gone, or has another ref now"
         elif not as_before(change.changes, change.update, user, staff):
             found["update", change.ref] = "was changed after the plan was made"
     for action, people, active in (("suspend", suspend, True), ("unsuspend", unsuspend, False)):
         for one in people:
             user = by_ref.get(one.ref)
             if user is None or user.user_id != one.user_id:
-                found[action, one.ref] = "the account is gone, or has another ref by now"
+                found[action, one.ref] = "the account is gone, or has another ref now"
             elif user.active != active:
                 found[action, one.ref] = "is active already" if user.active else "is suspended already"
     return found

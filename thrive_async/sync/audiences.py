@@ -1,4 +1,4 @@
-"""Many audiences at once, created where they are missing. A failure in one leaves the others alone."""
+"""Sync many audiences at once, and create missing ones. A failure in one audience does not affect the others."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
 __all__ = ["AudiencesPlan", "plan_audiences", "sync_audiences"]
 
 T = TypeVar("T")
-# Audiences read or written at a time: small ones wait for answers, large ones take memory.
+# Audiences read or written at a time: more would hide the waiting of small ones, but large ones take memory.
 _AT_ONCE: Final = 8
 
 
@@ -49,14 +49,14 @@ class AudiencesPlan(SavedPlan):
     """What a sync of several audiences would change; made by `plan_audiences`.
 
     Attributes:
-        plans: The plan of each audience, by the name the caller gave.
-        errors: Why there is no plan for an audience, by the same names.
-        order: The names as the caller gave them; what is printed and returned keeps their order.
-        to_create: What to create first, parents before children.
-        tenant: The id of the tenant it was made for.
-        made_at: When it was made.
-        reports: What became of each audience, once applied, also after a cancel; an audience whose turn had not come
-            by then is not among them.
+        plans: The plan of each audience, by the name you gave.
+        errors: Why an audience has no plan, by the same names.
+        order: The names as you gave them. Printed and returned results keep this order.
+        to_create: The audiences and structures to create first, parents before children.
+        tenant: The id of the tenant that the plan was made for.
+        made_at: When the plan was made.
+        reports: The report or error of each audience, also after a cancel. Audiences that the run did not reach are
+            missing.
     """
 
     kind: ClassVar[str] = "audiences"
@@ -69,7 +69,7 @@ class AudiencesPlan(SavedPlan):
 
     @property
     def calls(self) -> dict[str, int]:
-        """How many writes each strategy needs, without failures and with what is created first."""
+        """How many writes each strategy needs if all succeed, with the audiences to create."""
         made = len(self.to_create)
         return {
             strategy: made + sum(plan.calls[strategy] for plan in self.plans.values())
@@ -100,29 +100,30 @@ class AudiencesPlan(SavedPlan):
         wait: float = 0.0,
         max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> dict[str, SyncReport | ThriveError]:
-        """Create what is missing, then apply every plan, within the limits of the one client.
+        """Create what is missing, then apply every plan. All plans share the client's limits.
 
         Args:
-            max_removals: As for `MemberPlan.apply`, for each audience by itself.
-            max_total_removals: Refuse to remove more in all: a count (int), a fraction of all memberships (float), a
-                `Share` (5 %, but at least 20, by default), or None for no guard.
-            on_progress: Called with one `Progress` over all audiences after each answer.
-            journal: One file for all; each line names its audience.
+            max_removals: As for `MemberPlan.apply`, for each audience separately.
+            max_total_removals: Refuse to remove more than this in total: a count (int), a fraction of all memberships
+                (float), a `Share` (by default 5 %, but at least 20), or None for no guard.
+            on_progress: A plain function, called after each answer with one `Progress` over all audiences.
+            journal: One file for all audiences. Each line names its audience.
             strategy: As for `MemberPlan.apply`.
             verify: As for `MemberPlan.apply`.
             wait: As for `MemberPlan.apply`.
             max_age: As for `MemberPlan.apply`.
 
         Returns:
-            For each audience its report, or the error that kept it from being synced: its guard's, or that of creating
-            it or a structure above it. In the order of the desired lists; structures that could not be created follow.
+            Each audience's report, or the error that stopped it: a guard refused it, or it or a structure above it
+            could not be created. The order is that of the desired lists, followed by structures that could not be
+            created.
 
         Raises:
-            GuardRefused: The plans together remove too many, the plan is too old, or another run has the journal.
-                Nothing was changed.
+            GuardRefused: The plans together remove too many people, the plan is too old, or another run uses the
+                journal. Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument: An argument cannot be meant.
-            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
+            InvalidArgument: An argument is out of range.
+            ConfigurationError: The journal file holds something else, or a lock cannot be taken.
             OSError: The journal cannot be written.
         """
         applying = Applying(
@@ -155,26 +156,26 @@ class AudiencesPlan(SavedPlan):
     def check_total(
         self, max_total_removals: MaxRemovals = DEFAULT_MAX_TOTAL_REMOVALS, refused: Collection[str] = ()
     ) -> None:
-        """Refuse what `apply` would refuse because the plans together remove too many.
+        """Raise the error that `apply` would raise if the plans together remove too many people.
 
         Args:
             max_total_removals: As for `apply`.
-            refused: Audiences that are not synced.
+            refused: Audiences that are left out of the count, because they are not synced.
 
         Raises:
-            GuardRefused: They do.
-            InvalidArgument: `max_total_removals` cannot be meant.
+            GuardRefused: The plans together remove too many people.
+            InvalidArgument: `max_total_removals` is out of range.
         """
         removals = sum(len(plan.to_remove) for name, plan in self.plans.items() if name not in refused)
         check_total(self._subject, removals, self.current, max_total_removals)
 
     @property
     def current(self) -> int:
-        """How many memberships the audiences had."""
+        """How many memberships the audiences had when the plan was made."""
         return sum(plan.current for plan in self.plans.values())
 
     async def refresh(self) -> None:
-        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        """Read Thrive again, and drop changes that no longer apply; see `SavedPlan.refresh`."""
         new = {one.reference for one in self.to_create}
 
         async def refresh(plan: MemberPlan) -> None:
@@ -188,7 +189,7 @@ class AudiencesPlan(SavedPlan):
         await super().refresh()
 
     def mark_stale(self) -> None:
-        """Let `apply` read Thrive once more."""
+        """Make `apply` read Thrive again first."""
         super().mark_stale()
         new = {one.reference for one in self.to_create}
         for name, plan in self.plans.items():
@@ -198,18 +199,18 @@ class AudiencesPlan(SavedPlan):
     def refusals(
         self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff"
     ) -> dict[str, ThriveError]:
-        """Return which audiences their guards would keep from being synced, and why; nothing is sent.
+        """Return the audiences that a guard would refuse, with the error. Nothing is sent.
 
         Args:
             max_removals: As for `apply`.
             strategy: As for `apply`.
 
         Returns:
-            The refusals by audience; those without a plan are in `errors`.
+            The refusals by audience. Audiences without a plan are in `errors`.
 
         Raises:
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument: An argument cannot be meant.
+            InvalidArgument: An argument is out of range.
         """
         self._client(self._subject)
         Applying(max_removals=max_removals, strategy=strategy)
@@ -226,7 +227,7 @@ class AudiencesPlan(SavedPlan):
         return f"{len(self.order):,} audiences"
 
     async def create(self, *, max_removals: MaxRemovals, strategy: Strategy) -> None:
-        """Create what is missing, but for audiences that their guards refuse; `apply` is what you want.
+        """Create missing audiences, except those that a guard refuses. Call `apply` instead.
 
         Args:
             max_removals: As for `apply`.
@@ -239,7 +240,7 @@ class AudiencesPlan(SavedPlan):
         failed: dict[str, ThriveError] = {}
         for new in self.to_create:
             if new.reference in self.reports:
-                # A guard has refused its members: better no audience than an empty one.
+                # A guard refused its members, and no audience is better than an empty one.
                 continue
             try:
                 if new.parent in failed:
@@ -273,7 +274,7 @@ class AudiencesPlan(SavedPlan):
 
 
 def _saved_error(error: ThriveError) -> list[Any]:
-    # By its kind and its words; what it carried is not saved, but for the arguments that the words name.
+    # Only the kind, the text and the argument names in the text are saved.
     if isinstance(error, GuardRefused):
         named = [*error.named, *([error.argument] if error.argument else [])]
         lifted = f". {error.remedy}, pass ${error.argument}" if error.argument else ""
@@ -301,26 +302,26 @@ async def plan_audiences(
     unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> AudiencesPlan:
-    """Compare the members of several audiences with who should be in them. Only reads.
+    """Compare the members of several audiences with desired lists, without changing anything.
 
     Args:
-        thrive: The client; its limits hold over all audiences together.
-        desired: Who should be a member, by the audience's id or reference.
-        create_missing: What to create where an audience does not exist; also structures without members. Parents are
-            created first, in whatever order they are given.
+        thrive: The client. Its limits apply to all audiences together.
+        desired: The people who should be members, by the audience's id or reference.
+        create_missing: Audiences to create if they do not exist, including structures without members. Parents are
+            created first, whatever the order you give.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
         unknown: As for `plan_members`.
         protect: As for `plan_members`, in all audiences.
 
     Returns:
-        A plan of plans. An audience for which there is none has its error in `errors`. Nobody is removed from an
-        audience whose name differs only in how it is written (`sales` and `Sales`) from that of such an audience, or of
-        one that is to be created: see `MemberPlan.held`.
+        A plan for each audience; an audience without a plan has its error in `errors`. If an audience's name differs
+        only in spelling (`sales` and `Sales`) from one without a plan or one to create, all its removals are held: see
+        `MemberPlan.held`.
 
     Raises:
         InvalidArgument: `create_missing` contradicts itself.
-        TypeError: A desired list is a lone string, or no iterable.
+        TypeError: A desired list is a lone string, or not an iterable.
     """
     made_at = datetime.now(UTC)
     survey = await _survey(
@@ -353,11 +354,11 @@ async def plan_audiences(
 
 @attrs.define
 class _Survey:
-    """Which of the desired audiences there are, and how to plan one of them.
+    """The desired audiences that exist, and how to plan one of them.
 
     Attributes:
-        found: The audiences that are there, by the names the caller gave.
-        missing: The references of those that are to be created.
+        found: The audiences that exist, by the names the caller gave.
+        missing: The references of the audiences to create.
         errors: Why an audience cannot be planned.
         to_create: What to create, parents first.
     """
@@ -376,7 +377,8 @@ class _Survey:
         """Make the plan of one audience.
 
         Raises:
-            ThriveError: There can be none. A failure of any other kind is wrapped, so that it is this audience's only.
+            ThriveError: No plan can be made. Errors of any other kind are wrapped, so that they stop only this
+                audience.
         """
         try:
             if name in self.missing:
@@ -453,7 +455,9 @@ def _refuse_twice(survey: _Survey) -> None:
         if len(same) > 1:
             for name in same:
                 del survey.found[name]
-                survey.errors[name] = ConfigurationError(f"{' and '.join(same)} are one audience: give it one list")
+                survey.errors[name] = ConfigurationError(
+                    f"{' and '.join(same)} are the same audience: give it one list"
+                )
 
 
 async def sync_audiences(
@@ -475,36 +479,36 @@ async def sync_audiences(
 ) -> dict[str, SyncReport | ThriveError]:
     """Make the members of several audiences equal to lists, a few audiences at a time.
 
-    Each audience is read, planned and applied when its turn comes, so no removal comes from a plan that has waited.
+    Each audience is read, planned and applied in turn, so its plan is always fresh.
 
     Args:
         thrive: The client.
-        desired: Who should be a member, by the audience's id or reference.
+        desired: The people who should be members, by the audience's id or reference.
         create_missing: As for `plan_audiences`.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
         unknown: As for `plan_members`.
         protect: As for `plan_members`, in all audiences.
-        max_removals: As for `MemberPlan.apply`, for each audience by itself.
-        max_total_removals: As for `AudiencesPlan.apply`, but counted as the audiences come. An audience whose removals
-            may be too many in all is put off until every audience has been read, and then read again; if all lists
-            together remove too many, the audiences that were put off are refused.
-        on_progress: As for `AudiencesPlan.apply`; the total grows as audiences are planned.
+        max_removals: As for `MemberPlan.apply`, for each audience separately.
+        max_total_removals: As for `AudiencesPlan.apply`, but checked as the run goes. If an audience's removals might
+            exceed the limit, it waits until all audiences have been read, and is then read again. If all lists together
+            remove too many people, the waiting audiences are refused.
+        on_progress: As for `AudiencesPlan.apply`. The total grows as audiences are planned.
         journal: As for `AudiencesPlan.apply`.
         strategy: As for `MemberPlan.apply`.
         verify: As for `MemberPlan.apply`.
-        wait: As for `MemberPlan.apply`. Another run of an audience ends before that is read.
+        wait: As for `MemberPlan.apply`. An audience is not read until another run of it ends.
 
     Returns:
-        For each audience, in the order they were given, its report, or the error that kept it from being synced. What
-        went wrong with one leaves the others alone, so look at each.
+        Each audience's report, or the error that stopped it, in the order you gave. An error in one audience does not
+        stop the others, so check each.
 
     Raises:
-        GuardRefused: Another run has the journal. Nothing was changed.
-        InvalidArgument: An argument cannot be meant, or `create_missing` contradicts itself. Nothing was sent.
-        ConfigurationError: The journal is a file that holds something else.
+        GuardRefused: Another run uses the journal. Nothing was changed.
+        InvalidArgument: An argument is out of range, or `create_missing` contradicts itself. Nothing was sent.
+        ConfigurationError: The journal file holds something else.
         OSError: The journal cannot be written.
-        TypeError: A desired list is a lone string, or no iterable.
+        TypeError: A desired list is a lone string, or not an iterable.
 
     Example:
         ```python
@@ -518,7 +522,7 @@ async def sync_audiences(
                 print(audience, result)
         ```
     """
-    # Before anything is read, so that a mistake costs no minutes.
+    # Check the arguments before the long reading, so that a mistake shows at once.
     applying = Applying(
         max_removals=max_removals,
         max_total_removals=max_total_removals,
@@ -558,7 +562,7 @@ async def sync_audiences(
 
 
 async def _created(survey: _Survey, desired: Mapping[str, Desired], applying: Applying) -> AudiencesPlan:
-    """Create the audiences that are missing, and return the plans for their members."""
+    """Create the missing audiences, and return the plans for their members."""
     plans: dict[str, MemberPlan] = {}
     for name in survey.missing:
         if name in desired:
@@ -579,12 +583,12 @@ async def _created(survey: _Survey, desired: Mapping[str, Desired], applying: Ap
 
 
 class _Turns:
-    """Applies one audience after the other, and lets all of them together remove no more than they may.
+    """Applies audiences in turn, and enforces the limit on their removals together.
 
     Args:
         applying: How to apply.
-        history: What the journal tells.
-        results: Where each audience's report goes, or its error.
+        history: The journal's history.
+        results: Receives each audience's report or error.
     """
 
     def __init__(self, applying: Applying, history: History, results: dict[str, SyncReport | ThriveError]) -> None:
@@ -594,16 +598,16 @@ class _Turns:
         self._results = results
         self._watcher = _Watcher(applying.on_progress)
         self._lists: dict[str, list[str | Entry]] = {}
-        # What has been read so far, what has been planned to be removed, and what of it may go.
+        # Memberships read so far, removals planned so far, and removals allowed so far.
         self._memberships = 0
         self._removals = 0
         self._granted = 0
 
     async def apply(self, plan: MemberPlan) -> None:
-        """Apply a plan; whatever goes wrong with it leaves the others alone.
+        """Apply a plan without letting its failure affect the others.
 
         Raises:
-            OSError: The journal cannot be written, which concerns all audiences.
+            OSError: The journal cannot be written, which stops all audiences.
             BaseException: `on_progress` failed, or the run was cancelled.
         """
         name = plan.audience
@@ -636,8 +640,8 @@ class _Turns:
             survey: How to plan.
             name: The audience.
             desired: The lists.
-            made: The plans of audiences that were created: nobody is in them who could be removed.
-            alike: Why nobody is removed from it, if its name is like that of another one.
+            made: The plans of audiences that were just created, and so have no members to remove.
+            alike: Why all removals are held, if its name looks like another audience's.
         """
         again = name in self._lists
         try:
@@ -646,7 +650,7 @@ class _Turns:
                     await self.apply(made[name])
                     return
                 if again:
-                    # All lists have been read: now it is known what they remove in all.
+                    # All lists have been read, so the total of the removals is known.
                     self._check_total(name)
                 else:
                     self._lists[name] = await _listed(name, desired[name])
@@ -663,17 +667,17 @@ class _Turns:
             self._results[name] = error
 
     def _may_go(self, plan: MemberPlan, *, again: bool) -> bool:
-        """Return whether the removals of a plan may be made already.
+        """Return whether a plan's removals may be made now.
 
         Raises:
-            GuardRefused: All lists have been read, and these removals are too many in all.
+            GuardRefused: All lists have been read, and these removals exceed the total limit.
         """
         removals, limit = len(plan.to_remove), self._applying.max_total_removals
         if not again:
             self._memberships += plan.current
             self._removals += removals
         try:
-            # Further audiences only raise a limit that grows with the memberships.
+            # Passing now is final, because more memberships can only raise the limit.
             check_total(plan.audience, self._granted + removals, self._memberships, limit, done=self._granted)
         except GuardRefused:
             if again and removals:
@@ -689,7 +693,7 @@ class _Turns:
 
 
 async def _listed(name: str, desired: Desired) -> list[str | Entry]:
-    """Return a list that can be read twice."""
+    """Read a desired list into memory, so that it can be read twice."""
     try:
         if isinstance(desired, AsyncIterable):
             return [one async for one in desired]
@@ -701,11 +705,11 @@ async def _listed(name: str, desired: Desired) -> list[str | Entry]:
 
 
 def _in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
-    """Return what there is for some audiences in a given order; others follow.
+    """Sort results into a given order, followed by the others.
 
     Args:
-        results: By the audiences' names.
-        order: The names.
+        results: The results by audience name.
+        order: The names in order.
     """
     return {name: results[name] for name in dict.fromkeys((*order, *results)) if name in results}
 

@@ -1,4 +1,4 @@
-"""The managers of an audience made equal to a list of grants, by the permissions that can be written."""
+"""Make the managers of an audience, and their writable permissions, equal to a list of grants."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,23 +45,23 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
     """What a sync of an audience's managers would change; made by `plan_managers`.
 
     Attributes:
-        audience: The audience as the caller named it.
-        audience_id: Its id.
-        to_add: Grants of people who are no managers yet.
-        to_change: Grants of managers whose writable permissions are others.
+        audience: The audience as you named it.
+        audience_id: The audience's id, used for all writes.
+        to_add: Grants for people who are not managers yet.
+        to_change: Grants for managers with other writable permissions.
         to_remove: Managers who are not desired.
-        staying: The ids of the managers who are desired, also of those to change.
+        staying: The ids of the managers who are desired, including those to change.
         kept: How many managers are neither desired, removed nor held.
-        duplicates: Names of people who had been named before.
-        rejected: Pairs of what was written and why nothing is done for it.
-        ambiguities: Names that fit two people, with the ids of those.
-        held: Managers who would be removed if no entry were rejected or ambiguous that may mean them.
-        held_because: The reason for each of them, by id.
-        held_unless: Managers to remove whom names to add may mean, as in a `MemberPlan`.
-        unread: The ids of the managers whose permissions could not be read; they are neither changed nor removed.
-        tenant: The id of the tenant it was made for.
-        made_at: When it was made.
-        report: What became of the plan, once applied, also after a cancel; None before.
+        duplicates: Names of people who were already named earlier in the list.
+        rejected: Pairs of an entry and why nothing is sent for it.
+        ambiguities: Names that fit two people, with the ids of both.
+        held: Managers who would be removed, but whom a rejected or ambiguous entry may mean.
+        held_because: The reason for each held manager, by id.
+        held_unless: The names to add that may mean a manager to remove, as in a `MemberPlan`.
+        unread: The ids of managers with unreadable permissions. They are neither changed nor removed.
+        tenant: The id of the tenant that the plan was made for.
+        made_at: When the plan was made.
+        report: The report of the run, also after a cancel; None before the plan is applied.
     """
 
     kind: ClassVar[str] = "managers"
@@ -79,12 +79,12 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 
     @property
     def subject(self) -> str:
-        """What the report calls it: ``"sales-emea (managers)"``."""
+        """The name that the report uses: ``"sales-emea (managers)"``."""
         return f"{self.audience} (managers)"
 
     @property
     def unchanged(self) -> int:
-        """How many desired people are managers with the desired permissions already."""
+        """How many desired people already are managers with the desired permissions."""
         return len(self.staying) - len(self.to_change)
 
     @property
@@ -94,7 +94,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 
     @property
     def calls(self) -> int:
-        """How many writes it needs, without failures."""
+        """How many writes the plan needs if all succeed."""
         return -(-(len(self.to_add) + len(self.to_change)) // MANAGERS_AT_ONCE) + len(self.to_remove)
 
     def __str__(self) -> str:
@@ -111,30 +111,30 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         wait: float = 0.0,
         max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
-        """Make the planned changes: additions and new permissions in hundreds, then removals one by one.
+        """Make the planned changes: additions and new permissions in batches of 100, then removals one by one.
 
-        New permissions go out as additions do. Thrive's documents do not say what adding a manager again does, so the
-        managers are read afterwards, and those who kept the old permissions are reported as failed. Everything else is
-        as in `MemberPlan.apply`.
+        To change permissions, the run adds the manager again. Thrive does not document what this does, so the run reads
+        the managers afterwards, and reports those who kept the old permissions as failed. Everything else is as in
+        `MemberPlan.apply`.
 
         Args:
-            max_removals: Refuse to remove more: a count (int), a fraction of the current managers (float), a `Share`,
-                or None.
-            on_progress: Called with a `Progress` after each answer; not awaited.
-            journal: A file to append a line per outcome to.
+            max_removals: Refuse to remove more than this: a count (int), a fraction of the current managers (float), a
+                `Share` (by default 10 %, but at least one), or None for no guard.
+            on_progress: A plain function, called with a `Progress` after each answer. It is not awaited.
+            journal: A file that gets one line per outcome, as it happens.
             verify: Read the managers again at the end, and list what differs from the report in its `differences`.
             wait: As for `MemberPlan.apply`.
             max_age: As for `MemberPlan.apply`.
 
         Returns:
-            What became of every planned change; new permissions are under `changed`.
+            The outcome of every planned change. New permissions are in `changed`.
 
         Raises:
             GuardRefused: As for `MemberPlan.apply`. Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument, TypeError: An argument cannot be meant.
-            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
-            OSError: The journal cannot be written. If something was done by then, the report is on the plan.
+            InvalidArgument, TypeError: An argument is out of range or has the wrong type.
+            ConfigurationError: The journal file holds something else, or a lock cannot be taken.
+            OSError: The journal cannot be written. If changes were already made, the report is on the plan.
         """
         return await self.apply_as(
             Applying(
@@ -148,13 +148,13 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         )
 
     async def apply_as(self, applying: Applying) -> SyncReport:
-        """Apply the plan; `apply` is what you want."""
+        """Apply the plan. Call `apply` instead."""
         async with self._turn(applying) as (interrupted, lock):
             self.check_guards(max_removals=applying.max_removals)
             return await apply_managers(self._begin_with(lock), self, applying, interrupted)
 
     async def refresh(self) -> None:
-        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        """Read Thrive again, and drop changes that no longer apply; see `SavedPlan.refresh`."""
         managers = await read_managers(self._client(self.subject), self.subject, self.audience_id)
         people = People(managers)
         owners = {grant.reference: people.owners(grant.reference) for grant in self.to_add}
@@ -168,15 +168,15 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         await super().refresh()
 
     def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS) -> None:
-        """Refuse what `apply` would refuse, before anything is sent.
+        """Raise the errors that `apply` would raise before it sends anything.
 
         Args:
             max_removals: As for `apply`.
 
         Raises:
-            GuardRefused: More removals than allowed.
+            GuardRefused: The plan removes more than allowed.
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument: `max_removals` cannot be meant.
+            InvalidArgument: `max_removals` is out of range.
         """
         self._client(self.audience)
         check_removals(self.audience, len(self.to_remove), self.current, max_removals, what="managers")
@@ -210,29 +210,29 @@ async def plan_managers(
     unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> ManagerPlan:
-    """Compare an audience's managers with who should manage it, and with what permissions. Only reads.
+    """Compare an audience's managers and their permissions with a desired list, without changing anything.
 
-    People match, and are held, as members are. Only the permissions that can be written are compared; what a grant
-    leaves out is not given.
+    Managers match and are held by the same rules as members. Only writable permissions are compared. A permission that
+    a grant omits is not given.
 
     Args:
         thrive: The client.
-        audience: The audience's id or reference; a structure too.
-        desired: Who should be a manager, each with the permissions: grants, or entries with `permissions`.
+        audience: The id or reference of the audience or structure.
+        desired: The people who should be managers, with their permissions: grants, or entries with `permissions`.
         removals: Whether to remove managers who are not desired.
-        allow_empty: Whether an empty list is meant.
+        allow_empty: Accept an empty list.
         unknown: As for `plan_members`.
         protect: People who are never removed, by id, ref or e-mail address; see `ManagerPlan.held`.
 
     Returns:
-        The plan.
+        The plan. Print it, check it, then `apply` it.
 
     Raises:
-        GuardRefused: There is no such audience, it is smart or not API-controlled, or the list is empty.
-        SyncError: The list of managers changed during every reading, or somebody in it could not be read.
-        InvalidArgument: `unknown` is another word, or `protect` holds something that is no name.
-        TypeError: An argument is of a wrong type; `desired` holds something that is no grant.
-        ThriveError: Thrive refused, or could not be reached.
+        GuardRefused: The audience does not exist, is smart or is not API-controlled, or the list is empty.
+        SyncError: The list of managers changed during every reading, or a manager could not be read.
+        InvalidArgument: `unknown` is another word, or `protect` holds something that is not a name.
+        TypeError: An argument has the wrong type, or `desired` holds something that is not a grant.
+        ThriveError: Thrive refused a request, or could not be reached.
 
     Example:
         ```python
@@ -324,7 +324,7 @@ def _entry(grant: object) -> Entry:
 def _wanted(
     entries: Iterable[Entry], matcher: Matcher, by_id: Mapping[str, AudienceManager]
 ) -> tuple[dict[str, ManagerGrant], list[ManagerGrant]]:
-    """Return the grant of each person, by id or by the newcomer's key; and those that contradict another one."""
+    """Return each person's grant, by id or by the newcomer's key, and the grants of people with contradictory ones."""
     wanted: dict[str, ManagerGrant] = {}
     contradicted: set[str] = set()
     for entry in entries:
@@ -336,7 +336,7 @@ def _wanted(
         first = wanted.setdefault(key, grant)
         if writable_permissions(first.permissions) != writable_permissions(grant.permissions):
             contradicted.add(key)
-    # If a person is named twice with different permissions, it cannot be told which are meant.
+    # If a person is named twice with different permissions, either grant may be the right one.
     return wanted, [wanted.pop(key) for key in sorted(contradicted)]
 
 
@@ -345,7 +345,7 @@ def _differs(grant: ManagerGrant, manager: AudienceManager) -> bool:
 
 
 def _sendable(name: str, manager: AudienceManager | None) -> str:
-    """Return a name that Thrive knows: the name as it is in Thrive if it is a manager's, else as written."""
+    """Return a name that Thrive accepts: a manager's name as Thrive spells it, any other name as written."""
     if manager is None or name == manager.reference:
         return name
     email = manager.email or ""
@@ -373,26 +373,26 @@ async def sync_managers(
 
     Args:
         thrive: The client.
-        audience: The audience's id or reference; a structure too.
-        desired: Who should be a manager, each with the permissions.
-        removals: Whether to remove managers who are not desired.
-        allow_empty: Whether an empty list is meant.
+        audience: As for `plan_managers`.
+        desired: As for `plan_managers`.
+        removals: As for `plan_managers`.
+        allow_empty: As for `plan_managers`.
         unknown: As for `plan_members`.
         protect: As for `plan_managers`.
         max_removals: As for `ManagerPlan.apply`.
         on_progress: As for `ManagerPlan.apply`.
         journal: As for `ManagerPlan.apply`.
         verify: As for `ManagerPlan.apply`.
-        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
+        wait: As for `MemberPlan.apply`. Nothing is read until the other run ends.
 
     Returns:
-        What became of every planned change; call `raise_for_failures` on it.
+        The outcome of every planned change. Call `raise_for_failures` on it.
 
     Raises:
-        GuardRefused: A guard refused; nothing was changed.
-        TypeError: An argument is of a wrong type; nothing was sent.
-        InvalidArgument: An argument cannot be meant; nothing was sent.
-        ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
+        GuardRefused: A guard refused the run. Nothing was changed.
+        TypeError: An argument has the wrong type. Nothing was sent.
+        InvalidArgument: An argument is out of range. Nothing was sent.
+        ConfigurationError: The journal file holds something else, or a lock cannot be taken.
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
 
@@ -402,7 +402,7 @@ async def sync_managers(
         report.raise_for_failures()
         ```
     """
-    # Before anything is read, so that a mistake costs no minutes.
+    # Check the arguments before the long reading, so that a mistake shows at once.
     applying = Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, verify=verify, wait=wait)
     await check_usable(journal)
     async with exclusive(wait=wait, journal=journal):

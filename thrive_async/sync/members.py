@@ -1,4 +1,4 @@
-"""The members of an audience made equal to a list: plan, apply, or both in one call."""
+"""Make the members of an audience equal to a list: plan, apply, or both in one call."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ from thrive_async.sync.report import OnProgress, SyncReport
 __all__ = ["Desired", "MemberPlan", "matched", "plan_found", "plan_members", "planned", "sync_members"]
 
 Desired = Iterable[str | Entry] | AsyncIterable[str | Entry]
-# Names matched before others on the loop get their turn: some 5 ms.
+# Names matched before other tasks on the loop get a turn: about 5 ms.
 _AT_ONCE: Final = 10_000
 
 
@@ -50,27 +50,27 @@ _AT_ONCE: Final = 10_000
 class MemberPlan(PeoplePlan[AudienceMember]):
     """What a sync of an audience's members would change; made by `plan_members`.
 
-    `print(plan)` gives the counts in one line, and so does its `repr`; the names are on the attributes.
+    `print(plan)` and `repr(plan)` show the counts in one line. The names are in the attributes.
 
     Attributes:
-        audience: The audience as the caller named it.
-        audience_id: Its id; writes go there.
-        to_add: Names that fit no member, as desired, each person once.
+        audience: The audience as you named it.
+        audience_id: The audience's id, used for all writes.
+        to_add: Names that fit no member, as you wrote them, each person once.
         to_remove: Members that no name fits.
         staying: The ids of the members who are desired.
-        kept: How many members are neither desired, removed nor held: with `removals=False`, all who are not desired.
-        duplicates: Names of people who had been named before.
-        rejected: Pairs of what was written and why it cannot be a name. Nothing is sent for them.
-        ambiguities: Names that fit two people, with the ids of those. Nobody is added for such a name.
-        held: Members who would be removed if no entry were rejected or ambiguous that may mean them. A blank entry may
-            mean anybody.
-        held_because: The reason for each of them, by id.
-        held_unless: Members to remove whom names to add may mean, by id, with these names. The removal is held unless
-            the member list shows, after the additions, that each of the names is somebody else's.
-        removals: Whether the plan removes anybody.
-        tenant: The id of the tenant it was made for.
-        made_at: When it was made.
-        report: What became of the plan, once applied, also after a cancel; None before.
+        kept: How many members are neither desired, removed nor held. With `removals=False`, all who are not desired.
+        duplicates: Names of people who were already named earlier in the list.
+        rejected: Pairs of an entry and why it is not a name. Nothing is sent for it.
+        ambiguities: Names that fit two people, with the ids of both. Nothing is sent for such a name.
+        held: Members who would be removed, but whom a rejected or ambiguous entry may mean. A blank entry may mean any
+            member.
+        held_because: The reason for each held member, by id.
+        held_unless: The names to add that may mean a member to remove, by the member's id. The removal is held unless
+            the member list shows, after the additions, that each name belongs to another person.
+        removals: Whether the plan may remove members.
+        tenant: The id of the tenant that the plan was made for.
+        made_at: When the plan was made.
+        report: The report of the run, also after a cancel; None before the plan is applied.
     """
 
     kind: ClassVar[str] = "members"
@@ -90,7 +90,7 @@ class MemberPlan(PeoplePlan[AudienceMember]):
 
     @property
     def calls(self) -> dict[str, int]:
-        """How many writes each strategy needs, without failures: ``{"diff": 24, "rebuild": 12}``."""
+        """How many writes each strategy needs if all succeed: ``{"diff": 24, "rebuild": 12}``."""
         return calls_needed(
             add=len(self.to_add),
             remove=len(self.to_remove),
@@ -114,49 +114,52 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         wait: float = 0.0,
         max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
-        """Make the planned changes: additions in hundreds, then removals one by one, as many at once as the client may.
+        """Make the planned changes: additions in batches of 100, then removals one by one.
 
-        Members who stay are never out. Every planned change ends in exactly one of the report's `added`, `removed`,
-        `failed` and `not_attempted`. The report is returned also when an error stopped the run (its `cause`), so call
-        `raise_for_failures` on it, or look. A batch that Thrive refuses is split until the person at fault stands
-        alone. An answer that stays lost is not guessed: the members are read again at the end.
+        The run sends as many requests at once as the client allows. Members who stay never leave the audience. Every
+        planned change ends in exactly one of the report's `added`, `removed`, `failed` and `not_attempted`. You get the
+        report even if an error stopped the run (see its `cause`), so call `raise_for_failures` on it or check it. A
+        batch that Thrive refuses is split until the entry at fault stands alone. If an answer is lost, the members are
+        read again at the end to find out what happened.
 
-        The client's `Retry` and `Timeouts` bound what the run repeats and waits for. With `Retry(max_attempts=1)` it
-        repeats nothing. If Thrive asks for a wait that is longer than `Timeouts.total`, the run stops with that cause.
+        The client's `Retry` and `Timeouts` limit what the run repeats and how long it waits. With
+        `Retry(max_attempts=1)` it repeats nothing. If Thrive asks for a wait longer than `Timeouts.total`, the run
+        stops with that cause.
 
-        A cancel lets each request under way finish (for ten seconds at most), sends no other, and leaves the report on
-        `plan.report`. To go on after a cancel or a crash, make the plan again.
+        If you cancel the run, requests under way may finish (within ten seconds), no others are sent, and the report is
+        on `plan.report`. To go on after a cancel or a crash, make a new plan.
 
-        One run of an audience at a time goes on, on this machine, and one run with a journal. A plan from a file is
-        compared with the members once more: what no longer holds is not done, and is on the report as `dropped`.
+        Only one run per audience, and one per journal, can be under way on this machine. A plan from a file is compared
+        with the current members first: changes that no longer apply are skipped and reported as `dropped`.
 
         Args:
-            max_removals: Refuse to remove more: a count (int), a fraction of the current members (float), a `Share`
-                (10 %, but at least one, by default), or None for no guard.
-            on_progress: Called with a `Progress` after each answer, on the event loop. A plain function: it is not
+            max_removals: Refuse to remove more than this: a count (int), a fraction of the current members (float), a
+                `Share` (by default 10 %, but at least one), or None for no guard.
+            on_progress: A plain function, called with a `Progress` after each answer, on the event loop. It is not
                 awaited.
-            journal: A file to append a line per outcome to, as it happens. If a run of this audience was killed, the
-                next one with the same journal first finds out what became of its changes.
+            journal: A file that gets one line per outcome, as it happens. If a run of this audience was killed, the
+                next run with the same journal first finds out what happened to its changes.
             strategy: ``"diff"``, or ``"rebuild"``: replace the whole list by its first hundred and add the rest in
-                hundreds, if that needs fewer requests (see `calls`), else as ``"diff"``. The cost: between the
-                replacement and their addition, members who stay are out of the audience and may lose its assignments
-                and learning for that time. If the run dies in between, they stay out until the next one. Members who
-                joined after the plan was made are removed.
+                hundreds, if that needs fewer requests than ``"diff"`` (see `calls`). The cost: until they are added
+                again, members who stay are out of the audience and may lose its assignments and learning. If the run
+                dies in between, they stay out until the next run. Members who joined after the plan was made are
+                removed.
             verify: Read the members again at the end, and list what differs from the report in its `differences`.
-            wait: Seconds to wait for another run of this audience, or one with this journal, to end; 0 to be refused.
-            max_age: Refuse a plan that was made longer ago; None for any age.
+            wait: How many seconds to wait for another run of this audience or journal to end. With 0, the run is
+                refused at once.
+            max_age: Refuse a plan older than this; None accepts any age.
 
         Returns:
-            What became of every planned change.
+            The outcome of every planned change.
 
         Raises:
-            GuardRefused: More removals than allowed; another run of this audience is going on, or ended after the plan
-                was made; the plan is too old. Nothing was changed.
+            GuardRefused: The plan removes more than allowed or is too old, or another run of this audience is under way
+                or ended after the plan was made. Nothing was changed.
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument: An argument cannot be meant.
-            ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
-            TypeError: An argument is of a wrong type, or `on_progress` is a coroutine function.
-            OSError: The journal cannot be written. If something was done by then, the report is on the plan.
+            InvalidArgument: An argument is out of range.
+            ConfigurationError: The journal file holds something else, or a lock cannot be taken.
+            TypeError: An argument has the wrong type, or `on_progress` is a coroutine function.
+            OSError: The journal cannot be written. If changes were already made, the report is on the plan.
 
         Example:
             ```python
@@ -178,18 +181,18 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         )
 
     async def apply_as(self, applying: Applying, history: History | None = None) -> SyncReport:
-        """Apply the plan; for several plans with one journal. `apply` is what you want.
+        """Apply one of several plans that share a journal. Call `apply` instead.
 
         Args:
             applying: How to apply it.
-            history: What the journal tells, if it has been read already.
+            history: The journal's history, if it was already read.
         """
         async with self._turn(applying, history) as (interrupted, lock):
             self.check_guards(max_removals=applying.max_removals, strategy=applying.strategy)
             return await apply_members(self._begin_with(lock), self, applying, interrupted)
 
     async def refresh(self) -> None:
-        """Read Thrive once more, and drop what no longer holds; see `SavedPlan.refresh`."""
+        """Read Thrive again, and drop changes that no longer apply; see `SavedPlan.refresh`."""
         members = await read_members(self._client(self.audience), self.audience, self.audience_id)
         people = People(members)
         owners = {name: people.owners(name) for name in self.to_add if people.has(name)}
@@ -198,16 +201,16 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         await super().refresh()
 
     def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS, strategy: Strategy = "diff") -> None:
-        """Refuse what `apply` would refuse, before anything is sent.
+        """Raise the errors that `apply` would raise before it sends anything.
 
         Args:
             max_removals: As for `apply`.
             strategy: As for `apply`.
 
         Raises:
-            GuardRefused: More removals than allowed.
+            GuardRefused: The plan removes more than allowed.
             SyncError: The plan was applied before, or has no client.
-            InvalidArgument: An argument cannot be meant.
+            InvalidArgument: An argument is out of range.
         """
         self._client(self.audience)
         applying = Applying(max_removals=max_removals, strategy=strategy)
@@ -236,37 +239,37 @@ async def plan_members(
     unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> MemberPlan:
-    """Compare an audience's members with who should be in it. Only reads.
+    """Compare an audience's members with a desired list, without changing anything.
 
-    People match by id, ref or e-mail address, in any mixture; e-mail addresses in any case. Newcomers who are named in
-    several ways are looked up, so that a person under two names is added once.
+    People match by id, ref or e-mail address, and you can mix these. E-mail addresses match in any case. If the list
+    names newcomers in several ways, they are looked up, so that a person with two names is added once.
 
-    If an entry is ambiguous, the people whom it fits are held: they are left alone, and the report is not `ok`. If an
-    entry names nobody, every removal is held, for it could mean anybody. Such entries are blank (an empty string, None,
-    NaN), of another type, placeholders (`#N/A`, `NULL`, `unknown`), or look rewritten by a spreadsheet (`03-Apr`,
+    If an entry is ambiguous, the people it fits are held: they are left alone, and the report is not `ok`. If an entry
+    has no usable name, it may mean any member, so all removals are held. Such an entry is blank (an empty string, None,
+    NaN), of another type, a placeholder (`#N/A`, `NULL`, `unknown`), or looks rewritten by a spreadsheet (`03-Apr`,
     `1.23E+11`).
 
     Args:
         thrive: The client.
         audience: The audience's id or reference.
-        desired: Who should be a member: an iterable or async iterable of ids, refs and e-mail addresses, or of entries
-            that tell more.
-        removals: Whether to remove members who are not desired; False only adds.
-        allow_empty: Whether a list without one usable name is meant.
-        unknown: What to do while the list has a name that Thrive does not know. ``"hold"`` leaves the members alone who
-            may be that person: an address with another domain, another family name, a typing mistake. ``"remove"``
-            leaves nobody alone for it, ``"hold-all"`` everyone.
+        desired: The people who should be members: an iterable or async iterable of ids, refs, e-mail addresses or
+            `Entry` objects.
+        removals: Whether to remove members who are not desired. False only adds.
+        allow_empty: Accept a list without a usable name.
+        unknown: What to do while the list has a name that Thrive does not know. ``"hold"`` leaves members alone who may
+            be that person: an address with another domain, another family name, a typing mistake. ``"hold-all"`` leaves
+            all members alone. ``"remove"`` holds no removal for it.
         protect: People who are never removed, by id, ref or e-mail address; see `MemberPlan.held`.
 
     Returns:
-        The plan; `print` it, look at it, `apply` it.
+        The plan. Print it, check it, then `apply` it.
 
     Raises:
-        GuardRefused: There is no such audience, it is smart or not API-controlled, or the list is empty.
-        SyncError: The member list changed during every reading, or somebody in it could not be read.
-        InvalidArgument: `unknown` is another word, or `protect` holds something that is no name.
-        TypeError: An argument is of a wrong type; `desired` is a lone string, or no iterable.
-        ThriveError: Thrive refused, or could not be reached.
+        GuardRefused: The audience does not exist, is smart or is not API-controlled, or the list is empty.
+        SyncError: The member list changed during every reading, or a member could not be read.
+        InvalidArgument: `unknown` is another word, or `protect` holds something that is not a name.
+        TypeError: An argument has the wrong type, or `desired` is a lone string or not an iterable.
+        ThriveError: Thrive refused a request, or could not be reached.
 
     Example:
         ```python
@@ -305,9 +308,9 @@ async def plan_found(
     unknown: Unknown,
     protect: tuple[str, ...],
 ) -> MemberPlan:
-    """Make the plan for an audience that has been found; see `plan_members`."""
+    """Make the plan for an audience that was already found; see `plan_members`."""
     await claim(target_of(thrive, MemberPlan.kind, audience_id, audience))
-    # Before anything is read: whatever another run does from now on makes this plan stale.
+    # The time before anything is read, so that whatever another run does from now on makes this plan stale.
     made_at = datetime.now(UTC)
     # The list may have to be compared twice, and an iterator can be read only once.
     names: Any = desired if isinstance(desired, Collection) else await _collected(desired)
@@ -316,7 +319,7 @@ async def plan_found(
         match = await matched(thrive, members, names)
         make = partial(planned, thrive, audience, audience_id, match, removals=removals, allow_empty=allow_empty)
         make = partial(make, unknown=unknown, protect=protect)
-        # Comparing so many names with so many people for likeness takes seconds.
+        # Searching this many people for similar names takes seconds.
         return await asyncio.to_thread(make) if len(match.to_add) + len(match.others) > _AT_ONCE else make()
 
     made = await planned_from_whole(lambda: list_members(thrive, audience, audience_id), plan)
@@ -336,7 +339,7 @@ async def _collected(desired: Desired) -> Collection[object]:
 
 
 async def matched(thrive: ThriveClient, members: Sequence[AudienceMember], desired: Desired) -> Match:
-    """Match desired names with members, giving way to others on the loop now and then."""
+    """Match desired names with members, yielding to other tasks on the loop now and then."""
     matcher = Matcher(members)
     if isinstance(desired, AsyncIterable):
         heap: list[object] = []
@@ -365,12 +368,12 @@ def planned(
     unknown: Unknown = "hold",
     protect: Iterable[str] = (),
 ) -> MemberPlan:
-    """Make a plan of a comparison.
+    """Turn a comparison into a plan.
 
     Args:
-        thrive: The client to apply it with.
+        thrive: The client to apply the plan with.
         audience: The audience's name as the caller wrote it.
-        audience_id: Its id.
+        audience_id: The audience's id.
         match: The comparison.
         removals: As for `plan_members`.
         allow_empty: As for `plan_members`.
@@ -425,9 +428,9 @@ async def sync_members(
     Args:
         thrive: The client.
         audience: The audience's id or reference.
-        desired: Who should be a member.
-        removals: Whether to remove members who are not desired.
-        allow_empty: Whether a list without one usable name is meant.
+        desired: As for `plan_members`.
+        removals: As for `plan_members`.
+        allow_empty: As for `plan_members`.
         unknown: As for `plan_members`.
         protect: As for `plan_members`.
         max_removals: As for `MemberPlan.apply`.
@@ -435,20 +438,20 @@ async def sync_members(
         journal: As for `MemberPlan.apply`.
         strategy: As for `MemberPlan.apply`.
         verify: As for `MemberPlan.apply`.
-        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
+        wait: As for `MemberPlan.apply`. Nothing is read until the other run ends.
 
     Returns:
-        What became of every planned change; call `raise_for_failures` on it.
+        The outcome of every planned change. Call `raise_for_failures` on it.
 
     Raises:
-        GuardRefused: A guard refused; nothing was changed.
-        TypeError: An argument is of a wrong type; nothing was sent.
-        InvalidArgument: An argument cannot be meant; nothing was sent.
-        ConfigurationError: The journal is a file that holds something else, or a lock cannot be taken.
+        GuardRefused: A guard refused the run. Nothing was changed.
+        TypeError: An argument has the wrong type. Nothing was sent.
+        InvalidArgument: An argument is out of range. Nothing was sent.
+        ConfigurationError: The journal file holds something else, or a lock cannot be taken.
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
     """
-    # Before anything is read, so that a mistake costs no minutes.
+    # Check the arguments before the long reading, so that a mistake shows at once.
     applying = Applying(
         max_removals=max_removals,
         on_progress=on_progress,

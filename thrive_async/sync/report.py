@@ -35,7 +35,7 @@ _DONE_AS: Final[Mapping[str, str]] = {
     "suspend": "removed",
 }
 ACTIONS: Final = tuple(_DONE_AS)
-"""What a plan may do to somebody."""
+"""The actions that a plan may take."""
 _LONGEST_REASON: Final = 500
 
 

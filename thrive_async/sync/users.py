@@ -1,4 +1,4 @@
-"""Make the users of a tenant equal to an HR export: who is new, whose fields differ, who has left, who is back."""
+"""Make the users of a tenant equal to an HR export: create, update, suspend and unsuspend them."""
 
 import asyncio
 import os
@@ -61,21 +61,21 @@ class UserPlan(SinglePlan):
 
     Attributes:
         to_create: People without an account.
-        to_update: Users with fields that differ, with the old and the new values.
+        to_update: Users with fields that differ, with the old and new values.
         to_suspend: Users who have left.
         to_unsuspend: Suspended users to bring back; only with ``returning="unsuspend"``.
-        unchanged: How many users are as the export says.
+        unchanged: How many users already match the export.
         matched: How many users the export names by ref.
-        current: How many active users with a ref there were.
+        current: How many active users had a ref.
         returning: Refs of suspended users who are in the export and stay suspended.
-        duplicates: Refs of rows that say the same as an earlier one.
-        rejected: Pairs of a ref or row and why it, or one of its cells, is ignored. Users in a rejected row are not
-            suspended.
-        held: Users who are left alone, or some of their fields, each with the reason.
-        dropped: Changes of a saved plan that no longer held when the users were read again, each with the reason.
-        tenant: The id of the tenant it was made for.
-        made_at: When it was made.
-        report: What became of the plan, once applied, also after a cancel; None before.
+        duplicates: Refs of rows that repeat an earlier row.
+        rejected: Pairs of a ref or row and why the row, or one of its cells, is ignored. Users in a rejected row are
+            not suspended.
+        held: Users who are left alone, or some of whose fields are, with the reason.
+        dropped: Changes of a saved plan that no longer applied when the users were read again, with the reason.
+        tenant: The id of the tenant that the plan was made for.
+        made_at: When the plan was made.
+        report: The report of the run, also after a cancel; None before the plan is applied.
     """
 
     kind: ClassVar[str] = "users"
@@ -102,17 +102,17 @@ class UserPlan(SinglePlan):
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
-        """The updates that give somebody another name or e-mail address; `max_changes` limits them."""
+        """The updates that change a name or e-mail address; `max_changes` limits them."""
         return tuple(one for one in self.to_update if not IDENTITY.isdisjoint(one.changes))
 
     @property
     def scope(self) -> Scope:
-        """What the plan is about, for the journal."""
+        """The plan's kind and tenant, for the journal."""
         return Scope(self.kind, self.tenant, "")
 
     @property
     def subject(self) -> str:
-        """What the report calls it."""
+        """The name that the report uses."""
         return "users"
 
     @property
@@ -122,7 +122,7 @@ class UserPlan(SinglePlan):
 
     @property
     def calls(self) -> int:
-        """How many writes it needs, without failures: users are written one by one."""
+        """How many writes the plan needs if all succeed. Users are written one by one."""
         return sum(map(len, (self.to_create, self.to_unsuspend, self.to_update, self.to_suspend)))
 
     def __str__(self) -> str:
@@ -152,33 +152,34 @@ class UserPlan(SinglePlan):
         wait: float = 0.0,
         max_age: timedelta | None = DEFAULT_MAX_AGE,
     ) -> SyncReport:
-        """Create, unsuspend, update and suspend, in this order.
+        """Create, unsuspend, update and suspend users, in this order.
 
-        Managers are created before the people who report to them, and an e-mail address is given up before somebody
-        else gets it. If a change fails, a user who waits for its address is not changed either.
+        Managers are created before the people who report to them. An e-mail address is freed before another user gets
+        it; if that change fails, the user who waits for the address is not changed either.
 
-        A creation whose answer was lost is looked up before it is tried again. Everything else is as in
-        `MemberPlan.apply`.
+        If the answer to a creation is lost, the user is looked up before the creation is repeated. Everything else is
+        as in `MemberPlan.apply`.
 
         Args:
-            max_removals: Refuse to suspend more: a count (int), a fraction of the active users (float), or None.
-            max_changes: Refuse to give more people another name or e-mail address: a count (int), a fraction of the
-                matched users (float), a `Share`, or None for no limit. By default a tenth of them, but at least five.
-            on_progress: Called with a `Progress` after each answer; not awaited.
-            journal: A file to append a line per outcome to.
+            max_removals: Refuse to suspend more users than this: a count (int), a fraction of the active users (float),
+                a `Share` (by default 10 %, but at least one), or None for no guard.
+            max_changes: Refuse to change the name or e-mail address of more users than this: a count (int), a fraction
+                of the matched users (float), a `Share` (by default 10 %, but at least five), or None for no guard.
+            on_progress: A plain function, called with a `Progress` after each answer. It is not awaited.
+            journal: A file that gets one line per outcome, as it happens.
             wait: As for `MemberPlan.apply`.
             max_age: As for `MemberPlan.apply`.
 
         Returns:
-            What became of every planned change: created users under `added`, updated and unsuspended ones under
-            `changed`, suspended ones under `removed`, each by ref.
+            The outcome of every planned change, by ref: created users in `added`, updated and unsuspended users in
+            `changed`, suspended users in `removed`.
 
         Raises:
-            GuardRefused: More suspensions or changes than allowed, or another run goes on with the same journal;
-                nothing was sent.
+            GuardRefused: The plan suspends or changes more users than allowed, or another run uses the same journal.
+                Nothing was sent.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError, TypeError: An argument cannot be meant.
-            OSError: The journal cannot be written; if something was done by then, the report is on the plan.
+            ConfigurationError, TypeError: An argument is out of range or has the wrong type.
+            OSError: The journal cannot be written. If changes were already made, the report is on the plan.
         """
         applying = Applying(
             max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait, max_age=max_age
@@ -189,7 +190,7 @@ class UserPlan(SinglePlan):
             return await apply_users(self._begin_with(lock), self, applying, interrupted)
 
     def protect(self, names: Iterable[str]) -> None:
-        """Hold the suspension of people who are never to be suspended.
+        """Hold the suspension of people who must never be suspended.
 
         Args:
             names: Their ids, refs or e-mail addresses.
@@ -207,11 +208,11 @@ class UserPlan(SinglePlan):
         self.to_suspend = tuple(one for one in self.to_suspend if one not in safe)
 
     async def refresh(self) -> None:
-        """Read the users once more, and drop what no longer holds; see `dropped`.
+        """Read the users again, and drop changes that no longer apply; see `dropped`.
 
         Raises:
             SyncError: The plan has no client, or the users changed during every reading.
-            ThriveError: Thrive refused, or could not be reached.
+            ThriveError: Thrive refused a request, or could not be reached.
         """
         thrive = self._client("users")
         users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
@@ -229,16 +230,16 @@ class UserPlan(SinglePlan):
         max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
         max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
     ) -> None:
-        """Refuse what `apply` would refuse, before anything is sent.
+        """Raise the errors that `apply` would raise before it sends anything.
 
         Args:
             max_removals: As for `apply`.
             max_changes: As for `apply`.
 
         Raises:
-            GuardRefused: More suspensions or changes than allowed.
+            GuardRefused: The plan suspends or changes more users than allowed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: One of them is neither a count nor a fraction.
+            ConfigurationError: A limit is not a count, a fraction, a `Share` or None.
         """
         self._client("users")
         check_removals(
@@ -321,52 +322,52 @@ async def plan_users(
     allow_takeover: bool = False,
     protect: Iterable[str] = (),
 ) -> UserPlan:
-    """Compare Thrive's users with the rows of an HR export. Only reads.
+    """Compare Thrive's users with the rows of an HR export, without changing anything.
 
-    People are recognised by ref. Users without a ref are ignored: they are neither changed nor suspended. A leaver is
-    an active user whose ref is in no row, however it is written, and whose e-mail address is in no row either.
+    People match by ref. Users without a ref are ignored: they are neither changed nor suspended. A leaver is an active
+    user whose ref and e-mail address are both missing from the export, in any spelling of the ref.
 
     These rows are rejected, and the users they could mean are left alone:
 
-    - The ref belongs to one user and the e-mail address to another who keeps it.
-    - Name and e-mail address both become somebody else's: the number was given to a new person (`allow_takeover`).
+    - The ref belongs to one user, and the e-mail address to another who keeps it.
+    - Both the name and the e-mail address change: the number was given to a new person (see `allow_takeover`).
     - The ref looks rewritten by a spreadsheet (``"4711.0"``, sixteen digits that end in zeros), and no user has it.
-    - The ref differs only in spelling from that of a user who is in no row (``"123"`` for ``"00123"``).
+    - The ref differs only in spelling from that of a user who is missing from the export (``"123"`` for ``"00123"``).
 
-    If a row does not say who it is about (its ref is missing or rewritten, and no user has its e-mail address), nobody
-    is suspended. A leaver with the name or mailbox of a newcomer is not suspended either: see `UserPlan.held`.
+    If a row does not identify a user (its ref is missing or rewritten, and no user has its e-mail address), all
+    suspensions are held. A leaver with the name or mailbox of a newcomer is held, too: see `UserPlan.held`.
 
-    A cell with a placeholder (``#N/A``, ``NULL``, ``-``) is rejected, and its field stays as it is. A field that Thrive
-    sent in a form that could not be read is neither compared nor changed. If users swap their e-mail addresses, the
-    addresses are held and the other fields are changed.
+    If a cell holds a placeholder (``#N/A``, ``NULL``, ``-``), it is rejected and its field is left as it is. A field
+    that could not be read from Thrive's answer is neither compared nor changed. If users swap their e-mail addresses,
+    the addresses are held and the other fields are changed.
 
-    A manager differs if the user with the wanted ref is not the one that Thrive shows by id. If neither a user nor a
-    newcomer of this export has the wanted ref, that is no reason for an update: it is sent with a creation, and once
-    somebody has that ref.
+    A manager differs if the user with the desired ref is not the one that Thrive shows by id. If no user and no
+    newcomer in the export has the desired ref, the difference alone does not cause an update. The ref is still sent
+    when the user is created, and in an update as soon as a user has that ref.
 
     Args:
         thrive: The client.
-        rows: One mapping per person, such as `csv.DictReader` gives.
+        rows: One mapping per person, such as `csv.DictReader` yields.
         columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
-            "Site"}`, the fields by their names in `UserCreate`. None if the columns are called as the fields.
-        leavers: ``"suspend"`` those who have left, or ``"ignore"`` them.
+            "Site"}`. Fields have the names of `UserCreate`. None if your columns already have these names.
+        leavers: ``"suspend"`` users who have left, or ``"ignore"`` them.
         returning: ``"unsuspend"`` suspended users who are in the export, by a legacy event (see
             `thrive.provisioning.user_joined`), or only ``"report"`` them.
-        blank: Whether an empty cell leaves the field as it is (``"keep"``) or clears it (``"clear"``); names, role,
+        blank: Whether an empty cell leaves its field as it is (``"keep"``) or clears it (``"clear"``). Names, role,
             time zone and language are never cleared.
-        allow_empty: Whether an export without one usable row is meant.
-        allow_takeover: Whether an account may pass to a new person, with another name and another e-mail address.
+        allow_empty: Accept an export without a usable row.
+        allow_takeover: Let an account pass to a new person, with another name and another e-mail address.
         protect: People who are never suspended, by id, ref or e-mail address.
 
     Returns:
-        The plan.
+        The plan. Print it, check it, then `apply` it.
 
     Raises:
         GuardRefused: No row is usable.
-        ConfigurationError: An unknown field, or a column that the rows do not have.
-        TypeError: An argument is of a wrong type; a row is no mapping.
+        ConfigurationError: A field is unknown, or the rows do not have a column.
+        TypeError: An argument has the wrong type, or a row is not a mapping.
         SyncError: The users changed during every reading.
-        ThriveError: Thrive refused, or could not be reached.
+        ThriveError: Thrive refused a request, or could not be reached.
 
     Example:
         ```python
@@ -441,7 +442,7 @@ async def sync_users(
 
     Args:
         thrive: The client.
-        rows: One mapping per person, such as `csv.DictReader` gives.
+        rows: As for `plan_users`.
         columns: As for `plan_users`.
         leavers: As for `plan_users`.
         returning: As for `plan_users`.
@@ -453,15 +454,15 @@ async def sync_users(
         max_changes: As for `UserPlan.apply`.
         on_progress: As for `UserPlan.apply`.
         journal: As for `UserPlan.apply`.
-        wait: As for `MemberPlan.apply`. The other run ends before anything is read.
+        wait: As for `MemberPlan.apply`. Nothing is read until the other run ends.
 
     Returns:
-        What became of every planned change; call `raise_for_failures` on it.
+        The outcome of every planned change. Call `raise_for_failures` on it.
 
     Raises:
-        GuardRefused: A guard refused; nothing was changed.
-        TypeError: An argument is of a wrong type; nothing was sent.
-        ConfigurationError: An argument cannot be meant; nothing was sent.
+        GuardRefused: A guard refused the run. Nothing was changed.
+        TypeError: An argument has the wrong type. Nothing was sent.
+        ConfigurationError: An argument is out of range. Nothing was sent.
         ThriveError: The plan could not be made.
         OSError: The journal cannot be written.
 
@@ -472,7 +473,7 @@ async def sync_users(
         report.raise_for_failures()
         ```
     """
-    # Before anything is read, so that a mistake costs no minutes.
+    # Check the arguments before the long reading, so that a mistake shows at once.
     Applying(max_removals=max_removals, on_progress=on_progress, journal=journal, wait=wait)
     removal_limit(max_changes, 0, "max_changes")
     await check_usable(journal)

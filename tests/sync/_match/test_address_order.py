@@ -38,7 +38,7 @@ def test_an_address_that_somebody_keeps_is_held() -> None:
     order = ordered(changes, {**owners, "kept@x": "k"})
     assert order.held == {
         "a": "this e-mail address belongs to k, who keeps it",
-        "b": "this e-mail address belongs to a, whose own change is held",
+        "b": "this e-mail address belongs to a, and that user's own change is held",
     }
 
 

@@ -71,7 +71,7 @@ def lock_folder() -> Path:
     have in common.
 
     Raises:
-        ConfigurationError: It cannot be made, or somebody has put something else in its place.
+        ConfigurationError: The folder cannot be made, or something else is in its place.
     """
     chosen = os.environ.get("THRIVE_LOCK_DIR", "").strip()
     folder = Path(chosen or Path(tempfile.gettempdir()) / "thrive-async-locks")
@@ -79,7 +79,7 @@ def lock_folder() -> Path:
         with suppress(FileExistsError):
             folder.mkdir(parents=bool(chosen))
             if not chosen:
-                # Like the temporary folder itself: everybody may add a file, and remove only their own.
+                # Like the temporary folder itself: all users may add files, but remove only their own.
                 folder.chmod(0o1777)
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))

@@ -140,7 +140,7 @@ class _Rebuild:
                 await run.check()
             return await self._find_out(reason_of(error))
         if not told.done:
-            # An answer that names nobody who is a member now does not say that anybody was removed.
+            # An answer without a single member does not prove that the others were removed.
             return await self._find_out("no member was named as added")
         run.count_restores = True
         # First, because a journal that can no longer be written ends the run with the next line.
@@ -150,8 +150,7 @@ class _Rebuild:
         return self.additions[len(places) :]
 
     async def _send(self, names: Sequence[str]) -> Told:
-        # It concerns everybody: members who are not in it are out, and if its answer is lost, so is everybody's
-        # outcome.
+        # A replacement affects every member: those it omits are out, and a lost answer leaves all unknown.
         everybody = range(self.run.ledger.total)
         try:
             return await self.run.send(everybody, lambda: self.door.replace(names))

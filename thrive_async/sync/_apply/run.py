@@ -44,10 +44,10 @@ Done = Callable[[str, str], bool]
 Settled = tuple[int, bool, str | None]
 """The place of a change, whether it was made, and the reason."""
 PRESENT: Final = "present"
-"""The action with which `Done` tells whether anybody has a name."""
+"""The action with which `Done` tells whether a person has a name."""
 
 _log: Final = logging.getLogger("thrive_async.sync")
-# Three lost answers in a row, for each worker, mean that Thrive is down: to go on would fail everybody else too.
+# Three lost answers in a row, for each worker, mean that Thrive is down, and going on would fail all others too.
 _LOST_IN_A_ROW: Final = 3
 # A lost answer is asked for again twice at most, at the end of the queue; after that, reading tells.
 _MOST_LOSSES: Final = 2
@@ -94,7 +94,7 @@ class Door(Protocol):
         ...
 
     async def erase(self, reference: str) -> None:
-        """Remove or suspend somebody."""
+        """Remove or suspend a person."""
         ...
 
     async def read_back(self, keys: Sequence[Key]) -> Done:

@@ -45,7 +45,7 @@ class UserDoor:
     batch: int = 1
 
     async def write(self, changes: Sequence[Change], *, again: bool) -> Told:
-        """Create, unsuspend or update one user; a creation whose answer was lost is looked up first."""
+        """Create, unsuspend or update one user. Before a creation is repeated, the user is looked up."""
         (change,) = changes
         if change.action == "unsuspend":
             return await self._unsuspend(self.returning[change.reference])
@@ -80,7 +80,7 @@ class UserDoor:
         """Do nothing: the tenant is there."""
 
     async def read_back(self, keys: Sequence[Key]) -> Done:
-        """Read what users are like now, and whom they report to."""
+        """Read the current users and their managers."""
         refs = dict.fromkeys(ref for _action, ref in keys)
         # The manager is compared by id, so the managers are read, too.
         updates = (self.updates[ref] for ref in tuple(refs) if ref in self.updates)

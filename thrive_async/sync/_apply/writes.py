@@ -28,7 +28,7 @@ Answer = Literal["taken", "refused", "lost"]
 
 # The statuses that refuse a batch for what is in it.
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 422})
-# After so many answers that somebody is gone, and after so many refusals in a row, the audience itself is asked for.
+# After this many "not found" answers, or refusals in a row, the run checks whether the audience still exists.
 _GONE_PER_CHECK: Final = 10
 _REFUSALS_PER_CHECK: Final = frozenset({2, 20, 200, 2_000, 20_000})
 
@@ -160,7 +160,7 @@ class _Writes:
         return "refused"
 
     async def _count_refusal(self) -> None:
-        # Thrive may answer 422 for an audience that is gone, too, and then to everybody.
+        # Thrive may also answer 422 to every request because the audience is gone.
         self._refused_in_a_row += 1
         if self._refused_in_a_row in _REFUSALS_PER_CHECK:
             await self._run.check()
@@ -204,8 +204,8 @@ def settle_told(run: Run, places: Sequence[int], told: Told) -> None:
 def attributed(names: Sequence[str], result: MemberOperationResult) -> Told:
     """Find each person's outcome in the answer to a batch.
 
-    Names come back as they were sent, or in another case. A name that does not come back, comes back on both sides, or
-    whose "failure" is that the person is there already, is unknown, unless the figures leave no doubt.
+    Names come back as they were sent, or in another case. The outcome is unknown if a name does not come back, comes
+    back on both sides, or "fails" because the person is there already, unless the counts leave no doubt.
 
     Args:
         names: The batch as sent.
@@ -230,7 +230,7 @@ def attributed(names: Sequence[str], result: MemberOperationResult) -> Told:
         if at in succeeded or at in failed:
             unknown[at] = f"the answer names this person twice, once with: {reason}"
         elif "already" in (entity.reason or "").lower():
-            # The second try of an addition whose first answer was lost may say so, too.
+            # A repeated addition may also get this answer, if the answer to the first try was lost.
             unknown[at] = reason
         else:
             failed[at] = reason
@@ -255,7 +255,7 @@ def _place(places: Mapping[str, int], reference: str | None) -> int | None:
 
 
 def told_by_refusal(names: Sequence[str], error: APIError) -> dict[int, str] | None:
-    """Return the reason for each person, if the refusal of a batch gives everybody's: then nothing need be split."""
+    """Return each person's reason if the refusal of a batch gives all of them, so that no split is needed."""
     results = member_operations(error.body)
     if results is None or len(results) != 1:
         return None

@@ -1,4 +1,4 @@
-"""In which order users can get new e-mail addresses, each of which only one user may have: pure."""
+"""Find an order in which users can get new e-mail addresses, although no two may share one. Does no I/O."""
 
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -14,7 +14,7 @@ class AddressChange:
 
     Attributes:
         ref: The user's ref.
-        old: The address that Thrive has; None if the user has none.
+        old: The address in Thrive; None if the user has no address.
         new: The address that the list wants; None to clear it.
     """
 
@@ -25,11 +25,11 @@ class AddressChange:
 
 @attrs.frozen(repr=False)
 class AddressOrder:
-    """What can be changed, and what cannot.
+    """Which addresses can change, in which order, and which cannot.
 
     Attributes:
-        waves: The refs in waves. An address that a wave gives somebody has been given up in an earlier one.
-        held: Refs whose address cannot be changed, with the reason.
+        waves: The refs in waves. An address that a wave assigns is already free by then.
+        held: The reason why an address cannot change, by ref.
     """
 
     waves: tuple[tuple[str, ...], ...]
@@ -37,11 +37,11 @@ class AddressOrder:
 
 
 def ordered(changes: Sequence[AddressChange], owners: Mapping[str, str]) -> AddressOrder:
-    """Put changes of addresses into an order in which Thrive, where an address is one user's, accepts each.
+    """Order address changes so that Thrive, which allows each address only once, accepts them all.
 
     Args:
-        changes: The changes, one for each ref.
-        owners: The ref of the user who has an address now, by the address in lower case.
+        changes: The changes, one per ref.
+        owners: The ref of each address's current owner, by the address in lower case.
     """
     by_ref = {change.ref: change for change in changes}
     held: dict[str, str] = {}
@@ -53,7 +53,7 @@ def ordered(changes: Sequence[AddressChange], owners: Mapping[str, str]) -> Addr
         if len(refs) > 1:
             held.update(dict.fromkeys(refs, "several rows want this e-mail address, and only one user can have it"))
     while True:
-        # Whoever waits for somebody who is held is held too; so again, until no more are found.
+        # A user who waits for a held user is held too, so repeat until no more are found.
         waits_for = _waits(by_ref, owners, held)
         stuck = {ref: reason for ref, (_other, reason) in waits_for.items() if reason and ref not in held}
         if not stuck:
@@ -61,7 +61,7 @@ def ordered(changes: Sequence[AddressChange], owners: Mapping[str, str]) -> Addr
             circle = _circle(graph)
             if not circle:
                 return AddressOrder(_waves(graph), held)
-            reason = f"{', '.join(circle)} swap their e-mail addresses, and no order of changes is possible"
+            reason = f"{', '.join(circle)} swap their e-mail addresses, so no order of changes works"
             stuck = dict.fromkeys(circle, reason)
         held.update(stuck)
 
@@ -69,7 +69,7 @@ def ordered(changes: Sequence[AddressChange], owners: Mapping[str, str]) -> Addr
 def _waits(
     by_ref: Mapping[str, AddressChange], owners: Mapping[str, str], held: Mapping[str, str]
 ) -> dict[str, tuple[str | None, str | None]]:
-    """Return for each ref whom it waits for, and why it waits in vain if it does."""
+    """Return for each ref the ref it waits for, and the reason if its change is impossible."""
     found: dict[str, tuple[str | None, str | None]] = {}
     for ref, change in by_ref.items():
         owner = owners.get(change.new.lower()) if change.new else None
@@ -78,7 +78,7 @@ def _waits(
         elif owner not in by_ref:
             found[ref] = None, f"this e-mail address belongs to {owner}, who keeps it"
         elif owner in held:
-            found[ref] = None, f"this e-mail address belongs to {owner}, whose own change is held"
+            found[ref] = None, f"this e-mail address belongs to {owner}, and that user's own change is held"
         else:
             found[ref] = owner, None
     return found

@@ -1,7 +1,7 @@
-"""Whether an account still belongs to the same person when its name and address change: pure.
+"""Decide whether an account still belongs to the same person when its name and address change. Does no I/O.
 
-An employee number that is given to somebody new brings a new name and a new address at once. A marriage changes both
-too, but keeps the first name; a new domain keeps the mailbox.
+When an employer reuses an employee number, name and address change together. A marriage may change both too, but keeps
+the first name; a new domain keeps the mailbox.
 """
 
 import re
@@ -21,13 +21,13 @@ IDENTITY: Final = frozenset({"first_name", "last_name", "email"})
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _SHORTEST_WORD: Final = 2
-"""An initial tells nobody apart."""
+"""An initial does not identify a person."""
 _SHORTEST_PART: Final = 3
 _SHORTEST_WITHIN: Final = 5
-"""A shorter name may stand within another by chance."""
+"""A shorter name may be part of another by chance."""
 _FEW: Final = 3
 _COMMON: Final = 0.05
-"""A part of an address that more users share says nothing, such as "staff" in staff.17@example.com."""
+"""A part that more users share identifies no one, such as "staff" in staff.17@example.com."""
 
 
 @attrs.frozen(repr=False, slots=False)
@@ -35,8 +35,8 @@ class Identity:
     """A name and an address.
 
     Attributes:
-        name: First and last name; empty if there is none.
-        email: The e-mail address; None if there is none.
+        name: First and last name; empty if unknown.
+        email: The e-mail address; None if unknown.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Identity:
 
     @cached_property
     def mailbox(self) -> str:
-        """What stands before the @, without dots, tag, case and accents."""
+        """The part before the @, without dots, tag, case and accents."""
         mailbox, _at, _domain = comparable(self.email or "").rpartition("@")
         return "".join(_WORD.findall(mailbox.partition("+")[0]))
 
@@ -63,7 +63,7 @@ class Identity:
 
 @attrs.frozen(repr=False, slots=False)
 class Identities:
-    """Compares names and addresses among those of all users.
+    """Compares names and addresses, knowing those of all users.
 
     Attributes:
         everyone: The users' addresses.
@@ -78,11 +78,11 @@ class Identities:
         return frozenset(part for part, count in counts.items() if count > limit)
 
     def is_somebody_else(self, old: Identity, new: Identity) -> bool:
-        """Return whether both name and address have become another person's.
+        """Return whether the new name and address look like another person's.
 
         Args:
-            old: What the account has.
-            new: What it would have.
+            old: The account's current identity.
+            new: The identity that the change would give it.
         """
         if not old.words or not new.words or not old.email:
             return False
@@ -101,7 +101,7 @@ def _names_alike(old: Identity, new: Identity) -> bool:
 
 @attrs.frozen
 class _Named:
-    """Somebody as `lookalikes` takes people, known by name only."""
+    """A person for `lookalikes`, known by name only."""
 
     reference: str | None
     user_id: str = ""
@@ -109,6 +109,6 @@ class _Named:
 
 
 def full_name(values: Mapping[str, Any], unknown: Iterable[str] = ()) -> str:
-    """Return first and last name as one text, leaving out those of `unknown`."""
+    """Return first and last name as one text, without the fields in `unknown`."""
     names = (values.get(name) for name in ("first_name", "last_name") if name not in unknown)
     return " ".join(name for name in names if isinstance(name, str))

@@ -1,8 +1,8 @@
-"""Which people a name may mean when Thrive does not know the name: pure, and generous on purpose.
+"""Find the people that a name may mean if Thrive does not know it. Does no I/O, and errs on the side of a match.
 
-An address changes with a marriage, a domain or a typing mistake; a number loses its zeros in a spreadsheet. While such
-a name is unknown, the member who seems to have left may be the very person. Being wrong here costs a removal that
-waits for a corrected list; the other mistake takes somebody out of mandatory training.
+A marriage, a new domain or a typing mistake changes an address; a spreadsheet strips the zeros from a number. A member
+who seems to have left may be the person with such an unknown name. A false match delays a removal until the list is
+corrected; a missed one takes a person out of mandatory training.
 """
 
 import re
@@ -15,7 +15,7 @@ __all__ = ["Person", "comparable", "lookalikes"]
 
 
 class Person(Protocol):
-    """Somebody with an id, a reference and an e-mail address, such as an `AudienceMember`."""
+    """A person with an id, a reference and an e-mail address, such as an `AudienceMember`."""
 
     @property
     def user_id(self) -> str: ...
@@ -33,7 +33,7 @@ _SHORTEST_MISTYPED: Final = 5
 _LONGEST_MISTYPED: Final = 40
 _FEW: Final = 3
 _COMMON: Final = 0.05
-"""A part that more than one in twenty people share, and more than three people, tells nobody apart."""
+"""A part that more than 5 % of the people share, and more than three of them, does not identify a person."""
 
 # Letters of other alphabets that look like Latin ones, and letters that Unicode does not take apart.
 _LATIN: Final = str.maketrans(
@@ -62,7 +62,7 @@ def comparable(text: str) -> str:
     """Return a text in small Latin letters without accents, invisible characters or ligatures, for comparing.
 
     Args:
-        text: A name as somebody wrote it.
+        text: A name as written.
     """
     if text.isascii():
         return text.lower()

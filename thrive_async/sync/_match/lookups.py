@@ -1,9 +1,9 @@
-"""Newcomers under two names: an e-mail address and a ref may be one person, and only Thrive can tell.
+"""Look up newcomers with two names: an e-mail address and a ref may be one person, and only Thrive can tell.
 
-A list in one column names everybody in one way, and nothing is asked. Newcomers who are named in several ways are
-looked up, so that a person under two names is added once, and a member under a name that the member list does not show
-is not added at all. Members who are not desired are looked up, too, if the list does not show a name of the kind that
-newcomers have: they may be these newcomers. So are the few names that look rewritten: somebody may have just this name.
+If all newcomers have the same kind of name, nothing is looked up. Otherwise they are looked up, so that a person under
+two names is added once, and a member under a name that the member list does not show is not added at all. Members who
+are not desired are looked up if the member list does not show the kind of name that newcomers have: they may be these
+newcomers. The few names that look rewritten are looked up because a user may have exactly such a name.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,15 +20,15 @@ from thrive_async.sync._workers import few_at_once
 __all__ = ["FEW", "compared"]
 
 FEW: Final = 50
-"""Up to so many users are looked up one by one; for more, one walk over all users (a thousand a request) is cheaper."""
+"""Up to this many users are looked up one by one. For more, listing all users (1,000 per request) is cheaper."""
 
 
 async def compared(thrive: ThriveClient, matcher: Matcher) -> Match:
-    """Return what a comparison comes to, after everybody who is in doubt was looked up.
+    """Look up all doubtful people and return the result of the comparison.
 
     Args:
         thrive: The client.
-        matcher: Has been fed all desired names.
+        matcher: The matcher, already fed with all desired names.
 
     Raises:
         ThriveError: The users could not be read.
@@ -60,14 +60,14 @@ async def _users_with(
     *,
     among: frozenset[str] | None = None,
 ) -> dict[str, dict[str, None]]:
-    """Return the names of each user who has one, by id: looked up one by one, or in one walk over all users.
+    """Return which of the names each user has, by user id.
 
     Args:
         thrive: The client.
         names: The names.
         asked: The names or ids to look up.
-        singly: Looks it up one by one.
-        among: The ids of the users to look at in a walk; None for all.
+        singly: Looks them up one by one, if they are few enough.
+        among: The ids of the users that count when all users are listed; None for all.
 
     Raises:
         ThriveError: The users could not be read.
@@ -83,7 +83,7 @@ async def _users_with(
 
 
 class _Names:
-    """Newcomers' names by what they may be: refs as they are written, e-mail addresses and ids in any case."""
+    """Newcomers' names by kind: refs exactly as written, e-mail addresses and ids in any case."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.single = [name for name in names if "@" not in name]
@@ -99,15 +99,15 @@ class _Names:
         self.in_several_ways: bool = sum(map(bool, kinds)) > 1 or len(self._ids) < ids
 
     def may_mean(self, member: AudienceMember) -> bool:
-        """Return whether a member may have one of the names, for all that is shown of them."""
+        """Return whether a member may have one of the names, judging by what the member list shows."""
         return (not member.email and bool(self._emails)) or (not member.reference and bool(self._refs))
 
     def note(self, users: Iterable[User | BasicUser], found: dict[str, dict[str, None]]) -> None:
-        """Note which of the names are whose.
+        """Add to `found` which of the names each user has.
 
         Args:
             users: The users.
-            found: Gets the names of each who has one, by id.
+            found: The names by user id.
         """
         for user in users:
             if user.ref and is_object_id(user.ref):
@@ -115,7 +115,7 @@ class _Names:
             names = [*self._ids.get(user.id, ())]
             if user.ref in self._refs:
                 names.append(user.ref)
-            # An address that is almost somebody's ref is in doubt, too.
+            # A user's ref may be an e-mail address, so compare it as one, too.
             addresses = {lowered(address) for address in (user.email, user.ref) if address}
             names += [self._emails[address] for address in addresses if address in self._emails]
             if names:
@@ -123,7 +123,7 @@ class _Names:
 
 
 def _tell(matcher: Matcher, names_asked: "_Names", found: dict[str, dict[str, None]]) -> None:
-    """Tell the matcher which names are one person's, and which fit several."""
+    """Tell the matcher which names belong to one person, and which fit several."""
     for ref, user_id in names_asked.refs_like_ids.items():
         matcher.note_ref(ref, user_id)
     users_of: dict[str, list[str]] = {}
@@ -136,7 +136,7 @@ def _tell(matcher: Matcher, names_asked: "_Names", found: dict[str, dict[str, No
         matcher.ambiguous_newcomer(name, users)
     for user_id, names in found.items():
         clear = sorted(names.keys() - ambiguous.keys(), key=order.__getitem__)
-        # An id in another case than Thrive's is the last name to use: Thrive need not know it.
+        # Use an id in another case than Thrive's only as a last resort: Thrive may not accept it.
         clear.sort(key=lambda name: name.lower() == user_id != name)
         if clear:
             matcher.same_person(clear, user_id)
@@ -154,7 +154,7 @@ async def _by_id(thrive: ThriveClient, ids: Sequence[str]) -> list[User | BasicU
 
 
 async def _exactly(thrive: ThriveClient, names: Sequence[str]) -> list[str]:
-    """Return which names are a user's ref letter for letter; if Thrive does not say, a name is not."""
+    """Return which names are exactly a user's ref. A name counts as unknown if Thrive answers with an error."""
     found: list[str] = []
 
     async def look_up(name: str) -> None:

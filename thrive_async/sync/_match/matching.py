@@ -1,9 +1,9 @@
-"""Who is there already, about as fast as two dictionaries allow: pure, and in one pass over each list.
+"""Match desired names with members in one pass over each list, about as fast as two dictionaries allow. Does no I/O.
 
-A name is an id, a ref or an e-mail address; nothing says which. Ids and refs match as they are written, e-mail
-addresses and 24-digit hexadecimal ids in any case. If nobody has a name as it is written, it is compared without
-invisible characters, with straight quotes, and with its domain as IDNA writes it. A name that fits two people is
-ambiguous: it is listed, and nothing is sent for it.
+A name is an id, a ref or an e-mail address, and the list does not say which. Ids and refs match exactly; e-mail
+addresses and 24-digit hexadecimal ids match in any case. A name without an exact match is compared again without
+invisible characters, with straight quotes and with an IDNA domain. A name that fits two people is ambiguous: it is
+listed, and nothing is sent for it.
 """
 
 import re
@@ -27,22 +27,22 @@ from thrive_async.sync._match.names import (
 
 __all__ = ["Match", "Matcher", "People", "Rejected"]
 
-# Visible ASCII and nothing else: such a name holds nothing to clean.
+# A name of visible ASCII alone needs no cleaning.
 _PLAIN: Final = re.compile(r"[!-~]+").fullmatch
 # The place of a name that fits several people.
 _SEVERAL: Final = -1
-_LOOKS_REWRITTEN: Final = "looks rewritten by a spreadsheet or an export, and nobody has this name"
+_LOOKS_REWRITTEN: Final = "looks rewritten by a spreadsheet or an export, and no user has this name"
 
 
 class People:
     """Finds people by their names.
 
     Args:
-        people: The members or managers as read, each once; each is called by the place there.
+        people: The members or managers as read, each once. A person's place is their index here.
 
     Attributes:
-        exact: The place for each id and ref.
-        emails: The place for each e-mail address as `lowered` gives it. Both are for `Matcher`, which must be fast.
+        exact: The place for each id and ref. `Matcher` reads it directly, for speed.
+        emails: The place for each e-mail address as `lowered` gives it. `Matcher` reads it directly, too.
     """
 
     def __init__(self, people: Sequence[AudienceMember | AudienceManager]) -> None:
@@ -51,7 +51,7 @@ class People:
         self._people = people
         self._several: dict[str, set[int]] = {}
         self._several_emails: dict[str, set[int]] = {}
-        # Refs as they are compared where nobody has a name as it is written, and those that look like ids.
+        # Refs without odd characters, for names without an exact match, and refs that look like ids.
         self._plain: dict[str, int] = {}
         self._like_ids: dict[str, int] = {}
         self._index()
@@ -79,7 +79,7 @@ class People:
                 if emails.setdefault(lower, place) != place:
                     _share(emails, self._several_emails, lower, place)
                 odd_email = odd_email or "@" not in lower
-        # One person's ref may be another's e-mail address. Only names that could be both are looked at.
+        # One person's ref may be another's e-mail address, so names that could be both are compared.
         for name in list(exact):
             if odd_email or "@" in name:
                 self._cross(name)
@@ -105,7 +105,7 @@ class People:
         self.exact[name] = _SEVERAL
 
     def find(self, name: str) -> int | None:
-        """Return the place of the person with this name; `_SEVERAL`, or None if nobody has it."""
+        """Return the place of the person with this name: `_SEVERAL` if several have it, None if it is unknown."""
         place = self.exact.get(name)
         if place is None:
             place = self.emails.get(lowered(name))
@@ -118,19 +118,19 @@ class People:
         return place
 
     def sharing(self, name: str) -> Collection[int]:
-        """Return the places of the people who share a name that fits several."""
+        """Return the places of the people who share a name."""
         people = self._several.get(name)
         if people is None:
             people = self._several_emails.get(lowered(name))
         return self._several[plain(name)] if people is None else people
 
     def places(self, name: str) -> Collection[int]:
-        """Return the places of all people whom a name fits."""
+        """Return the places of all people that a name fits."""
         place = self.find(name)
         return () if place is None else self.sharing(name) if place == _SEVERAL else (place,)
 
     def is_named_alone(self, place: int) -> bool:
-        """Return whether the id of a person is nobody else's id, ref or e-mail address, in any case."""
+        """Return whether no other person has this person's id as an id, ref or e-mail address, in any case."""
         user_id = self._people[place].user_id
         lower = user_id.lower()
         return (
@@ -140,7 +140,7 @@ class People:
         )
 
     def owner_of_id(self, user_id: str) -> int | None:
-        """Return the place of the person with this id; a ref that reads the same is not looked at."""
+        """Return the place of the person with this id, ignoring equal refs."""
         place = self.exact.get(user_id)
         people: Collection[int] = () if place is None else self._several[user_id] if place == _SEVERAL else (place,)
         return next((at for at in people if self._people[at].user_id == user_id), None)
@@ -150,11 +150,11 @@ class People:
         return [self._people[at].user_id for at in sorted(self.places(name))]
 
     def has(self, name: str) -> bool:
-        """Return whether anybody has this name."""
+        """Return whether a person has this name."""
         return self.find(name) is not None
 
     def has_id(self, user_id: str) -> bool:
-        """Return whether the person with this id is there."""
+        """Return whether a person has this id."""
         return self.owner_of_id(user_id) is not None
 
 
@@ -168,14 +168,14 @@ def _share(names: dict[str, int], several: dict[str, set[int]], name: str, place
 
 @attrs.frozen
 class Rejected:
-    """An entry of a desired list that names nobody.
+    """An entry of a desired list that has no usable name.
 
     Attributes:
-        written: What the report calls it: what was written, or where it stands.
-        reason: Why it names nobody.
-        where: What to call the entry if it may mean anybody.
-        name: The name, if it looks rewritten and yet may be a user's.
-        text: What was written, if it may mean only those whose names are in it.
+        written: What the report shows: the entry's text, or its position.
+        reason: Why the entry has no usable name.
+        where: The entry's position, if it may mean any person.
+        name: The name, if it looks rewritten but may still be a user's.
+        text: The entry's text, if it can only mean people with a name that occurs in it.
     """
 
     written: str
@@ -187,18 +187,18 @@ class Rejected:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Match:
-    """What a comparison of members with desired names came to.
+    """The result of comparing members with desired names.
 
     Attributes:
         members: All members as read.
-        to_add: Names that fit no member, without white space at their ends, each person once.
+        to_add: Names that fit no member, stripped of white space, each person once.
         staying: The ids of the members that a name fits.
-        others: The members that no clear name fits. Which of them are removed is for `_doubts` to say.
-        duplicates: Names of people who had been named before.
-        also: Other names in the rows of those to add, by the name.
-        rejected: Entries that name nobody.
-        ambiguous: Names that fit two people or more, with the ids of those.
-        shared_ids: The ids among those of `others` that are somebody else's ref or e-mail address, too.
+        others: The members that no clear name fits. `_doubts` decides which of them are removed.
+        duplicates: Names of people who were already named earlier in the list.
+        also: The other names in the same row, by a name of `to_add`.
+        rejected: Entries without a usable name.
+        ambiguous: Names that fit two or more people, with the ids of these people.
+        shared_ids: Ids of `others` that are also another person's ref or e-mail address.
     """
 
     members: Sequence[AudienceMember]
@@ -234,10 +234,10 @@ class Matcher:
         self._aliases: dict[str, str] = {}
 
     def feed(self, names: Iterable[object]) -> None:
-        """Match some more desired names.
+        """Match more desired names.
 
         Args:
-            names: Entries as they came; those that cannot be names are listed in `Match.rejected`.
+            names: Raw entries. Those that cannot be names end up in `Match.rejected`.
         """
         exact_get, emails_get = self._people.exact.get, self._people.emails.get
         seen, duplicate, newcomers = self._seen, self._duplicates.append, self._newcomers
@@ -251,7 +251,7 @@ class Matcher:
                 place = emails_get(lower)
                 if place is None:
                     if "@" in lower and len(name) <= LONGEST_NAME and _PLAIN(name):
-                        # A newcomer's e-mail address with nothing odd about it, in half the time of `_feed_odd`.
+                        # A newcomer's plain e-mail address takes half the time here that it takes in `_feed_odd`.
                         if lower in newcomers:
                             duplicate(name)
                         else:
@@ -267,7 +267,7 @@ class Matcher:
                 seen[place] = 1
 
     def _feed_odd(self, value: object) -> None:
-        # All that is not the name of a member letter for letter: white space around it, a newcomer, no name at all.
+        # Everything that is not exactly a member's name: white space around it, a newcomer, not a name at all.
         if isinstance(value, Entry):
             self._feed_entry(value)
             return
@@ -284,10 +284,10 @@ class Matcher:
     def _feed_entry(self, entry: Entry) -> None:
         if entry.doubt is not None:
             where = self._where(entry)
-            self._rejected.append(Rejected(where, f"names nobody: {entry.doubt}", where))
+            self._rejected.append(Rejected(where, f"no usable name: {entry.doubt}", where))
             return
         if entry.may_be_cut:
-            # What it may be the beginning of is known when all other names are.
+            # Only after all other names can it be compared with the members who are still missing.
             self._perhaps_cut.append(entry)
             return
         names = self._names_of(entry)
@@ -303,7 +303,7 @@ class Matcher:
             self._feed_newcomer(names[0], tuple(names[1:]))
 
     def _readable(self, value: object) -> tuple[str, str | None]:
-        """Return a name as `clean` does. One that looks rewritten must be a member's."""
+        """Return a name as `clean` does, but accept one that looks rewritten only if a member has it."""
         name, reason = clean(value)
         if reason is None and rewritten(name) and name not in self._accepted and not self._people.has(name):
             reason = _LOOKS_REWRITTEN
@@ -314,7 +314,7 @@ class Matcher:
         return list(dict.fromkeys(name for name, reason in readable if reason is None))
 
     def _meant(self, names: Iterable[str]) -> Collection[int]:
-        """Return the places of the members whom all names of an entry fit or, if there are none, one of them."""
+        """Return the places of the members that all names of an entry fit or, failing that, any of the names."""
         common: set[int] | None = None
         together: set[int] = set()
         for places in filter(None, map(self._people.places, names)):
@@ -355,19 +355,19 @@ class Matcher:
         if reason == _LOOKS_REWRITTEN:
             return Rejected(name, told, f"{where} ({name})", name)
         if isinstance(value, str):
-            # Somebody's name may be a part of it, and then it means that person.
+            # The text may contain a person's name, and then it means that person.
             return Rejected(name, told, text=value)
         return Rejected(name, told, where)
 
     def _where(self, entry: Entry | None) -> str:
         if entry is not None and entry.where:
             return entry.where
-        # Each entry that was fed so far is in exactly one of these.
+        # Each entry fed so far is in exactly one of these, so their sizes add up to its position.
         heaps = (self._newcomers, self._duplicates, self._rejected, self._ambiguous, self._perhaps_cut)
         return f"entry {self._seen.count(1) + sum(map(len, heaps)) + 1:,}"
 
     def _end(self) -> None:
-        """Settle the entries whose end may be missing, after all others."""
+        """Settle the entries that may be cut off, after all others."""
         entries, self._perhaps_cut = self._perhaps_cut, []
         for entry in entries:
             whole = next(self._continued(entry), None)
@@ -375,11 +375,13 @@ class Matcher:
                 self._feed_entry(attrs.evolve(entry, may_be_cut=False))
             else:
                 where = self._where(entry)
-                reason = f"may be cut off, for it is the beginning of {whole} ({where}); end the last line of the list"
+                reason = (
+                    f"may be cut off: {whole} begins with it ({where}); end the last line of the list with a line break"
+                )
                 self._rejected.append(Rejected(entry.name or where, reason, where))
 
     def _continued(self, entry: Entry) -> Iterator[str]:
-        """Yield the names of missing members that begin with the name of an entry."""
+        """Yield the names of missing members that begin with an entry's name."""
         beginning = clean(entry.name)[0].lower()
         if not beginning or self._meant(self._names_of(attrs.evolve(entry, name=None))):
             return
@@ -396,7 +398,7 @@ class Matcher:
         return tuple(dict.fromkeys(one.name for one in self._rejected if one.name))
 
     def accept(self, name: str) -> None:
-        """Take note that a name that looks rewritten is a user's letter for letter."""
+        """Record that a user has exactly this name, although it looks rewritten."""
         self._accepted.add(name)
         for one in self._rejected:
             if one.name == name:
@@ -404,11 +406,11 @@ class Matcher:
         self._rejected = [one for one in self._rejected if one.name != name]
 
     def note_ref(self, ref: str, user_id: str) -> None:
-        """Take note of a ref of somebody who is no member: a member's id may read the same."""
+        """Record the ref of a person outside the audience: a member's id may read the same."""
         self._refs_elsewhere[ref.lower()] = user_id
 
     def identify(self, entry: Entry | str) -> str | None:
-        """Return what stands for the person of an entry, after all entries were fed.
+        """Return a key for an entry's person. Call this after feeding all entries.
 
         Args:
             entry: The entry, or a name.
@@ -435,13 +437,13 @@ class Matcher:
         return tuple(self._newcomers.values())
 
     def same_person(self, names: Sequence[str], user_id: str) -> None:
-        """Take note that some newcomers' names are one user's, so that the person counts once.
+        """Record that several newcomers' names belong to one user, so that the person counts once.
 
         Args:
-            names: Newcomers' names; the first is the one that goes on.
-            user_id: The user's id; if that is a member, the names are the member's.
+            names: Newcomers' names. The first is kept, the others become duplicates.
+            user_id: The user's id. If the user is a member, all names are that member's.
         """
-        # By the id and nothing else: it may be another member's ref.
+        # Only the id may match here: it may also be another member's ref.
         place = self._people.owner_of_id(user_id)
         keys = [newcomer_key(name) for name in names]
         duplicates = names[1:]
@@ -455,12 +457,12 @@ class Matcher:
         self._duplicates += duplicates
 
     def ambiguous_newcomer(self, name: str, user_ids: Sequence[str]) -> None:
-        """Take note that a newcomer's name fits several users: nothing is sent for it."""
+        """Record that a newcomer's name fits several users, so that nothing is sent for it."""
         del self._newcomers[newcomer_key(name)]
         self._ambiguous[name] = tuple(user_ids)
 
     def result(self) -> Match:
-        """Return what the comparison came to."""
+        """Return the result of the comparison."""
         self._end()
         members, seen, people = self._members, self._seen, self._people
         missing = [place for place in range(len(members)) if not seen[place]]

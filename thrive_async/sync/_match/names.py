@@ -1,4 +1,4 @@
-"""What can be a name of a person, and what makes two names the same: pure."""
+"""Decide what can be a person's name, and when two names are the same. Does no I/O."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _STRAIGHT_QUOTES: Final = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'") | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"')
 )
-# IDNA of 2003, which the standard library has, makes other domains of these letters than that of 2008.
+# The standard library's IDNA 2003 encodes these letters differently from IDNA 2008.
 _AMBIGUOUS_IN_DOMAINS: Final = re.compile("[ßς]")
 
 _MONTH: Final = "(?-i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -55,21 +55,21 @@ def _as_tuple(names: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """An entry of a desired list, with what its source tells beside the name.
+    """An entry of a desired list, with more than a name.
 
-    Use it instead of a plain name if your source is a table: what stands beside a name can tell two people apart, and a
-    report that says "line 7" is quicker to act on.
+    Use it instead of a plain name if your source is a table: a second name in the row can tell two people apart, and
+    you can act more quickly on a report that says "line 7".
 
     Attributes:
-        name: The name: an id, a reference or an e-mail address. None if there is none.
-        also: Other names of the same person, such as the e-mail address in the row of a reference. If they are another
-            member's, the entry is ambiguous; if the member list knows only one of these, it is that member.
-        where: Where the entry stands, for the report: ``"line 7"``. None to be told by its place in the list.
-        doubt: Why the entry cannot be trusted, such as ``"column 'ref' is blank"``. It is rejected then, and nobody is
-            removed.
-        may_be_cut: Whether the end of the name may be missing, as in the last line of a file without a line end. If it
-            is the beginning of a missing member's name, the entry is rejected, and nobody is removed.
-        permissions: What a manager may do; only `plan_managers` looks at it.
+        name: An id, a reference or an e-mail address. None if the row has no name.
+        also: Other names of the same person, such as the e-mail address beside a reference. If only one name of the
+            entry is a member's, the entry means that member. If its names belong to different members, it is ambiguous.
+        where: Where the entry stands, such as ``"line 7"``; the report shows it. None shows the position in the list.
+        doubt: Why the entry cannot be trusted, such as ``"column 'ref' is blank"``. The entry is then rejected, and all
+            removals are held.
+        may_be_cut: Whether the name may be cut off, as in the last line of a file without a line break. If a missing
+            member's name begins with it, the entry is rejected, and all removals are held.
+        permissions: What a manager may do. Only `plan_managers` uses it.
 
     Example:
         ```python
@@ -88,15 +88,15 @@ class Entry:
 
 
 def clean(value: object) -> tuple[str, str | None]:
-    """Return a desired name without white space around it and without invisible characters, and why it is none.
+    """Strip white space and invisible characters from a desired name, or say why it is not a name.
 
-    A whole number is taken as its digits. A number with a fraction, even .0, may have lost some, and is no name.
+    A whole number becomes its digits. A number with a fraction, even .0, may have lost digits, so it is not a name.
 
     Args:
-        value: One name of a desired list, as it came.
+        value: A raw entry of a desired list.
 
     Returns:
-        The name and None, or what was written and the reason: ``"blank"``, or what is impossible about it.
+        The name and None; or the entry's text and the reason, such as ``"blank"``.
     """
     if not isinstance(value, str):
         if value is None or (isinstance(value, float) and isnan(value)):
@@ -117,14 +117,14 @@ def clean(value: object) -> tuple[str, str | None]:
 
 
 def _visible(name: str) -> str:
-    """Return a name without what nobody sees in it: marks of direction, joiners, soft hyphens, byte order marks."""
+    """Return a name without invisible characters: direction marks, joiners, soft hyphens, byte order marks."""
     return "".join(char for char in name if unicodedata.category(char) != "Cf")
 
 
 def rewritten(name: str) -> bool:
-    """Return whether a name looks like what spreadsheets and exports make of one, or write where there is none.
+    """Return whether a name looks damaged by a spreadsheet or export, or like a placeholder for a missing name.
 
-    Somebody may have just this name. Look for it letter for letter first.
+    A person may have exactly this name, so look for an exact match first.
     """
     return _REWRITTEN(name) is not None
 
@@ -140,21 +140,21 @@ def plain(name: str) -> str:
 
 
 def lowered(email: str) -> str:
-    """Return an e-mail address for comparing: plain, in lower case, its domain as IDNA writes it."""
+    """Return an e-mail address for comparing: plain, in lower case, with an IDNA domain."""
     lower = email.lower()
     if lower.isascii():
         return lower
     mailbox, at, domain = plain(lower).rpartition("@")
     if at and not domain.isascii() and not _AMBIGUOUS_IN_DOMAINS.search(domain):
-        # What cannot be a domain is compared as it is.
+        # An invalid domain is compared as it is.
         with suppress(UnicodeError):
             domain = domain.encode("idna").decode()
     return mailbox + at + domain
 
 
 def newcomer_key(name: str) -> str:
-    """Return what two names of one newcomer have in common: e-mail addresses are compared as `lowered`.
+    """Return a key that is equal for two spellings of one newcomer's name; e-mail addresses compare as `lowered`.
 
-    What looks like an id may be a ref, which is compared as it is written; looking it up tells.
+    The key keeps the case of a name that looks like an id: it may be a ref, and only looking it up tells.
     """
     return lowered(name) if "@" in name else plain(name)

@@ -64,7 +64,7 @@ class Known:
 
 @attrs.frozen(repr=False)
 class Staff:
-    """The users who can be managers: tells whether somebody reports to a ref.
+    """The users who can be managers: tells whether a user reports to a ref.
 
     Attributes:
         by_ref: The users, by ref.
