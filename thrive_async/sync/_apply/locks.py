@@ -180,7 +180,7 @@ class Lock:
         self._words |= words
         data = json.dumps(self._words).encode()
         with suppress(OSError):
-            # A full disk costs the note, never the lock.
+            # Written on the loop, as the journal is: some 10 us. A full disk costs the note, never the lock.
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, data)
             os.ftruncate(self._descriptor, len(data))
