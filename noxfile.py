@@ -41,7 +41,8 @@ def tests(session: nox.Session) -> None:
     wheel = built_wheel(session)
     session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout off the path, so that the tests import what users install.
-    session.run("python", "-P", "-m", "pytest", *session.posargs)
+    # One process for each core; for a few tests, starting them would take longer than the tests.
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
 
 
 @nox.session

@@ -75,7 +75,8 @@ async def read_whole(
     """Read a list that may change meanwhile; read it again if it did.
 
     A list is torn if its total changes between pages, if an id comes twice, or if more or less than the total came. It
-    is read five times at most, with growing pauses.
+    is read five times at most, with growing pauses. A total that stays wrong beside people who stay the same is not
+    believed.
 
     Args:
         what: What is read, for the error: ``"sales-emea: the member list"``.
@@ -94,6 +95,7 @@ async def _read(
     what: str, paginator: Paginator[T], keep: Callable[[T], K], identity: Callable[[K], str]
 ) -> tuple[list[K], int]:
     """Return the items, and how many of them came in the first page if there was another."""
+    before: list[str] | None = None
     for reading in range(_READINGS):
         await _pause(reading)
         items: list[K] = []
@@ -122,9 +124,12 @@ async def _read(
                 f"{what}: page {number + 1:,} could not be read, so no plan was made of it and nothing was changed: "
                 f"{error}"
             ) from error
-        whole = ended and (not totals or totals == {len(items)})
-        if whole and len({identity(item) for item in items}) == len(items):
+        ids = [identity(item) for item in items]
+        # If the same people came twice in the same order, the list stands still, and only its total is wrong.
+        whole = ended and (not totals or totals == {len(items)} or ids == before)
+        if whole and len(set(ids)) == len(ids):
             return items, first if number > 1 else 0
+        before = ids if ended else None
     raise _torn(what)
 
 
