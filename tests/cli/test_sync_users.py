@@ -252,8 +252,8 @@ def said(sentence: str) -> bool:
 def test_a_dry_run_is_no_refusal_but_without_a_plan_it_is_one_as_the_page_says(
     run: Run, served: Sandbox, export: Callable[..., str], tmp_path: Path
 ) -> None:
-    assert said("If a guard would refuse the plan, it says so on standard error.")
     assert said("| a guard would refuse it | 0 | 3 |")
+    assert said("| no plan: no such audience, or a file that names no one | 3 | 3 |")
     half = export(without=tuple(active_refs(served)[::2]))
     result = run("sync", "users", half, *MAP, "--leavers", "suspend", "--dry-run")
     assert (result.code, "without --dry-run this would be refused: users: the plan suspends" in result.err) == (0, True)
