@@ -289,3 +289,35 @@ def test_an_access_token_is_checked_where_it_is_made(token: Any, lifetime: Any) 
     with pytest.raises(ConfigurationError):
         AccessToken(token, lifetime)
     assert "hush" not in repr(AccessToken("hush"))
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_renewal_that_fails_or_hangs_does_not_stop_calls_whose_token_still_holds(
+    clock: VirtualClock, hangs: bool
+) -> None:
+    """Was: in the last minute of a token, a 429 of the token endpoint stopped every call."""
+    asked: list[float] = []
+
+    async def fetch() -> AccessToken:
+        asked.append(clock.time())
+        if len(asked) > 1:
+            if hangs:
+                await asyncio.sleep(3600)
+            raise ConnectionFailed("down", operation="createAccessToken", attempts=1, maybe_applied=False)
+        return AccessToken("first", 100.0)
+
+    authorizer = TokenAuthorizer(fetch)
+    began = clock.time()
+    first = await authorizer.header()
+    await asyncio.sleep(55)
+    assert await authorizer.header() is first
+    assert clock.time() - began <= 60.001  # five seconds of patience at most
+    assert await authorizer.header() is first
+    assert len(asked) == 2  # and the endpoint is left alone for ten seconds
+    await asyncio.sleep(15)
+    assert await authorizer.header() is first
+    assert len(asked) == 3
+    if not hangs:
+        await asyncio.sleep(60)
+        with pytest.raises(ConnectionFailed):
+            await authorizer.header()

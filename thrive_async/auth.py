@@ -28,6 +28,9 @@ WEBHOOKS_SCOPE: Final = "api/webhooks"
 DEFAULT_SCOPES: Final = ("api/all",)
 DEFAULT_LIFETIME: Final = 3600.0
 _RENEW_EARLY: Final = 60.0
+# Seconds that a renewal may take while the old token still holds, and until it is tried again.
+_PATIENCE: Final = 5.0
+_TRY_AGAIN: Final = 10.0
 # RFC 6749, section 3.3, without the comma: a list with commas is a common mistake.
 _SCOPE: Final = r"[!#-+\--\[\]-~]+"
 
@@ -324,6 +327,7 @@ class TokenAuthorizer:
         self._lock = asyncio.Lock()
         self._header: Secret | None = None
         self._renew_at = 0.0
+        self._ends_at = 0.0
         self._failures = 0
         self._failure: Exception | None = None
 
@@ -345,16 +349,23 @@ class TokenAuthorizer:
             if self._failures != failures and self._failure is not None:
                 # A copy, so that its receivers do not share one traceback.
                 raise copy.copy(self._failure) from self._failure.__cause__
+            loop = asyncio.get_running_loop()
+            # While the old token still holds, a slow or refusing endpoint must not stop the calls.
+            old = self._header if loop.time() + _PATIENCE < self._ends_at else None
             try:
-                token = await self._fetch()
+                async with asyncio.timeout(None if old is None else _PATIENCE):
+                    token = await self._fetch()
             except Exception as error:
+                if old is not None:
+                    self._renew_at = min(self._ends_at, loop.time() + _TRY_AGAIN)
+                    return old
                 self._failures += 1
                 self._failure = error
                 raise
             self._failure = None
             self._header = header = token.header
-            early = min(self._early, token.lifetime / 2)
-            self._renew_at = asyncio.get_running_loop().time() + token.lifetime - early
+            self._ends_at = loop.time() + token.lifetime
+            self._renew_at = self._ends_at - min(self._early, token.lifetime / 2)
             return header
 
     def reject(self, header: Secret) -> bool:
