@@ -18,7 +18,7 @@ import pytest
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._options import duration, removal_limit
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync import Share
+from thrive_async.sync import Guard
 from thrive_async.sync._apply import journal as journals
 from thrive_async.sync._apply.locks import Target, exclusive, held
 
@@ -83,8 +83,8 @@ def other_run(target: Target | None = None, journal: str | None = None) -> Itera
         ("250", 250),
         ("10%", 0.1),
         ("none", None),
-        ("10%,min 1", Share(0.1, at_least=1)),
-        (" 2.5% , MIN 20", Share(0.025, at_least=20)),
+        ("10%,min 1", Guard(0.1, at_least=1)),
+        (" 2.5% , MIN 20", Guard(0.025, at_least=20)),
     ],
 )
 def test_a_limit_is_a_number_a_share_a_share_with_a_floor_or_none(text: str, limit: object) -> None:

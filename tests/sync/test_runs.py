@@ -17,7 +17,7 @@ import pytest
 from tests.sync.conftest import World
 from thrive_async import GuardRefused, SyncError, sync
 from thrive_async.sandbox import Sandbox
-from thrive_async.sync import Share
+from thrive_async.sync import Guard
 from thrive_async.sync._apply import journal as journals
 
 NIGHTLY = """
@@ -249,11 +249,11 @@ def test_a_share_has_a_floor_and_refuses_nonsense() -> None:
 
     assert removal_limit(DEFAULT_MAX_REMOVALS, 6) == 1
     assert removal_limit(DEFAULT_MAX_REMOVALS, 100) == 10
-    assert removal_limit(Share(0.29, at_least=3), 100) == 29
-    assert str(Share(0.05, at_least=20)) == "5% of them, at least 20"
+    assert removal_limit(Guard(0.29, at_least=3), 100) == 29
+    assert str(Guard(0.05, at_least=20)) == "5% of them, at least 20"
     for values in ({"fraction": 1.5}, {"fraction": "10%"}, {"fraction": True}, {"fraction": 0.1, "at_least": -1}):
         with pytest.raises(InvalidArgument):
-            Share(**values)  # type: ignore[arg-type]
+            Guard(**values)  # type: ignore[arg-type]
 
 
 async def test_half_of_a_small_team_is_an_accident_and_one_leaver_is_none(world: World) -> None:

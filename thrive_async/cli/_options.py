@@ -96,12 +96,12 @@ def removal_limit(text: str, option: str) -> MaxRemovals:
         option: The option, for the error.
 
     Returns:
-        A count, a fraction, a `Share`, or None for no limit.
+        A count, a fraction, a `Guard`, or None for no limit.
 
     Raises:
         CliError: It is none of these.
     """
-    from thrive_async.sync import Share  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync import Guard  # noqa: PLC0415 - after the parsing
 
     if text.strip().casefold() == "none":
         return None
@@ -113,7 +113,7 @@ def removal_limit(text: str, option: str) -> MaxRemovals:
     share = float(match[2]) / 100
     if share > 1:
         raise CliError(f"{option} {text}: a share is at most 100%")
-    return Share(share, at_least=int(match[3])) if match[3] is not None else share
+    return Guard(share, at_least=int(match[3])) if match[3] is not None else share
 
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

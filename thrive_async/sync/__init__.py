@@ -19,7 +19,7 @@ Example:
 """
 
 from thrive_async.sync._doubts import Unknown
-from thrive_async.sync._guards import Share, Strategy
+from thrive_async.sync._guards import Guard, Strategy
 from thrive_async.sync._match.names import Entry
 from thrive_async.sync.audiences import AudiencesPlan, plan_audiences, sync_audiences
 from thrive_async.sync.errors import GuardRefused, SyncError
@@ -33,13 +33,13 @@ __all__ = [
     "AudiencesPlan",
     "Desired",
     "Entry",
+    "Guard",
     "GuardRefused",
     "ManagerPlan",
     "MemberPlan",
     "NewAudience",
     "Outcome",
     "Progress",
-    "Share",
     "Strategy",
     "SyncError",
     "SyncReport",

@@ -22,8 +22,8 @@ __all__ = [
     "DEFAULT_MAX_REMOVALS",
     "DEFAULT_MAX_TOTAL_REMOVALS",
     "Applying",
+    "Guard",
     "MaxRemovals",
-    "Share",
     "Strategy",
     "check_audience",
     "check_audience_name",
@@ -53,11 +53,11 @@ def _fraction(value: object, name: str) -> float:
 
 
 @attrs.frozen
-class Share:
+class Guard:
     """A limit that grows with the number of people, and never falls below a floor.
 
     Example:
-        >>> sync.Share(0.10, at_least=1)  # one leaver of a team of six passes; three do not
+        >>> sync.Guard(0.10, at_least=1)  # one leaver of a team of six passes; three do not
 
     Attributes:
         fraction: The part of the people, 0.0 to 1.0.
@@ -78,11 +78,11 @@ class Share:
         return f"{self.fraction * 100:g}% of them{floor}"
 
 
-MaxRemovals = float | Share | None
-"""A count (int), a fraction (float), a `Share`, or None for no limit."""
-DEFAULT_MAX_REMOVALS: Final = Share(0.10, at_least=1)
-DEFAULT_MAX_TOTAL_REMOVALS: Final = Share(0.05, at_least=20)
-DEFAULT_MAX_CHANGES: Final = Share(0.10, at_least=5)
+MaxRemovals = float | Guard | None
+"""A count (int), a fraction (float), a `Guard`, or None for no limit."""
+DEFAULT_MAX_REMOVALS: Final = Guard(0.10, at_least=1)
+DEFAULT_MAX_TOTAL_REMOVALS: Final = Guard(0.05, at_least=20)
+DEFAULT_MAX_CHANGES: Final = Guard(0.10, at_least=5)
 DEFAULT_MAX_AGE: Final = timedelta(hours=24)
 
 
@@ -172,7 +172,7 @@ def removal_limit(limit: MaxRemovals, current: int, name: str = "max_removals") 
     """Return how many removals are allowed, which need not be a whole number.
 
     Args:
-        limit: A count (int), a fraction of the current members (float, 0.0 to 1.0), a `Share`, or None for no limit.
+        limit: A count (int), a fraction of the current members (float, 0.0 to 1.0), a `Guard`, or None for no limit.
         current: How many members there are now.
         name: The name of the argument.
 
@@ -184,10 +184,10 @@ def removal_limit(limit: MaxRemovals, current: int, name: str = "max_removals") 
     """
     if limit is None:
         return None
-    if isinstance(limit, Share):
+    if isinstance(limit, Guard):
         return max(Fraction(str(limit.fraction)) * current, Fraction(limit.at_least))
     if isinstance(limit, bool) or not isinstance(limit, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument(f"${name} must be a count (int), a fraction (float), a Share or None", name)
+        raise InvalidArgument(f"${name} must be a count (int), a fraction (float), a Guard or None", name)
     if isinstance(limit, int):
         if limit < 0:
             raise InvalidArgument(f"${name} must not be negative, got {limit}", name)
@@ -212,7 +212,7 @@ def check_removals(
         subject: The audience's name.
         removals: How many removals are planned.
         current: How many people there are now.
-        limit: A count, a fraction of the current people, a `Share`, or None for no guard.
+        limit: A count, a fraction of the current people, a `Guard`, or None for no guard.
         what: The people to remove, for the error.
         verb: What happens to them, for the error.
         name: The name of the argument that lifts the guard.
@@ -228,7 +228,7 @@ def check_removals(
     share = f"{removals / current:.1%}" if current else "100%"
     told = f"{math.floor(allowed):,}"
     if not isinstance(limit, int):
-        told += f" ({limit if isinstance(limit, Share) else Share(limit or 0.0)})"
+        told += f" ({limit if isinstance(limit, Guard) else Guard(limit or 0.0)})"
     after = f"; {done:,} were removed before, and nothing was changed here" if done else "; nothing was changed"
     raise GuardRefused(
         f"{subject}: {verb} {removals:,} of {current:,} {what} ({share}), ${name} allows {told}{after}",
@@ -359,7 +359,7 @@ def check_changes(subject: str, changes: int, matched: int, limit: MaxRemovals) 
         subject: A name for the people, for the error.
         changes: How many people get another name or address, each counted once.
         matched: How many people the export names.
-        limit: A count, a fraction of the matched people, a `Share`, or None for no guard.
+        limit: A count, a fraction of the matched people, a `Guard`, or None for no guard.
 
     Raises:
         GuardRefused: There are more changes than the limit.

@@ -105,7 +105,7 @@ class AudiencesPlan(SavedPlan):
         Args:
             max_removals: As for `MemberPlan.apply`, for each audience separately.
             max_total_removals: Refuse to remove more than this in total: a count (int), a fraction of all memberships
-                (float), a `Share` (by default 5 %, but at least 20), or None for no guard.
+                (float), a `Guard` (by default 5 %, but at least 20), or None for no guard.
             on_progress: A plain function, called after each answer with one `Progress` over all audiences.
             journal: One file for all audiences. Each line names its audience.
             strategy: As for `MemberPlan.apply`.

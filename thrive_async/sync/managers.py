@@ -119,7 +119,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
 
         Args:
             max_removals: Refuse to remove more than this: a count (int), a fraction of the current managers (float), a
-                `Share` (by default 10 %, but at least one), or None for no guard.
+                `Guard` (by default 10 %, but at least one), or None for no guard.
             on_progress: A plain function, called with a `Progress` after each answer. It is not awaited.
             journal: A file that gets one line per outcome, as it happens.
             verify: Read the managers again at the end, and list what differs from the report in its `differences`.

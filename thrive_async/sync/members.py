@@ -134,7 +134,7 @@ class MemberPlan(PeoplePlan[AudienceMember]):
 
         Args:
             max_removals: Refuse to remove more than this: a count (int), a fraction of the current members (float), a
-                `Share` (by default 10 %, but at least one), or None for no guard.
+                `Guard` (by default 10 %, but at least one), or None for no guard.
             on_progress: A plain function, called with a `Progress` after each answer, on the event loop. It is not
                 awaited.
             journal: A file that gets one line per outcome, as it happens. If a run of this audience was killed, the

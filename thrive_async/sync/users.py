@@ -162,9 +162,9 @@ class UserPlan(SinglePlan):
 
         Args:
             max_removals: Refuse to suspend more users than this: a count (int), a fraction of the active users (float),
-                a `Share` (by default 10 %, but at least one), or None for no guard.
+                a `Guard` (by default 10 %, but at least one), or None for no guard.
             max_changes: Refuse to change the name or e-mail address of more users than this: a count (int), a fraction
-                of the matched users (float), a `Share` (by default 10 %, but at least five), or None for no guard.
+                of the matched users (float), a `Guard` (by default 10 %, but at least five), or None for no guard.
             on_progress: A plain function, called with a `Progress` after each answer. It is not awaited.
             journal: A file that gets one line per outcome, as it happens.
             wait: As for `MemberPlan.apply`.
@@ -239,7 +239,7 @@ class UserPlan(SinglePlan):
         Raises:
             GuardRefused: The plan suspends or changes more users than allowed.
             SyncError: The plan was applied before, or has no client.
-            ConfigurationError: A limit is not a count, a fraction, a `Share` or None.
+            ConfigurationError: A limit is not a count, a fraction, a `Guard` or None.
         """
         self._client("users")
         check_removals(
