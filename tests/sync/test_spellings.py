@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from thrive_async import ThriveClient, sync
@@ -193,6 +193,8 @@ async def test_no_spelling_of_a_members_name_removes_that_member(
 @given(st.lists(st.sampled_from(sorted(EMAIL_SPELLINGS)), min_size=2, max_size=3, unique=True))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_nor_do_several_rewritings_of_one_name(team: Team, kinds: list[str]) -> None:
+    # Of a name of which nothing is left, nobody can tell whose it was.
+    assume(not {"first name shortened", "married"} <= set(kinds))
     written: Any = EMAIL
     for kind in kinds:
         written = EMAIL_SPELLINGS[kind](written)

@@ -30,6 +30,7 @@ class Person(Protocol):
 _SHORTEST_PART: Final = 3
 """Shorter parts of a name, such as "de" or "van", are shared by too many."""
 _SHORTEST_MISTYPED: Final = 5
+_SHORTEST_GLUED: Final = 8
 _LONGEST_MISTYPED: Final = 40
 _FEW: Final = 3
 _COMMON: Final = 0.05
@@ -133,7 +134,12 @@ def _common(parts: set[str], everyone: Sequence[Person]) -> set[str]:
 
 
 def _keys(
-    name: str, *, whole_only: bool = False, mistyped: bool = True, also_parts_of_cells: bool = False
+    name: str,
+    *,
+    whole_only: bool = False,
+    mistyped: bool = True,
+    also_parts_of_cells: bool = False,
+    glued: bool = False,
 ) -> dict[str, str]:
     """Return what a name has in common with others that may be the same person's, each with the part it comes from.
 
@@ -159,6 +165,11 @@ def _keys(
     for part in () if whole_only else _SPLIT.split(_UMLAUTS.sub("", words)):
         if len(part) >= _SHORTEST_PART and not part.isdecimal():
             keys[f"p{part}"] = part
+            if (also_parts_of_cells or glued) and len(part) >= _SHORTEST_GLUED:
+                # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
+                for length in range(_SHORTEST_MISTYPED, len(part)):
+                    for end in (part[:length], part[-length:]):
+                        keys.setdefault(f"p{end}", end)
             if mistyped and _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
                 # Two words that differ by a letter, or by two swapped, have one of these in common.
                 keys[f"t{part}"] = part
@@ -166,7 +177,7 @@ def _keys(
     if also_parts_of_cells:
         for cell in _BETWEEN.split(plain):
             if cell != plain and len(cell) >= _SHORTEST_PART:
-                keys |= _keys(cell, whole_only=whole_only)
+                keys |= _keys(cell, whole_only=whole_only, glued=True)
     for nothing in _NOTHING:
         keys.pop(nothing, None)
     return keys
