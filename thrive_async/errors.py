@@ -239,7 +239,7 @@ class ResultUnknown(DecodeError):  # noqa: N818 - the public name
 
     def __init__(self, text: str, *, operation: str, body: bytes, status: int, reading: ThriveError | None) -> None:
         super().__init__(text, operation=operation, body=body)
-        self.status = status
+        self.status: int | None = status
         self.reading = reading
 
     def __str__(self) -> str:

@@ -28,7 +28,7 @@ class Lease:
 
     def __init__(self, fence: int, ends: float) -> None:
         self.fence = fence
-        self.lost = asyncio.Event()
+        self.lost: asyncio.Event = asyncio.Event()
         self._ends = ends
 
     @property

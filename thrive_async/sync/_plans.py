@@ -396,12 +396,13 @@ class PeoplePlan(SinglePlan, Generic[P]):
         self.to_remove = tuple(one for one in self.to_remove if one.user_id not in ids)
         self.held_unless = {one: names for one, names in self.held_unless.items() if one not in ids}
 
-    def _drop(self, present: Iterable[P], owners: Mapping[str, Sequence[str]]) -> None:
+    def _drop(self, present: Iterable[P], owners: Mapping[str, Sequence[str]], others: Iterable[Outcome] = ()) -> None:
         """Drop changes that no longer apply.
 
         Args:
             present: The people who are there now.
             owners: The names to add that now fit someone, with the ids of these people.
+            others: Other changes that no longer apply.
         """
         people = {one.user_id: one for one in present}
         desired: set[str] = {user_id for ids in owners.values() for user_id in ids}
@@ -414,6 +415,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
             ),
             *(Outcome("remove", one.user_id, "is gone already") for one in gone),
             *(Outcome("remove", one.user_id, "is desired after all: the list has this name") for one in wanted),
+            *others,
         )
         out = {one.user_id for one in (*gone, *wanted)}
         self.to_remove = tuple(one for one in self.to_remove if one.user_id not in out)

@@ -50,7 +50,7 @@ class GuardRefused(SyncError):  # noqa: N818 - the public name
         self.value = value
         self.figures: dict[str, float] = dict(figures or {})
         self.remedy = remedy
-        self.named = tuple(named)
+        self.named: tuple[str, ...] = tuple(named)
         super().__init__(self.told(lambda name: name, lambda name, value: f"{name}={value!r}"))
 
     def told(self, name_of: Callable[[str], str], passed: Callable[[str, object], str]) -> str:

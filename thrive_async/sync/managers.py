@@ -159,11 +159,9 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         people = People(managers)
         owners = {grant.reference: people.owners(grant.reference) for grant in self.to_add}
         owners = {name: ids for name, ids in owners.items() if ids}
-        changing = {grant.reference: people.owners(grant.reference) for grant in self.to_change}
-        self._drop(managers, owners)
+        gone = [grant.reference for grant in self.to_change if not people.owners(grant.reference)]
+        self._drop(managers, owners, [Outcome("update", name, "is gone already") for name in gone])
         self.to_add = tuple(grant for grant in self.to_add if grant.reference not in owners)
-        gone = [grant.reference for grant in self.to_change if not changing[grant.reference]]
-        self.dropped += tuple(Outcome("update", name, "is gone already") for name in gone)
         self.to_change = tuple(grant for grant in self.to_change if grant.reference not in gone)
         await super().refresh()
 
