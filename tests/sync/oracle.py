@@ -188,6 +188,11 @@ def verdict(sandbox: Sandbox, members: list[User], desired: list[object], *, rem
         names = [text for text in (one["id"], one["ref"], one["email"]) if text]
         if one["id"] in leave and any(alike(name, text) for name in unfound for text in names):
             held.add(one["id"])
+    # An id that is the name of a user outside may be held, too: only a list that was looked up shows it.
+    names_of_users = {
+        (str(text).lower(), one["id"]) for one in everybody for text in (one["ref"], one["email"]) if text
+    }
+    unclear |= {user_id for user_id in leave if any(text == user_id != owner for text, owner in names_of_users)}
     return Verdict(stay, leave, held, come, unclear - stay, len(desired), shared)
 
 

@@ -166,7 +166,7 @@ def _share(names: dict[str, int], several: dict[str, set[int]], name: str, place
         names[name] = _SEVERAL
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Rejected:
     """An entry of a desired list that has no usable name.
 
