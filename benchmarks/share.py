@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.redis_server import SERVER, RedisServer
 from thrive_async.auth import AccessToken, TokenAuthorizer
-from thrive_async.share import FileShare, MemoryShare, Priority, Row, Scope, Share, SharedTokens, open_share
+from thrive_async.share import FileShare, MemoryShare, Row, Scope, Share, SharedTokens, open_share
 
 LIMIT = BUCKET = 50
 RATE = 48.0
@@ -87,7 +87,7 @@ async def work(job: Job) -> dict[str, Any]:
     row = Row(share, SCOPE, rate=RATE)
     latencies: list[float] = []
     failed = 0
-    priority = Priority.BULK if job.bulk else Priority.INTERACTIVE
+    priority = "bulk" if job.bulk else "interactive"
 
     async def calls(number: int) -> None:
         nonlocal failed

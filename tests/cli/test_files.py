@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import Sheet, decode, parse, read_sheet
-from thrive_async.cli._text import guard_cell
+from thrive_async.cli._safe_text import guard_cell
 
 PEOPLE = ["E001", "anna@example.com", "Zoë Ångström", "李雷"]
 

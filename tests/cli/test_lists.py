@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from thrive_async.cli import main
-from thrive_async.cli._output import OutputFormat, Writer, flatten
+from thrive_async.cli._formats import OutputFormat, Writer, flatten
 from thrive_async.errors import InvalidArgument
 from thrive_async.sandbox import Sandbox
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from thrive_async.cli._session import Interrupted, run_async
+from thrive_async.cli._running import Interrupted, run_async
 from thrive_async.sandbox import Sandbox
 
 from .conftest import AUDIENCE, Run

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from thrive_async.cli._errors import CliError
-from thrive_async.cli._options import duration, removal_limit
+from thrive_async.cli._option_types import duration, removal_limit
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync import Guard
 from thrive_async.sync._apply import journal as journals

@@ -389,7 +389,7 @@ def test_a_disk_that_fills_after_the_changes_costs_the_file_and_not_the_outcomes
     report = tmp_path / name
     report.write_text("before")
     new = newcomers(served, 30)
-    monkeypatch.setattr("thrive_async.cli._reports.visible", _full)
+    monkeypatch.setattr("thrive_async.cli._report_file.visible", _full)
     result = run(*SYNC, people([*members[1:], *new]), "--yes", "--report", str(report))
     assert result.code == 1
     assert f"--report {report} cannot be written: No space left on device; all outcomes are on standard" in result.err

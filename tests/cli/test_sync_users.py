@@ -222,7 +222,7 @@ def test_managers_plans_of_the_sdk_can_be_shown_and_applied(run: Run, served: Sa
 
 
 def test_a_managers_plan_names_everybody() -> None:
-    from thrive_async.cli._plans import ManagersView
+    from thrive_async.cli._plan_views import ManagersView
     from thrive_async.models import AudienceManager
     from thrive_async.sync import ManagerPlan
 

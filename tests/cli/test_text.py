@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrive_async.cli._text import counted, guard_cell, one_line, unguard_cell, visible
+from thrive_async.cli._safe_text import counted, guard_cell, one_line, unguard_cell, visible
 
 
 @given(st.text())

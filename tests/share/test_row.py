@@ -6,7 +6,7 @@ import math
 import pytest
 
 from thrive_async.sandbox import VirtualClock
-from thrive_async.share import MemoryShare, Place, Priority, Row, Scope, ShareUnavailable, TurnTooLate
+from thrive_async.share import MemoryShare, Place, Row, Scope, ShareUnavailable, TurnTooLate
 
 SCOPE = Scope("thrive.example", "tenant")
 
@@ -41,7 +41,7 @@ async def test_a_web_call_does_not_wait_behind_the_nightly_run(clock: VirtualClo
     """With 50 calls of another process in its row, a web call has its turn after two places at most."""
     share, log = MemoryShare(), []
     nightly, web = Row(share, SCOPE, rate=10.0), Row(share, SCOPE, rate=10.0)
-    tasks = await start(*(went(nightly, clock, log, "bulk", priority=Priority.BULK) for _ in range(50)))
+    tasks = await start(*(went(nightly, clock, log, "bulk", priority="bulk") for _ in range(50)))
     await asyncio.sleep(1.02)
     asked = clock.elapsed
     await web.turn()
@@ -54,7 +54,7 @@ async def test_a_web_call_does_not_wait_behind_the_nightly_run(clock: VirtualClo
 async def test_interactive_calls_go_before_bulk(clock: VirtualClock) -> None:
     share, log = MemoryShare(), []
     row = Row(share, SCOPE, rate=1.0)
-    bulk = await start(*(went(row, clock, log, f"bulk {i}", priority=Priority.BULK) for i in range(4)))
+    bulk = await start(*(went(row, clock, log, f"bulk {i}", priority="bulk") for i in range(4)))
     web = await start(*(went(row, clock, log, f"web {i}") for i in range(2)))
     await asyncio.gather(*bulk, *web)
     assert [name for name, _ in log] == ["bulk 0", "web 0", "web 1", "bulk 1", "bulk 2", "bulk 3"]

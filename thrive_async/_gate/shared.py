@@ -8,7 +8,6 @@ from attrs import evolve
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async.auth import AccessToken
 from thrive_async.config import Limits, Priority, Retry
-from thrive_async.share import Priority as Place
 from thrive_async.share import Row, Scope, Share, SharedTokens, ShareUnavailable
 from thrive_async.share import TurnTooLate as PlaceTooLate
 
@@ -55,7 +54,7 @@ class SharedGate(Gate):
         """
         ticket = await super().enter(deadline, priority)
         try:
-            await self._row.turn(deadline, priority=Place.BULK if priority == "bulk" else Place.INTERACTIVE)
+            await self._row.turn(deadline, priority=priority)
         except BaseException as error:
             self.leave(ticket)
             if isinstance(error, PlaceTooLate):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import Exit
-from thrive_async.cli._output import note_count, out
-from thrive_async.cli._session import Connection, run_async
-from thrive_async.cli._text import one_line
+from thrive_async.cli._formats import note_count, out
+from thrive_async.cli._running import run_async
+from thrive_async.cli._safe_text import one_line
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient

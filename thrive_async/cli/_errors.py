@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import timedelta
 
-from thrive_async.cli._text import one_line, visible
+from thrive_async.cli._safe_text import one_line, visible
 
 __all__ = ["CliError", "Exit", "describe", "is_of_the_extra", "report_error", "say"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from thrive_async.cli._errors import CliError
-from thrive_async.cli._text import counted, unguard_cell
+from thrive_async.cli._safe_text import counted, unguard_cell
 
 __all__ = ["ID_COLUMNS", "PERSON_COLUMNS", "STDIN", "Sheet", "decode", "fold", "holds", "parse", "read_sheet"]
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from thrive_async.cli._errors import say
-from thrive_async.cli._output import is_terminal
-from thrive_async.cli._text import one_line
+from thrive_async.cli._formats import is_terminal
+from thrive_async.cli._safe_text import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -13,10 +13,11 @@ from cyclopts import App, Group, Parameter
 
 from thrive_async._base.arguments import argument
 from thrive_async._generated.operations import Operation
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit
-from thrive_async.cli._options import Date, When, texts
-from thrive_async.cli._output import OutputFormat, Writer, flatten, note_count, print_record
-from thrive_async.cli._session import Connection, run_async
+from thrive_async.cli._formats import OutputFormat, Writer, flatten, note_count, print_record
+from thrive_async.cli._option_types import Date, When, texts
+from thrive_async.cli._running import run_async
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import (
+from thrive_async.cli._applying import (
     AudiencesApplying,
     agree,
     exit_code,
-    fates_of,
     finish,
+    rows_of,
     show_people,
     show_plan,
     show_report,
@@ -23,23 +23,23 @@ from thrive_async.cli._apply import (
     summary_of,
     tell,
 )
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold
-from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
-from thrive_async.cli._output import out
+from thrive_async.cli._formats import out
+from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._people import people_in
-from thrive_async.cli._plans import Fate, MembersView, save
+from thrive_async.cli._plan_views import MembersView, PersonRow, save
 from thrive_async.cli._progress import ProgressView
-from thrive_async.cli._reports import ReportFile
-from thrive_async.cli._session import Connection
+from thrive_async.cli._report_file import ReportFile
+from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import did_you_mean
-from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.errors import ThriveError
     from thrive_async.sync import AudiencesPlan, Entry, MemberPlan, NewAudience, SyncReport
 
-__all__ = ["apply_audiences", "audiences", "planned_fates", "refusal_fates", "show_audiences"]
+__all__ = ["apply_audiences", "audiences", "planned_rows", "refusal_rows", "show_audiences"]
 
 _LISTED = 20
 Column = Annotated[str | None, Parameter(metavar="NAME|N")]
@@ -234,7 +234,7 @@ def _show_idle(names: list[str]) -> None:
         out(f"no changes in {listed}{more}")
 
 
-def planned_fates(plan: AudiencesPlan) -> Iterator[Fate]:
+def planned_rows(plan: AudiencesPlan) -> Iterator[PersonRow]:
     """Return a row for each person that the plans change, and for each entry that changes nothing."""
     for one in plan.plans.values():
         view = MembersView(one)
@@ -270,7 +270,7 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         for one in ready:
             show_people(MembersView(one), hint="--report FILE lists them all")
         if file is not None:
-            file.write({"dry_run": True}, [*planned_fates(plan), *refusal_fates(refused)])
+            file.write({"dry_run": True}, [*planned_rows(plan), *refusal_rows(refused)])
         say("dry run: nothing was changed")
         too_many = False
         try:
@@ -314,20 +314,20 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
     reports = _reports(plan)
     errors: dict[str, Any] = {name: result for name, result in plan.reports.items() if name not in reports}
     views = {name: MembersView(one) for name, one in plan.plans.items()}
-    fates = [fate for name, report in reports.items() for fate in fates_of(report, views[name])]
-    fates += [fate for view in views.values() for fate in view.unplanned()]
+    rows = [row for name, report in reports.items() for row in rows_of(report, views[name])]
+    rows += [row for view in views.values() for row in view.unplanned()]
     # The people who were to be changed in an audience that nothing was done for are accounted for, too.
-    fates += [
-        {**fate, "outcome": "not attempted"}
+    rows += [
+        {**row, "outcome": "not attempted"}
         for name, view in views.items()
         if name not in reports
-        for fate in view.planned()
+        for row in view.planned()
     ]
     figures = [{**summary_of(report), "unchanged": plan.plans[name].unchanged} for name, report in reports.items()]
     told = tell(
         file,
         {"audiences": figures},
-        [*fates, *refusal_fates(errors)],
+        [*rows, *refusal_rows(errors)],
         lambda whole: _show_results(plan, views, whole=whole),
     )
     codes = [exit_code(report) for report in reports.values()]
@@ -361,7 +361,7 @@ def _count(reports: Iterable[SyncReport], name: str) -> int:
     return sum(len(getattr(report, name)) for report in reports)
 
 
-def refusal_fates(errors: Mapping[str, ThriveError]) -> Iterator[Fate]:
+def refusal_rows(errors: Mapping[str, ThriveError]) -> Iterator[PersonRow]:
     """Return a row for each audience that nothing was done for, with the reason."""
     for name, error in errors.items():
         yield {"audience": name, "outcome": "nothing was changed", "reason": describe(error)[0]}

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import PeopleApplying, apply_plan, finish, show_plan
+from thrive_async.cli._applying import PeopleApplying, apply_plan, finish, show_plan
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, fold
-from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
-from thrive_async.cli._output import flatten
+from thrive_async.cli._formats import flatten
+from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._people import People, people_in
-from thrive_async.cli._plans import ManagersView, save
-from thrive_async.cli._session import Connection
+from thrive_async.cli._plan_views import ManagersView, save
+from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import suggesting
-from thrive_async.cli._text import counted
 
 if TYPE_CHECKING:
     from thrive_async.sync import Entry

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import UserApplying, apply_plan, finish, show_plan
+from thrive_async.cli._applying import UserApplying, apply_plan, finish, show_plan
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, holds
-from thrive_async.cli._options import FileArgument, Flag, Input
-from thrive_async.cli._plans import UsersView, save
-from thrive_async.cli._session import Connection
-from thrive_async.cli._text import counted
+from thrive_async.cli._option_types import FileArgument, Flag, Input
+from thrive_async.cli._plan_views import UsersView, save
+from thrive_async.cli._safe_text import counted
 
 __all__ = ["mapping", "users"]
 

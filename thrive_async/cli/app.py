@@ -11,8 +11,8 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError, Group
 
 from thrive_async.cli._errors import Exit, is_of_the_extra, report_error, say
-from thrive_async.cli._output import abandon_output
-from thrive_async.cli._session import Interrupted
+from thrive_async.cli._formats import abandon_output
+from thrive_async.cli._running import Interrupted
 from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
 from thrive_async.cli.plan import app as plan

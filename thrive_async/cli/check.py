@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import Exit, describe, say
-from thrive_async.cli._output import Writer, note_count
-from thrive_async.cli._session import Connection, run_async
-from thrive_async.cli._text import counted
+from thrive_async.cli._formats import Writer, note_count
+from thrive_async.cli._running import run_async
+from thrive_async.cli._safe_text import counted
 
 if TYPE_CHECKING:
     from thrive_async import DecodeError, Paginator, ThriveClient

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from thrive_async.cli._apply import fates_of, show_plan, show_report, summary_of
+from thrive_async.cli._applying import rows_of, show_plan, show_report, summary_of
 from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import read_sheet
-from thrive_async.cli._output import out
-from thrive_async.cli._plans import MembersView
+from thrive_async.cli._formats import out
+from thrive_async.cli._plan_views import MembersView
 from thrive_async.cli._progress import ProgressView
-from thrive_async.cli._reports import ReportFile
-from thrive_async.cli._session import run_async
+from thrive_async.cli._report_file import ReportFile
+from thrive_async.cli._running import run_async
 
 if TYPE_CHECKING:
     from thrive_async.sandbox import Sandbox
@@ -105,7 +105,7 @@ async def _show(folder: Path, *, kept: bool) -> int:
             out("This should not have happened: something else is left to do.")
         if kept:
             plan.save(folder / "plan.json")
-            ReportFile(str(folder / "report.csv")).write(summary_of(report), fates_of(report, MembersView(plan)))
+            ReportFile(str(folder / "report.csv")).write(summary_of(report), rows_of(report, MembersView(plan)))
             out("")
             out(f"Kept in {folder}: people.csv, plan.json, run.jsonl, report.csv")
     return Exit.DONE if done else Exit.SOME_FAILED

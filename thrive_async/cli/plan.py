@@ -7,13 +7,13 @@ from itertools import chain
 
 from cyclopts import App
 
-from thrive_async.cli._apply import PlanApplying, apply_plan, finish, show_plan
+from thrive_async.cli._applying import PlanApplying, apply_plan, finish, show_plan
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import Exit, say
-from thrive_async.cli._plans import PlanView, counted_calls, load_plan
-from thrive_async.cli._reports import FIELDS
+from thrive_async.cli._plan_views import PlanView, counted_calls, load_plan
+from thrive_async.cli._report_file import FIELDS
 from thrive_async.cli._resource_commands import Kind, Single, writer
-from thrive_async.cli._session import Connection
-from thrive_async.cli._sync_audiences import apply_audiences, planned_fates, refusal_fates, show_audiences
+from thrive_async.cli._sync_audiences import apply_audiences, planned_rows, refusal_rows, show_audiences
 
 __all__ = ["app"]
 
@@ -42,11 +42,11 @@ def show(file: str, /, *, output: Single = Single()) -> int:  # noqa: B008 - fro
         say(f"made {made_at:%Y-%m-%d %H:%M} UTC; {calls}")
         return Exit.DONE
     if isinstance(loaded, PlanView):
-        fates = chain(loaded.planned(), loaded.unplanned())
+        rows = chain(loaded.planned(), loaded.unplanned())
     else:
-        fates = chain(planned_fates(loaded), refusal_fates(loaded.errors))
-    for fate in fates:
-        to.write(fate)
+        rows = chain(planned_rows(loaded), refusal_rows(loaded.errors))
+    for row in rows:
+        to.write(row)
     to.close()
     return Exit.DONE
 

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from thrive_async._generated import operations
 from thrive_async.cli import _audience_tree
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._resource_commands import (
     Filter,
@@ -20,7 +21,7 @@ from thrive_async.cli._resource_commands import (
     show_one,
     writer,
 )
-from thrive_async.cli._session import Connection, run_async
+from thrive_async.cli._running import run_async
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from thrive_async.cli._errors import CliError, Exit, say
-from thrive_async.cli._options import seconds
-from thrive_async.cli._output import out
-from thrive_async.cli._session import Interrupted, run_async
+from thrive_async.cli._formats import out
+from thrive_async.cli._option_types import seconds
+from thrive_async.cli._running import Interrupted, run_async
 
 if TYPE_CHECKING:
     from thrive_async.sandbox import Sandbox

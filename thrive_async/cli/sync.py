@@ -6,17 +6,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from thrive_async.cli._apply import MemberApplying, apply_plan, finish, show_plan
+from thrive_async.cli._applying import MemberApplying, apply_plan, finish, show_plan
+from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import say
-from thrive_async.cli._options import FileArgument, Flag, Input, Unknown
+from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown
 from thrive_async.cli._people import people_in
-from thrive_async.cli._plans import MembersView, save
-from thrive_async.cli._session import Connection
+from thrive_async.cli._plan_views import MembersView, save
+from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import suggesting
 from thrive_async.cli._sync_audiences import audiences
 from thrive_async.cli._sync_managers import managers
 from thrive_async.cli._sync_users import users
-from thrive_async.cli._text import counted
 
 __all__ = ["app"]
 

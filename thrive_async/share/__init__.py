@@ -11,7 +11,7 @@ from thrive_async.share.memory import MemoryShare
 from thrive_async.share.opening import open_share
 from thrive_async.share.protocol import Cipher, Place, Scope, Share, Stored
 from thrive_async.share.redis import OnLoss, RedisShare
-from thrive_async.share.row import Priority, Row
+from thrive_async.share.row import Row
 from thrive_async.share.tokens import SharedToken, SharedTokens
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "MemoryShare",
     "OnLoss",
     "Place",
-    "Priority",
     "RedisShare",
     "Row",
     "Scope",

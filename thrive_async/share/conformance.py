@@ -20,7 +20,7 @@ from typing import Any, Final
 from thrive_async.share.errors import LeaseTaken
 from thrive_async.share.leases import lease
 from thrive_async.share.protocol import Scope, Share
-from thrive_async.share.row import Priority, Row
+from thrive_async.share.row import Row
 from thrive_async.share.tokens import SharedTokens
 
 __all__ = ["ShareConformance"]
@@ -230,7 +230,7 @@ class ShareConformance:
 
         async def test(one: Share, other: Share, scope: Scope) -> None:
             row = Row(one, scope, rate=_SLOW)
-            waiting = [asyncio.create_task(row.turn(priority=Priority.BULK)) for _ in range(10)]
+            waiting = [asyncio.create_task(row.turn(priority="bulk")) for _ in range(10)]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             place = await other.place(scope, rate=_SLOW, within=0.0)
             while place.wait < 1_000:

@@ -5,25 +5,16 @@ import heapq
 import itertools
 import math
 from contextlib import suppress
-from enum import IntEnum
 from typing import Final
 
+from thrive_async.config import Priority
 from thrive_async.share.errors import ShareUnavailable, TurnTooLate
 from thrive_async.share.protocol import AT_ONCE, Place, Scope, Share
 
-__all__ = ["Priority", "Row"]
+__all__ = ["Row"]
 
 _HAIR: Final = 1e-9
 """Rounding of the loop's clock."""
-
-
-class Priority(IntEnum):
-    """Which calls of a process go first."""
-
-    INTERACTIVE = 0
-    """Someone waits for the answer."""
-    BULK = 1
-    """A nightly run."""
 
 
 class _Waiter:
@@ -52,18 +43,18 @@ class Row:
         self._scope = scope
         self._rate = rate
         self._burst = burst
-        self._waiters: list[tuple[Priority, int, _Waiter]] = []
+        self._waiters: list[tuple[bool, int, _Waiter]] = []
         self._order = itertools.count()
         self._asking = False
         self._server: asyncio.Task[None] | None = None
         self._closed_until = 0.0
 
-    async def turn(self, deadline: float | None = None, *, priority: Priority = Priority.INTERACTIVE) -> None:
+    async def turn(self, deadline: float | None = None, *, priority: Priority = "interactive") -> None:
         """Wait for this call's turn.
 
         Args:
             deadline: The loop's time by which the turn must have come; None for no limit.
-            priority: Which calls of this process go first.
+            priority: "interactive" calls of this process go before "bulk" ones.
 
         Raises:
             TurnTooLate: The turn would come after the deadline. No place was taken.
@@ -86,7 +77,7 @@ class Row:
             if place is AT_ONCE:
                 return
         waiter = _Waiter(ends)
-        heapq.heappush(self._waiters, (priority, order, waiter))
+        heapq.heappush(self._waiters, (priority == "bulk", order, waiter))
         if not self._asking:
             self._serve(place)
         scope = asyncio.timeout_at(deadline)

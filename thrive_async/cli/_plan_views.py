@@ -12,19 +12,29 @@ from thrive_async.cli._files import load_json
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient
-    from thrive_async.cli._options import Strategy
+    from thrive_async.cli._option_types import Strategy
     from thrive_async.models import AudienceManager, AudienceMember
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
     from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 
-__all__ = ["Fate", "ManagersView", "MembersView", "PlanView", "UsersView", "counted_calls", "fate", "load_plan", "save"]
+__all__ = [
+    "ManagersView",
+    "MembersView",
+    "PersonRow",
+    "PlanView",
+    "UsersView",
+    "counted_calls",
+    "load_plan",
+    "person_row",
+    "save",
+]
 
 P = TypeVar("P", bound="MemberPlan | ManagerPlan | UserPlan")
-Fate = dict[str, Any]
+PersonRow = dict[str, Any]
 
 
-def fate(
+def person_row(
     subject: str,
     action: str,
     reference: str,
@@ -32,7 +42,7 @@ def fate(
     reason: str | None = None,
     *,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
-) -> Fate:
+) -> PersonRow:
     """Return a row of a report: a person, and what is planned for them or was done; see `PlanView.named`."""
     row = {"audience": subject, "action": action, "reference": reference, "outcome": outcome, "reason": reason}
     return {**row, "ref": None, "email": None, "changes": dict(changes) if changes else None}
@@ -73,33 +83,33 @@ class PlanView(ABC, Generic[P]):
         return f"requests: {self.plan.calls:,}"
 
     @property
-    def identity_changes(self) -> Sequence[Fate]:
+    def identity_changes(self) -> Sequence[PersonRow]:
         """A row for each person who gets another name or e-mail address."""
         return ()
 
     @abstractmethod
-    def planned(self) -> Iterator[Fate]:
+    def planned(self) -> Iterator[PersonRow]:
         """Return a row for each person it changes; those who stay are only counted."""
 
-    def unplanned(self) -> Iterator[Fate]:
+    def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each entry that changes nothing: rejected, ambiguous, there twice, held, or dropped."""
         for written, reason in self.plan.rejected:
-            yield fate(self.subject, "", written, "rejected", reason)
+            yield person_row(self.subject, "", written, "rejected", reason)
         for name in self.plan.duplicates:
-            yield fate(self.subject, "", name, "duplicate", "this person was named before")
+            yield person_row(self.subject, "", name, "duplicate", "this person was named before")
         held = self.plan.left_out.held
-        yield from self.named(fate(self.subject, one.action, one.reference, "held", one.reason) for one in held)
+        yield from self.named(person_row(self.subject, one.action, one.reference, "held", one.reason) for one in held)
         for one in self.plan.left_out.dropped:
-            yield from self.named([fate(self.subject, one.action, one.reference, "dropped", one.reason)])
+            yield from self.named([person_row(self.subject, one.action, one.reference, "dropped", one.reason)])
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
         return ()
 
-    def named(self, fates: Iterable[Fate]) -> Iterator[Fate]:
+    def named(self, rows: Iterable[PersonRow]) -> Iterator[PersonRow]:
         """Add ref and e-mail address to rows that name people by Thrive's id, which says nothing to a reader."""
         people = {one.user_id: one for one in self.known()}
-        for row in fates:
+        for row in rows:
             person = people.get(row["reference"]) if row["action"] == "remove" else None
             yield row if person is None else {**row, "ref": person.reference, "email": person.email}
 
@@ -135,16 +145,16 @@ class PlanView(ABC, Generic[P]):
         if names:
             raise CliError("--protect is for plans of members and managers; nothing was changed")
 
-    def _ambiguous(self, ambiguities: Mapping[str, Iterable[str]]) -> Iterator[Fate]:
+    def _ambiguous(self, ambiguities: Mapping[str, Iterable[str]]) -> Iterator[PersonRow]:
         for name, ids in ambiguities.items():
-            yield fate(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
+            yield person_row(self.subject, "", name, "ambiguous", f"fits several people: {', '.join(ids)}")
 
     def _removed(
         self, people: Iterable[AudienceMember | AudienceManager], doubts: Mapping[str, Sequence[str]]
-    ) -> Iterator[Fate]:
+    ) -> Iterator[PersonRow]:
         reasons = {one: f"held if Thrive does not know {', '.join(names[:3])}" for one, names in doubts.items()}
         yield from self.named(
-            fate(self.subject, "remove", one.user_id, "planned", reasons.get(one.user_id)) for one in people
+            person_row(self.subject, "remove", one.user_id, "planned", reasons.get(one.user_id)) for one in people
         )
 
 
@@ -161,17 +171,17 @@ class MembersView(PlanView["MemberPlan"]):
         """How many requests it takes, in words."""
         return counted_calls(self.plan.calls)
 
-    def planned(self) -> Iterator[Fate]:
+    def planned(self) -> Iterator[PersonRow]:
         """Return a row for each person it changes."""
         for name in self.plan.to_add:
-            yield fate(self.subject, "add", name, "planned")
+            yield person_row(self.subject, "add", name, "planned")
         yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
         return (*self.plan.to_remove, *self.plan.held)
 
-    def unplanned(self) -> Iterator[Fate]:
+    def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each entry that changes nothing."""
         yield from super().unplanned()
         yield from self._ambiguous(self.plan.ambiguities)
@@ -197,21 +207,21 @@ class ManagersView(PlanView["ManagerPlan"]):
         """Hold the removal of people who are never to be removed."""
         self.plan.protect(names)
 
-    def planned(self) -> Iterator[Fate]:
+    def planned(self) -> Iterator[PersonRow]:
         """Return a row for each person it changes."""
         from thrive_async.sync.permissions import writable_permissions  # noqa: PLC0415 - after the parsing
 
         for action, grants in (("add", self.plan.to_add), ("update", self.plan.to_change)):
             for grant in grants:
                 given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
-                yield fate(self.subject, action, grant.reference, "planned", given)
+                yield person_row(self.subject, action, grant.reference, "planned", given)
         yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
         return (*self.plan.to_remove, *self.plan.held)
 
-    def unplanned(self) -> Iterator[Fate]:
+    def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each entry that changes nothing."""
         yield from super().unplanned()
         yield from self._ambiguous(self.plan.ambiguities)
@@ -227,7 +237,7 @@ class UsersView(PlanView["UserPlan"]):
         super().__init__(plan, "users")
 
     @property
-    def identity_changes(self) -> Sequence[Fate]:
+    def identity_changes(self) -> Sequence[PersonRow]:
         """A row for each person who gets another name or e-mail address."""
         return [self._update(change) for change in self.plan.identity_changes]
 
@@ -241,24 +251,24 @@ class UsersView(PlanView["UserPlan"]):
         """Hold the suspension of people who are never to be suspended."""
         self.plan.protect(names)
 
-    def _update(self, change: UserChange) -> Fate:
-        return fate(self.subject, "update", change.ref, "planned", changes=change.changes)
+    def _update(self, change: UserChange) -> PersonRow:
+        return person_row(self.subject, "update", change.ref, "planned", changes=change.changes)
 
-    def planned(self) -> Iterator[Fate]:
+    def planned(self) -> Iterator[PersonRow]:
         """Return a row for each person it changes."""
         for user in self.plan.to_create:
-            yield fate(self.subject, "create", user.ref, "planned")
+            yield person_row(self.subject, "create", user.ref, "planned")
         for back in self.plan.to_unsuspend:
-            yield fate(self.subject, "unsuspend", back.ref, "planned")
+            yield person_row(self.subject, "unsuspend", back.ref, "planned")
         yield from map(self._update, self.plan.to_update)
         for leaver in self.plan.to_suspend:
-            yield fate(self.subject, "suspend", leaver.ref, "planned")
+            yield person_row(self.subject, "suspend", leaver.ref, "planned")
 
-    def unplanned(self) -> Iterator[Fate]:
+    def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each row of the file that changes nothing, or not everything it says."""
         yield from super().unplanned()
         for ref in self.plan.returning:
-            yield fate(
+            yield person_row(
                 self.subject,
                 "",
                 ref,

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from thrive_async.cli._errors import CliError
-from thrive_async.cli._output import cell, out
-from thrive_async.cli._text import guard_cell, one_line, visible
+from thrive_async.cli._formats import cell, out
+from thrive_async.cli._safe_text import guard_cell, one_line, visible
 
-__all__ = ["FIELDS", "ReportFile", "in_words", "print_fates"]
+__all__ = ["FIELDS", "ReportFile", "in_words", "print_rows"]
 
 #: The columns of a report as CSV, and the keys of an outcome as JSON.
 FIELDS = ("audience", "action", "reference", "outcome", "reason", "ref", "email", "changes")
 _SHOWN = 20
 
-Fate = Mapping[str, Any]
+PersonRow = Mapping[str, Any]
 
 
 class ReportFile:
@@ -60,12 +60,12 @@ class ReportFile:
         # Broken text, such as half a character from a file, is written as its code, because a report must not fail.
         return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""), Path(name)
 
-    def write(self, summary: Mapping[str, Any], fates: Iterable[Fate]) -> None:
+    def write(self, summary: Mapping[str, Any], rows: Iterable[PersonRow]) -> None:
         """Write the report and put it in place.
 
         Args:
             summary: The figures; only JSON has a place for them.
-            fates: One per person, with the keys of `FIELDS`; missing ones are empty.
+            rows: One per person, with the keys of `FIELDS`; missing ones are empty.
 
         Raises:
             OSError: It cannot be written; nothing of it is left, and a report that was there before still is. If only
@@ -75,13 +75,13 @@ class ReportFile:
         try:
             with file:
                 if self._json:
-                    text = json.dumps({**summary, "outcomes": list(fates)}, ensure_ascii=False, indent=1)
+                    text = json.dumps({**summary, "outcomes": list(rows)}, ensure_ascii=False, indent=1)
                     file.write(visible(text) + "\n")
                 else:
                     writer = csv.writer(file, lineterminator="\r\n")
                     writer.writerow(FIELDS)
-                    for fate in fates:
-                        writer.writerow([visible(str(guard_cell(cell(fate.get(name))))) for name in FIELDS])
+                    for row in rows:
+                        writer.writerow([visible(str(guard_cell(cell(row.get(name))))) for name in FIELDS])
         except BaseException:
             part.unlink()
             raise
@@ -98,25 +98,25 @@ def in_words(changes: Mapping[str, tuple[Any, Any]]) -> str:
     )
 
 
-def print_fates(
-    title: str, fates: Sequence[Fate], *, shown: int | None = _SHOWN, hint: str = "--report lists them all"
+def print_rows(
+    title: str, rows: Sequence[PersonRow], *, shown: int | None = _SHOWN, hint: str = "--report lists them all"
 ) -> None:
     """Print people and reasons, a line each, and say how many more there are.
 
     Args:
         title: What they have in common, such as "failed".
-        fates: Rows with the keys `action`, `reference`, `reason`, `ref`, `email` and `changes`.
+        rows: Rows with the keys `action`, `reference`, `reason`, `ref`, `email` and `changes`.
         shown: How many to print; None for all.
         hint: Where to find the rest.
     """
-    some = fates[:shown]
-    width = min(max((len(one_line(str(fate["reference"]))) for fate in some), default=0), 40)
-    for fate in some:
-        reference = one_line(str(fate["reference"])) or "(blank)"
-        action = f"{fate['action']:<6}  " if fate.get("action") else ""
-        known = ", ".join(str(fate[name]) for name in ("ref", "email") if fate.get(name))
-        texts = (known, in_words(fate.get("changes") or {}), str(fate.get("reason") or ""))
+    some = rows[:shown]
+    width = min(max((len(one_line(str(row["reference"]))) for row in some), default=0), 40)
+    for row in some:
+        reference = one_line(str(row["reference"])) or "(blank)"
+        action = f"{row['action']:<6}  " if row.get("action") else ""
+        known = ", ".join(str(row[name]) for name in ("ref", "email") if row.get(name))
+        texts = (known, in_words(row.get("changes") or {}), str(row.get("reason") or ""))
         told = "  ".join(one_line(text) for text in texts if text)
         out(f"  {title}  {action}{reference:<{width}}  {told}".rstrip())
-    if len(some) < len(fates):
-        out(f"  ... and {len(fates) - len(some):,} more {title}: {hint}")
+    if len(some) < len(rows):
+        out(f"  ... and {len(rows) - len(some):,} more {title}: {hint}")

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import IO, Any, Literal, TextIO, cast
 
 from thrive_async.cli._errors import say
-from thrive_async.cli._text import counted, guard_cell, inert, one_line, visible
+from thrive_async.cli._safe_text import counted, guard_cell, inert, one_line, visible
 
 __all__ = ["OutputFormat", "Writer", "cell", "flatten", "is_terminal", "out", "print_table"]
 

@@ -14,13 +14,13 @@ from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import STDIN
-from thrive_async.cli._options import Flag, Input, Strategy, duration, removal_limit
-from thrive_async.cli._output import abandon_output, is_terminal, out
+from thrive_async.cli._formats import abandon_output, is_terminal, out
+from thrive_async.cli._option_types import Flag, Input, Strategy, duration, removal_limit
 from thrive_async.cli._people import people_in
-from thrive_async.cli._plans import Fate, PlanView, fate
+from thrive_async.cli._plan_views import PersonRow, PlanView, person_row
 from thrive_async.cli._progress import ProgressView
-from thrive_async.cli._reports import ReportFile, print_fates
-from thrive_async.cli._session import ask, run_async
+from thrive_async.cli._report_file import ReportFile, print_rows
+from thrive_async.cli._running import ask, run_async
 
 if TYPE_CHECKING:
     from thrive_async.sync import SyncReport
@@ -37,8 +37,8 @@ __all__ = [
     "agree_to_changes",
     "apply_plan",
     "exit_code",
-    "fates_of",
     "finish",
+    "rows_of",
     "show_people",
     "show_plan",
     "show_report",
@@ -265,7 +265,7 @@ def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
     out(str(view.plan))
     problems = list(view.unplanned())
     for outcome in ("rejected", "ambiguous", "suspended", "held", "dropped"):
-        print_fates(outcome, [one for one in problems if one["outcome"] == outcome and one["reason"] != "blank"])
+        print_rows(outcome, [one for one in problems if one["outcome"] == outcome and one["reason"] != "blank"])
     if detailed:
         show_people(view, hint="--format csv lists them all")
 
@@ -280,7 +280,7 @@ def show_people(view: PlanView[Any], *, hint: str, leaving: bool = False) -> Non
     """
     planned = list(view.planned())
     for action in (view.verb, *(() if leaving else ("unsuspend", "update", "create", "add"))):
-        print_fates("planned", [one for one in planned if one["action"] == action], hint=hint)
+        print_rows("planned", [one for one in planned if one["action"] == action], hint=hint)
 
 
 _OUTCOMES = {
@@ -293,7 +293,7 @@ _OUTCOMES = {
 }
 
 
-def fates_of(report: SyncReport, view: PlanView[Any]) -> Iterator[Fate]:
+def rows_of(report: SyncReport, view: PlanView[Any]) -> Iterator[PersonRow]:
     """Return the outcome of every planned change.
 
     Args:
@@ -303,7 +303,8 @@ def fates_of(report: SyncReport, view: PlanView[Any]) -> Iterator[Fate]:
     for name, word in _OUTCOMES.items():
         outcomes = getattr(report, name) or ()
         yield from view.named(
-            fate(report.subject, one.action, one.reference, word, one.reason, changes=one.changes) for one in outcomes
+            person_row(report.subject, one.action, one.reference, word, one.reason, changes=one.changes)
+            for one in outcomes
         )
 
 
@@ -316,10 +317,10 @@ def show_report(report: SyncReport, view: PlanView[Any], *, whole: bool = False)
         whole: Print every outcome, for there is no file that holds them.
     """
     out(str(report))
-    fates = list(fates_of(report, view))
+    rows = list(rows_of(report, view))
     shown = dict.fromkeys(_OUTCOMES.values()) if whole else {"failed": 20, "not attempted": 3, "differs": 20}
     for word, most in shown.items():
-        print_fates(word, [one for one in fates if one["outcome"] == word], shown=most)
+        print_rows(word, [one for one in rows if one["outcome"] == word], shown=most)
 
 
 def summary_of(report: SyncReport) -> dict[str, Any]:
@@ -383,7 +384,7 @@ def agree_to_changes(view: PlanView[Any], *, yes: bool) -> None:
         view.subject,
         len(people),
         yes=yes,
-        show=lambda: print_fates("planned", people, hint="--dry-run --report FILE lists them all"),
+        show=lambda: print_rows("planned", people, hint="--dry-run --report FILE lists them all"),
         verb="change the name or e-mail address of",
         past="given another name or e-mail address",
     )
@@ -461,7 +462,7 @@ def conclude(report: SyncReport, view: PlanView[Any], file: ReportFile | None) -
     told = tell(
         file,
         {**summary_of(report), "unchanged": view.plan.unchanged},
-        chain(fates_of(report, view), view.unplanned()),
+        chain(rows_of(report, view), view.unplanned()),
         lambda whole: show_report(report, view, whole=whole),
     )
     if report.cause is not None:
@@ -470,14 +471,14 @@ def conclude(report: SyncReport, view: PlanView[Any], file: ReportFile | None) -
 
 
 def tell(
-    file: ReportFile | None, summary: Mapping[str, Any], fates: Iterable[Fate], show: Callable[[bool], None]
+    file: ReportFile | None, summary: Mapping[str, Any], rows: Iterable[PersonRow], show: Callable[[bool], None]
 ) -> Exit:
     """Write a report's file and print it, each even if the other fails.
 
     Args:
         file: The file, if there is one.
         summary: The figures for the file.
-        fates: The rows for the file.
+        rows: The rows for the file.
         show: Prints the report; whole if it gets True.
 
     Returns:
@@ -486,7 +487,7 @@ def tell(
     ended = Exit.DONE
     if file is not None:
         try:
-            file.write(summary, fates)
+            file.write(summary, rows)
         except OSError as error:
             say(f"thrive: {file} cannot be written: {error.strerror or error}; all outcomes are on standard output")
             ended = Exit.SOME_FAILED
