@@ -58,6 +58,18 @@ def conformance(session: nox.Session) -> None:
     )
 
 
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """Check the recipes of docs/nightly with the tools that read them, and run them, Airflow's and the image's too."""
+    session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("nightly"))
+    airflow = Path(session.create_tmp()) / "airflow"
+    session.run("python", "-m", "venv", str(airflow))
+    # Airflow's tested set of versions is on GitHub, not on PyPI, so pip resolves them anew.
+    session.run(str(airflow / "bin" / "pip"), "install", "--quiet", *group("airflow"), external=True)
+    known = {"AIRFLOW_PYTHON": str(airflow / "bin" / "python"), "IMAGE_BUILD": "yes"}
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("tests/nightly",)), env=known)
+
+
 SPECTRAL = "@stoplight/spectral-cli@6.16.3"
 REDOCLY = "@redocly/cli@2.77.0"
 

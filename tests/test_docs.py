@@ -196,7 +196,13 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
     known = {
         ".",
         "cd",
+        "chmod",
+        "chown",
+        "docker",
         "export",
+        "install",
+        "journalctl",
+        "kubectl",
         "mail",
         "nox",
         "pip",
@@ -206,8 +212,13 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
         "python3",
         "run",
         "set",
+        "sudo",
+        "systemctl",
+        "systemd-sysusers",
         "thrive",
+        "thrive-docker",
         "thrive-nightly",
+        "useradd",
         "zcat",
     }
     assert {words[0].rpartition("/")[2] for _block, words in SHELL} <= known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +48,7 @@ class Night:
 
     def here(self, text: str) -> str:
         """Return a text of a recipe with the paths of this machine."""
-        for place, there in self.places.items():
-            text = text.replace(place, there)
-        return text
+        return re.sub("|".join(map(re.escape, sorted(self.places, reverse=True))), lambda at: self.places[at[0]], text)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command as printed."""

@@ -10,14 +10,18 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .conftest import RECIPES, Night, nightly
+from .conftest import RECIPES, Night
 
 DAG = RECIPES / "airflow" / "thrive_nightly.py"
 PYTHON = os.environ.get("AIRFLOW_PYTHON", "")
-pytestmark = pytest.mark.skipif(not PYTHON, reason="Airflow is not installed: `nox -s nightly` brings it")
+pytestmark = [
+    pytest.mark.skipif(not PYTHON, reason="Airflow is not installed: `nox -s nightly` brings it"),
+    pytest.mark.timeout(400),
+]
 
 IMPORT = """
 import json, sys
@@ -33,9 +37,23 @@ RUN = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 dag = DagBag(sys.argv[1]).dags["thrive_nightly"]
-run = dag.test(mark_success_pattern="approve")
-states = {one.task_id: str(one.state) for one in run.get_task_instances()}
-print("RESULT", json.dumps(states))
+runs = [dag.test(mark_success_pattern="approve") for _night in range(2)]
+print("RESULT", json.dumps([{one.task_id: str(one.state) for one in run.get_task_instances()} for run in runs]))
+"""
+
+
+ENDED = """
+import json, runpy, sys
+from airflow.sdk.exceptions import AirflowException
+module = runpy.run_path(sys.argv[1] + "/thrive_nightly.py")
+ended = {}
+for code in (0, 1, 2, 3, 4, 10, 143):
+    for step in ("--dry-run", "--yes"):
+        try:
+            module["thrive"](str(code), step)
+        except AirflowException as error:
+            ended[f"{code} {step}"] = type(error).__name__
+print("RESULT", json.dumps(ended))
 """
 
 
@@ -46,15 +64,14 @@ class Airflow:
     night: Night
     home: Path
 
-    def run(self, program: str) -> dict[str, object]:
+    def run(self, program: str) -> Any:
         done = subprocess.run(
             [PYTHON, "-c", program, str(self.home / "dags")],
-            capture_output=True, text=True, check=False, cwd=self.home, env=self.environment, timeout=110,
+            capture_output=True, text=True, check=False, cwd=self.home, env=self.environment, timeout=300,
         )  # fmt: skip
         results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         assert results, done.stdout + done.stderr
-        result: dict[str, object] = json.loads(results[-1].removeprefix("RESULT "))
-        return result
+        return json.loads(results[-1].removeprefix("RESULT "))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,13 +98,7 @@ def airflow(night: Night) -> Airflow:
     # The command has its own Python, and does not inherit the path of Airflow's.
     command = night.folder / "bin" / "thrive"
     command.write_text(command.read_text().replace("exec ", f"PYTHONPATH='{night.environment['PYTHONPATH']}' exec "))
-    airflow = Airflow(night, home)
-    done = subprocess.run(
-        [Path(PYTHON).parent / "airflow", "db", "migrate"],
-        capture_output=True, text=True, check=False, env=airflow.environment, timeout=110,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return airflow
+    return Airflow(night, home)
 
 
 def test_airflow_imports_the_dag(airflow: Airflow) -> None:
@@ -99,10 +110,21 @@ def test_airflow_imports_the_dag(airflow: Airflow) -> None:
     }
 
 
-def test_a_night_runs_as_printed(airflow: Airflow) -> None:
+def test_only_what_may_get_better_is_tried_again(airflow: Airflow) -> None:
+    """Airflow repeats a task after an AirflowException, and not after an AirflowFailException."""
+    (airflow.night.folder / "bin" / "thrive").write_text("#!/bin/sh\nexit $1\n")
+    again, never = "AirflowException", "AirflowFailException"
+    ended = {f"{code} {step}": never for code in (1, 2, 3, 143) for step in ("--dry-run", "--yes")}
+    ended |= {"0 --dry-run": "AirflowSkipException", "4 --dry-run": again, "4 --yes": again}
+    assert airflow.run(ENDED) == ended
+
+
+def test_two_nights_run_as_printed(airflow: Airflow) -> None:
+    """The second has nothing to do."""
     before = airflow.night.members
-    assert airflow.run(RUN) == {"plan": "success", "approve": "success", "apply": "success"}
+    migrate = [Path(PYTHON).parent / "airflow", "db", "migrate"]
+    subprocess.run(migrate, check=True, capture_output=True, env=airflow.environment, timeout=300)
+    first, second = airflow.run(RUN)
+    assert first == {"plan": "success", "approve": "success", "apply": "success"}
     assert len(airflow.night.members ^ before) == 3
-    states = airflow.run(RUN)
-    assert states["plan"] == "skipped"
-    assert states["apply"] == "skipped"
+    assert second == {"plan": "skipped", "approve": "skipped", "apply": "skipped"}

@@ -36,7 +36,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if path.suffix in (".service", ".timer", ".conf") and path.name != "unattended.conf":
             copy = tmp_path / path.relative_to(UNITS)
             copy.parent.mkdir(exist_ok=True)
-            copy.write_text(re.sub(r"/opt/thrive/bin/thrive|/usr/local/bin/notify-thrive", "/bin/true", path.read_text()))
+            copy.write_text(
+                re.sub(r"/opt/thrive/bin/thrive|/usr/local/bin/notify-thrive", "/bin/true", path.read_text())
+            )
     # The empty last part stands for the folders of the machine.
     monkeypatch.setenv("SYSTEMD_UNIT_PATH", f"{tmp_path}:")
     return tmp_path
@@ -72,9 +74,16 @@ def test_systemd_finds_a_misspelt_directive(tool: Callable[[str], str], installe
 
 @pytest.mark.parametrize("service", ["thrive-plan.service", "thrive-apply.service"])
 def test_the_services_are_hardened(tool: Callable[[str], str], installed: Path, service: str) -> None:
-    """systemd's own score: 10 is a service without protection, below 2 is what its table calls OK."""
+    """The score of systemd itself: 10 is a service without protection, below 2 is what its table calls OK."""
     done = subprocess.run(
-        [tool("systemd-analyze"), "security", "--offline=true", "--threshold=15", "--no-pager", str(installed / service)],
+        [
+            tool("systemd-analyze"),
+            "security",
+            "--offline=true",
+            "--threshold=15",
+            "--no-pager",
+            str(installed / service),
+        ],
         capture_output=True,
         text=True,
         check=False,
