@@ -25,10 +25,6 @@ def command_of(file: str) -> list[str]:
     return shlex.split(command.replace("%S", "/var/lib").replace("%%", "%"))
 
 
-def directives(*files: str) -> str:
-    return "\n".join((UNITS / file).read_text() for file in files)
-
-
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of units, as /etc/systemd/system would be, whose programs exist."""
@@ -46,12 +42,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_systemd_accepts_the_units(tool: Callable[[str], str], installed: Path) -> None:
     """With every drop-in, and with the one for runs without approval."""
-    shutil.copytree(installed / "thrive-.service.d", installed / "thrive-plan.service.d")
+    (installed / "thrive-plan.service.d").mkdir()
     unattended = (UNITS / "unattended.conf").read_text().replace("/opt/thrive/bin/thrive", "/bin/true")
     for drop_in in ("", unattended):
         (installed / "thrive-plan.service.d" / "unattended.conf").write_text(drop_in)
         units = [str(installed / name) for name in (*SERVICES, "thrive-plan.timer")]
-        units = [unit.replace("notify-thrive@", "notify-thrive@thrive-plan.service") for unit in units]
+        units = [unit.replace("notify-thrive@", "notify-thrive@thrive-plan-ended") for unit in units]
         shutil.copy(installed / "notify-thrive@.service", units[2])
         done = subprocess.run(
             [tool("systemd-analyze"), "verify", "--man=no", *units], capture_output=True, text=True, check=False
@@ -70,6 +66,14 @@ def test_systemd_finds_a_misspelt_directive(tool: Callable[[str], str], installe
         check=False,
     )
     assert "StateDirectories" in done.stderr
+
+
+def test_the_mail_learns_the_exit_code() -> None:
+    """Systemd sets MONITOR_EXIT_STATUS only in a unit that one setting of one unit triggers."""
+    common = (UNITS / "thrive-.service.d" / "common.conf").read_text()
+    triggered = re.findall(r"^On(?:Success|Failure)=(.+)$", common, re.MULTILINE)
+    assert len(triggered) == len(set(triggered)) == 2
+    assert all("%N" in unit for unit in triggered)
 
 
 @pytest.mark.parametrize("service", ["thrive-plan.service", "thrive-apply.service"])
@@ -104,7 +108,7 @@ def test_the_timer_misses_no_night_and_doubles_none(tool: Callable[[str], str]) 
         )
         return re.findall(r"(\d{4}-\d\d-\d\d) \d\d:\d\d:00 (?!UTC)", done.stdout.replace("Normalized form", ""))
 
-    when = re.findall(r"^OnCalendar=(.+)$", directives("thrive-plan.timer"), re.MULTILINE)
+    when = re.findall(r"^OnCalendar=(.+)$", (UNITS / "thrive-plan.timer").read_text(), re.MULTILINE)
     assert len(when) == 1
     for zone in ("Europe/London", "Europe/Berlin", "America/New_York"):
         found = nights(when[0], zone)
@@ -150,7 +154,8 @@ def test_the_mail_says_how_a_service_ended(night: Night, code: str, subject: str
         assert done.returncode == 0, done.stderr
     mailed = (night.folder / "mailed").read_text()
     assert mailed.startswith(f"-s {subject} hr-systems@example.com\n")
-    assert f"Exit code:  {code}\n" in mailed
+    assert f"Exit code:     {code}\n" in mailed
+    assert ("Apply it" in mailed) == (code == "10")
 
 
 def test_the_shell_script_is_sound(tool: Callable[[str], str]) -> None:
