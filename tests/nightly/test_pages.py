@@ -78,4 +78,4 @@ def test_every_file_of_a_recipe_is_linked_from_its_page() -> None:
     for page in PAGES:
         for path in page.parent.rglob("*"):
             if path.is_file() and path != page and page.parent != RECIPES:
-                assert f"]({path.relative_to(page.parent)})" in page.read_text(), path
+                assert f"]({path.relative_to(page.parent).as_posix()})" in page.read_text(), path
