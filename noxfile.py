@@ -62,7 +62,7 @@ def conformance(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """Check the recipes of docs/nightly with the tools that read them, and run them, Airflow's and the image's too."""
     session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("nightly"))
-    airflow = Path(session.create_tmp()) / "airflow"
+    airflow = Path(session.create_tmp()).absolute() / "airflow"
     session.run("python", "-m", "venv", str(airflow))
     # Airflow's tested set of versions is on GitHub, not on PyPI, so pip resolves them anew.
     session.run(str(airflow / "bin" / "pip"), "install", "--quiet", *group("airflow"), external=True)

@@ -43,7 +43,7 @@ def test_a_misspelt_field_is_found() -> None:
     validating = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate comes with `nox -s nightly`")
     job = documents(JOBS[0])[0]
     job["spec"]["concurrencyPolice"] = job["spec"].pop("concurrencyPolicy")
-    with pytest.raises(validating.SchemaError | validating.ValidationError):
+    with pytest.raises(validating.ValidationError):
         validating.validate(job, "1.37", strict=True)
 
 
