@@ -21,10 +21,10 @@ WRITTEN = {
 
 
 def is_sound(moment: time, zone: str) -> bool:
-    """Return whether this time of day comes once on every day of three years."""
+    """Return whether this time of day comes once on every day of two years."""
     there = zoneinfo.ZoneInfo(zone)
     start = datetime(2026, 1, 1, moment.hour, moment.minute, tzinfo=there)
-    for day in range(3 * 365):
+    for day in range(2 * 365):
         local = start + timedelta(days=day)
         # A time that comes twice has two offsets. One that is left out is another one after a journey through UTC.
         if local.utcoffset() != local.replace(fold=1).utcoffset() or local.astimezone(UTC).astimezone(there) != local:
