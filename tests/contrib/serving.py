@@ -233,7 +233,7 @@ def litestar_app(source: Any, routes: list[Any], grace: float = 10.0) -> Litesta
         return {"id": litestar.runs_of(request).start(syncing(thrive, await request.json())).id}
 
     @get("/syncs/{run:str}")
-    async def watch(request: AnyRequest, run: FromPath[str]) -> Any:
+    async def watch(request: AnyRequest, run: FromPath[str]) -> Stream:
         found = litestar.runs_of(request).get(run)
         assert found is not None
         return litestar.event_stream(found)

@@ -272,7 +272,7 @@ async def test_a_sync_is_watched_to_its_report(
         async with browser.post(f"{url}/syncs", json=newcomers) as answer:
             run = (await answer.json())["id"]
         async with browser.get(f"{url}/syncs/{run}") as answer:
-            assert answer.content_type == "text/event-stream"
+            assert answer.content_type == "text/event-stream", await answer.text()
             events = events_in(await answer.text())
     assert events[-1][0] == "report"
     assert {name: events[-1][1][name] for name in ("ok", "added", "failed")} == {"ok": True, "added": 250, "failed": 0}
