@@ -5,7 +5,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, Protocol, TypedDict, cast
 
 import attrs
 
@@ -275,7 +275,7 @@ class Inbox:
 
 
 def _checked_secrets(secrets: str | Sequence[str]) -> list[str]:
-    given = [secrets] if isinstance(secrets, str) else list(secrets)
+    given = list(secrets) if isinstance(secrets, list | tuple) else [cast("str", secrets)]
     try:
         for secret in given:
             webhooks.sign(b"", secret=secret)
