@@ -237,7 +237,8 @@ def _verify(body: bytes, signature: str | None, secrets: Sequence[Secret]) -> No
         raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
     # In constant time, so that trying teaches nothing; as bytes, since non-ASCII text cannot be compared.
     came = written.encode(errors="replace")
-    if not any([hmac.compare_digest(came, one.encode()) for one in expected]):
+    fits = [hmac.compare_digest(came, one.encode()) for one in expected]
+    if not any(fits):
         raise SignatureError(
             f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
             "it was sent by someone else, the secret differs, or the body is not the raw one"

@@ -50,7 +50,7 @@ def under_uvicorn(app: Any, **options: Any) -> Iterator[str]:
         thread.start()
         try:
             assert server.ready.wait(30)
-            yield "http://127.0.0.1:%d" % listening.getsockname()[1]
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(30)
@@ -111,8 +111,7 @@ def starlette_app(source: Any, routes: list[Any], grace: float = 10.0) -> Starle
         return JSONResponse({"id": run.id})
 
     async def watch(request: StarletteRequest) -> Response:
-        run = starlette.runs_of(request).get(request.path_params["run"])
-        return Response(status_code=404) if run is None else starlette.event_stream(run)
+        return starlette.event_stream(starlette.runs_of(request).get(request.path_params["run"]))
 
     return Starlette(
         routes=[
@@ -125,14 +124,14 @@ def starlette_app(source: Any, routes: list[Any], grace: float = 10.0) -> Starle
             *routes,
         ],
         lifespan=starlette.lifespan(source, grace=grace),
-        exception_handlers=dict(starlette.error_handlers),
+        exception_handlers=starlette.error_handlers,
     )
 
 
 def fastapi_app(source: Any, routes: list[Any], grace: float = 10.0) -> FastAPI:
     app = FastAPI(
         lifespan=fastapi.lifespan(source, grace=grace),
-        exception_handlers=dict(fastapi.error_handlers),
+        exception_handlers=fastapi.error_handlers,
         routes=routes,
     )
     thrive_of = Depends(fastapi.client(deadline=5))
@@ -167,8 +166,7 @@ def fastapi_app(source: Any, routes: list[Any], grace: float = 10.0) -> FastAPI:
 
     @app.get("/syncs/{run}")
     async def watch(run: str, runs: Annotated[fastapi.SyncRuns, runs_of]) -> Any:
-        found = runs.get(run)
-        return Response(status_code=404) if found is None else fastapi.event_stream(found)
+        return fastapi.event_stream(runs.get(run))
 
     return app
 
@@ -197,7 +195,7 @@ def aiohttp_app(source: Any, routes: list[Any], grace: float = 10.0) -> web.Appl
 
     async def watch(request: web.Request) -> web.StreamResponse:
         run = aiohttp_web.runs_of(request).get(request.match_info["run"])
-        return web.Response(status=404) if run is None else await aiohttp_web.event_stream(request, run)
+        return await aiohttp_web.event_stream(request, run)
 
     app = web.Application(middlewares=[aiohttp_web.error_middleware])
     app.cleanup_ctx.append(aiohttp_web.lifespan(source, grace=grace))
@@ -234,9 +232,7 @@ def litestar_app(source: Any, routes: list[Any], grace: float = 10.0) -> Litesta
 
     @get("/syncs/{run:str}")
     async def watch(request: AnyRequest, run: FromPath[str]) -> Stream:
-        found = litestar.runs_of(request).get(run)
-        assert found is not None
-        return litestar.event_stream(found)
+        return litestar.event_stream(litestar.runs_of(request).get(run))
 
     return Litestar(
         route_handlers=[person, lines, table, start, watch, *routes],
@@ -254,6 +250,15 @@ FRAMEWORKS: Mapping[str, SimpleNamespace] = {
     "aiohttp": SimpleNamespace(app=aiohttp_app, module=aiohttp_web),
     "litestar": SimpleNamespace(app=litestar_app, module=litestar),
 }
+
+
+async def until(done: Callable[[], object]) -> None:
+    """Let other loops and processes work until something is true."""
+    for _ in range(3_000):
+        if done():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
 
 
 def counts_of(route: Any) -> fastapi.WebhookCounts:

@@ -4,13 +4,12 @@ import asyncio
 import csv
 import io
 import json
-import logging
 from typing import Any
 
 import aiohttp
 import pytest
 
-from contrib.serving import COLUMNS, FRAMEWORKS, served
+from contrib.serving import COLUMNS, FRAMEWORKS, served, until
 from thrive_async import ApiKey, Retry, ThriveClient
 from thrive_async.sandbox import Sandbox
 
@@ -20,15 +19,6 @@ WORDS = "Thrive's own words about user E00001"
 
 def application(framework: str, sandbox: Sandbox, *routes: Any, grace: float = 10.0, **options: Any) -> Any:
     return FRAMEWORKS[framework].app(lambda: sandbox.client(**options), list(routes), grace)
-
-
-async def until(done: Any) -> None:
-    """Let the other loop work, until something is true."""
-    for _ in range(2_000):
-        if done():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 @every_framework
@@ -41,50 +31,25 @@ async def test_a_handler_answers_with_the_client_of_the_application(
 
 
 @every_framework
-@pytest.mark.parametrize(
-    ("fault", "status", "wait"),
-    [
-        (None, 404, None),
-        ({"status": 401}, 502, None),
-        ({"status": 403}, 502, None),
-        ({"status": 409}, 409, None),
-        ({"status": 422}, 400, None),
-        ({"status": 400}, 400, None),
-        ({"status": 429, "retry_after": 7}, 429, "7"),
-        ({"status": 429}, 429, "5"),
-        ({"status": 503, "retry_after": 7}, 503, "7"),
-        ({"status": 500}, 502, None),
-        ({"status": 418}, 502, None),
-    ],
-    ids=str,
-)
 async def test_an_error_becomes_an_answer_without_a_word_of_thrives(
-    framework: str,
-    fault: dict[str, Any] | None,
-    status: int,
-    wait: str | None,
-    sandbox: Sandbox,
-    browser: aiohttp.ClientSession,
-    caplog: pytest.LogCaptureFixture,
+    framework: str, sandbox: Sandbox, browser: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="thrive_async.contrib")
-    if fault is not None:
-        body = {"status": fault["status"], "error": "Oh no", "message": WORDS}
-        sandbox.faults.add("status", operation="getUserByRef", times=None, body=body, **fault)
-    path = "/people/E00001" if fault else "/people/nobody"
-    async with (
-        served(application(framework, sandbox, retry=Retry(max_attempts=1))) as url,
-        browser.get(url + path) as answer,
-    ):
-        text = await answer.text()
-        assert answer.status == status
-        assert answer.headers.get("Retry-After") == wait
-        assert json.loads(text)["detail"]
-    for word in ("own words", "Oh no", "E00001", "nobody"):
-        assert word not in text
-        assert word not in caplog.text
-    if fault is not None and fault["status"] in (401, 403):
-        assert f"getUserByRef status={fault['status']}" in caplog.text
+    """`test_answers.py` has the whole table."""
+    expected = {None: (404, None), 401: (502, None), 422: (400, None), 429: (429, "7"), 503: (503, "7")}
+    async with served(application(framework, sandbox, retry=Retry(max_attempts=1))) as url:
+        for status, (answered, wait) in expected.items():
+            sandbox.faults.clear()
+            path = "/people/nobody"
+            if status is not None:
+                path, body = "/people/E00001", {"status": status, "error": "Oh no", "message": WORDS}
+                sandbox.faults.add("status", operation="getUserByRef", status=status, body=body, retry_after=7)
+            async with browser.get(url + path) as answer:
+                text = await answer.text()
+                assert (answer.status, answer.headers.get("Retry-After")) == (answered, wait)
+                assert json.loads(text)["detail"]
+            for word in ("own words", "Oh no", "E00001", "nobody"):
+                assert word not in text
+                assert word not in caplog.text
 
 
 @every_framework
@@ -305,3 +270,23 @@ async def test_a_sync_that_is_refused_says_so_without_a_word_of_thrives(
             text = await answer.text()
     assert events_in(text)[-1] == ("error", {"status": 502, "detail": "Thrive cannot be used at the moment"})
     assert "words" not in text
+
+
+@every_framework
+async def test_a_run_that_this_process_does_not_know_is_a_404(
+    framework: str, sandbox: Sandbox, browser: aiohttp.ClientSession
+) -> None:
+    async with served(application(framework, sandbox)) as url, browser.get(f"{url}/syncs/unknown") as answer:
+        assert answer.status == 404
+
+
+@every_framework
+async def test_an_application_that_stops_cancels_its_syncs(
+    framework: str, sandbox: Sandbox, browser: aiohttp.ClientSession
+) -> None:
+    newcomers = [sandbox.state.add_user()["ref"] for _ in range(30)]
+    sandbox.faults.add("latency", operation="addMembers", times=None, seconds=3600)
+    async with served(application(framework, sandbox, grace=5)) as url:
+        async with browser.post(f"{url}/syncs", json=newcomers) as answer:
+            assert (await answer.json())["id"]
+        await until(lambda: sandbox.requests.of("addMembers"))

@@ -13,7 +13,7 @@ import aiohttp
 import attrs
 import pytest
 
-from contrib.serving import FRAMEWORKS, counts_of, served
+from contrib.serving import FRAMEWORKS, counts_of, served, until
 from thrive_async import DecodeError, webhooks
 from thrive_async.contrib._webhooks import Inbox
 from thrive_async.errors import ConfigurationError
@@ -38,21 +38,12 @@ class Receiver:
         self.app = FRAMEWORKS[framework].app(None, [self.route])
 
     async def take(self, event: Any) -> None:
-        while not self.go_on.is_set():
-            await asyncio.sleep(0.01)
+        await until(self.go_on.is_set)
         self.seen.append(event)
 
     @property
     def counts(self) -> dict[str, int]:
         return {name: count for name, count in attrs.asdict(counts_of(self.route)).items() if count}
-
-
-async def until(done: Any) -> None:
-    for _ in range(2_000):
-        if done():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 @every_framework

@@ -44,7 +44,8 @@ def core_schema(cls: type[Model]) -> schemas.CoreSchema:
 
 def json_schema(cls: type[Model]) -> dict[str, Any]:
     """Return the specification's schema of a model."""
-    return {"title": cls.__name__, **cast("dict[str, Any]", _inlined(_schemas()[cls.__name__]))}
+    known = next((_schemas()[base.__name__] for base in cls.__mro__ if base.__name__ in _schemas()), {"type": "object"})
+    return {"title": cls.__name__, **cast("dict[str, Any]", _inlined(known))}
 
 
 def _misfit(reason: str, place: tuple[str | int, ...], value: Any) -> InitErrorDetails:

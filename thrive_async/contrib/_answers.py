@@ -36,7 +36,7 @@ _PAUSE: Final = 5
 """The seconds of Retry-After if Thrive names none."""
 
 # The first row that fits counts, so a class stands before its base. An error of yours to look after has a log level.
-_ANSWERS: Final[tuple[tuple[type[ThriveError], int, str, int | None], ...]] = (
+_ANSWERS: Final[tuple[tuple[type[Exception], int, str, int | None], ...]] = (
     (InvalidArgument, 422, "", None),
     (NotFoundError, 404, "Not found", None),
     (ConflictError, 409, "This conflicts with what is there already", None),
@@ -102,12 +102,14 @@ def answer_to(error: ThriveError) -> Answer:
     Args:
         error: What a call raised.
     """
-    status, detail, level = next((status, text, level) for kind, status, text, level in _ANSWERS if isinstance(error, kind))
+    status, detail, level = next(
+        (status, text, level) for kind, status, text, level in _ANSWERS if isinstance(error, kind)
+    )
     if isinstance(error, APIError) and error.status == 503:
         status, detail = 503, "Thrive is not available: try again later"
     if level is not None:
         LOG.log(level, "answered %d: %s", status, _told(error))
-    invalid = ()
+    invalid: tuple[str, ...] = ()
     if isinstance(error, InvalidArgument):
         detail, invalid = str(error), error.arguments
     wait: float | None = getattr(error, "retry_after", None)

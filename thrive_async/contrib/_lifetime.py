@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from thrive_async.client import ThriveClient
 from thrive_async.config import Timeouts
@@ -102,7 +102,7 @@ async def opened(source: Source | None, grace: float) -> AsyncGenerator[Held]:
     """Hold a client or pool while an application runs."""
     if source is not None and not isinstance(source, ThriveClient | ThrivePool):
         made = source()
-        source = cast("ThriveClient | ThrivePool", await made if inspect.isawaitable(made) else made)
+        source = await made if inspect.isawaitable(made) else made
     held = Held(source)
     try:
         yield held

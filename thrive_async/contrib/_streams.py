@@ -7,7 +7,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import orjson
@@ -227,7 +227,8 @@ async def sent_events(run: SyncRun) -> AsyncGenerator[bytes]:
 
 def _figures(result: object) -> Mapping[str, object]:
     if isinstance(result, Mapping):
-        return {"audiences": {str(name): _figures(one) for name, one in result.items()}}
+        audiences = cast("Mapping[str, object]", result)
+        return {"audiences": {name: _figures(one) for name, one in audiences.items()}}
     if isinstance(result, SyncReport):
         heaps = ("added", "changed", "removed", "failed", "not_attempted", "rejected", "ambiguous", "held")
         return {"ok": result.ok, **{name: len(getattr(result, name)) for name in heaps}}

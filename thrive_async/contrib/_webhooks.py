@@ -208,7 +208,7 @@ class Inbox:
             before = await self._store.seen(self._scope, key, (self._window + _AHEAD).total_seconds())
         except Exception as error:  # noqa: BLE001 - whatever the store raises, Thrive sends the event again
             counts.turned_away += 1
-            LOG.error("the store of webhook deliveries failed: %s", type(error).__name__)  # noqa: TRY400 - its text may hold a password
+            LOG.error("the store of webhook deliveries failed: %s", type(error).__name__)
             return Verdict(503, _BUSY)
         handler = self._handlers.get(event.event_type, self._default)
         if before:
@@ -254,7 +254,7 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - no failure of a handler may reach another event
             self.counts.failed += 1
             # The place alone: the text of the error may quote the event.
-            LOG.error("the handler of %s raised %s", name, _place(error))  # noqa: TRY400
+            LOG.error("the handler of %s raised %s", name, _place(error))
         else:
             self.counts.handled += 1
 

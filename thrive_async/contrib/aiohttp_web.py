@@ -238,15 +238,20 @@ async def csv_response(
     return await _streamed(request, await csv_chunks(items, columns), headers)
 
 
-async def event_stream(request: web.Request, run: SyncRun) -> web.StreamResponse:
+async def event_stream(request: web.Request, run: SyncRun | None) -> web.StreamResponse:
     """Answer with the progress of a sync as Server-Sent Events: `progress`, then `report`, `error` or `cancelled`.
 
     Leaving ends the watching, and not the sync.
 
     Args:
         request: The request.
-        run: What `SyncRuns.start` returned.
+        run: What `SyncRuns.start` or `SyncRuns.get` returned.
+
+    Raises:
+        HTTPNotFound: There is no such run in this process.
     """
+    if run is None:
+        raise web.HTTPNotFound
     return await _streamed(request, sent_events(run), {"Content-Type": EVENTS, "Cache-Control": "no-store"})
 
 

@@ -14,7 +14,12 @@ Example:
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+try:
+    from fastapi import Depends, Request
+except ModuleNotFoundError as error:
+    from thrive_async.contrib._missing import needed_by
+
+    raise ModuleNotFoundError(needed_by("fastapi"), name=error.name) from error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib.starlette import (

@@ -19,10 +19,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar, Unpack, cast
 
-from litestar import Litestar, Request, Response, get, post
-from litestar.di import Provide
-from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
+try:
+    from litestar import Litestar, Request, Response, get, post
+    from litestar.di import Provide
+    from litestar.exceptions import NotFoundException
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.response import Stream
+except ModuleNotFoundError as error:
+    from thrive_async.contrib._missing import needed_by
+
+    raise ModuleNotFoundError(needed_by("litestar"), name=error.name) from error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
@@ -243,14 +249,19 @@ async def csv_response(items: Paginator[Any], *, columns: Sequence[str], filenam
     return Stream(await csv_chunks(items, columns), media_type=CSV, headers=headers)
 
 
-def event_stream(run: SyncRun) -> Stream:
+def event_stream(run: SyncRun | None) -> Stream:
     """Return the progress of a sync as Server-Sent Events: `progress`, then `report`, `error` or `cancelled`.
 
     Leaving ends the watching, and not the sync.
 
     Args:
-        run: What `SyncRuns.start` returned.
+        run: What `SyncRuns.start` or `SyncRuns.get` returned.
+
+    Raises:
+        NotFoundException: There is no such run in this process.
     """
+    if run is None:
+        raise NotFoundException
     return Stream(sent_events(run), media_type=EVENTS, headers={"Cache-Control": "no-store"})
 
 

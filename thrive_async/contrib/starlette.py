@@ -12,14 +12,20 @@ Example:
     )
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar, Unpack, cast
 
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+try:
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect, HTTPConnection, Request
+    from starlette.responses import JSONResponse, Response, StreamingResponse
+    from starlette.routing import Route
+except ModuleNotFoundError as error:
+    from thrive_async.contrib._missing import needed_by
+
+    raise ModuleNotFoundError(needed_by("starlette"), name=error.name) from error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
@@ -131,7 +137,7 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=499)  # read by no one
 
 
-error_handlers: Final[Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]] = {
+error_handlers: Final[dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
     ThriveError: _answered,
     ClientDisconnect: _gone,
 }
@@ -237,14 +243,19 @@ async def csv_response(
     return StreamingResponse(await csv_chunks(items, columns), media_type=CSV, headers=headers)
 
 
-def event_stream(run: SyncRun) -> StreamingResponse:
+def event_stream(run: SyncRun | None) -> StreamingResponse:
     """Return the progress of a sync as Server-Sent Events: `progress`, then `report`, `error` or `cancelled`.
 
     Leaving ends the watching, and not the sync.
 
     Args:
-        run: What `SyncRuns.start` returned.
+        run: What `SyncRuns.start` or `SyncRuns.get` returned.
+
+    Raises:
+        HTTPException: 404, if there is no such run in this process.
     """
+    if run is None:
+        raise HTTPException(404)
     return StreamingResponse(sent_events(run), media_type=EVENTS, headers={"Cache-Control": "no-store"})
 
 
@@ -263,7 +274,6 @@ async def while_connected(request: Request, awaitable: Awaitable[T]) -> T:
     Example:
         user = await while_connected(request, thrive.users.get_by_ref(ref))
     """
-
     try:
         return await until_left(request.receive, awaitable)
     except BrowserLeft:

@@ -80,7 +80,7 @@ plausible, you can select it with a setting: a keyword argument of `Sandbox`.
 | a token's lifetime | `"expires_in": 3600` | `token_lifetime=N, token_expires_in="string"`, `"absent"` |
 | errors of the token endpoint | OAuth's | `token_error="thrive"` |
 | a body above 16 MB | 413 | |
-| how often and after which pauses webhooks are sent again | 5 times, after 1, 2, 4... seconds | `webhook_retries=N, webhook_pause=N` |
+| when webhooks are sent again | 5 times, after 1, 2, 4... seconds | `webhook_retries=N, webhook_pause=N` |
 | `dispatchedAt` of a webhook that is sent again | the time of the attempt | `webhook_dispatched_at="first"` |
 | `tenantId` in webhooks | a name, as in the samples | `webhook_tenant="id"` |
 | the webhook of a deleted user | `user.deactivated` | |

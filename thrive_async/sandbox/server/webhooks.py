@@ -247,7 +247,9 @@ class Webhooks:
                     digest = hmac.new(secret.encode(), sent, hashlib.sha256).hexdigest()
                     headers["x-hmac-signature"] = f"sha256={digest}"
                 try:
-                    async with session.post(delivery.url, data=BytesIO(sent), headers=headers, allow_redirects=False) as answer:
+                    async with session.post(
+                        delivery.url, data=BytesIO(sent), headers=headers, allow_redirects=False
+                    ) as answer:
                         delivery.statuses.append(answer.status)
                 except (aiohttp.ClientError, OSError, TimeoutError):
                     delivery.statuses.append(None)
