@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,13 @@ from thrive_async.sandbox import Sandbox
 
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 WORDS = "Thrive's own words about user E00001"
+
+
+@pytest.fixture(scope="module")
+def vast() -> Iterator[Sandbox]:
+    """More people than fit into the buffers between Thrive and a browser."""
+    with Sandbox(users=20_000, seed=1) as sandbox:
+        yield sandbox
 
 
 def application(framework: str, sandbox: Sandbox, *routes: Any, grace: float = 10.0, **options: Any) -> Any:
@@ -135,19 +143,18 @@ async def test_a_csv_has_the_columns_asked_for_and_no_formula(
 
 @every_framework
 async def test_a_browser_that_reads_slowly_slows_the_reading_of_thrive(
-    framework: str, browser: aiohttp.ClientSession
+    framework: str, vast: Sandbox, browser: aiohttp.ClientSession
 ) -> None:
     """With nothing read by the browser, only what fits into buffers and read-ahead has been asked for."""
-    with Sandbox(users=20_000, seed=1) as sandbox:
-        async with served(application(framework, sandbox)) as url:
-            answer = await browser.get(f"{url}/people.ndjson?per_page=100")
-            asked = -1
-            while asked != len(sandbox.requests):
-                asked = len(sandbox.requests)
-                await asyncio.sleep(0.5)
-            assert asked < 150
-            assert asked < 200 == len(list(sandbox.state.users)) / 100
-            answer.close()
+    vast.requests.clear()
+    async with served(application(framework, vast)) as url:
+        answer = await browser.get(f"{url}/people.ndjson?per_page=100")
+        asked = -1
+        while asked != len(vast.requests):
+            asked = len(vast.requests)
+            await asyncio.sleep(0.5)
+        assert 0 < asked < 150 < len(vast.state.users) / 100
+        answer.close()
 
 
 # Browsers that leave
@@ -175,22 +182,24 @@ async def test_a_browser_that_leaves_cancels_its_call_and_no_other(
 
 
 @every_framework
-async def test_a_browser_that_leaves_a_list_ends_its_reading(framework: str, browser: aiohttp.ClientSession) -> None:
+async def test_a_browser_that_leaves_a_list_ends_its_reading(
+    framework: str, vast: Sandbox, browser: aiohttp.ClientSession
+) -> None:
+    vast.requests.clear()
     held: list[ThriveClient] = []
-    with Sandbox(users=20_000, seed=1) as sandbox:
 
-        def made() -> ThriveClient:
-            held.append(sandbox.client())
-            return held[0]
+    def made() -> ThriveClient:
+        held.append(vast.client())
+        return held[0]
 
-        async with served(FRAMEWORKS[framework].app(made, [])) as url:
-            answer = await browser.get(f"{url}/people.ndjson?per_page=100")
-            await answer.content.readline()
-            answer.close()
-            await until(lambda: not held[0].calls_under_way)
-            asked = len(sandbox.requests)
-            await asyncio.sleep(0.3)
-            assert len(sandbox.requests) == asked < 150
+    async with served(FRAMEWORKS[framework].app(made, [])) as url:
+        answer = await browser.get(f"{url}/people.ndjson?per_page=100")
+        await answer.content.readline()
+        answer.close()
+        await until(lambda: not held[0].calls_under_way)
+        asked = len(vast.requests)
+        await asyncio.sleep(0.3)
+        assert len(vast.requests) == asked < 150
 
 
 # Readiness

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -313,4 +312,3 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
 def test_the_secret_is_in_no_repr() -> None:
     inbox = Inbox("/thrive", secrets=SECRET, handlers={})
     assert SECRET not in repr(vars(inbox))
-    assert logging.getLogger("thrive_async.contrib")

@@ -28,7 +28,7 @@ from thrive_async.errors import (
 )
 from thrive_async.share.errors import LeaseLost, LeaseTaken, ShareUnavailable, TurnTooLate
 
-__all__ = ["LOG", "Answer", "answer_to"]
+__all__ = ["LOG", "Answer", "answer_to", "place_of"]
 
 LOG: Final = logging.getLogger("thrive_async.contrib")
 
@@ -122,6 +122,15 @@ def answer_to(error: ThriveError) -> Answer:
         invalid=invalid,
         maybe_applied=bool(getattr(error, "maybe_applied", False)),
     )
+
+
+def place_of(error: BaseException) -> str:
+    """Return the class of an error and the line that raised it, without its text, which may quote somebody's data."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    where = "" if traceback is None else f" at {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    return type(error).__name__ + where
 
 
 def _told(error: ThriveError) -> str:

@@ -13,7 +13,7 @@ import attrs
 import orjson
 
 from thrive_async._base.cells import cell, guard_cell, pick
-from thrive_async.contrib._answers import answer_to
+from thrive_async.contrib._answers import LOG, answer_to, place_of
 from thrive_async.errors import InvalidArgument, ThriveError
 from thrive_async.pagination import Page, Paginator
 from thrive_async.sync.report import Progress, SyncReport
@@ -129,8 +129,9 @@ class SyncRun:
         self._wake()
 
     def _over(self, task: "asyncio.Task[Any]") -> None:
-        if not task.cancelled():
-            task.exception()  # told to those who watch
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ThriveError):
+            LOG.error("a sync raised %s", place_of(error))
         self._wake()
 
     def _wake(self) -> None:

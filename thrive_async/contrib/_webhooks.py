@@ -11,7 +11,7 @@ import attrs
 
 from thrive_async import webhooks
 from thrive_async.auth import Secret
-from thrive_async.contrib._answers import LOG
+from thrive_async.contrib._answers import LOG, place_of
 from thrive_async.errors import ConfigurationError, DecodeError, SignatureError
 from thrive_async.share import Scope
 
@@ -254,7 +254,7 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - no failure of a handler may reach another event
             self.counts.failed += 1
             # The place alone: the text of the error may quote the event.
-            LOG.error("the handler of %s raised %s", name, _place(error))
+            LOG.error("the handler of %s raised %s", name, place_of(error))
         else:
             self.counts.handled += 1
 
@@ -284,11 +284,3 @@ def _checked_secrets(secrets: str | Sequence[str]) -> list[str]:
     if not given:
         raise ConfigurationError("$secrets is empty: pass the secret that you agreed on with Thrive", "secrets")
     return given
-
-
-def _place(error: Exception) -> str:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    where = "" if traceback is None else f" at {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
-    return type(error).__name__ + where
