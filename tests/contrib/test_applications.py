@@ -44,9 +44,8 @@ async def test_an_error_becomes_an_answer_without_a_word_of_thrives(
 ) -> None:
     """`test_answers.py` has the whole table."""
     expected = {None: (404, None), 401: (502, None), 422: (400, None), 429: (429, "7"), 503: (503, "7")}
-    async with served(application(framework, sandbox, retry=Retry(max_attempts=1))) as url:
-        for status, (answered, wait) in expected.items():
-            sandbox.faults.clear()
+    for status, (answered, wait) in expected.items():
+        async with served(application(framework, sandbox, retry=Retry(max_attempts=1))) as url:
             path = "/people/nobody"
             if status is not None:
                 path, body = "/people/E00001", {"status": status, "error": "Oh no", "message": WORDS}
@@ -295,7 +294,7 @@ async def test_an_application_that_stops_cancels_its_syncs(
 ) -> None:
     newcomers = [sandbox.state.add_user()["ref"] for _ in range(30)]
     sandbox.faults.add("latency", operation="addMembers", times=None, seconds=3600)
-    async with served(application(framework, sandbox, grace=5)) as url:
+    async with served(application(framework, sandbox, grace=0.5)) as url:
         async with browser.post(f"{url}/syncs", json=newcomers) as answer:
             assert (await answer.json())["id"]
         await until(lambda: sandbox.requests.of("addMembers"))

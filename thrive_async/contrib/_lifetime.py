@@ -95,6 +95,8 @@ class Held:
         finally:
             if self._source is not None:
                 await self._source.aclose(drain=left())
+            # A sync whose requests have just been broken off still writes its journal.
+            await self.runs.wait(1.0)
 
 
 @asynccontextmanager

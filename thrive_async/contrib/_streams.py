@@ -176,7 +176,6 @@ class SyncRuns:
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, SyncRun] = OrderedDict()
-        self._closing = False
 
     def start(self, run: Callable[[Callable[[Progress], object]], Awaitable[Any]]) -> SyncRun:
         """Start a sync in the background.
@@ -199,11 +198,18 @@ class SyncRuns:
 
     async def aclose(self, seconds: float) -> None:
         """Cancel what is under way, and wait for it to end. A sync stops after the requests that are in flight."""
-        under_way = [run.task for run in self._runs.values() if not run.task.done()]
-        for task in under_way:
+        for task in self._under_way:
             task.cancel()
-        if under_way:
-            await asyncio.wait(under_way, timeout=max(seconds, 0.0))
+        await self.wait(seconds)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for what is under way to end."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    @property
+    def _under_way(self) -> list[asyncio.Task[Any]]:
+        return [run.task for run in self._runs.values() if not run.task.done()]
 
 
 async def sent_events(run: SyncRun) -> AsyncGenerator[bytes]:

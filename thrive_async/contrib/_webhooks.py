@@ -266,7 +266,7 @@ class Inbox:
         """
         self._closing = True
         if self._tasks:
-            _, left = await asyncio.wait(self._tasks, timeout=max(seconds, 0.0))
+            _, left = await asyncio.wait(self._tasks, timeout=seconds)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
