@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from contrib.serving import FRAMEWORKS, counts_of, served, until
 from thrive_async import DecodeError, webhooks
-from thrive_async.contrib._webhooks import Inbox
+from thrive_async.contrib._webhooks import Inbox, hidden
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import CompletionEvent, UserEvent
 from thrive_async.sandbox import Sandbox
@@ -22,6 +23,7 @@ from thrive_async.share import FileShare, MemoryShare
 
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 SECRET = "s3cret-agreed-on"
+GOOD = "a-good-secret"
 STALE = "2020-01-01T00:00:00.000Z"
 
 
@@ -188,10 +190,14 @@ async def test_a_signed_body_that_is_no_event_is_kept_by_its_handler(
 
 
 @every_framework
-@pytest.mark.parametrize("secrets", ["", "  ", [], ["good", ""], [None], None, "\ud800"], ids=repr)
+@pytest.mark.parametrize("secrets", ["", "  ", [], [GOOD, ""], [None], None, "\ud800"], ids=repr)
 def test_an_empty_secret_is_refused_when_the_route_is_made(framework: str, secrets: Any) -> None:
-    with pytest.raises(ConfigurationError, match="secret"):
+    with pytest.raises(ConfigurationError, match="secret") as raised:
         FRAMEWORKS[framework].module.webhook_route("/thrive", secrets=secrets, handlers={})
+    told = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    frames = [frame for frame in told.stack if "thrive_async" in frame.filename]
+    assert frames
+    assert not [value for frame in frames for value in (frame.locals or {}).values() if GOOD in value]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,7 @@ def test_an_empty_secret_is_refused_when_the_route_is_made(framework: str, secre
 )
 def test_an_option_that_makes_no_sense_is_refused_when_the_route_is_made(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Inbox("/thrive", **{"secrets": SECRET, "handlers": {}, **wrong})
+        Inbox("/thrive", **{"secrets": hidden(SECRET), "handlers": {}, **wrong})
 
 
 @every_framework
@@ -265,7 +271,7 @@ def signed(body: bytes) -> tuple[Any, str, str]:
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thrive_async.contrib._webhooks._REMEMBERED", 100)
-    inbox = Inbox("/thrive", secrets=SECRET, handlers={})
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={})
     inbox.open()
     for number in range(250):
         await inbox.receive(*signed(json.dumps({"eventType": "user.updated", "user": {"id": str(number)}}).encode()))
@@ -277,7 +283,7 @@ async def test_handlers_that_do_not_end_in_time_are_stopped_and_counted(caplog: 
     async def forever(_: object) -> None:
         await asyncio.sleep(3600)
 
-    inbox = Inbox("/thrive", secrets=SECRET, handlers={"user.updated": forever})
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={"user.updated": forever})
     inbox.open()
     verdict = await inbox.receive(*signed(b'{"eventType": "user.updated"}'))
     await inbox.aclose(0)
@@ -297,7 +303,7 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
             await answered.wait()
             return await super().seen(scope, key, seconds)
 
-    inbox = Inbox("/thrive", secrets=SECRET, handlers={"user.updated": handled.append}, store=Slow())
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={"user.updated": handled.append}, store=Slow())
     inbox.open()
     sender = asyncio.create_task(inbox.receive(*signed(b'{"eventType": "user.updated"}')))
     await asked.wait()
@@ -310,5 +316,5 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
 
 
 def test_the_secret_is_in_no_repr() -> None:
-    inbox = Inbox("/thrive", secrets=SECRET, handlers={})
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={})
     assert SECRET not in repr(vars(inbox))

@@ -15,7 +15,7 @@ from thrive_async.contrib._answers import LOG, place_of
 from thrive_async.errors import ConfigurationError, DecodeError, SignatureError
 from thrive_async.share import Scope
 
-__all__ = ["Handler", "Inbox", "Seen", "Verdict", "WebhookCounts", "WebhookOptions"]
+__all__ = ["Handler", "Inbox", "Seen", "Verdict", "WebhookCounts", "WebhookOptions", "hidden"]
 
 Handler = Callable[[Any], Awaitable[object] | object]
 
@@ -124,7 +124,7 @@ class Inbox:
         self,
         path: str,
         *,
-        secrets: str | Sequence[str],
+        secrets: tuple[Secret, ...],
         handlers: Mapping[str, Handler],
         default: Handler | None = None,
         unreadable: Handler | None = None,
@@ -135,8 +135,8 @@ class Inbox:
         at_once: int = 10,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        self._secrets = tuple(map(Secret, _checked_secrets(secrets)))
-        del secrets  # crash reporters print the variables of an error's frames
+        _check(secrets)
+        self._secrets = secrets
         for name, handler in (*handlers.items(), ("default", default), ("unreadable", unreadable)):
             if not callable(handler) and not (handler is None and name in ("default", "unreadable")):
                 raise ConfigurationError(f"the handler of {name!r} must be a function, not {type(handler).__name__}")
@@ -274,13 +274,17 @@ class Inbox:
                 LOG.error("the application ended before %d webhook events were handled", len(left))
 
 
-def _checked_secrets(secrets: str | Sequence[str]) -> list[str]:
-    given = list(secrets) if isinstance(secrets, list | tuple) else [cast("str", secrets)]
-    try:
-        for secret in given:
-            webhooks.sign(b"", secret=secret)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"$secrets: {error}", "secrets") from None
-    if not given:
-        raise ConfigurationError("$secrets is empty: pass the secret that you agreed on with Thrive", "secrets")
-    return given
+def hidden(secrets: str | Sequence[str]) -> tuple[Secret, ...]:
+    """Hide secrets from crash reporters, which print the variables of an error's frames."""
+    return tuple(map(Secret, secrets if isinstance(secrets, list | tuple) else [cast("str", secrets)]))
+
+
+def _check(secrets: Sequence[Secret]) -> None:
+    text = "" if secrets else "it is empty: pass the secret that you agreed on with Thrive"
+    for secret in secrets:
+        try:
+            webhooks.sign(b"", secret=secret.reveal())
+        except (TypeError, ValueError) as error:
+            text = str(error)
+    if text:
+        raise ConfigurationError(f"$secrets: {text}", "secrets")

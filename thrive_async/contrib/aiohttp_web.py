@@ -27,7 +27,7 @@ from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import CSV, EVENTS, NDJSON, SyncRun, SyncRuns, csv_chunks, ndjson_chunks, sent_events
-from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions
+from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions, hidden
 from thrive_async.errors import ThriveError
 from thrive_async.pagination import Paginator
 from thrive_async.webhooks import SIGNATURE_HEADER
@@ -177,7 +177,9 @@ def webhook_route(
     Example:
         app.add_routes([webhook_route("/thrive", secrets=SECRET, handlers={"content.completed": completed})])
     """
-    return WebhookRoute(path, Inbox(path, secrets=secrets, handlers=handlers, **options))
+    concealed = hidden(secrets)
+    del secrets
+    return WebhookRoute(path, Inbox(path, secrets=concealed, handlers=handlers, **options))
 
 
 def ready_route(path: str = "/ready", *, call: bool = True, deadline: float = 2.0) -> web.RouteDef:

@@ -35,7 +35,7 @@ from thrive_async.contrib._answers import answer_to
 from thrive_async.contrib._leaving import BrowserLeft, until_left
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import CSV, EVENTS, NDJSON, SyncRun, SyncRuns, csv_chunks, ndjson_chunks, sent_events
-from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions
+from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions, hidden
 from thrive_async.errors import ThriveError
 from thrive_async.pagination import Paginator
 from thrive_async.webhooks import SIGNATURE_HEADER
@@ -183,7 +183,9 @@ def webhook_route(
     Example:
         route_handlers = [webhook_route("/thrive", secrets=SECRET, handlers={"content.completed": completed})]
     """
-    inbox = Inbox(path, secrets=secrets, handlers=handlers, **options)
+    concealed = hidden(secrets)
+    del secrets
+    inbox = Inbox(path, secrets=concealed, handlers=handlers, **options)
 
     # No limit of Litestar's: the inbox has its own, and reads no further.
     @post(path, include_in_schema=False, request_max_body_size=None, opt={"counts": inbox.counts})

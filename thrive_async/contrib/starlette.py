@@ -32,7 +32,7 @@ from thrive_async.contrib._answers import answer_to
 from thrive_async.contrib._leaving import BrowserLeft, until_left
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import CSV, EVENTS, NDJSON, SyncRun, SyncRuns, csv_chunks, ndjson_chunks, sent_events
-from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions
+from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions, hidden
 from thrive_async.errors import ThriveError
 from thrive_async.pagination import Paginator
 from thrive_async.webhooks import SIGNATURE_HEADER
@@ -186,7 +186,9 @@ def webhook_route(
     Example:
         routes = [webhook_route("/thrive", secrets=SECRET, handlers={"content.completed": completed})]
     """
-    return WebhookRoute(path, Inbox(path, secrets=secrets, handlers=handlers, **options))
+    concealed = hidden(secrets)
+    del secrets
+    return WebhookRoute(path, Inbox(path, secrets=concealed, handlers=handlers, **options))
 
 
 def ready_route(path: str = "/ready", *, call: bool = True, deadline: float = 2.0) -> Route:
