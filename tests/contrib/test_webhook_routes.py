@@ -318,3 +318,14 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
 def test_the_secret_is_in_no_repr() -> None:
     inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={})
     assert SECRET not in repr(vars(inbox))
+
+
+async def test_a_delivery_that_says_it_is_too_large_is_not_read() -> None:
+    async def unread() -> Any:
+        raise AssertionError("it was read")
+        yield b""
+
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={}, max_body=100)
+    inbox.open()
+    assert (await inbox.receive(unread(), "101", None)).status == 413
+    assert inbox.counts.too_large == 1

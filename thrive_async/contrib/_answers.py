@@ -35,30 +35,40 @@ LOG: Final = logging.getLogger("thrive_async.contrib")
 _PAUSE: Final = 5
 """The seconds of Retry-After if Thrive names none."""
 
-# The first row that fits counts, so a class stands before its base. An error of yours to look after has a log level.
-_ANSWERS: Final[tuple[tuple[type[Exception], int, str, int | None], ...]] = (
-    (InvalidArgument, 422, "", None),
-    (NotFoundError, 404, "Not found", None),
-    (ConflictError, 409, "This conflicts with what is there already", None),
-    (UnprocessableError, 400, "Thrive refuses this request", None),
-    (BadRequestError, 400, "Thrive refuses this request", None),
-    (RateLimitError, 429, "Too many requests: try again later", None),
-    (AuthenticationError, 502, "Thrive cannot be used at the moment", logging.ERROR),
-    (PermissionDeniedError, 502, "Thrive cannot be used at the moment", logging.ERROR),
-    (TokenProviderError, 502, "Thrive cannot be used at the moment", logging.ERROR),
-    (RequestTimeout, 504, "Thrive did not answer in time", None),
-    (TurnTooLate, 504, "Thrive did not answer in time", None),
-    (ConnectionFailed, 502, "Thrive cannot be reached", logging.WARNING),
-    (ShareUnavailable, 503, "This service is not available: try again later", logging.ERROR),
-    (LeaseTaken, 409, "This is being done already", None),
-    (LeaseLost, 503, "This service is not available: try again later", logging.WARNING),
-    (SignatureError, 401, "The signature is missing or wrong", None),
-    (DecodeError, 502, "The answer of Thrive cannot be read", logging.ERROR),
-    (GuardRefused, 409, "A guard refused this sync, and nothing was changed", logging.WARNING),
-    (SyncError, 502, "Some changes failed", logging.WARNING),
-    (ConfigurationError, 500, "This service is not set up correctly", logging.ERROR),
-    (APIError, 502, "Thrive failed", logging.WARNING),
-    (ThriveError, 500, "Something failed", logging.ERROR),
+
+@attrs.frozen
+class _Row:
+    kind: type[ThriveError]
+    status: int
+    detail: str
+    level: int | None = None
+    """How to log it, if it is for you to look after."""
+
+
+# The first row that fits counts, so a class stands before its base.
+_ANSWERS: Final = (
+    _Row(InvalidArgument, 422, ""),
+    _Row(NotFoundError, 404, "Not found"),
+    _Row(ConflictError, 409, "This conflicts with what is there already"),
+    _Row(UnprocessableError, 400, "Thrive refuses this request"),
+    _Row(BadRequestError, 400, "Thrive refuses this request"),
+    _Row(RateLimitError, 429, "Too many requests: try again later"),
+    _Row(AuthenticationError, 502, "Thrive cannot be used at the moment", logging.ERROR),
+    _Row(PermissionDeniedError, 502, "Thrive cannot be used at the moment", logging.ERROR),
+    _Row(TokenProviderError, 502, "Thrive cannot be used at the moment", logging.ERROR),
+    _Row(RequestTimeout, 504, "Thrive did not answer in time"),
+    _Row(TurnTooLate, 504, "Thrive did not answer in time"),
+    _Row(ConnectionFailed, 502, "Thrive cannot be reached", logging.WARNING),
+    _Row(ShareUnavailable, 503, "This service is not available: try again later", logging.ERROR),
+    _Row(LeaseTaken, 409, "This is being done already"),
+    _Row(LeaseLost, 503, "This service is not available: try again later", logging.WARNING),
+    _Row(SignatureError, 401, "The signature is missing or wrong"),
+    _Row(DecodeError, 502, "The answer of Thrive cannot be read", logging.ERROR),
+    _Row(GuardRefused, 409, "A guard refused this sync, and nothing was changed", logging.WARNING),
+    _Row(SyncError, 502, "Some changes failed", logging.WARNING),
+    _Row(ConfigurationError, 500, "This service is not set up correctly", logging.ERROR),
+    _Row(APIError, 502, "Thrive failed", logging.WARNING),
+    _Row(ThriveError, 500, "Something failed", logging.ERROR),
 )
 
 
@@ -102,13 +112,12 @@ def answer_to(error: ThriveError) -> Answer:
     Args:
         error: What a call raised.
     """
-    status, detail, level = next(
-        (status, text, level) for kind, status, text, level in _ANSWERS if isinstance(error, kind)
-    )
+    row = next(row for row in _ANSWERS if isinstance(error, row.kind))
+    status, detail = row.status, row.detail
     if isinstance(error, APIError) and error.status == 503:
         status, detail = 503, "Thrive is not available: try again later"
-    if level is not None:
-        LOG.log(level, "answered %d: %s", status, _told(error))
+    if row.level is not None:
+        LOG.log(row.level, "answered %d: %s", status, _told(error))
     invalid: tuple[str, ...] = ()
     if isinstance(error, InvalidArgument):
         detail, invalid = str(error), error.arguments
