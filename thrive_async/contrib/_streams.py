@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from thrive_async.errors import InvalidArgument, ThriveError
 from thrive_async.pagination import Page, Paginator
 from thrive_async.sync.report import Progress, SyncReport
 
-__all__ = ["CSV", "EVENTS", "NDJSON", "SyncRun", "SyncRuns", "csv_chunks", "ndjson_chunks", "sent_events"]
+__all__ = ["CSV", "EVENTS", "NDJSON", "SyncRun", "SyncRuns", "attachment", "csv_chunks", "ndjson_chunks", "sent_events"]
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv; charset=utf-8"
@@ -36,6 +37,8 @@ async def ndjson_chunks(items: Paginator[Any], fields: Sequence[str] | None) -> 
 
     The first page is read before this returns, so that its errors are answered as errors.
     """
+    if fields is not None:
+        _check_names("fields", fields)
 
     def written(page: Page[Any]) -> bytes:
         records = (item.to_dict() for item in page.items)
@@ -56,6 +59,7 @@ async def csv_chunks(items: Paginator[Any], columns: Sequence[str]) -> AsyncGene
     """
     if not columns:
         raise InvalidArgument("$columns must name at least one field", "columns")
+    _check_names("columns", columns)
 
     def row(cells: Sequence[object]) -> bytes:
         text = io.StringIO()
@@ -78,6 +82,22 @@ async def csv_chunks(items: Paginator[Any], columns: Sequence[str]) -> AsyncGene
     return _chunks(*await _begun(items), row(columns), written, end)
 
 
+def attachment(filename: str) -> dict[str, str]:
+    """Return the header that lets a browser save an answer under a name.
+
+    Raises:
+        InvalidArgument: The name holds anything but letters of ASCII, digits, `.`, `-` and `_`.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", filename):
+        raise InvalidArgument("$filename may hold letters, digits, '.', '-' and '_'", "filename")
+    return {"Content-Disposition": f'attachment; filename="{filename}"'}
+
+
+def _check_names(argument: str, names: Sequence[str]) -> None:
+    if isinstance(names, str):
+        raise InvalidArgument(f'${argument} must be a list of names, such as ["id"]', argument)
+
+
 async def _begun(items: Paginator[Any]) -> tuple[AsyncGenerator[Page[Any]], Page[Any]]:
     pages = items.pages()
     return pages, await anext(pages)
@@ -93,8 +113,10 @@ async def _chunks(
     """Yield pages as bytes. The next page is asked for once the browser has taken this one."""
     count, problem = len(first.items), None
     async with aclosing(pages):
-        yield head + written(first)
+        chunk = head + written(first)
         del first
+        if chunk:  # an empty one would end the answer in some servers
+            yield chunk
         try:
             async for page in pages:
                 chunk = written(page)

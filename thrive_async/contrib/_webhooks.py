@@ -172,11 +172,13 @@ class Inbox:
         body = await self._read(chunks, length)
         if body is None:
             counts.too_large += 1
+            LOG.info("refused a webhook delivery: it is larger than %d bytes", self._max_body)
             return Verdict(413, {"Connection": "close"})
         try:
             webhooks.verify(body, signature, secret=[secret.reveal() for secret in self._secrets])
         except SignatureError:
             counts.unsigned += 1
+            LOG.info("refused a webhook delivery: its signature is missing or wrong")
             return Verdict(401)
         if self._closing or self._slots is None or len(self._tasks) + self._judging >= self._waiting:
             counts.turned_away += 1
@@ -203,6 +205,7 @@ class Inbox:
         now = self._now()
         if dispatched is not None and not now - self._window <= dispatched <= now + _AHEAD:
             counts.stale += 1
+            LOG.info("refused a webhook delivery: it was dispatched too long ago, or in the future")
             return Verdict(401)
         try:
             before = await self._store.seen(self._scope, key, (self._window + _AHEAD).total_seconds())

@@ -26,7 +26,17 @@ from aiohttp import web
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
-from thrive_async.contrib._streams import CSV, EVENTS, NDJSON, SyncRun, SyncRuns, csv_chunks, ndjson_chunks, sent_events
+from thrive_async.contrib._streams import (
+    CSV,
+    EVENTS,
+    NDJSON,
+    SyncRun,
+    SyncRuns,
+    attachment,
+    csv_chunks,
+    ndjson_chunks,
+    sent_events,
+)
 from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions, hidden
 from thrive_async.errors import ThriveError
 from thrive_async.pagination import Paginator
@@ -233,10 +243,10 @@ async def csv_response(
         filename: Under which a browser saves it: letters, digits, `.`, `-` and `_`.
 
     Raises:
-        InvalidArgument: There are no columns.
+        InvalidArgument: There are no columns, or the file cannot have this name.
         ThriveError: The first page could not be read.
     """
-    headers = {"Content-Type": CSV, "Content-Disposition": f'attachment; filename="{filename}"'}
+    headers = {"Content-Type": CSV, **attachment(filename)}
     return await _streamed(request, await csv_chunks(items, columns), headers)
 
 

@@ -31,7 +31,17 @@ from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
 from thrive_async.contrib._leaving import BrowserLeft, until_left
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
-from thrive_async.contrib._streams import CSV, EVENTS, NDJSON, SyncRun, SyncRuns, csv_chunks, ndjson_chunks, sent_events
+from thrive_async.contrib._streams import (
+    CSV,
+    EVENTS,
+    NDJSON,
+    SyncRun,
+    SyncRuns,
+    attachment,
+    csv_chunks,
+    ndjson_chunks,
+    sent_events,
+)
 from thrive_async.contrib._webhooks import Handler, Inbox, WebhookCounts, WebhookOptions, hidden
 from thrive_async.errors import ThriveError
 from thrive_async.pagination import Paginator
@@ -238,10 +248,10 @@ async def csv_response(
         filename: Under which a browser saves it: letters, digits, `.`, `-` and `_`.
 
     Raises:
-        InvalidArgument: There are no columns.
+        InvalidArgument: There are no columns, or the file cannot have this name.
         ThriveError: The first page could not be read.
     """
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    headers = attachment(filename)
     return StreamingResponse(await csv_chunks(items, columns), media_type=CSV, headers=headers)
 
 
