@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import uvicorn
 from aiohttp import web
 from fastapi import Body, Depends, FastAPI, Request
-from litestar import Litestar, get, post
+from litestar import Litestar, get, patch, post
 from litestar import Request as LitestarRequest
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
@@ -94,7 +94,7 @@ def starlette_app(source: Any, routes: list[Any], grace: float = 10.0) -> Starle
         return JSONResponse(user.to_dict())
 
     async def change(request: StarletteRequest) -> Response:
-        body = UserUpdate.from_dict(await request.json())
+        body = await starlette.body_of(request, UserUpdate)
         account = await starlette.client_of(request).users.update(request.path_params["ref"], body)
         return JSONResponse(account.to_dict())
 
@@ -177,7 +177,7 @@ def aiohttp_app(source: Any, routes: list[Any], grace: float = 10.0) -> web.Appl
         return web.json_response(user.to_dict())
 
     async def change(request: web.Request) -> web.StreamResponse:
-        body = UserUpdate.from_dict(await request.json())
+        body = await aiohttp_web.body_of(request, UserUpdate)
         account = await aiohttp_web.client_of(request).users.update(request.match_info["ref"], body)
         return web.json_response(account.to_dict())
 
@@ -218,6 +218,11 @@ def litestar_app(source: Any, routes: list[Any], grace: float = 10.0) -> Litesta
     async def person(request: AnyRequest, ref: FromPath[str], thrive: NamedDependency[ThriveClient]) -> dict[str, Any]:
         return (await litestar.while_connected(request, thrive.users.get_by_ref(ref))).to_dict()
 
+    @patch("/people/{ref:str}")
+    async def change(request: AnyRequest, ref: FromPath[str], thrive: NamedDependency[ThriveClient]) -> dict[str, Any]:
+        body = await litestar.body_of(request, UserUpdate)
+        return (await thrive.users.update(ref, body)).to_dict()
+
     @get("/people.ndjson")
     async def lines(thrive: NamedDependency[ThriveClient], per_page: FromQuery[int] = 20) -> Stream:
         return await litestar.ndjson_response(thrive.users.list(per_page=per_page))
@@ -235,7 +240,7 @@ def litestar_app(source: Any, routes: list[Any], grace: float = 10.0) -> Litesta
         return litestar.event_stream(litestar.runs_of(request).get(run))
 
     return Litestar(
-        route_handlers=[person, lines, table, start, watch, *routes],
+        route_handlers=[person, change, lines, table, start, watch, *routes],
         dependencies={"thrive": litestar.client(deadline=5)},
         lifespan=[litestar.lifespan(source, grace=grace)],
         exception_handlers=litestar.error_handlers,

@@ -15,6 +15,7 @@ from thrive_async import ApiKey, Retry, ThriveClient
 from thrive_async.sandbox import Sandbox
 
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
+JSON = {"Content-Type": "application/json"}
 WORDS = "Thrive's own words about user E00001"
 
 
@@ -68,6 +69,22 @@ async def test_an_argument_that_makes_no_sense_is_a_422_and_names_it(
         (problem,) = (await answer.json())["detail"]
         assert problem["loc"] == ["per_page"]
         assert "per_page" in problem["msg"]
+
+
+@every_framework
+async def test_a_body_keeps_null_apart_from_what_is_left_out_and_a_wrong_one_is_a_422(
+    framework: str, sandbox: Sandbox, browser: aiohttp.ClientSession
+) -> None:
+    async with served(application(framework, sandbox)) as url:
+        for body in (b'{"jobtitle": 1}', b'{"jobTitle": 5}', b"[]", b"{"):
+            async with browser.patch(f"{url}/people/E00001", data=body, headers=JSON) as answer:
+                assert answer.status == 422
+                (problem,) = (await answer.json())["detail"]
+            assert problem["loc"][0] == "body"
+            assert not sandbox.requests
+        async with browser.patch(f"{url}/people/E00001", json={"jobTitle": None}) as answer:
+            assert (await answer.json())["ref"] == "E00001"
+    assert [entry.body for entry in sandbox.requests] == [{"jobTitle": None}]
 
 
 @every_framework

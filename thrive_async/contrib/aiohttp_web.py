@@ -25,6 +25,7 @@ from aiohttp import web
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
+from thrive_async.contrib._bodies import M, model_of
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import (
     CSV,
@@ -48,6 +49,7 @@ __all__ = [
     "WebhookCounts",
     "WebhookOptions",
     "WebhookRoute",
+    "body_of",
     "client_of",
     "csv_response",
     "error_middleware",
@@ -117,6 +119,22 @@ async def tenant_client_of(request: web.Request, tenant_id: str, *, deadline: fl
         ConfigurationError: The application was not opened with a pool, or the tenant's credentials cannot work.
     """
     return await _held(request).tenant_client(tenant_id, deadline)
+
+
+async def body_of(request: web.Request, model: type[M]) -> M:
+    """Read the body of a request as a model. What is left out stays UNSET, and null clears a field.
+
+    Args:
+        request: The request.
+        model: A request model, such as `UserUpdate`.
+
+    Raises:
+        InvalidArgument: The body is not JSON, has an unknown field, or a wrong value: a 422 that names the place.
+
+    Example:
+        change = await body_of(request, UserUpdate)
+    """
+    return model_of(await request.read(), model)
 
 
 def runs_of(request: web.Request) -> SyncRuns:

@@ -32,6 +32,7 @@ except ModuleNotFoundError as error:
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
+from thrive_async.contrib._bodies import M, model_of
 from thrive_async.contrib._leaving import BrowserLeft, until_left
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import (
@@ -55,6 +56,7 @@ __all__ = [
     "SyncRuns",
     "WebhookCounts",
     "WebhookOptions",
+    "body_of",
     "client",
     "client_of",
     "csv_response",
@@ -147,6 +149,22 @@ def client(*, deadline: float | None = None) -> Provide:
         return client_of(request, deadline=deadline)
 
     return Provide(dependency)
+
+
+async def body_of(request: AnyRequest, model: type[M]) -> M:
+    """Read the body of a request as a model. What is left out stays UNSET, and null clears a field.
+
+    Args:
+        request: The request.
+        model: A request model, such as `UserUpdate`.
+
+    Raises:
+        InvalidArgument: The body is not JSON, has an unknown field, or a wrong value: a 422 that names the place.
+
+    Example:
+        change = await body_of(request, UserUpdate)
+    """
+    return model_of(await request.body(), model)
 
 
 def runs_of(request: AnyRequest) -> SyncRuns:

@@ -29,6 +29,7 @@ except ModuleNotFoundError as error:
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to
+from thrive_async.contrib._bodies import M, model_of
 from thrive_async.contrib._leaving import BrowserLeft, until_left
 from thrive_async.contrib._lifetime import KEY, Held, Source, held_by, opened
 from thrive_async.contrib._streams import (
@@ -53,6 +54,7 @@ __all__ = [
     "WebhookCounts",
     "WebhookOptions",
     "WebhookRoute",
+    "body_of",
     "client_of",
     "csv_response",
     "error_handlers",
@@ -129,6 +131,22 @@ async def tenant_client_of(request: HTTPConnection, tenant_id: str, *, deadline:
         ConfigurationError: The application was not opened with a pool, or the tenant's credentials cannot work.
     """
     return await _held(request).tenant_client(tenant_id, deadline)
+
+
+async def body_of(request: Request, model: type[M]) -> M:
+    """Read the body of a request as a model. What is left out stays UNSET, and null clears a field.
+
+    Args:
+        request: The request.
+        model: A request model, such as `UserUpdate`.
+
+    Raises:
+        InvalidArgument: The body is not JSON, has an unknown field, or a wrong value: a 422 that names the place.
+
+    Example:
+        change = await body_of(request, UserUpdate)
+    """
+    return model_of(await request.body(), model)
 
 
 def runs_of(request: Request) -> SyncRuns:

@@ -115,7 +115,8 @@ class Settings:
         webhook_dispatched_at: Whether `dispatchedAt` is the time of each attempt or of the first.
         webhook_tenant: Whether the `tenantId` of webhooks is a name, as in Thrive's samples, or the tenant's id.
         latency: Seconds added to every request.
-        journal_size: How many of the latest requests `sandbox.requests` keeps, or None for all.
+        journal_size: How many of the latest requests `sandbox.requests` keeps, and of the latest webhooks
+            `sandbox.webhooks.deliveries`. None for all.
 
     Raises:
         ValueError: A value is not one of those offered.

@@ -249,3 +249,15 @@ async def test_a_mistake_in_a_subscription_is_told_at_once(sandbox: Sandbox) -> 
     with pytest.raises(ValueError, match="must begin with http"):
         sandbox.webhooks.subscribe("127.0.0.1/thrive")
     assert SECRET not in repr(sandbox.webhooks.subscribe("http://127.0.0.1/", secret=SECRET))
+
+
+async def test_the_deliveries_that_are_kept_are_bounded_like_the_requests(
+    receiver: Receiver, clock: VirtualClock
+) -> None:
+    async with Sandbox(users=1, clock=clock, journal_size=2) as sandbox:
+        sandbox.webhooks.subscribe(receiver.url)
+        for _ in range(5):
+            sandbox.state.add_content()
+        await sandbox.webhooks.settled()
+        assert len(sandbox.webhooks.deliveries) == 2
+    assert len(receiver.arrived) == 5

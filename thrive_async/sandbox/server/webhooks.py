@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from datetime import datetime
@@ -89,7 +90,7 @@ class Webhooks:
     pauses on the sandbox's clock.
 
     Attributes:
-        deliveries: What was sent by itself, in order.
+        deliveries: What was sent by itself, in order: all of it, or the latest `journal_size`.
 
     Example:
         ```python
@@ -100,7 +101,7 @@ class Webhooks:
     def __init__(
         self, *, now: Callable[[], datetime], settings: Settings, tenant_id: str, schemas: Mapping[str, Any]
     ) -> None:
-        self.deliveries: list[Delivery] = []
+        self.deliveries: deque[Delivery] = deque(maxlen=settings.journal_size)
         self._now = now
         self._settings = settings
         self._tenant = tenant_id if settings.webhook_tenant == "id" else "acme-corp"
