@@ -44,6 +44,7 @@ class _Server(uvicorn.Server):
 def under_uvicorn(app: Any, **options: Any) -> Iterator[str]:
     """Serve an ASGI application by uvicorn, in a thread with a loop of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        options = {"timeout_graceful_shutdown": 10, **options}
         config = uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", **options)
         server = _Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
