@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from thrive_async import webhooks
+from thrive_async import Problems, webhooks
 from thrive_async.models import (
     AssignmentCreate,
     AssignmentUpdate,
@@ -117,7 +117,10 @@ async def test_a_url_where_no_one_listens_is_no_error(sandbox: Sandbox) -> None:
 # By itself
 
 
-async def test_each_change_by_the_api_is_told(sandbox: Sandbox, receiver: Receiver) -> None:
+async def test_each_change_by_the_api_is_told(
+    sandbox: Sandbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_problems", Problems())  # those of other tests are there as well
     sandbox.webhooks.subscribe(receiver.url, secret=SECRET)
     content = next(iter(sandbox.state.contents))
     async with sandbox.client() as thrive:
