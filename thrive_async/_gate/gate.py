@@ -23,7 +23,9 @@ from thrive_async.config import Limits, Priority, Retry
 _HAIR: Final = 1e-9
 # How many interactive requests in a row may start before one of bulk that waits.
 _AHEAD_OF_BULK: Final = 9
-# Seconds after an interactive request during which bulk leaves a slot free for the next one.
+# Seconds after an interactive request during which bulk leaves a slot free for the next one. Beside 10 slots of bulk at
+# 50 ms, the p99 of 20 calls a second is then 1.02 times that of calls alone, not 1.75 times (benchmarks/priority.py).
+# Bulk takes 12 % longer meanwhile.
 _KEPT_FREE: Final = 60.0
 
 

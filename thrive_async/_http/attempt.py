@@ -87,7 +87,7 @@ class Call:
     wanted: asyncio.Event | None = None
     options: Options = NO_OPTIONS
     correlation_id: str | None = None
-    state: dict[str, Any] = attrs.field(factory=dict)
+    state: dict[str, Any] = attrs.field(factory=dict[str, Any])
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     unwanted: float = 0.0
     waited: float = 0.0
