@@ -2,7 +2,8 @@
 
 An interactive call starts every EVERY seconds (0.05 by default), first alone and then beside a sync. LATENCY is the
 server's, 0.05 seconds by default. Other load on the machine counts little, since the clock of the loop is the CPU time
-of this process, and waits are added to it without waiting. The server runs on the same loop, so its work counts too.
+of this process, and waits are added to it without waiting. The server runs on the same loop: what holds the loop
+delays it too, so the figures beside large pages are too high rather than too low.
 """
 
 import asyncio
