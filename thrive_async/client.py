@@ -221,7 +221,8 @@ class ThriveClient:
 
         Args:
             environ: Read instead of `os.environ`.
-            **overrides: Keyword arguments of `ThriveClient`, which win over the environment.
+            **overrides: Arguments of `ThriveClient`, which win over the environment: `tenant_id=` and `credentials=`
+                too, whose variables are then not read.
 
         Returns:
             The client; nothing has been sent yet.
@@ -231,20 +232,20 @@ class ThriveClient:
         """
         env = Environment(environ)
         del environ
-        tenant_id = env.text("THRIVE_TENANT_ID")
-        if tenant_id is None:
+        names = [name for name in ("tenant_id", "region", "base_url", "share") if name not in overrides]
+        settings: dict[str, Any] = {name: text for name in names if (text := env.text(VARIABLES[name])) is not None}
+        if "tenant_id" not in settings and "tenant_id" not in overrides:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url", "share")}
-        settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
-        overrides.setdefault("allow_http", env.flag("THRIVE_ALLOW_HTTP"))
-        credentials = env.credentials()
+        if "allow_http" not in overrides:
+            settings["allow_http"] = env.flag("THRIVE_ALLOW_HTTP")
+        if "credentials" not in overrides:
+            settings["credentials"] = env.credentials()
         try:
-            return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
+            return cls(**settings, **overrides)
         except ConfigurationError as error:
-            from_here = {"tenant_id", "allow_http", *settings}
-            told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
+            told = error.told(lambda name: VARIABLES.get(name, name) if name in settings else name)
             raise ConfigurationError(told, *error.arguments) from None
 
     @property
@@ -254,7 +255,7 @@ class ThriveClient:
 
     @property
     def problems(self) -> Problems:
-        """What in the replies so far was not what the specification says; empty if all was well.
+        """The values in the replies so far that do not match the specification; empty if all is well.
 
         A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
         """
