@@ -123,7 +123,7 @@ class Transport:
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
         share: What the client shares with other processes; None to keep its quota and tokens to itself.
-        problems: Where the values go that are not what the specification says; one that is not strict by default.
+        problems: Collects the values that do not match the specification; by default it is not strict.
         hooks: Functions of the user's that are told what happens.
     """
 

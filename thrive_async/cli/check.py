@@ -1,4 +1,4 @@
-"""`thrive check`: what this tenant sends that is not what the specification says."""
+"""`thrive check`: what this tenant sends that does not match the specification."""
 
 from __future__ import annotations
 
