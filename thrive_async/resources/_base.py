@@ -57,9 +57,7 @@ class Resource:
         timeouts: Timeouts | None = None,
     ) -> T:
         """Make a call and read its reply into a model."""
-        if body is not UNSET:
-            check_body(operation, body)
-        reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
+        reply = await self._send(operation, path=path, query=query, body=body, timeouts=timeouts)
         return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
