@@ -65,9 +65,10 @@ class Connection:
         if self.timeout is not None:
             # An attempt cannot take longer than its call.
             timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
-        settings = {"tenant_id": self.tenant_id, "region": self.region, "base_url": self.base_url}
+        texts = {"tenant_id": self.tenant_id, "region": self.region, "base_url": self.base_url}
+        settings: dict[str, Any] = {name: text for name, text in texts.items() if text and text.strip()}
         return ThriveClient.from_env(
-            **{name: text for name, text in settings.items() if text and text.strip()},
+            **settings,
             timeouts=Timeouts(**timeouts),
             retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
             limits=Limits(**{name: value for name, value in limits.items() if value is not None}),

@@ -16,8 +16,8 @@ from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
 from thrive_async.pagination import PageSizes, Paginator
+from thrive_async.resources import _models as models
 from thrive_async.resources._checks import strings, whole
-from thrive_async.resources._models import models
 
 T = TypeVar("T")
 
