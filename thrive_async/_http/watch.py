@@ -1,4 +1,4 @@
-"""What a call tells of itself while it happens: to the log, and to the hooks of its client."""
+"""Reports what happens to a call, to the log and to the client's hooks."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ _NOTEWORTHY: Final = 0.0005
 
 
 class Watch:
-    """Tells of the calls of one client.
+    """Reports the calls of one client.
 
     Args:
         tenant_id: The client's tenant.
@@ -31,15 +31,15 @@ class Watch:
 
     @property
     def on(self) -> bool:
-        """Whether there is anyone to tell."""
+        """Whether anyone listens."""
         return self._has_hooks or _log.isEnabledFor(logging.DEBUG)
 
     def waited(self, call: Call, reason: Wait, since: float) -> None:
-        """Tell that a call has waited.
+        """Report that a call has waited.
 
         Args:
-            call: Which.
-            reason: What for.
+            call: The call.
+            reason: What it waited for.
             since: When the wait began, as `time.perf_counter` has it.
         """
         seconds = time.perf_counter() - since
@@ -52,7 +52,7 @@ class Watch:
             run(self._hooks.on_wait, WaitEvent(**self._of(call, seconds), reason=reason))
 
     def attempted(self, call: Call, result: Reply | Broken, started: float) -> None:
-        """Tell how a request ended."""
+        """Report how a request ended."""
         seconds = time.perf_counter() - started
         if isinstance(result, Reply):
             call.status, call.request_id = result.status, request_id(result.headers)
@@ -67,7 +67,7 @@ class Watch:
             operation.method,
             operation.path,
             status,
-            # A header may hold words instead, and the log holds none of Thrive's.
+            # The header may hold words instead, and Thrive's words never go into the log.
             call.request_id if _ID.fullmatch(call.request_id or "") else "-",
             call.attempts,
             seconds * 1000,
@@ -84,12 +84,12 @@ class Watch:
             run(self._hooks.on_attempt, event)
 
     def ended(self, call: Call, error: BaseException | None, began: float) -> None:
-        """Tell how a call ended."""
+        """Report how a call ended."""
         seconds = time.perf_counter() - began
         name = None if error is None else type(error).__name__
         if name is not None or call.waited:
             _log.debug(
-                "%s: %s after %.1f ms, of which it waited %.1f, attempts %d",
+                "%s: %s after %.1f ms (waited %.1f ms), attempts %d",
                 call.request.operation.id,
                 name or "done",
                 seconds * 1000,
