@@ -1,0 +1,20 @@
+"""Where a desired list came from, so that plans, reports and journals can name it."""
+
+import attrs
+
+__all__ = ["Source"]
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """The file that a desired list was read from.
+
+    Attributes:
+        name: The file's name as you gave it, or ``"standard input"``. For several files, their names joined by ``" + "``.
+        sha256: The SHA-256 of the bytes as they were read, in hexadecimal; for several files, of their bytes in order.
+        rows: How many rows it has, without the header and empty rows, before any filter.
+    """
+
+    name: str
+    sha256: str
+    rows: int
