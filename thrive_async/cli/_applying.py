@@ -318,7 +318,7 @@ def show_report(report: SyncReport, view: PlanView[Any], *, whole: bool = False)
     """
     out(str(report))
     rows = list(rows_of(report, view))
-    shown = dict.fromkeys(_OUTCOMES.values()) if whole else {"failed": 20, "not attempted": 3, "differs": 20}
+    shown = dict.fromkeys(_OUTCOMES.values()) if whole else {"failed": 20, "not attempted": 20, "differs": 20}
     for word, most in shown.items():
         print_rows(word, [one for one in rows if one["outcome"] == word], shown=most)
 

@@ -1,4 +1,4 @@
-"""What a share raises on purpose."""
+"""The errors of a share."""
 
 from thrive_async.errors import ThriveError
 
@@ -27,4 +27,4 @@ class LeaseTaken(ThriveError):  # noqa: N818 - the public name
 
 
 class LeaseLost(ThriveError):  # noqa: N818 - the public name
-    """The lease ended while its holder was still at work: someone else may have it by now."""
+    """The lease ended while its holder was still working: someone else may have it by now."""

@@ -132,7 +132,8 @@ class SyncReport:
         changed: Managers or users updated, users unsuspended; always empty for members.
         removed: Members or managers removed, users suspended. People who were gone already count.
         failed: Refused by Thrive, or without a known outcome, with the reason.
-        not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
+        not_attempted: Not sent, with the reason: the run was cancelled or stopped, or a removal is held because a name
+            of the list is still unknown to Thrive and may mean this person.
         differences: What `verify=True` found to differ from this report: ``"add"`` for people who should be members
             and are not, ``"remove"`` for people who should not be and are. None if it was not verified.
         rejected: Pairs of what was written and why nothing is done for it, as in the plan.

@@ -41,8 +41,8 @@ Key = tuple[str, str]
 """The action and the reference of a change."""
 Done = Callable[[str, str], bool]
 """Tells, of an action and a reference, whether what was read shows that the change has been made."""
-Settled = tuple[int, bool, str | None]
-"""The place of a change, whether it was made, and the reason."""
+Settled = tuple[int, bool | None, str | None]
+"""The place of a change; whether it was made, or None if it will not be sent; and the reason."""
 PRESENT: Final = "present"
 """The action with which `Done` tells whether a person has a name."""
 
@@ -438,7 +438,9 @@ class Run:
             one_line(self.subject),
             *map(len, (report.added, report.changed, report.removed, report.failed, report.not_attempted)),
         )
-        lines += [(one.action, one.reference, "not_attempted", one.reason) for one in report.not_attempted]
+        still_open = {change.key for change in self.changes(self.ledger.unsettled(range(self.ledger.total)))}
+        left = (one for one in report.not_attempted if (one.action, one.reference) in still_open)
+        lines += [(one.action, one.reference, "not_attempted", one.reason) for one in left]
         return report, lines
 
 
