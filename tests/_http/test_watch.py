@@ -65,7 +65,7 @@ async def test_starts_are_told_before_what_ends_and_share_its_state() -> None:
         order[:] = event.state["order"]
 
     hooks = Hooks(on_call_start=note, on_attempt_start=note, on_attempt=note, on_call=note)
-    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks) as thrive:
         await thrive.users.get("u1")
         attempt = ["AttemptStart", "AttemptEvent"]
         assert order == ["CallStart", *attempt, *attempt, "CallEvent"]
@@ -80,7 +80,7 @@ async def test_a_hook_adds_headers_to_an_attempt_but_none_of_the_clients_own(
         event.headers.update({"X-Attempt": str(event.attempt), "X-Team": "hook", "Authorization": "x", "a b": "x"})
 
     hooks = Hooks(on_attempt_start=add)
-    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks) as thrive:
         await thrive.with_options(headers={"x-team": "view"}).users.get("u1")
     sent = [(one.headers["x-attempt"], one.headers["x-team"]) for one in server.requests]
     assert sent == [("1", "view"), ("2", "view")]
