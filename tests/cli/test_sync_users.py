@@ -184,16 +184,16 @@ def test_one_map_may_be_followed_by_several(run: Run, served: Sandbox, export: C
 
 def test_half_a_row_is_no_person_with_empty_fields() -> None:
     with pytest.raises(CliError, match="line 3 has 1 column, the first line 2"):
-        mapping((), parse("ref,email\nE1,a@x\nE2\n", "f").with_header())
+        mapping((), [parse("ref,email\nE1,a@x\nE2\n", "f").with_header()])
     with pytest.raises(CliError, match="line 2 has 3 columns, the first line 2"):
-        mapping((), parse("ref,email\nE1,a@x,b@x\nE2,\n", "f").with_header())
-    columns, rows = mapping((), parse("ref,email\n\nE1,,\n,\n", "f").with_header())
+        mapping((), [parse("ref,email\nE1,a@x,b@x\nE2,\n", "f").with_header()])
+    columns, rows = mapping((), [parse("ref,email\n\nE1,,\n,\n", "f").with_header()])
     assert columns == {"ref": "ref", "email": "email"}
     assert rows == [{"ref": "E1", "email": ""}]
 
 
 def test_a_row_without_anything_that_is_mapped_is_still_somebodys() -> None:
-    rows = mapping(("ref=ref",), parse("ref,name\nE1,Ann\n,Bo\n,\n,Cy", "f").with_header())[1]
+    rows = mapping(("ref=ref",), [parse("ref,name\nE1,Ann\n,Bo\n,\n,Cy", "f").with_header()])[1]
     assert rows == [{"ref": "E1"}, {"ref": ""}, {"ref": ""}]
 
 

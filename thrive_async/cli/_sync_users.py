@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -9,18 +11,18 @@ from cyclopts import Parameter
 from thrive_async.cli._applying import UserApplying, apply_plan, finish, show_plan
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
-from thrive_async.cli._files import Sheet, holds
-from thrive_async.cli._option_types import FileArgument, Flag, Input
+from thrive_async.cli._files import Sheet, holds, source_of
+from thrive_async.cli._option_types import FileArgument, Flag, Input, wanted
 from thrive_async.cli._plan_views import UsersView, save
 from thrive_async.cli._safe_text import counted
 
-__all__ = ["mapping", "users"]
+__all__ = ["columns_of", "mapping", "users"]
 
 
 def users(
     file: FileArgument,
     /,
-    *more: Annotated[str, Parameter(show=False)],
+    *more: FileArgument,
     map_: Annotated[
         tuple[str, ...], Parameter(name="--map", negative="", metavar="FIELD=COLUMN", show_default=False)
     ] = (),
@@ -41,7 +43,8 @@ def users(
 
     Args:
         file: The export, with one row per person.
-        more: More FIELD=COLUMN pairs, so that one --map can be followed by several.
+        more: More files, each with its own header; their rows are one list. FIELD=COLUMN pairs may stand here, too, so
+            that one --map can be followed by several.
         map_: The column of a field, such as ref=EmployeeID. Repeat it for several. By default, columns are named after
             fields.
         leavers: What to do with active users who are not in the export.
@@ -54,9 +57,12 @@ def users(
         reading: How to read the file.
         connection: The Thrive tenant to use.
     """
-    applying.check(file, save_plan=save_plan)
-    sheet = reading.read(file).with_header()
-    columns, rows = mapping((*map_, *more), sheet)
+    pairs = (*map_, *(word for word in more if "=" in word and not Path(word).exists()))
+    files = (file, *(word for word in more if "=" not in word or Path(word).exists()))
+    applying.check(*files, save_plan=save_plan)
+    sheets = [sheet.with_header() for sheet in reading.read_all(files, wanted(*(columns_of(pairs).values())))]
+    columns, rows = mapping(pairs, sheets, reading)
+    source = source_of(sheets)
     protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
@@ -65,7 +71,7 @@ def users(
         from thrive_async.sync.users import plan_users  # noqa: PLC0415 - after the parsing
 
         async with thrive, applying.alone():
-            say(f"comparing users with {sheet.source}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
+            say(f"comparing users with {source.name}: {counted(len(rows), 'rows')}, fields {', '.join(columns)}")
             plan = await plan_users(
                 thrive,
                 rows,
@@ -86,31 +92,49 @@ def users(
     return finish(main, report)
 
 
-def mapping(given: tuple[str, ...], sheet: Sheet) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Read `--map`, and take the columns it names out of the file.
+def mapping(
+    pairs: Sequence[str],
+    sheets: Sequence[Sheet],
+    reading: Input = Input(),  # noqa: B008 - frozen
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Read `--map`, and take the columns it names out of the files.
 
     Args:
-        given: The `field=column` pairs of the command line; empty if the columns are named after the fields.
-        sheet: The file, with its header.
+        pairs: The `field=column` pairs of the command line; empty if the columns are named after the fields.
+        sheets: The files, with their headers.
+        reading: How the files are read.
 
     Returns:
         The column of each field, and the rows with those columns only.
 
     Raises:
-        CliError: A pair cannot be read or maps a field twice, or the file has no such column.
+        CliError: A pair cannot be read or maps a field twice, or a file has no such column.
+    """
+    columns = columns_of(pairs) or {name: name for name in sheets[0].names or () if name}
+    if "ref" in columns:
+        sheets = reading.preferred([(sheet.find(columns["ref"], what="--map ref="), sheet) for sheet in sheets])
+    rows: list[dict[str, str]] = []
+    for sheet in sheets:
+        sheet.check_whole()
+        cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
+        found = (dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True))
+        # Empty lines are ignored.
+        rows += [row for row, line in zip(found, sheet.rows, strict=True) if holds(line)]
+    return columns, rows
+
+
+def columns_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Read the pairs of `--map`: the column of each field.
+
+    Raises:
+        CliError: A pair cannot be read, or maps a field twice.
     """
     columns: dict[str, str] = {}
-    for pair in given:
+    for pair in pairs:
         field, separator, column = pair.partition("=")
         if not separator or not field.strip() or not column.strip():
             raise CliError(f"--map {pair}: write the field and the column, as in ref=EmployeeID")
         if field.strip() in columns:
             raise CliError(f"--map {pair}: {field.strip()} is mapped twice")
         columns[field.strip()] = column.strip()
-    if not columns:
-        columns = {name: name for name in sheet.names or () if name}
-    sheet.check_whole()
-    cells = {column: sheet.texts(sheet.find(column, what=f"--map {field}=")) for field, column in columns.items()}
-    rows = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
-    # Empty lines are ignored.
-    return columns, [row for row, line in zip(rows, sheet.rows, strict=True) if holds(line)]
+    return columns
