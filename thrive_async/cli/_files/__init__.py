@@ -68,12 +68,9 @@ def read_sheet(
         CliError: It is missing, empty, no list, in another encoding, or broken.
     """
     name = "standard input" if source == STDIN else source
-    try:
-        data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
-    except OSError as error:
-        raise CliError(f"cannot read {name}: {error.strerror or error}") from error
+    # The bytes are not kept here while they are read: 20 MB for 200,000 people.
     return read_bytes(
-        data,
+        _bytes_of(source, name),
         name,
         encoding=encoding,
         delimiter=delimiter,
@@ -82,6 +79,13 @@ def read_sheet(
         skip_lines=skip_lines,
         columns=columns,
     )
+
+
+def _bytes_of(source: str, name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    except OSError as error:
+        raise CliError(f"cannot read {name}: {error.strerror or error}") from error
 
 
 def read_bytes(

@@ -286,6 +286,8 @@ def marks_of_ods(archive: zipfile.ZipFile, sheet: str) -> Marks:
                     told = "".join(element.itertext()).strip()
                     for at in range(column, column + min(repeated, _MOST_COLUMNS)):
                         marks.errors[Marks.key(row, at)] = told if told in _ERRORS.values() else _UNNAMED_ERROR
+                elif attributes.get("value") and (zeros := re.fullmatch(r"0\d+", "".join(element.itertext()))):
+                    marks.padded.update({Marks.key(row, at): ("", len(zeros[0])) for at in range(column, column + 1)})
                 column += repeated
                 if len(element) or "value" in "".join(attributes):
                     marks.reach(row, column - 1)

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._files.content import check_text
-from thrive_async.cli._files.sheet import Sheet, holds
+from thrive_async.cli._files.sheet import Sheet, holds, shared
 from thrive_async.cli._safe_text import unguard_cell
 
 __all__ = ["Format", "decode", "load_json", "parse", "trimmed"]
@@ -127,11 +127,12 @@ def parse(
     reader = csv.reader(lines_of(text), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     lines = array("L")
+    share = shared()
     line = skipped + 1
     try:
         for row in reader:
             # In a list of people a blank line is a blank entry, which the plan counts.
-            rows.append([unguard_cell(cell) for cell in row] or [""])
+            rows.append([share(unguard_cell(cell) if cell[:1] == "'" else cell) for cell in row] or [""])
             lines.append(line)
             line = skipped + reader.line_num + 1
     except csv.Error as error:
