@@ -25,6 +25,9 @@ def xlsx(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), hidden_rows:
         sheet = book.add_worksheet(name)
         if name in hidden:
             sheet.hide()
+        else:
+            sheet.activate()
+            sheet.set_first_sheet()
         for at, row in enumerate(rows):
             for column, cell in enumerate(row):
                 if cell is NOT_AVAILABLE:

@@ -166,7 +166,7 @@ def check_text(text: str, source: str) -> None:
                 f"{source} is a web page{titled}, whatever its name says: open it in Excel and save it as .xlsx or CSV"
             )
         raise CliError(f"{source} is a web page{titled}, not a list of people: fetch it again")
-    if lower.startswith("<?xml") or lower.startswith("<"):
+    if lower.startswith("<?xml"):
         what = "an XML spreadsheet" if "urn:schemas-microsoft-com:office:spreadsheet" in head else "XML"
         raise CliError(f"{source} is {what}: save it as .xlsx or CSV first")
     if head.startswith("{") and len(text) < 100_000:

@@ -41,6 +41,11 @@ class Condition:
         """Return whether the condition is met by a cell."""
         return (cell.strip().casefold() in self.values) == self.wanted
 
+    def may_begin_with(self, cell: str) -> bool:
+        """Return whether a cell that was cut off may have been one of the values."""
+        begun = cell.strip().casefold()
+        return any(value != begun and value.startswith(begun) for value in self.values)
+
 
 def conditions(texts: Sequence[str], option: str) -> list[Condition]:
     """Read conditions.
@@ -67,8 +72,8 @@ def conditions(texts: Sequence[str], option: str) -> list[Condition]:
 def where(sheet: Sheet, filters: Sequence[Condition]) -> Sheet:
     """Keep the rows that meet all conditions, and say how many each has left out.
 
-    A row that may be cut off, that has more cells than the header, or whose cell holds an error such as #N/A is kept:
-    it may be anyone's, so the sync decides what follows from it.
+    A row stays, as one in doubt, if the cell holds an error such as #N/A or may be cut off; and so does a row that has
+    more or fewer cells than it should: it may be anyone's, so the sync decides what follows from it.
 
     Args:
         sheet: The sheet, with the names of its columns.
@@ -82,21 +87,24 @@ def where(sheet: Sheet, filters: Sequence[Condition]) -> Sheet:
     width = sheet.width()
     for one in filters:
         at = sheet.find(one.column, what=one.option)
-        cells = sheet.texts(at)
         kept: list[int] = []
         doubts: dict[int, str] = {}
-        last = len(sheet.rows) - 1
-        for place, cell in enumerate(cells):
+        filled = 0
+        for place, cell in enumerate(sheet.texts(at)):
             row = sheet.rows[place]
-            cut = place == last and (sheet.may_be_cut or len(row) < width)
+            if not holds(row):
+                continue
+            filled += 1
+            last = place == len(sheet.rows) - 1
             if cell.startswith("#") and rewritten(cell.strip()):
                 doubts[place] = f"{sheet.name(at)} holds {cell.strip()}, so {one} cannot tell"
-            elif not (one.holds_for(cell) or holds(row[width:]) or (cut and holds(row))):
+            elif last and sheet.may_be_cut and at == len(row) - 1 and one.may_begin_with(cell):
+                doubts[place] = f"{sheet.name(at)} may be cut off, so {one} cannot tell"
+            elif not (one.holds_for(cell) or holds(row[width:]) or (last and len(row) < width)):
                 continue
             kept.append(place)
-        dropped = sum(map(holds, sheet.rows)) - sum(holds(sheet.rows[place]) for place in kept)
         sheet = sheet.kept(kept, doubts)
-        say(f"{sheet.source}: {one} left out {counted(dropped, 'rows')}, kept {len(sheet.rows):,}")
+        say(f"{sheet.source}: {one} left out {counted(filled - len(kept), 'rows')}, kept {len(kept):,}")
     return sheet
 
 

@@ -47,12 +47,12 @@ class Marks:
 
 # Excel's XML
 
-_ROW = re.compile(rb"""<(?:\w+:)?row\s([^>]*\bhidden=["'](?:1|true)["'][^>]*)>""")
-_ERROR_CELL = re.compile(rb"""<(?:\w+:)?c\s([^>]*\bt=["']e["'][^>]*)>""")
+_ROW = re.compile(rb'<(?:\w+:)?row\s([^>]*\bhidden="(?:1|true)"[^>]*)>')
+_ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s([^>]*\bt="e"[^>]*)>')
 _VALUE = re.compile(rb"v>([^<]*)<")
-_REFERENCE = re.compile(rb"""\br=["']([A-Z]{0,3})(\d+)["']""")
-_WIDE = re.compile(rb"""\br=["']([A-Z]{2,3})\d""")
-_LAST_ROW = re.compile(rb"""<(?:\w+:)?row\s[^>]*?\br=["'](\d+)["']""")
+_REFERENCE = re.compile(rb'\br="([A-Z]{0,3})(\d+)"')
+_WIDE = re.compile(rb' r="([A-Z]{2,3})\d')
+_LAST_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="(\d+)"')
 #: A number format that only adds leading zeros and letters before them: 00000, "E"0000.
 _ZEROS = re.compile(r'(?:"([^"]*)")?(0{2,})(?:;.*)?', re.DOTALL)
 
@@ -62,13 +62,14 @@ def marks_of_xlsx(archive: zipfile.ZipFile, sheet: str) -> Marks:
     part = _part(archive, sheet, "xl/workbook.xml")
     padded = _padding(archive)
     styles = b"|".join(str(at).encode() for at in padded)
-    style = re.compile(rb"""<(?:\w+:)?c\s([^>]*\bs=["'](""" + styles + rb""")["'][^>]*)>""") if padded else None
+    style = re.compile(rb'<(?:\w+:)?c\s([^>]*\bs="(' + styles + rb')"[^>]*)>') if padded else None
     marks = Marks(columns=26)
     with archive.open(part) as stream:
-        for text in _cells(stream):
+        for chunk in _cells(stream):
+            text = chunk.replace(b"'", b'"') if b"='" in chunk else chunk
             for row in _ROW.finditer(text) if b"hidden=" in text else ():
                 marks.hidden.append(_at(row[1])[0])
-            for cell in _ERROR_CELL.finditer(text) if b't="e"' in text or b"t='e'" in text else ():
+            for cell in _ERROR_CELL.finditer(text) if b't="e"' in text else ():
                 end = text.find(b"c>", cell.end())
                 value = None if cell[1].endswith(b"/") else _VALUE.search(text, cell.end(), end)
                 told = value[1].decode("utf-8", "replace") if value is not None else _UNNAMED_ERROR
@@ -268,39 +269,41 @@ def _workbook_stream(data: bytes) -> bytes:
 # OpenDocument
 
 
-def marks_of_ods(archive: zipfile.ZipFile, sheet: str) -> Marks:
-    """Read the marks of a sheet by its name."""
-    marks, inside, row, column = Marks(), False, 0, 0
+def marks_of_ods(archive: zipfile.ZipFile) -> dict[str, Marks]:
+    """Read the marks of all sheets, by their names: calamine reads all of them at once."""
+    found: dict[str, Marks] = {}
+    marks, row, column = Marks(), 0, 0
     with archive.open("content.xml") as stream:
         for event, element in ET.iterparse(stream, ("start", "end")):  # noqa: S314
             tag = _local(element.tag)
             if tag == "table" and event == "start":
-                inside, row, column = _attributes(element).get("name") == sheet, 0, 0
-            elif not inside or event == "start":
-                continue
-            elif tag in ("table-cell", "covered-table-cell"):
-                attributes = _attributes(element)
-                repeated = int(attributes.get("number-columns-repeated", "1"))
-                # LibreOffice writes both value-type="string" and, in a namespace of its own, value-type="error".
-                if "error" in (value for name, value in element.attrib.items() if _local(name) == "value-type"):
-                    told = "".join(element.itertext()).strip()
-                    for at in range(column, column + min(repeated, _MOST_COLUMNS)):
-                        marks.errors[Marks.key(row, at)] = told if told in _ERRORS.values() else _UNNAMED_ERROR
-                elif attributes.get("value") and (zeros := re.fullmatch(r"0\d+", "".join(element.itertext()))):
-                    marks.padded.update({Marks.key(row, at): ("", len(zeros[0])) for at in range(column, column + 1)})
+                marks, row, column = found.setdefault(_attributes(element).get("name", ""), Marks()), 0, 0
+            elif event == "end" and tag in ("table-cell", "covered-table-cell"):
+                repeated = int(_attributes(element).get("number-columns-repeated", "1"))
+                _mark_ods(marks, element, row, column, repeated)
                 column += repeated
-                if len(element) or "value" in "".join(attributes):
-                    marks.reach(row, column - 1)
                 element.clear()
-            elif tag == "table-row":
+            elif event == "end" and tag == "table-row":
                 attributes = _attributes(element)
                 repeated = int(attributes.get("number-rows-repeated", "1"))
                 if marks.rows > row:
-                    if attributes.get("visibility", "visible") != "visible":
-                        marks.hidden += range(row, row + min(repeated, MOST_CELLS))
                     marks.reach(row + repeated - 1, 0)
+                    if attributes.get("visibility", "visible") != "visible" and repeated <= _CHUNK:
+                        marks.hidden += range(row, row + repeated)
                 row, column = row + repeated, 0
                 element.clear()
-            elif tag == "table":
-                inside = False
-    return marks
+    return found
+
+
+def _mark_ods(marks: Marks, cell: ET.Element, row: int, column: int, repeated: int) -> None:
+    # LibreOffice writes both value-type="string" and, in a namespace of its own, value-type="error".
+    types = [value for name, value in cell.attrib.items() if _local(name) == "value-type"]
+    text = "".join(cell.itertext()).strip()
+    if types or text:
+        marks.reach(row, column + repeated - 1)
+    places = range(column, column + min(repeated, _MOST_COLUMNS))
+    if "error" in types:
+        told = text if text in _ERRORS.values() else _UNNAMED_ERROR
+        marks.errors.update(dict.fromkeys((Marks.key(row, at) for at in places), told))
+    elif "float" in types and re.fullmatch(r"0\d+", text):
+        marks.padded.update(dict.fromkeys((Marks.key(row, at) for at in places), ("", len(text))))

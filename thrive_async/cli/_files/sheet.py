@@ -43,7 +43,7 @@ def holds(cells: Sequence[object]) -> bool:
 
 
 def shared() -> Callable[[str], str]:
-    """Return a function that gives equal short texts as one: Germany, Active. It saves a third of the memory of a list."""
+    """Return a function that keeps equal texts once: Germany, Active. It saves a third of the memory of a list."""
     known: dict[str, str] = {}
 
     def share(text: str) -> str:

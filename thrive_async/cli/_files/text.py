@@ -112,6 +112,8 @@ def parse(
         if skipped == skip_lines:
             text = text[match.end() :]
             break
+    else:
+        text = "" if skip_lines else text
     first, _, rest = text.partition("\n")
     if delimiter is None and first.strip().lower().startswith("sep=") and len(first.strip()) == 5:
         # Excel's own way to name the delimiter.

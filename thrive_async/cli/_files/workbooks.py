@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +56,9 @@ def read_workbook(
         ) from error
 
     try:
+        known = _marks_of_all(content, source)
         with calamine.load_workbook(io.BytesIO(content.data)) as workbook:
-            found = _Workbook(workbook, content, source)
+            found = _Workbook(workbook, content, source, known)
             return found.read(found.choose(sheet, skip_rows, columns), skip_rows)
     except calamine.PasswordError as error:
         raise CliError(f"{source} is protected by a password: save a copy without one") from error
@@ -67,11 +70,38 @@ def _damaged(source: str) -> CliError:
     return CliError(f"{source} is no workbook that can be read, or damaged: open it and save it again as .xlsx or CSV")
 
 
+@contextmanager
+def _damage_told(source: str) -> Generator[None]:
+    try:
+        yield
+    except (LookupError, ValueError, StopIteration, SyntaxError, ArithmeticError, struct.error) as error:
+        raise _damaged(source) from error
+
+
+def _within(marks: Marks, sheet: str, source: str) -> Marks:
+    """Refuse a sheet that would take all memory."""
+    if marks.rows * marks.columns > MOST_CELLS:
+        raise CliError(
+            f"{source}: sheet {sheet!r} reaches to row {marks.rows:,} and column {marks.columns:,}: "
+            "delete what stands far outside the list, or save it as CSV"
+        )
+    return marks
+
+
+def _marks_of_all(content: Content, source: str) -> dict[str, Marks]:
+    """Read the marks of an .ods; those of another workbook are read with the sheet."""
+    if content.kind != "ods":
+        return {}
+    with _damage_told(source), zipfile.ZipFile(io.BytesIO(content.data)) as archive:
+        return {name: _within(marks, name, source) for name, marks in marks_of_ods(archive).items()}
+
+
 class _Workbook:
-    def __init__(self, workbook: CalamineWorkbook, content: Content, source: str) -> None:
+    def __init__(self, workbook: CalamineWorkbook, content: Content, source: str, known: dict[str, Marks]) -> None:
         self._workbook = workbook
         self._content = content
         self._source = source
+        self._known = known
         self._names = workbook.sheet_names
         visible = {one.name for one in workbook.sheets_metadata if str(one.visible).endswith(".Visible")}
         self._loaded: tuple[str, CalamineSheet, Marks] | None = None
@@ -132,23 +162,14 @@ class _Workbook:
         return self._loaded[1:]
 
     def _marks(self, name: str) -> Marks:
-        kind = self._content.kind
-        try:
-            if kind == "xls":
-                marks = marks_of_xls(self._content.data, self._names.index(name))
-            else:
-                reader: Callable[[zipfile.ZipFile, str], Marks]
-                reader = {"xlsx": marks_of_xlsx, "xlsb": marks_of_xlsb, "ods": marks_of_ods}[kind]
-                with zipfile.ZipFile(io.BytesIO(self._content.data)) as archive:
-                    marks = reader(archive, name)
-        except (LookupError, ValueError, StopIteration, SyntaxError, ArithmeticError) as error:
-            raise _damaged(self._source) from error
-        if marks.rows * marks.columns > MOST_CELLS:
-            raise CliError(
-                f"{self._source}: sheet {name!r} reaches to row {marks.rows:,} and column {marks.columns:,}: "
-                "delete what stands far outside the list, or save it as CSV"
-            )
-        return marks
+        if name in self._known:
+            return self._known[name]
+        with _damage_told(self._source):
+            if self._content.kind == "xls":
+                return _within(marks_of_xls(self._content.data, self._names.index(name)), name, self._source)
+            with zipfile.ZipFile(io.BytesIO(self._content.data)) as archive:
+                reader = marks_of_xlsx if self._content.kind == "xlsx" else marks_of_xlsb
+                return _within(reader(archive, name), name, self._source)
 
     def _rows(self, name: str) -> Iterator[list[str]]:
         """Return all rows of a sheet as text, from its first column that holds something."""
@@ -180,7 +201,9 @@ class _Workbook:
         hidden = [row + 1 for row in marks.hidden if row + 1 in filled]
         if hidden:
             listed = ", ".join(map(str, hidden[:_SHOWN])) + (", ..." if len(hidden) > _SHOWN else "")
-            say(f"{self._source}: {counted(len(hidden), 'rows')} hidden in the workbook and read all the same: {listed}")
+            say(
+                f"{self._source}: {counted(len(hidden), 'rows')} hidden in the workbook and read all the same: {listed}"
+            )
         return trimmed(Sheet(self._source, None, rows, lines, line_word="row"))
 
 
