@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from thrive_async.cli._applying import MemberApplying, apply_plan, finish, show_plan
 from thrive_async.cli._connection import Connection
-from thrive_async.cli._errors import say
+from thrive_async.cli._errors import CliError, Exit, say
 from thrive_async.cli._files import source_of
 from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown, wanted
 from thrive_async.cli._people import people_of
 from thrive_async.cli._plan_views import MembersView, save
+from thrive_async.cli._profiles import KINDS, load_profile
 from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import suggesting
 from thrive_async.cli._sync_audiences import audiences
@@ -22,8 +24,35 @@ from thrive_async.cli._sync_users import users
 __all__ = ["app"]
 
 app: App = App(
-    name="sync", help="Make audiences and users equal to files: a plan first, guards, and an outcome for every person."
+    name="sync",
+    help="Make audiences and users equal to files: a plan first, guards, and an outcome for every person.",
+    usage="Usage: thrive sync COMMAND [OPTIONS]",
 )
+
+
+@app.default
+def from_profile(
+    *options: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    profile: Annotated[str | None, Parameter(metavar="FILE")] = None,
+) -> int:
+    """Make audiences and users equal to files: a plan first, guards, and an outcome for every person.
+
+    With --profile, run the sync that a profile describes. Options after it, such as --dry-run, go before what the
+    profile says; see `thrive profile`.
+
+    Args:
+        options: Options of the sync, and files to read instead of those of the profile.
+        profile: A profile, such as thrive.toml.
+    """
+    if profile is not None:
+        return load_profile(profile, app).run(options)
+    if options:
+        alike = difflib.get_close_matches(options[0], KINDS, n=1)
+        meant = f"; did you mean {alike[0]}?" if alike else f"; there are {', '.join(KINDS)}, and --profile FILE"
+        raise CliError(f"thrive sync has no {options[0]!r}{meant}")
+    app.help_print([])
+    return Exit.DONE
+
 
 app.command(audiences)
 app.command(managers)
