@@ -26,6 +26,7 @@ __all__ = [
     "FileArgument",
     "Flag",
     "Input",
+    "MoreFiles",
     "Repeated",
     "Unknown",
     "When",
@@ -67,6 +68,8 @@ def _file(_type: Any, value: object) -> None:
 
 #: A file to read, or `-` for standard input.
 FileArgument = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_file, metavar="FILE")]
+#: More files after the first.
+MoreFiles = Annotated[str, Parameter(metavar="FILE")]
 #: Options that are given once for each value.
 Repeated = Parameter(negative="", show_default=False)
 
@@ -117,22 +120,22 @@ class Input:
         )
         sheet = stopped(read, self.stop_at)
         filters = conditions(self.where, "--where")
-        if not filters and not self.prefer:
-            return sheet
-        return where(sheet.numbered() if self.header is False else sheet.with_header(), filters)
+        return where(self.headed(sheet), filters) if filters or self.prefer else sheet
+
+    def headed(self, sheet: Sheet) -> Sheet:
+        """Return a sheet with names for its columns: those of its first row, or numbers with `--no-header`."""
+        return sheet.numbered() if self.header is False else sheet.with_header()
 
     def read_all(self, sources: Sequence[str], columns: Sequence[str] = ()) -> list[Sheet]:
         """Read files whose rows are one list, each with a header of its own.
 
         Args:
-            sources: Paths; `-` once.
+            sources: Paths, or `-`.
             columns: As for `read`.
 
         Raises:
             CliError: One cannot be read, or the filters keep no row.
         """
-        if sources.count(STDIN) > 1:
-            raise CliError("standard input can be read once: write - for one of the files")
         sheets = [self.read(source, columns) for source in sources]
         if len(sheets) > 1:
             sheets = [replace(sheet, one_of_several=True) for sheet in sheets]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from thrive_async.cli._errors import CliError, describe, say
 from thrive_async.cli._files import STDIN
@@ -22,7 +24,7 @@ from thrive_async.cli._files import STDIN
 if TYPE_CHECKING:
     from inspect import BoundArguments
 
-    from cyclopts import Argument
+    from cyclopts import Argument, ArgumentCollection
 
 __all__ = ["KINDS", "Profile", "load_profile"]
 
@@ -57,39 +59,38 @@ class Profile:
             options: More words of the command line; they go before what the profile says about the same.
 
         Raises:
-            CliError: A value of the profile cannot be meant; with its line.
-            CycloptsError: One of `options` cannot be meant.
+            CliError: A value cannot be meant; if it is the profile's, with its line.
         """
         given = {option.partition("=")[0] for option in options if option.startswith("-")}
         keys = [key for key in self.values if key != "sync" and given.isdisjoint(_names(self.command, key))]
-        if any(not option.startswith("-") or option == STDIN for option in options):
-            try:
-                # A file on the command line goes before that of the profile.
-                return self._parsed([key for key in keys if key != "file"], options)
-            except CycloptsError:
-                pass
-        return self._parsed(keys, options)
-
-    def _parsed(self, keys: Iterable[str], options: Sequence[str]) -> tuple[Any, BoundArguments]:
         # The words without an option's name come first, in their order.
-        ordered = sorted(keys, key=lambda key: _WORDS.index(key) if key in _WORDS else len(_WORDS))
-        words = [word for key in ordered for word in self._words(key)]
+        keys.sort(key=lambda key: _WORDS.index(key) if key in _WORDS else len(_WORDS))
+        if any(not option.startswith("-") for option in options):
+            # A file on the command line goes before that of the profile; unless it is an option's value.
+            with suppress(CycloptsError):
+                return self._parsed([key for key in keys if key != "file"], options)
         try:
-            function, bound, _ignored = self.command.parse_args(
-                [*words, *options], exit_on_error=False, print_error=False
-            )
+            return self._parsed(keys, options)
         except CycloptsError as error:
             error.verbose = False
-            key = next((key for key in ordered if re.search(rf"--{key}(?![\w-])", str(error))), None)
-            if key is not None:
-                raise CliError(f"{self.path}: line {self.lines[key]}: {error}") from error
-            raise
+            if isinstance(error, MissingArgumentError) and "file" not in self.values:
+                raise CliError(
+                    f'{self.path} names no file: write file = "people.xlsx", or name one after the options'
+                ) from error
+            key = next((key for key in keys if re.search(rf"--{key}(?![\w-])", str(error))), None)
+            where = f"{self.path}: line {self.lines[key]}: " if key is not None else ""
+            raise CliError(f"{where}{error} See `thrive sync {self.kind} --help`.") from error
+
+    def _parsed(self, keys: Sequence[str], options: Sequence[str]) -> tuple[Any, BoundArguments]:
+        words = [word for key in keys for word in self._words(key)]
+        function, bound, _ignored = self.command.parse_args([*words, *options], exit_on_error=False, print_error=False)
         return function, bound
 
     def _words(self, key: str) -> list[str]:
         argument = _argument(self.command, key)
-        assert argument is not None
         values = _texts(self.values[key])
+        if argument is None:
+            return []
         if argument.parameter.metavar == "FILE":
             folder = Path(self.path).parent
             values = [value if value == STDIN else str(folder / value) for value in values]
@@ -106,25 +107,29 @@ class Profile:
             return cast("int", function(*bound.args, **bound.kwargs))
         except Exception as error:
             message, code = describe(error)
-            raise_from = self.located(message, options)
-            if raise_from == message:
+            located = self.located(message, options)
+            if located == message:
                 raise
-            raise CliError(raise_from, code) from error
+            raise CliError(located, code) from error
 
     def located(self, message: str, options: Sequence[str] = ()) -> str:
         """Return a message about an option with the line of the profile that says it."""
-        found = re.match(r"(?:.*?: )?--([a-z][a-z-]*)", message)
-        key = found[1] if found is not None else ""
-        if key not in self.lines or any(option.partition("=")[0] == f"--{key}" for option in options):
-            return message
-        return f"{self.path}: line {self.lines[key]}: {message}"
+        given = {option.partition("=")[0].removeprefix("--") for option in options}
+        named = (match[1] for match in re.finditer(r"--([a-z][a-z-]*)", message))
+        key = next((key for key in named if key in self.lines and key not in given), None)
+        return message if key is None else f"{self.path}: line {self.lines[key]}: {message}"
+
+
+@cache
+def _arguments(command: App) -> ArgumentCollection:
+    return command.assemble_argument_collection()
 
 
 def _argument(command: App, key: str) -> Argument | None:
     """Return the argument of a command that a key of the profile stands for."""
     wanted = {key.upper()} if key in _WORDS else set()
-    for argument in command.assemble_argument_collection():
-        if argument.parse and not wanted.isdisjoint(argument.names) or f"--{key}" in argument.names[:1]:
+    for argument in _arguments(command):
+        if (argument.parse and not wanted.isdisjoint(argument.names)) or f"--{key}" in argument.names[:1]:
             return argument
     return None
 
@@ -136,7 +141,7 @@ def _names(command: App, key: str) -> set[str]:
 
 def _keys(command: App) -> list[str]:
     """Return the keys that a profile for a command may have."""
-    names = (argument.names[0] for argument in command.assemble_argument_collection() if argument.parse)
+    names = (argument.names[0] for argument in _arguments(command) if argument.parse)
     keys = [name.removeprefix("--") for name in names if name.startswith("--") and len(name) > 2]
     return ["sync", *(key for key in _WORDS if _argument(command, key) is not None and key not in keys), *keys]
 
@@ -190,6 +195,9 @@ def load_profile(path: str, syncs: App) -> Profile:
         for key, value in values.items()
         if (mistake := _mistake(command, key, value)) is not None
     ]
+    needed = _argument(command, "audience")
+    if needed is not None and needed.required and "audience" not in values:
+        mistakes.append(f'{path}: line {lines["sync"]}: the {kind} of which audience? Write audience = "sales-emea"')
     for mistake in mistakes[:-1]:
         say(f"thrive: {mistake}")
     if mistakes:

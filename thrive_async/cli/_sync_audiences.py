@@ -27,7 +27,7 @@ from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit, describe, say
 from thrive_async.cli._files import Sheet, fold, source_of
 from thrive_async.cli._formats import out
-from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown, wanted
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, Unknown, wanted
 from thrive_async.cli._people import people_in
 from thrive_async.cli._plan_views import MembersView, PersonRow, save
 from thrive_async.cli._progress import ProgressView
@@ -48,7 +48,7 @@ Column = Annotated[str | None, Parameter(metavar="NAME|N")]
 def audiences(
     file: FileArgument,
     /,
-    *more: FileArgument,
+    *more: MoreFiles,
     audience: Annotated[str | None, Parameter(metavar="RULE")] = None,
     audience_column: Column = None,
     member_column: Column = None,
@@ -85,7 +85,7 @@ def audiences(
         connection: The Thrive tenant to use.
     """
     applying.check(file, *more, create_missing, save_plan=save_plan)
-    sheets = reading.read_all((file, *more), wanted(audience_column, member_column))
+    sheets = [reading.headed(one) for one in reading.read_all((file, *more), wanted(audience_column, member_column))]
     desired = grouped(sheets, audience_column, member_column, rule=audience, reading=reading)
     source = source_of(sheets)
     described = _described(reading, create_missing)
@@ -157,10 +157,7 @@ def grouped(
     """
     if rule is not None and audience_column is not None:
         raise CliError("--audience and --audience-column both say which audience a row is for: use one of them")
-    found = [
-        _member_column(sheet.numbered() if reading.header is False else sheet.with_header(), member_column)
-        for sheet in sheets
-    ]
+    found = [_member_column(reading.headed(sheet), member_column) for sheet in sheets]
     rows: dict[str, list[Entry]] = {}
     alone: dict[str, bool] = {}
     for sheet, (at, _sheet) in zip(reading.preferred(found), found, strict=True):

@@ -14,7 +14,7 @@ from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, fold, source_of
 from thrive_async.cli._formats import flatten
-from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown, wanted
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, Unknown, wanted
 from thrive_async.cli._people import People, people_of
 from thrive_async.cli._plan_views import ManagersView, save
 from thrive_async.cli._safe_text import counted
@@ -33,7 +33,7 @@ def managers(
     audience: str,
     file: FileArgument,
     /,
-    *more: FileArgument,
+    *more: MoreFiles,
     column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
     grant: Annotated[tuple[str, ...], Parameter(negative="", metavar="PERMISSION", show_default=False)] = (),
     keep_extra: Flag = False,

@@ -12,7 +12,7 @@ from thrive_async.cli._applying import UserApplying, apply_plan, finish, show_pl
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._files import Sheet, holds, source_of
-from thrive_async.cli._option_types import FileArgument, Flag, Input, wanted
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, wanted
 from thrive_async.cli._plan_views import UsersView, save
 from thrive_async.cli._safe_text import counted
 
@@ -22,7 +22,7 @@ __all__ = ["columns_of", "mapping", "users"]
 def users(
     file: FileArgument,
     /,
-    *more: FileArgument,
+    *more: MoreFiles,
     map_: Annotated[
         tuple[str, ...], Parameter(name="--map", negative="", metavar="FIELD=COLUMN", show_default=False)
     ] = (),

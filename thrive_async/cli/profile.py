@@ -207,6 +207,7 @@ def _described(profile: Profile, given: Mapping[str, Any]) -> Iterator[str]:
     files = (given["file"], *given["more"])
     applying = given["applying"]
     applying.check(*files, save_plan=given["save_plan"])
+    applying.report_file()
     deed = _DEEDS[profile.kind].format(audience=given.get("audience"), file=" and ".join(files))
     yield f"{profile.path} {deed}."
     yield from _lists(profile.kind, files, reading, given)
@@ -223,7 +224,7 @@ def _lists(kind: str, files: Sequence[str], reading: Input, given: Mapping[str, 
         return
     if kind == "audiences":
         columns = given["audience_column"], given["member_column"]
-        sheets = reading.read_all(files, wanted(*columns))
+        sheets = [reading.headed(sheet) for sheet in reading.read_all(files, wanted(*columns))]
         desired = grouped(sheets, *columns, rule=given["audience"], reading=reading)
         total = sum(map(len, desired.values()))
         yield f"It reads {counted(source_of(sheets).rows, 'rows')}: {counted(total, 'entries')} that pass the filters."

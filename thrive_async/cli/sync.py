@@ -11,7 +11,7 @@ from thrive_async.cli._applying import MemberApplying, apply_plan, finish, show_
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit, say
 from thrive_async.cli._files import source_of
-from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown, wanted
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, Unknown, wanted
 from thrive_async.cli._people import people_of
 from thrive_async.cli._plan_views import MembersView, save
 from thrive_async.cli._profiles import KINDS, load_profile
@@ -64,7 +64,7 @@ def members(
     audience: str,
     file: FileArgument,
     /,
-    *more: FileArgument,
+    *more: MoreFiles,
     column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
     keep_extra: Flag = False,
     allow_empty: Flag = False,

@@ -103,6 +103,8 @@ class Sheet:
 
     def numbered(self) -> Sheet:
         """Name the columns by their numbers: the first row is no header."""
+        if self.names is not None:
+            return self
         return replace(self, names=tuple(str(number) for number in range(1, self.width() + 1)))
 
     def kept(self, places: Sequence[int], doubts: Mapping[int, str] | None = None) -> Sheet:
