@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,6 +43,7 @@ class Profile:
         values: What it says, by key.
         lines: The line of each key.
         command: The command that it is for.
+        arguments: What the command takes.
     """
 
     path: str
@@ -51,6 +51,7 @@ class Profile:
     values: Mapping[str, Any]
     lines: Mapping[str, int]
     command: App = field(repr=False)
+    arguments: ArgumentCollection = field(repr=False)
 
     def parsed(self, options: Sequence[str] = ()) -> tuple[Any, BoundArguments]:
         """Return the command's function, and its arguments.
@@ -62,7 +63,7 @@ class Profile:
             CliError: A value cannot be meant; if it is the profile's, with its line.
         """
         given = {option.partition("=")[0] for option in options if option.startswith("-")}
-        keys = [key for key in self.values if key != "sync" and given.isdisjoint(_names(self.command, key))]
+        keys = [key for key in self.values if key != "sync" and given.isdisjoint(_names(self.arguments, key))]
         # The words without an option's name come first, in their order.
         keys.sort(key=lambda key: _WORDS.index(key) if key in _WORDS else len(_WORDS))
         if any(not option.startswith("-") for option in options):
@@ -87,7 +88,7 @@ class Profile:
         return function, bound
 
     def _words(self, key: str) -> list[str]:
-        argument = _argument(self.command, key)
+        argument = _argument(self.arguments, key)
         values = _texts(self.values[key])
         if argument is None:
             return []
@@ -120,30 +121,25 @@ class Profile:
         return message if key is None else f"{self.path}: line {self.lines[key]}: {message}"
 
 
-@cache
-def _arguments(command: App) -> ArgumentCollection:
-    return command.assemble_argument_collection()
-
-
-def _argument(command: App, key: str) -> Argument | None:
+def _argument(arguments: ArgumentCollection, key: str) -> Argument | None:
     """Return the argument of a command that a key of the profile stands for."""
     wanted = {key.upper()} if key in _WORDS else set()
-    for argument in _arguments(command):
+    for argument in arguments:
         if (argument.parse and not wanted.isdisjoint(argument.names)) or f"--{key}" in argument.names[:1]:
             return argument
     return None
 
 
-def _names(command: App, key: str) -> set[str]:
-    argument = _argument(command, key)
+def _names(arguments: ArgumentCollection, key: str) -> set[str]:
+    argument = _argument(arguments, key)
     return set(argument.names) | set(argument.negatives) if argument is not None else set()
 
 
-def _keys(command: App) -> list[str]:
+def _keys(arguments: ArgumentCollection) -> list[str]:
     """Return the keys that a profile for a command may have."""
-    names = (argument.names[0] for argument in _arguments(command) if argument.parse)
+    names = (argument.names[0] for argument in arguments if argument.parse)
     keys = [name.removeprefix("--") for name in names if name.startswith("--") and len(name) > 2]
-    return ["sync", *(key for key in _WORDS if _argument(command, key) is not None and key not in keys), *keys]
+    return ["sync", *(key for key in _WORDS if _argument(arguments, key) is not None and key not in keys), *keys]
 
 
 def _texts(value: Any) -> list[str]:
@@ -190,19 +186,20 @@ def load_profile(path: str, syncs: App) -> Profile:
         where = f"line {lines['sync']}: sync is {kind!r}" if "sync" in lines else "line 1: sync is missing"
         raise CliError(f'{path}: {where}; write sync = "members", or one of {", ".join(KINDS)}')
     command = syncs[kind]
+    arguments = command.assemble_argument_collection()
     mistakes = [
         f"{path}: line {lines[key]}: {mistake}"
         for key, value in values.items()
-        if (mistake := _mistake(command, key, value)) is not None
+        if (mistake := _mistake(kind, arguments, key, value)) is not None
     ]
-    needed = _argument(command, "audience")
+    needed = _argument(arguments, "audience")
     if needed is not None and needed.required and "audience" not in values:
         mistakes.append(f'{path}: line {lines["sync"]}: the {kind} of which audience? Write audience = "sales-emea"')
     for mistake in mistakes[:-1]:
         say(f"thrive: {mistake}")
     if mistakes:
         raise CliError(mistakes[-1])
-    return Profile(path, kind, values, lines, command)
+    return Profile(path, kind, values, lines, command, arguments)
 
 
 def _lines(text: str, values: Mapping[str, Any]) -> dict[str, int]:
@@ -216,12 +213,12 @@ def _lines(text: str, values: Mapping[str, Any]) -> dict[str, int]:
     return {key: found.get(key, 1) for key in values}
 
 
-def _mistake(command: App, key: str, value: Any) -> str | None:
+def _mistake(kind: str, arguments: ArgumentCollection, key: str, value: Any) -> str | None:
     if key == "sync":
         return None
-    argument = _argument(command, key)
+    argument = _argument(arguments, key)
     if argument is None:
-        return f"{key!r} is not a key of a profile for `thrive sync {command.name[0]}`{_meant(command, key)}"
+        return f"{key!r} is not a key of a profile for `thrive sync {kind}`{_meant(arguments, key)}"
     several = "tuple" in str(argument.hint) or key == "file"
     if isinstance(value, dict):
         if not (several and "=" in str(argument.parameter.metavar)):
@@ -237,8 +234,8 @@ def _mistake(command: App, key: str, value: Any) -> str | None:
     return None
 
 
-def _meant(command: App, key: str) -> str:
-    known = _keys(command)
+def _meant(arguments: ArgumentCollection, key: str) -> str:
+    known = _keys(arguments)
     folded = key.replace("_", "-").casefold()
     alike = difflib.get_close_matches(folded, known, n=1) or [one for one in known if folded == f"{one}s"]
     return f"; did you mean {alike[0]}?" if alike else f"; the keys are the names of its options, such as {known[1]}"
