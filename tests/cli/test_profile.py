@@ -93,7 +93,7 @@ def test_the_command_line_goes_before_the_profile(write: Write) -> None:
         ("\n[sheet]\nA = 1", "line 5: sheet is one value, not a table"),
         ('column = " "', "line 4: column is empty"),
         ('skip-lines = "x"', 'line 4: Invalid value for --skip-lines: unable to convert "x" into int'),
-        ("skip-lines = -1", "line 4: Invalid value \"-1\" for --skip-lines"),
+        ("skip-lines = -1", 'line 4: Invalid value "-1" for --skip-lines'),
         ('unknown = "foo"', 'line 4: Invalid value "foo" for --unknown'),
         ('max-removals = "a lot"', "line 4: --max-removals a lot: write a number of people"),
         ('where = "Status"', "line 4: --where 'Status': write the column and the value"),
@@ -116,7 +116,7 @@ def test_a_mistake_is_told_with_its_line_and_nothing_is_sent(  # noqa: PLR0917 -
 
 
 @pytest.mark.parametrize(("text", "told"), [
-    ("", "hr.toml: line 1: sync is missing; write sync = \"members\", or one of members, managers, audiences, users"),
+    ("", 'hr.toml: line 1: sync is missing; write sync = "members", or one of members, managers, audiences, users'),
     ("\nsync = 'member'", "hr.toml: line 2: sync is 'member'"),
     ("sync = 'members'\nfile = 'a.csv'", "line 1: the members of which audience?"),
     ("sync = 'members'\naudience = 'a'", "hr.toml names no file: write file ="),

@@ -218,7 +218,7 @@ def _lists(kind: str, files: Sequence[str], reading: Input, given: Mapping[str, 
     if kind == "users":
         pairs = given["map_"]
         sheets = [one.with_header() for one in reading.read_all(files, wanted(*columns_of(pairs).values()))]
-        columns, rows = mapping(pairs, sheets, reading)
+        columns, rows = mapping(pairs, sheets, reading, left=given["left"], date_format=given["date_format"])
         yield f"It reads {counted(source_of(sheets).rows, 'rows')}, and {counted(len(rows), 'rows')} pass the filters."
         yield f"Fields: {', '.join(f'{user_field} from {name!r}' for user_field, name in columns.items())}."
         return

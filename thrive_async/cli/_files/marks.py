@@ -6,12 +6,12 @@ room for every cell up to the furthest: one at XFD1048576 ends the process.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import IO
 from xml.etree import ElementTree as ET
 
 __all__ = ["MOST_CELLS", "Marks", "marks_of_ods", "marks_of_xls", "marks_of_xlsb", "marks_of_xlsx"]
@@ -84,7 +84,7 @@ def marks_of_xlsx(archive: zipfile.ZipFile, sheet: str) -> Marks:
     return marks
 
 
-def _cells(stream: io.BufferedIOBase | zipfile.ZipExtFile) -> Iterator[bytes]:
+def _cells(stream: IO[bytes]) -> Iterator[bytes]:
     """Return the XML of a sheet in chunks that end after a cell."""
     rest = b""
     while chunk := stream.read(_CHUNK):
