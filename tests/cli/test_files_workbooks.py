@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_protected_and_a_damaged_workbook_are_named(monkeypatch: pytest.Monkey
     def locked(_file: object) -> None:
         raise python_calamine.PasswordError("x")
 
-    monkeypatch.setattr(python_calamine, "load_workbook", locked)
+    monkeypatch.setattr(python_calamine, "CalamineWorkbook", SimpleNamespace(from_filelike=locked))
     assert refused(whole) == "people.file is protected by a password: save a copy without one"
 
 

@@ -6,9 +6,7 @@ profile can say what the command line can, and a mistake in it gets the message 
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -123,7 +121,7 @@ class Profile:
 
 def _argument(arguments: ArgumentCollection, key: str) -> Argument | None:
     """Return the argument of a command that a key of the profile stands for."""
-    wanted = {key.upper()} if key in _WORDS else set()
+    wanted = {key.upper()} if key in _WORDS else set[str]()
     for argument in arguments:
         if (argument.parse and not wanted.isdisjoint(argument.names)) or f"--{key}" in argument.names[:1]:
             return argument
@@ -167,14 +165,17 @@ def load_profile(path: str, syncs: App) -> Profile:
     Raises:
         CliError: It cannot be read, or something in it cannot be meant. Each mistake is told with its line.
     """
+    import tomllib  # noqa: PLC0415 - only for profiles
+
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        values = tomllib.loads(text)
     except OSError as error:
         hint = "; `thrive profile init FILE` writes one" if isinstance(error, FileNotFoundError) else ""
         raise CliError(f"cannot read {path}: {error.strerror or error}{hint}") from error
     except UnicodeDecodeError as error:
         raise CliError(f"{path} is not UTF-8: save it as UTF-8") from error
+    try:
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column (\d+)\)|\(at end of document\)", str(error))
         line = found[1] if found is not None and found[1] else str(text.count("\n") + 1)
@@ -235,6 +236,8 @@ def _mistake(kind: str, arguments: ArgumentCollection, key: str, value: Any) -> 
 
 
 def _meant(arguments: ArgumentCollection, key: str) -> str:
+    import difflib  # noqa: PLC0415 - only for a mistake
+
     known = _keys(arguments)
     folded = key.replace("_", "-").casefold()
     alike = difflib.get_close_matches(folded, known, n=1) or [one for one in known if folded == f"{one}s"]

@@ -179,7 +179,8 @@ def _date_reader(form: str) -> Callable[[str], str]:
     """
     pattern = form
     if "%" not in form:
-        pattern = re.sub("Y{4}|Y{2}|M{1,4}|D{1,2}", lambda match: _PARTS_OF_DATES[match[0].upper()], form, flags=re.IGNORECASE)
+        words = re.compile("Y{4}|Y{2}|M{1,4}|D{1,2}", re.IGNORECASE)
+        pattern = words.sub(lambda match: _PARTS_OF_DATES[match[0].upper()], form)
     parts = set(re.findall("%.", pattern))
     if not (parts & {"%Y", "%y"} and parts & {"%m", "%b", "%B"} and "%d" in parts):
         raise CliError(f"--date-format {form}: write day, month and year, as in DD/MM/YYYY or %d/%m/%Y")

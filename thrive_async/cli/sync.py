@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -47,6 +46,8 @@ def from_profile(
     if profile is not None:
         return load_profile(profile, app).run(options)
     if options:
+        import difflib  # noqa: PLC0415 - only for a mistake
+
         alike = difflib.get_close_matches(options[0], KINDS, n=1)
         meant = f"; did you mean {alike[0]}?" if alike else f"; there are {', '.join(KINDS)}, and --profile FILE"
         raise CliError(f"thrive sync has no {options[0]!r}{meant}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -97,6 +94,9 @@ def _too_large(source: str) -> CliError:
 
 
 def _gunzipped(data: bytes, source: str) -> bytes:
+    import gzip  # noqa: PLC0415 - only for what is packed
+    import zlib  # noqa: PLC0415
+
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             unpacked = file.read(LARGEST + 1)
@@ -109,6 +109,9 @@ def _gunzipped(data: bytes, source: str) -> bytes:
 
 def _in_zip(data: bytes, source: str) -> tuple[Kind | None, tuple[bytes, str]]:
     """Return the kind of workbook that a zip is, or the bytes and the name of the only file in it."""
+    import zipfile  # noqa: PLC0415 - only for what is packed
+    import zlib  # noqa: PLC0415
+
     damaged = CliError(f"{source} is a workbook or an archive that is damaged or cut off: save or fetch it again")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

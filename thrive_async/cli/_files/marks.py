@@ -143,7 +143,7 @@ def _padding(archive: zipfile.ZipFile) -> dict[int, tuple[str, int]]:
         for one in root.iter()
         if _local(one.tag) == "numFmt"
     }
-    styles = next((list(one) for one in root if _local(one.tag) == "cellXfs"), [])
+    styles = next((list(one) for one in root if _local(one.tag) == "cellXfs"), list[ET.Element]())
     found = {at: formats.get(one.attrib.get("numFmtId", "")) for at, one in enumerate(styles)}
     return {at: (zeros[1] or "", len(zeros[2])) for at, zeros in found.items() if zeros is not None}
 

@@ -57,7 +57,7 @@ def read_workbook(
 
     try:
         known = _marks_of_all(content, source)
-        with calamine.load_workbook(io.BytesIO(content.data)) as workbook:
+        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(content.data)) as workbook:
             found = _Workbook(workbook, content, source, known)
             return found.read(found.choose(sheet, skip_rows, columns), skip_rows)
     except calamine.PasswordError as error:
