@@ -196,6 +196,10 @@ def test_a_protected_and_a_damaged_workbook_are_named(monkeypatch: pytest.Monkey
     assert "damaged or cut off: save or fetch it again" in refused(whole[: len(whole) // 2])
     assert "no workbook that can be read" in refused(xls({"P": PEOPLE})[:700])
     assert "no workbook that can be read" in refused(zipped({"xl/workbook.xml": "<workbook/>"}))
+    # Excel puts a protected .xlsx into the compound file of an .xls.
+    inside = xls({"P": PEOPLE}).replace("Workbook".encode("utf-16-le") + bytes(16), b"")
+    packed = inside + "EncryptedPackage".encode("utf-16-le")
+    assert refused(packed) == "people.file is protected by a password: save a copy without one"
     import python_calamine
 
     def locked(_file: object) -> None:

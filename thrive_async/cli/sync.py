@@ -50,7 +50,7 @@ def from_profile(
 
         alike = difflib.get_close_matches(options[0], KINDS, n=1)
         meant = f"; did you mean {alike[0]}?" if alike else f"; there are {', '.join(KINDS)}, and --profile FILE"
-        raise CliError(f"thrive sync has no {options[0]!r}{meant}")
+        raise CliError(f"thrive sync has no {options[0]!r}{meant}. See `thrive sync --help`.")
     app.help_print([])
     return Exit.DONE
 

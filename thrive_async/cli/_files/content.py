@@ -24,6 +24,8 @@ _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _GZIP = b"\x1f\x8b"
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: What Excel writes into such a file for a workbook of today with a password; calamine does not know it.
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _NO_LISTS = (
     (b"%PDF", "is a PDF: ask for the list as a workbook or as CSV"),
     (b"{\\rtf", "is a text document: save the list as a workbook or as CSV"),
@@ -71,6 +73,8 @@ def recognised(data: bytes, name: str, source: str) -> Content:
     """
     for _ in range(_PACKED + 1):
         if data.startswith(_OLD_WORKBOOK):
+            if _ENCRYPTED in data:
+                raise CliError(f"{source} is protected by a password: save a copy without one")
             return Content("xls", data, name)
         if data.startswith(_EMPTY_ZIP):
             raise CliError(f"{source} is an archive without a file: nothing was read, so nothing is changed")
