@@ -6,6 +6,7 @@ import gzip
 import io
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from thrive_async.cli._errors import CliError, Exit
-from thrive_async.cli._files import Sheet, content, read_bytes, read_sheet
+from thrive_async.cli._files import Sheet, content, read_bytes, read_sheet, source_of
 from thrive_async.sandbox import Sandbox
+from thrive_async.sync import Source
 from thrive_async.sync._match.names import rewritten
 
 from .conftest import AUDIENCE, Run
@@ -121,6 +123,17 @@ def test_the_hash_is_that_of_the_bytes_as_read() -> None:
         sheet = read(data).with_header()
         assert sheet.sha256 == hashlib.sha256(data).hexdigest()
         assert sheet.row_count == len([row for row in sheet.rows if any(row)])
+
+
+def test_several_files_have_one_source() -> None:
+    """Its hash is that of their hashes, one a line, and its rows are those of all of them."""
+    import hashlib
+
+    files = {"a": b"ref\nE1\n", "b": b"ref\n1\n2"}
+    one, two = (replace(read(data).with_header(), source=name) for name, data in files.items())
+    hashes = "".join(f"{hashlib.sha256(data).hexdigest()}\n" for data in files.values())
+    assert source_of([one]) == Source(name="a", sha256=hashes[:64], rows=1)
+    assert source_of([one, two]) == Source(name="a + b", sha256=hashlib.sha256(hashes.encode()).hexdigest(), rows=3)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped({"folder/people.csv": data, "__MACOSX/._p": b"x"}),

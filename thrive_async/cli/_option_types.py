@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
-from cyclopts.validators import Number
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
@@ -66,6 +65,11 @@ def _file(_type: Any, value: object) -> None:
         raise ValueError(f"unknown option {value}; write ./{value} if that is a file")
 
 
+def _not_negative(_type: Any, value: object) -> None:
+    if isinstance(value, int) and value < 0:
+        raise ValueError("write how many lines there are: 0 or more")
+
+
 #: A file to read, or `-` for standard input.
 FileArgument = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_file, metavar="FILE")]
 #: More files after the first.
@@ -89,7 +93,7 @@ class Input:
     """csv or jsonl; detected by default from the name and the first character. Workbooks are always recognised."""
     sheet: Annotated[str | None, Parameter(metavar="NAME|N")] = None
     """The sheet of a workbook, by name or number; by default the first one with a column of people."""
-    skip_lines: Annotated[int, Parameter(metavar="N", validator=Number(gte=0))] = 0
+    skip_lines: Annotated[int, Parameter(metavar="N", validator=_not_negative)] = 0
     """How many lines, or rows of a workbook, stand before the header."""
     stop_at: Annotated[str | None, Parameter(metavar="TEXT")] = None
     """Where the footer starts: at the first row that begins with this text. A file without it is refused."""

@@ -156,8 +156,8 @@ def _where_lines(sheet: Sheet, reading: Input) -> Iterator[str]:
         yield f"{_toml(column.strip())} = {_toml(value.strip())}"
     status = next((at for at, name in enumerate(sheet.names or ()) if fold(name) in _STATUS), None)
     if status is not None and not given:
-        values = dict.fromkeys(text.strip() for text in sheet.texts(status))
-        stay = [value for value in values if value and value.casefold() not in _GONE][:_FEW]
+        found = dict.fromkeys(text.strip() for text in sheet.texts(status))
+        stay = [value for value in found if value and value.casefold() not in _GONE][:_FEW]
         yield f"# {_toml((sheet.names or ())[status])} = [{', '.join(map(_toml, stay))}]"
 
 
@@ -223,9 +223,9 @@ def _lists(kind: str, files: Sequence[str], reading: Input, given: Mapping[str, 
         yield f"Fields: {', '.join(f'{user_field} from {name!r}' for user_field, name in columns.items())}."
         return
     if kind == "audiences":
-        columns = given["audience_column"], given["member_column"]
-        sheets = [reading.headed(sheet) for sheet in reading.read_all(files, wanted(*columns))]
-        desired = grouped(sheets, *columns, rule=given["audience"], reading=reading)
+        named = given["audience_column"], given["member_column"]
+        sheets = [reading.headed(sheet) for sheet in reading.read_all(files, wanted(*named))]
+        desired = grouped(sheets, *named, rule=given["audience"], reading=reading)
         total = sum(map(len, desired.values()))
         yield f"It reads {counted(source_of(sheets).rows, 'rows')}: {counted(total, 'entries')} that pass the filters."
         largest = sorted(desired, key=lambda name: -len(desired[name]))[:_FEW]

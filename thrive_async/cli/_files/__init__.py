@@ -6,7 +6,6 @@ follows from a row that cannot be trusted is for `thrive_async.sync` to say.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -114,6 +113,8 @@ def read_bytes(
     Raises:
         CliError: It is empty, no list, in another encoding, or broken.
     """
+    import hashlib  # noqa: PLC0415 - `--help` does without
+
     content = recognised(data, source, source)
     digest = hashlib.sha256(data).hexdigest()
     if content.kind == "text":
@@ -133,6 +134,8 @@ def read_bytes(
 
 def source_of(sheets: Sequence[Sheet]) -> Source:
     """Return what plans and journals say about the files: their names, their hash, how many rows they have."""
+    import hashlib  # noqa: PLC0415 - `--help` does without
+
     from thrive_async.sync.source import Source  # noqa: PLC0415 - after the parsing
 
     digests = [sheet.sha256 for sheet in sheets]
