@@ -233,6 +233,8 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
          "is a login page ('Sign in - HR'), not a list"),
         (b"\xef\xbb\xbf\r\n<html><body><table><tr><td>ref</td></tr></table></body></html>",
          "is a web page, whatever its name says: open it in Excel and save it as .xlsx or CSV"),
+        (b"<html><head>" + b" " * 600 + b"</head><table><tr><td>Login</td></tr></table>", "is a web page, what"),
+        (b"<html><body>Please log in</body></html>", "is a login page, not a list"),
         (b"<html><body>Gateway timeout</body></html>", "is a web page, not a list of people"),
         (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">',
          "is an XML spreadsheet: save it as .xlsx"),

@@ -132,6 +132,16 @@ def test_what_is_missing_is_told(run: Run, write: Write, text: str, told: str) -
     assert told in result.one_line()
 
 
+def test_check_and_a_run_take_a_file_instead_of_that_of_the_profile(
+    run: Run, served: Sandbox, write: Write, hr: str
+) -> None:
+    write(f'sync = "members"\naudience = "{AUDIENCE}"\nkeep-extra = true\n')
+    assert "names no file" in run("profile", "check", "hr.toml").one_line()
+    assert "It reads 7 rows" in run("profile", "check", "hr.toml", hr).out
+    result = run("sync", "--profile", "hr.toml", "--dry-run", hr)
+    assert (result.code, result.lines[0].startswith(f"{AUDIENCE}: +7 -0")) == (0, True)
+
+
 def test_all_mistakes_are_told_at_once(run: Run, write: Write) -> None:
     write('sync = "users"\na = 1\nb = 2\n')
     result = run("sync", "--profile", "hr.toml")

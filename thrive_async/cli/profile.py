@@ -14,7 +14,7 @@ from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import STDIN, Sheet, fold, source_of
 from thrive_async.cli._files.sheet import names_people
 from thrive_async.cli._formats import out
-from thrive_async.cli._option_types import FileArgument, Input, wanted
+from thrive_async.cli._option_types import FileArgument, Input, MoreFiles, wanted
 from thrive_async.cli._people import People, people_of
 from thrive_async.cli._profiles import Profile, load_profile
 from thrive_async.cli._safe_text import counted, one_line
@@ -177,15 +177,16 @@ def _map_lines(names: Sequence[str]) -> Iterator[str]:
 
 
 @app.command
-def check(profile: str = "thrive.toml", /) -> int:
+def check(profile: str = "thrive.toml", /, *files: MoreFiles) -> int:
     """Say in words what a profile would read and do. Its files are read; nothing is sent to Thrive.
 
     Args:
         profile: The profile.
+        files: Files to read instead of those of the profile.
     """
     read = load_profile(profile, syncs)
     try:
-        _function, bound = read.parsed()
+        _function, bound = read.parsed(files)
         bound.apply_defaults()
         for line in _described(read, bound.arguments):
             out(line)
