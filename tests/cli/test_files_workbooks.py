@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from thrive_async.cli._errors import CliError, Exit
-from thrive_async.cli._files import Sheet, content, read_bytes, read_sheet, source_of
+from thrive_async.cli._files import Sheet, content, marks, read_bytes, read_sheet, source_of
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync import Source
 from thrive_async.sync._match.names import rewritten
@@ -219,6 +219,12 @@ def test_a_protected_and_a_damaged_workbook_are_named(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(python_calamine, "CalamineWorkbook", SimpleNamespace(from_filelike=locked))
     assert refused(whole) == "people.file is protected by a password: save a copy without one"
+
+
+def test_a_part_of_a_workbook_that_is_far_too_large_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its XML would take ten times its size in memory."""
+    monkeypatch.setattr(marks, "_LARGEST_PART", 100)
+    assert "no workbook that can be read" in refused(xlsx({"P": PEOPLE}))
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
