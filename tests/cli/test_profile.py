@@ -213,13 +213,30 @@ def test_init_looks_at_the_file(run: Run, write: Write, hr: str) -> None:
     assert run("profile", "init", file, "a.toml", "--skip-lines", "1").code == 0
     found = tomllib.loads(Path("a.toml").read_text())
     assert (found["sync"], found["skip-lines"], "audience" in found) == ("audiences", 1, False)
-    assert run("profile", "init", hr, "b.toml", "--audience", "dept-{Department}", "--where", "Status=Active").code == 0
+    assert (
+        run(
+            "profile",
+            "init",
+            hr,
+            "b.toml",
+            "--audience",
+            "dept-{Department}",
+            "--where",
+            "Status!=Left",
+            "--prefer",
+            "Department=Law",
+            "--header",
+        ).code
+        == 0
+    )
     text = Path("b.toml").read_text()
     found = tomllib.loads(text)
     assert (found["sync"], found["audience"], found["where"]) == (
-        "audiences", "dept-{Department}", {"Status": "Active"},
+        "audiences", "dept-{Department}", ["Status!=Left"],
     )  # fmt: skip
     assert '# Column "Department": Law 5, Field Sales 1' in text
+    assert (found["prefer"], found["header"]) == (["Department=Law"], True)
+    assert "It reads 7 rows: 6 entries" in run("profile", "check", "b.toml").out
     # No names of people.
     assert "Anna" not in text
 
