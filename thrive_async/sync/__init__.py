@@ -27,6 +27,7 @@ from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
 from thrive_async.sync.members import Desired, MemberPlan, plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience
 from thrive_async.sync.report import Outcome, Progress, SyncReport
+from thrive_async.sync.source import Source
 from thrive_async.sync.users import UserChange, UserHeld, UserLeaver, UserPlan, UserReturn, plan_users, sync_users
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "NewAudience",
     "Outcome",
     "Progress",
+    "Source",
     "Strategy",
     "SyncError",
     "SyncReport",
