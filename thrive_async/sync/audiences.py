@@ -143,6 +143,8 @@ class AudiencesPlan(SavedPlan):
             refused = self.refusals(max_removals=max_removals, strategy=strategy)
             self.check_total(max_total_removals, refused)
             thrive = self._begin(self._subject)
+            for plan in self.plans.values():
+                plan.source = plan.source or self.source
             self.reports = {**self.errors, **refused}
             try:
                 await self._create(thrive)

@@ -12,7 +12,7 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.journal import Person, Scope, check_usable
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (
@@ -72,6 +72,7 @@ class UserPlan(SinglePlan):
         rejected: Pairs of a ref or row and why the row, or one of its cells, is ignored. Users in a rejected row are
             not suspended.
         held: Users who are left alone, or some of whose fields are, with the reason.
+        rows: Where the export names the people to create, change or unsuspend, by ref.
         dropped: Changes of a saved plan that no longer applied when the users were read again, with the reason.
         tenant: The id of the tenant that the plan was made for.
         made_at: When the plan was made.
@@ -91,6 +92,7 @@ class UserPlan(SinglePlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     held: tuple[UserHeld, ...] = ()
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
     dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
@@ -99,6 +101,15 @@ class UserPlan(SinglePlan):
         """What the plan leaves out, for the report."""
         held = tuple(Outcome(one.action, one.ref, one.reason) for one in self.held)
         return LeftOut(rejected=self.rejected, held=held, dropped=self.dropped)
+
+    @property
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it creates, changes, suspends and brings back, for the journal."""
+        found = {("create", one.ref): Person(ref=one.ref, email=one.email or None) for one in self.to_create}
+        found |= {("unsuspend", one.ref): Person(one.user_id, one.ref) for one in self.to_unsuspend}
+        found |= {("update", one.ref): Person(one.user_id, one.ref) for one in self.to_update}
+        found = {key: attrs.evolve(person, row=self.rows.get(key[1])) for key, person in found.items()}
+        return found | {("suspend", one.ref): Person(one.user_id, one.ref, one.email) for one in self.to_suspend}
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
@@ -262,6 +273,7 @@ class UserPlan(SinglePlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "held": [[one.user_id, one.ref, one.action, one.reason] for one in self.held],
+            "rows": dict(self.rows),
         }
 
     @classmethod
@@ -294,6 +306,7 @@ class UserPlan(SinglePlan):
                 UserHeld(user_id=user_id, ref=ref, action=action, reason=reason)
                 for user_id, ref, action, reason in content["held"]
             ),
+            rows=content["rows"],
             **common,
         )
 

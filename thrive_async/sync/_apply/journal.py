@@ -1,16 +1,23 @@
 """The journal: what is planned, then a line per outcome as it happens.
 
-Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "machine",
-"process", "fingerprint", "made_at", "strategy", "planned", "changes", "at"}`, where `target` is the audience's id and
-`planned` maps each action to the references it is planned for. `changes`, only in a run of users, maps the ref of each
-update to its fields with the old and the new value, so that an undo finds the old ones whatever becomes of the run.
-Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`. If a run was
-killed, planned changes have no outcome. The next run of the same target with the same journal finds out by reading what
-became of them, and adds their lines under the old run's id.
+Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "sync", "undoes", "host",
+"machine", "process", "operator", "version", "source", "fingerprint", "made_at", "strategy", "planned", "people",
+"changes", "at"}`:
+
+- `target` is the audience's id. Runs of one call, such as those of `sync_audiences`, have `sync` in common. `undoes`
+  is the `sync` that this run undoes.
+- `planned` maps each action to the references it is planned for, and `people` to what is known of these people.
+- `changes` maps the reference of a person to the old and new value of each field or permission that changes, so that an
+  undo finds the old ones whatever becomes of the run.
+- `operator` is `THRIVE_OPERATOR`, else the account's login name. `source` is the file that the list came from.
+
+Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`, with `id`,
+`ref`, `email` and `row` where they are known. If a run was killed, planned changes have no outcome. The next run of the
+same target with the same journal reads what became of them, and adds their lines under the old run's id.
 
 One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
-Of another machine's run, on a shared volume, only its silence tells: until that has lasted an hour, no run of its
-target begins, and what is found out about it later is written under the own id, with the other run's in `of`.
+A run of another machine, on a shared volume, may still be going on until it has been silent for an hour. Until then, no
+run of its target begins. What is found out about it later is written under the own id, with the other run's in `of`.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -19,6 +26,7 @@ power may lose the last second, because a sync to disk for each answer would hol
 
 import asyncio
 import errno
+import getpass
 import json
 import os
 import socket
@@ -31,20 +39,25 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
+from thrive_async._base.version import __version__
 from thrive_async.errors import ConfigurationError
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
+from thrive_async.sync.source import Source
 
 __all__ = [
     "History",
     "Interrupted",
     "Journal",
     "Line",
+    "Person",
     "Scope",
     "check_journal",
     "check_usable",
     "history",
     "history_of",
+    "operator",
+    "people_of",
     "still_to_account_for",
     "unfinished",
 ]
@@ -72,6 +85,43 @@ class Scope:
     target: str
 
 
+@attrs.frozen(repr=False)
+class Person:
+    """What is known of a person: their names, and where the list names them.
+
+    Attributes:
+        id: Thrive's id.
+        ref: The reference.
+        email: The e-mail address.
+        row: Where the list names them, such as ``"line 7"``.
+    """
+
+    id: str | None = None
+    ref: str | None = None
+    email: str | None = None
+    row: str | None = None
+
+    @property
+    def known(self) -> dict[str, str]:
+        """The attributes that have a value, by name."""
+        pairs = (("id", self.id), ("ref", self.ref), ("email", self.email), ("row", self.row))
+        return {name: value for name, value in pairs if value}
+
+
+NOBODY: Final = Person()
+
+
+def operator() -> str:
+    """Return who runs this: `THRIVE_OPERATOR`, else the account's login name or number."""
+    named = os.environ.get("THRIVE_OPERATOR", "").strip()
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
 class Journal:
     """Appends one run to a journal file, or writes nothing if there is none.
 
@@ -84,6 +134,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str] | None, run: str, audience: str) -> None:
         self._run = run
         self._audience = audience
+        self._people: Mapping[tuple[str, str], Person] = {}
         self._descriptor: int | None = None
         self._torn = False
         if path is None:
@@ -109,6 +160,10 @@ class Journal:
         planned: Mapping[str, Sequence[str]],
         made_at: datetime | None = None,
         changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
+        people: Mapping[tuple[str, str], Person] = MappingProxyType({}),
+        source: Source | None = None,
+        sync: str | None = None,
+        undoes: str | None = None,
     ) -> None:
         """Write the line a run begins with.
 
@@ -118,21 +173,32 @@ class Journal:
             made_at: When the plan was made; no two plans of a target are made at one moment.
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
-            changes: The old and the new value of each field of an update, by reference.
+            changes: The old and the new value of each field or permission that changes, by reference.
+            people: What is known of these people, by action and reference.
+            source: The file that the desired list came from.
+            sync: The id that all runs of one call have in common; this run's own by default.
+            undoes: The id of the call that this run undoes.
         """
+        self._people = people
         self._write(
             _line(
                 {
                     "run": self._run,
                     "audience": self._audience,
                     **attrs.asdict(scope),
+                    "sync": sync or self._run,
+                    **({"undoes": undoes} if undoes else {}),
                     "host": socket.gethostname(),
                     "machine": _machine(),
                     "process": os.getpid(),
+                    "operator": operator(),
+                    "version": __version__,
+                    "source": None if source is None else attrs.asdict(source),
                     "fingerprint": fingerprint,
                     "made_at": None if made_at is None else made_at.isoformat(),
                     "strategy": strategy,
                     "planned": planned,
+                    "people": _by_action(people),
                     **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
@@ -149,9 +215,10 @@ class Journal:
         if self._descriptor is None:
             return
         at = _now()
-        ids = {"run": self._run}
+        ids, people = {"run": self._run}, self._people
         if earlier is not None:
             ids = {"run": self._run, "of": earlier.run} if earlier.is_foreign else {"run": earlier.run}
+            people = earlier.people
         self._write(
             b"".join(
                 _line(
@@ -163,6 +230,7 @@ class Journal:
                         "outcome": outcome,
                         "reason": reason,
                         "at": at,
+                        **people.get((action, reference), NOBODY).known,
                     }
                 )
                 for action, reference, outcome, reason in lines
@@ -191,6 +259,14 @@ class Journal:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+def _by_action(people: Mapping[tuple[str, str], Person]) -> dict[str, dict[str, dict[str, str]]]:
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for (action, reference), person in people.items():
+        if person.known:
+            found.setdefault(action, {})[reference] = person.known
+    return found
 
 
 def _line(value: Mapping[str, object]) -> bytes:
@@ -224,6 +300,7 @@ class Interrupted:
         at: When it wrote last.
         left: Action and reference of each change without an outcome, in the order planned.
         made_at: When its plan was made, as written; None if it is not known.
+        people: What its plan knew of these people.
     """
 
     run: str
@@ -232,6 +309,7 @@ class Interrupted:
     at: str
     left: dict[tuple[str, str], None] = attrs.field(repr=False)
     made_at: str | None = None
+    people: Mapping[tuple[str, str], Person] = attrs.field(factory=dict[tuple[str, str], Person], repr=False)
 
     @property
     def pending(self) -> tuple[tuple[str, str], ...]:
@@ -375,9 +453,19 @@ def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) 
         left: dict[tuple[str, str], None] = {(action, str(name)): None for action, names in planned for name in names}
         scope = Scope(str(entry["kind"]), str(entry["tenant"]), str(entry["target"]))
         machine, made_at = str(entry.get("machine", "")), entry.get("made_at")
-        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at)
+        people = people_of(entry) if left else {}
+        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at, people)
         runs[run_id] = scope, run
     elif run_id in runs:
         run = runs[run_id][1]
         run.left.pop((entry["action"], entry["reference"]), None)
         run.at = str(entry["at"])
+
+
+def people_of(opening: Mapping[str, Any]) -> dict[tuple[str, str], Person]:
+    """Return what the line that opens a run says of its people; empty if an older release wrote it."""
+    return {
+        (action, reference): Person(*(known.get(name) for name in ("id", "ref", "email", "row")))
+        for action, people in opening.get("people", {}).items()
+        for reference, known in people.items()
+    }
