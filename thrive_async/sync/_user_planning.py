@@ -34,7 +34,7 @@ from thrive_async.sync._match.user_diff import (
     unread_in,
 )
 
-__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "overtaken_by"]
+__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "as_it_was", "overtaken_by"]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -276,7 +276,7 @@ class Planning:
                 self._hold(user, "unsuspend", f"stays suspended: {lost} could not be read in Thrive's answer")
                 continue
             try:
-                account = _as_it_was(row, user, staff)
+                account = as_it_was(row, user, staff)
             except (TypeError, ValueError) as error:
                 self._hold(user, "unsuspend", f"stays suspended: {error}")
             else:
@@ -314,7 +314,7 @@ class Planning:
         return leaving
 
 
-def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
+def as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
     """Return all of a user's current fields, which bring the user back without changing anything else.
 
     Whether the event leaves omitted fields alone is undocumented. It clears the end date, so the row's is sent.

@@ -31,7 +31,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.export_rows import Blank, Reader
 from thrive_async.sync._match.identity import IDENTITY
 from thrive_async.sync._match.likeness import comparable
-from thrive_async.sync._match.user_diff import known, set_fields
+from thrive_async.sync._match.user_diff import dated, known, set_fields
 from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
@@ -279,12 +279,12 @@ class UserPlan(SinglePlan):
     @classmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
-            to_create=tuple(UserCreate(**_dated(fields)) for fields in content["to_create"]),
+            to_create=tuple(UserCreate(**dated(fields)) for fields in content["to_create"]),
             to_update=tuple(
                 UserChange(
                     user_id=user_id,
                     ref=ref,
-                    update=UserUpdate(**_dated(fields)),
+                    update=UserUpdate(**dated(fields)),
                     changes={name: (old, new) for name, (old, new) in changes.items()},
                 )
                 for user_id, ref, fields, changes in content["to_update"]
@@ -293,7 +293,7 @@ class UserPlan(SinglePlan):
                 UserLeaver(user_id=user_id, ref=ref, email=email) for user_id, ref, email in content["to_suspend"]
             ),
             to_unsuspend=tuple(
-                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**_dated(fields)))
+                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**dated(fields)))
                 for user_id, ref, fields in content["to_unsuspend"]
             ),
             unchanged=content["unchanged"],
@@ -313,14 +313,6 @@ class UserPlan(SinglePlan):
 
 def _jsonable(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in fields.items()}
-
-
-def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
-    read = dict(fields)
-    for name in ("start_date", "end_date"):
-        if isinstance(read.get(name), str):
-            read[name] = date.fromisoformat(read[name]) if len(read[name]) == 10 else datetime.fromisoformat(read[name])
-    return read
 
 
 async def plan_users(

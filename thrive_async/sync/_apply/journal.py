@@ -65,7 +65,8 @@ __all__ = [
 Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
 
-_OPENING: Final = b'{"run": '
+OPENING: Final = b'{"run": '
+"""What every journal begins with."""
 # A run of another machine that has written nothing for so long has ended.
 _SILENCE: Final = timedelta(hours=1)
 
@@ -355,8 +356,8 @@ def check_journal(path: str | os.PathLike[str]) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
     if stat.S_ISREG(mode):
         with file.open("rb") as found:
-            begins = found.read(len(_OPENING))
-        if not _OPENING.startswith(begins):
+            begins = found.read(len(OPENING))
+        if not OPENING.startswith(begins):
             raise ConfigurationError(f"journal: {file} holds something else than a journal: name another file")
 
 
