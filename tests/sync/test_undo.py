@@ -205,7 +205,11 @@ async def managers(world: World) -> Callable[[], dict[str, bool]]:
 
 async def test_managers_come_back_with_their_permissions(world: World, path: Path, managers: Any) -> None:
     """The removed get what they had, the changed get back what they had, and the added go."""
-    desired = [grant(world.email(0), insights=False), grant(world.ids[1], insights=True), grant("P-00400", insights=True)]
+    desired = [
+        grant(world.email(0), insights=False),
+        grant(world.ids[1], insights=True),
+        grant("P-00400", insights=True),
+    ]
     before = await managers()
     await sync.sync_managers(world.thrive, "team", desired, max_removals=None, journal=path)
     assert (await managers()) == {world.ids[0]: False, world.ids[1]: True, world.ids[400]: True}
@@ -334,7 +338,9 @@ async def test_suspended_users_stay_so_unless_you_ask(world: World, path: Path) 
 async def test_an_open_run_is_refused(world: World, path: Path) -> None:
     """Its changes have no outcome yet, so the opposite of them is not known."""
     with Journal(path, "killed", "team") as journal:
-        journal.open_run(world.scope, fingerprint="f", strategy="diff", planned={"remove": [world.ids[0], world.ids[1]]})
+        journal.open_run(
+            world.scope, fingerprint="f", strategy="diff", planned={"remove": [world.ids[0], world.ids[1]]}
+        )
         journal.record([("remove", world.ids[0], "removed", None)])
     with pytest.raises(GuardRefused, match="run killed is still open: 1 of its changes have no outcome"):
         await sync.plan_undo(world.thrive, path)
@@ -349,7 +355,9 @@ async def test_a_journal_of_another_tenant_is_refused_and_nothing_is_sent(world:
     run = lines(path)[0]["run"]
     async with Sandbox(users=0, seed=2) as elsewhere, elsewhere.client() as thrive:
         for how in ({}, {"run": run}):
-            with pytest.raises(ConfigurationError, match=rf"of the tenant {world.thrive.tenant_id}, and this client is"):
+            with pytest.raises(
+                ConfigurationError, match=rf"of the tenant {world.thrive.tenant_id}, and this client is"
+            ):
                 await sync.plan_undo(thrive, path, **how)
         assert list(elsewhere.requests) == []
         elsewhere.state.add_audience("team")

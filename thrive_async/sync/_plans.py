@@ -305,7 +305,7 @@ class SinglePlan(SavedPlan):
             lock = await claim(target_of(thrive, self.kind, self.scope.target, self.subject))
             assert lock is not None  # noqa: S101 - within `exclusive`
             if history is None:
-                history = await history_of(applying.journal)
+                history = await history_of(applying.journal, self.made_at)
             self._check_not_overtaken(lock, history)
             interrupted = still_to_account_for(history.unfinished.get(self.scope, []), self.subject)
             if self._stale:

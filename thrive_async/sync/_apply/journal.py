@@ -32,15 +32,18 @@ import os
 import socket
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 import attrs
+import orjson
 
 from thrive_async._base.version import __version__
 from thrive_async.errors import ConfigurationError
+from thrive_async.sync._apply.journal_index import load, save
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 from thrive_async.sync.source import Source
@@ -52,11 +55,13 @@ __all__ = [
     "Line",
     "Person",
     "Scope",
+    "as_line",
     "check_journal",
     "check_usable",
     "history",
     "history_of",
     "operator",
+    "parsed",
     "people_of",
     "still_to_account_for",
     "unfinished",
@@ -69,6 +74,8 @@ OPENING: Final = b'{"run": '
 """What every journal begins with."""
 # A run of another machine that has written nothing for so long has ended.
 _SILENCE: Final = timedelta(hours=1)
+# Reading this much again takes 5 ms.
+_WORTH_AN_INDEX: Final = 256 * 1024
 
 
 @attrs.frozen
@@ -182,7 +189,7 @@ class Journal:
         """
         self._people = people
         self._write(
-            _line(
+            as_line(
                 {
                     "run": self._run,
                     "audience": self._audience,
@@ -222,7 +229,7 @@ class Journal:
             people = earlier.people
         self._write(
             b"".join(
-                _line(
+                as_line(
                     {
                         **ids,
                         "audience": self._audience,
@@ -270,12 +277,26 @@ def _by_action(people: Mapping[tuple[str, str], Person]) -> dict[str, dict[str, 
     return found
 
 
-def _line(value: Mapping[str, object]) -> bytes:
+def as_line(value: Mapping[str, object]) -> bytes:
+    """Return a line of a journal."""
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     if not text.isprintable():
         # Escaped, so that a terminal does not obey what a name holds; it is the same JSON.
         text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
     return text.encode() + b"\n"
+
+
+def parsed(line: bytes) -> Any:
+    """Return the JSON of a line.
+
+    Raises:
+        ValueError, RecursionError: It is no JSON.
+    """
+    try:
+        # A third of the time that `json` takes, which reads NaN and lone surrogates, too.
+        return orjson.loads(line)
+    except ValueError:
+        return json.loads(line)
 
 
 def _now() -> str:
@@ -384,9 +405,9 @@ class History:
     applied: Collection[tuple[Scope, str]] = ()
 
 
-async def history_of(path: str | os.PathLike[str] | None) -> History:
+async def history_of(path: str | os.PathLike[str] | None, since: datetime | None = None) -> History:
     """Read a journal, if there is one; see `history`."""
-    return History() if path is None else await asyncio.to_thread(history, path)
+    return History() if path is None else await asyncio.to_thread(history, path, since)
 
 
 def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrupted]:
@@ -413,17 +434,18 @@ def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrup
 
 def unfinished(path: str | os.PathLike[str]) -> Mapping[Scope, list[Interrupted]]:
     """Return the `History.unfinished` of a journal; see `history`."""
-    return history(path).unfinished
+    return history(path, datetime.now(UTC)).unfinished
 
 
-def history(path: str | os.PathLike[str]) -> History:
+def history(path: str | os.PathLike[str], since: datetime | None = None) -> History:
     """Read what a journal tells about earlier runs.
 
-    Reads the whole file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them,
-    are ignored.
+    It reads a file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them, are
+    ignored.
 
     Args:
         path: The journal; it need not exist.
+        since: Only plans that were made from this moment on matter, so the index may be used; None for all plans.
 
     Raises:
         ConfigurationError: It is no journal.
@@ -433,18 +455,33 @@ def history(path: str | os.PathLike[str]) -> History:
     if not Path(path).is_file():
         return History()
     runs: dict[str, tuple[Scope, Interrupted]] = {}
-    with Path(path).open("rb") as lines:
-        for line in lines:
-            try:
-                decoded: Any = json.loads(line)
+    begins: dict[str, int] = {}
+    with Path(path).open("rb") as journal:
+        index = None if since is None else load(path, journal)
+        if index is not None and since is not None and index.since > since:
+            index = None
+        read_from = end = place = 0 if index is None else index.start
+        journal.seek(read_from)
+        for line in journal:
+            with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                decoded = parsed(line)
                 _note(runs, cast("dict[str, Any]", decoded))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue
+                if "planned" in decoded:
+                    begins[str(decoded["run"])] = place
+            place += len(line)
+            end = place if line.endswith(b"\n") else end
+        applied = {(scope, run.made_at) for scope, run in runs.values() if run.made_at is not None}
+        if index is not None:
+            applied |= {(Scope(kind, tenant, target), made_at) for kind, tenant, target, made_at in index.applied}
+        if end - read_from > _WORTH_AN_INDEX:
+            start = min((begins[name] for name, (_scope, run) in runs.items() if run.left), default=end)
+            plans = ((*attrs.astuple(scope), made_at) for scope, made_at in applied)
+            save(path, journal, end=end, start=start, applied=plans, since=None if index is None else index.since)
     found: dict[Scope, list[Interrupted]] = {}
     for scope, run in runs.values():
         if run.left:
             found.setdefault(scope, []).append(run)
-    return History(found, {(scope, run.made_at) for scope, run in runs.values() if run.made_at is not None})
+    return History(found, applied)
 
 
 def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) -> None:
