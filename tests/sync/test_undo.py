@@ -21,6 +21,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.jsonl"
 
 
+def path_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def rewrite(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 async def undo(world: World, path: Path, **how: Any) -> sync.MemberPlan:
     plan = await sync.plan_undo(world.thrive, path, **how)
     assert isinstance(plan, sync.MemberPlan)
@@ -225,10 +233,20 @@ async def test_managers_come_back_with_their_permissions(world: World, path: Pat
 
 async def test_permissions_that_were_changed_since_are_held(world: World, path: Path, managers: Any) -> None:
     """What somebody has given by hand is theirs to take away."""
-    desired = [grant(world.ids[0], insights=False), *(grant(one, insights=True) for one in world.ids[1:4])]
+    both = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=False, manage=True))
+    desired = [
+        ManagerGrant(reference=world.ids[0], permissions=both),
+        *(grant(one, insights=True) for one in world.ids[1:4]),
+    ]
     await sync.sync_managers(world.thrive, "team", desired, journal=path)
-    everything = ManagerGrantPermissions(people_manager=PeopleManagerGrant(insights=True))
-    await world.thrive.audiences.managers.add("team", [ManagerGrant(reference=world.ids[0], permissions=everything)])
+    plan = await sync.plan_undo(world.thrive, path)
+    assert str(plan) == "team (managers): +0 ~1 -0 =0 (3 others kept)"
+    await world.thrive.audiences.managers.add("team", [grant(world.ids[0], insights=False)])
+    plan = await sync.plan_undo(world.thrive, path)
+    assert [(one.action, one.reason) for one in plan.left_out.held] == [
+        ("update", "held: the permissions were changed after this run")
+    ]
+    await world.thrive.audiences.managers.add("team", [grant(world.ids[0], insights=True)])
     plan = await sync.plan_undo(world.thrive, path)
     assert str(plan) == "team (managers): +0 ~0 -0 =1 (3 others kept)"
     await world.thrive.audiences.managers.remove("team", world.ids[0])
@@ -248,8 +266,7 @@ async def test_an_old_journal_cannot_give_permissions_back(world: World, path: P
             planned={"remove": [world.ids[9]], "update": [world.ids[0]]},
         )
         journal.record([("remove", world.ids[9], "removed", None), ("update", world.ids[0], "changed", None)])
-    opening, *rest = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join([opening.replace('"version"', '"then"'), *rest, ""]), encoding="utf-8")
+    rewrite(path, path_text(path).replace('"version"', '"then"', 1))
     plan = await sync.plan_undo(world.thrive, path)
     assert plan.is_empty
     assert {one.reason for one in plan.left_out.held} == {
@@ -369,13 +386,13 @@ async def test_what_is_no_journal_or_no_run_is_told(world: World, path: Path) ->
     """Before anything is sent."""
     with pytest.raises(FileNotFoundError):
         await sync.plan_undo(world.thrive, path)
-    path.touch()
+    rewrite(path, "")
     with pytest.raises(ConfigurationError, match="holds no run"):
         await sync.plan_undo(world.thrive, path)
-    path.write_text("email\nada@example.org\n", encoding="utf-8")
+    rewrite(path, "email\nada@example.org\n")
     with pytest.raises(ConfigurationError, match="something else than a journal"):
         await sync.plan_undo(world.thrive, path)
-    path.unlink()
+    rewrite(path, "")
     await sync.sync_members(world.thrive, "team", world.ids[:300], journal=path)
     with pytest.raises(ConfigurationError, match="no run in this journal has changed anything"):
         await sync.plan_undo(world.thrive, path)

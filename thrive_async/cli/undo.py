@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from thrive_async.cli._applying import SAFETY, AudiencesApplying, UserApplying, apply_plan, finish, show_plan
+from thrive_async.cli._applying import AnyApplying, apply_plan, finish, show_plan
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
 from thrive_async.cli._plan_views import ManagersView, MembersView, PlanView, UsersView, save
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["undo"]
 
 
-@Parameter(name="*", group=SAFETY)
-@dataclass(frozen=True, kw_only=True)
-class UndoApplying(AudiencesApplying, UserApplying):
-    """How to apply the plan, whatever kind the run was of."""
-
-
 def undo(
     journal: str,
     /,
@@ -35,7 +29,7 @@ def undo(
     only: Literal["removals", "additions", "changes"] | None = None,
     returning: Literal["report", "unsuspend"] = "report",
     save_plan: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    applying: UndoApplying = UndoApplying(),
+    applying: AnyApplying = AnyApplying(),  # noqa: B008 - frozen
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Bring back what a run did: add the removed again, remove the added, put changed fields back.
