@@ -98,7 +98,7 @@ def runs(file: str, /, *, output: Single = Single()) -> int:  # noqa: B008 - fro
 
 
 def _runs(file: str) -> Iterator[dict[str, Any]]:
-    from thrive_async.sync._apply.records import calls_of  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync._apply.records import calls_of, source_in  # noqa: PLC0415 - after the parsing
 
     for call in calls_of(file).values():
         names = [str(opening["audience"]) for opening in call.openings.values()]
@@ -110,7 +110,7 @@ def _runs(file: str) -> Iterator[dict[str, Any]]:
             "at": call.at,
             "audiences": names[0] if len(names) == 1 else f"{len(names):,} audiences",
             **{word: call.counts.get(word, 0) for word in ("added", "changed", "removed", "failed", "not_attempted")},
-            "source": (first.get("source") or {}).get("name"),
+            "source": source_in(first).get("name"),
             "operator": first.get("operator"),
             "note": "; ".join(one for one in (undoes, redacted) if one) or None,
         }

@@ -387,10 +387,9 @@ class PeoplePlan(SinglePlan, Generic[P]):
     @property
     def left_out(self) -> LeftOut:
         """What the plan leaves out, for the report."""
-        held = tuple(Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held)
-        return LeftOut(
-            rejected=self.rejected, ambiguous=self.ambiguous, held=(*held, *self.left_alone), dropped=self.dropped
-        )
+        held = [Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held]
+        held += self.left_alone
+        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=tuple(held), dropped=self.dropped)
 
     @property
     def _leaving(self) -> dict[tuple[str, str], Person]:

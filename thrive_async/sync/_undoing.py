@@ -43,7 +43,7 @@ class Members(Generic[P]):
         self._record = record
         self._known = record.people
         self._names = People(present)
-        self._by_id = {one.user_id: one for one in present}
+        self._by_id: dict[str, P] = {one.user_id: one for one in present}
         self._removed = {*record.done("remove")}
 
     def back(self, removed: Iterable[str]) -> tuple[str, ...]:
@@ -84,8 +84,11 @@ class Members(Generic[P]):
     def _owners(self, name: str) -> list[str]:
         """Return who has this name or, if nobody has, another name that the list gave the person."""
         person = self._known.get(("add", name), NOBODY)
-        names = (name, person.id, person.ref, person.email)
-        return next((owners for other in names if other and (owners := self._names.owners(other))), [])
+        for other in (name, person.id, person.ref, person.email):
+            owners = self._names.owners(other) if other else []
+            if owners:
+                return owners
+        return []
 
     def _again(self, action: str, name: str, undone: Outcome) -> bool:
         later = self._record.later.get((action, name))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from thrive_async.sync._apply.journal import NOBODY, Person, people_of
-from thrive_async.sync._apply.records import Key, entries, planned_in, run_of
+from thrive_async.sync._apply.records import Key, entries, planned_in, run_of, source_in
 from thrive_async.sync._match.names import lowered
 
 __all__ = ["FIELDS", "told"]
@@ -82,7 +82,7 @@ def told(
 
 def _row(run: _Run, key: Key, known: Person, *, at: str, outcome: str, reason: str | None) -> dict[str, Any]:
     opening, (action, reference) = run.opening, key
-    source = opening.get("source") or {}
+    source = source_in(opening)
     said = {
         "at": at,
         "audience": opening["audience"],
@@ -113,7 +113,7 @@ def _counted(run: _Run, at: str) -> dict[str, Any]:
 def _because(opening: Mapping[str, Any], action: str, row: str | None) -> str:
     if opening.get("undoes"):
         return f"undo of {opening['undoes']}"
-    source = str((opening.get("source") or {}).get("name") or "the list")
+    source = str(source_in(opening).get("name") or "the list")
     if row:
         return f"{row} of {source}"
     return f"not in {source}" if action in ("remove", "suspend") else f"in {source}"
@@ -137,9 +137,8 @@ def _aliases(path: str | os.PathLike[str], person: str) -> set[str]:
     names, before = {_same(person.strip())}, 0
     while len(names) > before:
         before = len(names)
-        for entry in entries(path):
-            people = people_of(entry) if "planned" in entry else {}
-            for (_action, reference), known in people.items():
+        for entry in entries(path, b'"people"'):
+            for (_action, reference), known in people_of(entry).items():
                 found = _names(reference, known)
                 if not names.isdisjoint(found):
                     names |= found

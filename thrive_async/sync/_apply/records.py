@@ -7,7 +7,7 @@ reading goes on in the archive.
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -17,13 +17,30 @@ from thrive_async.errors import ConfigurationError
 from thrive_async.sync._apply.journal import OPENING, Person, Scope, parsed, people_of
 from thrive_async.sync.report import done_as
 
-__all__ = ["DONE", "Call", "Key", "Record", "archive_of", "calls_of", "decoded", "entries", "members_of", "records_of"]
+__all__ = [
+    "DONE",
+    "Call",
+    "Key",
+    "Record",
+    "archive_of",
+    "calls_of",
+    "decoded",
+    "entries",
+    "members_of",
+    "packed",
+    "planned_in",
+    "records_of",
+    "run_of",
+    "scope_of",
+    "source_in",
+]
 
 Key = tuple[str, str]
 """An action and a reference."""
 DONE: Final = frozenset({"added", "changed", "removed"})
 """The outcomes of changes that were made."""
 _CHUNK: Final = 1 << 20
+_ARCHIVED: Final = b'"archived"'
 
 
 def decoded(line: bytes) -> dict[str, Any] | None:
@@ -32,10 +49,13 @@ def decoded(line: bytes) -> dict[str, Any] | None:
         entry = parsed(line)
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, Any]", entry) if isinstance(entry, dict) and _is_sound(entry) else None
+    if not isinstance(entry, dict):
+        return None
+    found = cast("dict[str, Any]", entry)
+    return found if _is_sound(found) else None
 
 
-def _is_sound(entry: Mapping[Any, Any]) -> bool:
+def _is_sound(entry: Mapping[str, Any]) -> bool:
     needed = (
         ("kind", "tenant", "target") if isinstance(entry.get("planned"), dict) else ("action", "reference", "reason")
     )
@@ -86,11 +106,12 @@ def members_of(archive: Path) -> Iterator[tuple[int, int, bytes]]:
             data = data or file.read(_CHUNK)
 
 
-def entries(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """Read all lines of a journal, with those of its archive in place of the runs that were moved there.
+def entries(path: str | os.PathLike[str], holding: bytes = b"") -> Iterator[dict[str, Any]]:
+    """Read the lines of a journal, with those of its archive in place of the runs that were moved there.
 
     Args:
         path: The journal.
+        holding: Only lines that hold these bytes, which takes a tenth of the time.
 
     Raises:
         ConfigurationError: It is not a journal.
@@ -98,25 +119,23 @@ def entries(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """
     with Path(path).open("rb") as file:
         _check(file, path)
-        moved: dict[str, dict[str, Any]] = {}
-        for line in file:
-            entry = decoded(line)
-            if entry is not None and "archived" in entry:
-                moved[str(entry["run"])] = entry
+        moved = [entry for entry in _decoded(file, _ARCHIVED) if "archived" in entry]
         if moved:
-            yield from _moved(path, moved)
+            yield from _moved(path, {str(entry["run"]): entry for entry in moved}, holding)
         file.seek(0)
-        for line in file:
-            entry = decoded(line)
-            if entry is not None and "archived" not in entry:
-                yield entry
+        yield from (entry for entry in _decoded(file, holding) if "archived" not in entry)
 
 
-def _moved(path: str | os.PathLike[str], moved: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for _begin, _end, lines in members_of(archive_of(path)):
-        found = [entry for entry in map(decoded, lines.splitlines()) if entry is not None]
-        if found and moved.pop(str(found[0]["run"]), None) is not None:
-            yield from found
+def _decoded(lines: Iterable[bytes], holding: bytes) -> Iterator[dict[str, Any]]:
+    return (entry for line in lines if holding in line and (entry := decoded(line)) is not None)
+
+
+def _moved(path: str | os.PathLike[str], moved: dict[str, dict[str, Any]], holding: bytes) -> Iterator[dict[str, Any]]:
+    for _begin, _end, member in members_of(archive_of(path)):
+        lines = member.splitlines()
+        first = decoded(lines[0]) if lines else None
+        if first is not None and moved.pop(str(first["run"]), None) is not None:
+            yield from _decoded(lines, holding)
     # Their archive is gone, or was cut. The counts are still known.
     yield from moved.values()
 
@@ -274,6 +293,11 @@ def records_of(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> l
     return list(records.values())
 
 
+def source_in(opening: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the line that opens a run says of the file that its list came from."""
+    return cast("Mapping[str, Any]", opening.get("source") or {})
+
+
 def planned_in(opening: Mapping[str, Any]) -> dict[Key, None]:
     """Return the planned changes of the line that opens a run."""
     return dict.fromkeys((action, str(name)) for action, names in opening["planned"].items() for name in names)
@@ -286,4 +310,4 @@ def run_of(entry: Mapping[str, Any]) -> str:
 
 def packed(lines: bytes) -> bytes:
     """Return a run's lines as a member of an archive."""
-    return gzip.compress(lines, mtime=0)
+    return gzip.compress(lines, compresslevel=6, mtime=0)

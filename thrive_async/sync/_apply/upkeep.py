@@ -131,8 +131,8 @@ def _compacted(path: Path, before: str) -> Done:
 def _archive(path: Path, archive: Path, moving: Mapping[str, _Run]) -> None:
     """Append runs to the archive, after the last one that is whole there."""
     end, there = 0, set[str]()
-    for _begin, end, lines in members_of(archive):  # noqa: B007 - the last end is what counts
-        there.add(_first_run(lines))
+    for _begin, end, member in members_of(archive):  # noqa: B007 - the last end is what counts
+        there.add(_first_run(member))
     parts: dict[str, list[bytes]] = {name: [] for name in moving if name not in there}
     with path.open("rb") as lines:
         for line in lines:
@@ -144,7 +144,7 @@ def _archive(path: Path, archive: Path, moving: Mapping[str, _Run]) -> None:
     with os.fdopen(descriptor, "r+b") as file:
         file.truncate(end)
         file.seek(end)
-        file.writelines(packed(b"".join(lines)) for lines in parts.values())
+        file.writelines(packed(b"".join(part)) for part in parts.values())
         _sync(file.fileno())
 
 
