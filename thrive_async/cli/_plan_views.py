@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thrive_async.cli._option_types import Strategy
     from thrive_async.models import AudienceManager, AudienceMember
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
-    from thrive_async.sync._apply.journal import Person
+    from thrive_async.sync._apply.journal_lines import Person
     from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 

@@ -5,7 +5,7 @@ change exactly one outcome.
 
 Four doors of one shape (`members`, `managers`, `audiences`, `users`) over the private rest: `_guards` refuses a run,
 `_doubts` holds a person back, `_match` says who is who, `_apply` carries a plan out. Imports the client, never the
-command.
+command. `undo` stands over the doors: it plans the opposite of what a journal says.
 
 Example:
     ```python

@@ -19,12 +19,12 @@ from thrive_async.models import AudienceManager, AudienceMember
 from thrive_async.sync._apply.journal import (
     History,
     Interrupted,
-    Person,
     Scope,
     check_usable,
     history_of,
     still_to_account_for,
 )
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying

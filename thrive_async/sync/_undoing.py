@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from thrive_async._base.problems import unread
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
-from thrive_async.sync._apply.journal import NOBODY, Person
+from thrive_async.sync._apply.journal_lines import NOBODY, Person
 from thrive_async.sync._apply.records import Record
 from thrive_async.sync._match.address_order import AddressChange, ordered
 from thrive_async.sync._match.export_rows import Row

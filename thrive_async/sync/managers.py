@@ -10,7 +10,8 @@ import attrs
 from thrive_async._base.problems import remember_unread, unread
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
-from thrive_async.sync._apply.journal import Person, check_usable
+from thrive_async.sync._apply.journal import check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.managers import MANAGERS_AT_ONCE, apply_managers
 from thrive_async.sync._doubts import Unknown, check_protect, check_unknown

@@ -12,7 +12,8 @@ import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
-from thrive_async.sync._apply.journal import History, Person, check_usable
+from thrive_async.sync._apply.journal import History, check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
 from thrive_async.sync._apply.writes import calls_needed

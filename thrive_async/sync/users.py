@@ -12,7 +12,8 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
-from thrive_async.sync._apply.journal import Person, Scope, check_usable
+from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (

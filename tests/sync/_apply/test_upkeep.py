@@ -16,8 +16,9 @@ from thrive_async import ConfigurationError, GuardRefused
 from thrive_async.sync._apply import journal as journals
 from thrive_async.sync._apply import upkeep
 from thrive_async.sync._apply.audit import told
-from thrive_async.sync._apply.journal import Journal, Person, Scope, history, unfinished
+from thrive_async.sync._apply.journal import Journal, Scope, history, unfinished
 from thrive_async.sync._apply.journal_index import index_of
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.records import archive_of, calls_of, entries
 
 NOW = datetime.now(UTC)

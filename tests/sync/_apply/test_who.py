@@ -10,8 +10,9 @@ from tests.sync._apply.test_run import lines
 from tests.sync.conftest import World
 from thrive_async import ConfigurationError, __version__, sync
 from thrive_async.models import ManagerGrant, ManagerGrantPermissions, PeopleManagerGrant
-from thrive_async.sync._apply import journal as journals
-from thrive_async.sync._apply.journal import Journal, operator
+from thrive_async.sync._apply import journal_lines
+from thrive_async.sync._apply.journal import Journal
+from thrive_async.sync._apply.journal_lines import operator
 from thrive_async.sync.source import Source
 
 SOURCE = Source(name="hr.csv", sha256="ab" * 32, rows=311)
@@ -116,11 +117,11 @@ def test_the_operator_is_named_by_the_environment_or_else_by_the_account(monkeyp
     monkeypatch.setenv("THRIVE_OPERATOR", " Grace Hopper ")
     assert operator() == "Grace Hopper"
     monkeypatch.setenv("THRIVE_OPERATOR", " ")
-    monkeypatch.setattr(journals.getpass, "getuser", lambda: "svc-hr")
+    monkeypatch.setattr(journal_lines.getpass, "getuser", lambda: "svc-hr")
     assert operator() == "svc-hr"
 
     def nameless() -> str:
         raise KeyError("uid not found")
 
-    monkeypatch.setattr(journals.getpass, "getuser", nameless)
+    monkeypatch.setattr(journal_lines.getpass, "getuser", nameless)
     assert operator().isdecimal()

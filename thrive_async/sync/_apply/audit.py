@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from thrive_async.sync._apply.journal import NOBODY, Person, people_of
+from thrive_async.sync._apply.journal_lines import NOBODY, Person, people_of
 from thrive_async.sync._apply.records import Key, entries, planned_in, run_of, source_in
 from thrive_async.sync._match.names import lowered
 

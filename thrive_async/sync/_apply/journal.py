@@ -26,8 +26,6 @@ power may lose the last second, because a sync to disk for each answer would hol
 
 import asyncio
 import errno
-import getpass
-import json
 import os
 import socket
 import stat
@@ -39,11 +37,20 @@ from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 import attrs
-import orjson
 
 from thrive_async._base.version import __version__
 from thrive_async.errors import ConfigurationError
 from thrive_async.sync._apply.journal_index import load, save
+from thrive_async.sync._apply.journal_lines import (
+    NOBODY,
+    OPENING,
+    Person,
+    as_line,
+    by_action,
+    operator,
+    parsed,
+    people_of,
+)
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
 from thrive_async.sync.source import Source
@@ -53,16 +60,11 @@ __all__ = [
     "Interrupted",
     "Journal",
     "Line",
-    "Person",
     "Scope",
-    "as_line",
     "check_journal",
     "check_usable",
     "history",
     "history_of",
-    "operator",
-    "parsed",
-    "people_of",
     "still_to_account_for",
     "unfinished",
 ]
@@ -70,8 +72,6 @@ __all__ = [
 Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
 
-OPENING: Final = b'{"run": '
-"""What every journal begins with."""
 # A run of another machine that has written nothing for so long has ended.
 _SILENCE: Final = timedelta(hours=1)
 # Reading this much again takes 5 ms.
@@ -91,43 +91,6 @@ class Scope:
     kind: str
     tenant: str
     target: str
-
-
-@attrs.frozen(repr=False)
-class Person:
-    """What is known of a person: their names, and where the list names them.
-
-    Attributes:
-        id: Thrive's id.
-        ref: The reference.
-        email: The e-mail address.
-        row: Where the list names them, such as ``"line 7"``.
-    """
-
-    id: str | None = None
-    ref: str | None = None
-    email: str | None = None
-    row: str | None = None
-
-    @property
-    def known(self) -> dict[str, str]:
-        """The attributes that have a value, by name."""
-        pairs = (("id", self.id), ("ref", self.ref), ("email", self.email), ("row", self.row))
-        return {name: value for name, value in pairs if value}
-
-
-NOBODY: Final = Person()
-
-
-def operator() -> str:
-    """Return who runs this: `THRIVE_OPERATOR`, else the account's login name or number."""
-    named = os.environ.get("THRIVE_OPERATOR", "").strip()
-    if named:
-        return named
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 
 class Journal:
@@ -206,7 +169,7 @@ class Journal:
                     "made_at": None if made_at is None else made_at.isoformat(),
                     "strategy": strategy,
                     "planned": planned,
-                    "people": _by_action(people),
+                    "people": by_action(people),
                     **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
@@ -267,36 +230,6 @@ class Journal:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-def _by_action(people: Mapping[tuple[str, str], Person]) -> dict[str, dict[str, dict[str, str]]]:
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    for (action, reference), person in people.items():
-        if person.known:
-            found.setdefault(action, {})[reference] = person.known
-    return found
-
-
-def as_line(value: Mapping[str, object]) -> bytes:
-    """Return a line of a journal."""
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    if not text.isprintable():
-        # Escaped, so that a terminal does not obey what a name holds; it is the same JSON.
-        text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
-    return text.encode() + b"\n"
-
-
-def parsed(line: bytes) -> Any:
-    """Return the JSON of a line.
-
-    Raises:
-        ValueError, RecursionError: It is no JSON.
-    """
-    try:
-        # A third of the time that `json` takes, which reads NaN and lone surrogates, too.
-        return orjson.loads(line)
-    except ValueError:
-        return json.loads(line)
 
 
 def _now() -> str:
@@ -498,12 +431,3 @@ def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) 
         run = runs[run_id][1]
         run.left.pop((entry["action"], entry["reference"]), None)
         run.at = str(entry["at"])
-
-
-def people_of(opening: Mapping[str, Any]) -> dict[tuple[str, str], Person]:
-    """Return what the line that opens a run says of its people; empty if an older release wrote it."""
-    return {
-        (action, reference): Person(*(known.get(name) for name in ("id", "ref", "email", "row")))
-        for action, people in opening.get("people", {}).items()
-        for reference, known in people.items()
-    }

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, Final, cast
 import attrs
 
 from thrive_async.errors import ConfigurationError
-from thrive_async.sync._apply.journal import OPENING, Person, Scope, parsed, people_of
+from thrive_async.sync._apply.journal import Scope
+from thrive_async.sync._apply.journal_lines import OPENING, Person, parsed, people_of
 from thrive_async.sync.report import done_as
 
 __all__ = [

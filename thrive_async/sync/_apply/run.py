@@ -27,7 +27,8 @@ from thrive_async.errors import (
     RequestTimeout,
     ThriveError,
 )
-from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Person, Scope
+from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Scope
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.ledger import Change, Ledger
 from thrive_async.sync._guards import Applying
 from thrive_async.sync._workers import run_workers

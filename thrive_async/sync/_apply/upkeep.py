@@ -18,8 +18,9 @@ from typing import Any
 
 import attrs
 
-from thrive_async.sync._apply.journal import as_line, check_journal, still_to_account_for, unfinished
+from thrive_async.sync._apply.journal import check_journal, still_to_account_for, unfinished
 from thrive_async.sync._apply.journal_index import index_of
+from thrive_async.sync._apply.journal_lines import as_line
 from thrive_async.sync._apply.locks import exclusive
 from thrive_async.sync._apply.records import archive_of, decoded, members_of, packed, run_of
 
