@@ -78,7 +78,7 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
         "person": row["email"] or row["ref"] or row["reference"],
         "outcome": row["outcome"] if row["outcome"] != "failed" else f"{row['action']} failed",
         "details": "; ".join(one for one in details if one),
-        "run": str(row["run"])[:8],
+        "run": str(row["sync"] or row["run"])[:8],
     }
 
 
@@ -103,7 +103,7 @@ def _runs(file: str) -> Iterator[dict[str, Any]]:
     for call in calls_of(file).values():
         names = [str(opening["audience"]) for opening in call.openings.values()]
         first = next(iter(call.openings.values()))
-        undoes = f"undo of {first['undoes']}" if first.get("undoes") else ""
+        undoes = f"undo of {str(first['undoes'])[:8]}" if first.get("undoes") else ""
         redacted = f"redacted on {call.redacted[:10]}" if call.redacted else ""
         yield {
             "run": call.id,

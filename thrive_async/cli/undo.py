@@ -34,8 +34,8 @@ def undo(
 ) -> int:
     """Bring back what a run did: add the removed again, remove the added, put changed fields back.
 
-    Only what nobody has changed since is brought back; the rest is held, with the reason. The undo is a run of its own
-    in the same journal, so it can be undone, too.
+    What was changed again since is held, with the reason. The undo is a run of its own in the same journal, so it can
+    be undone, too.
 
     Args:
         journal: The journal of the run.

@@ -98,7 +98,12 @@ async def test_the_runs_of_one_call_have_its_id_in_common(world: World, path: Pa
     openings = [line for line in lines(path) if "planned" in line]
     assert len({line["run"] for line in openings}) == 2
     assert len({line["sync"] for line in openings}) == 1
-    await sync.sync_members(world.thrive, "team", world.ids[:302], journal=path)
+    plan = await sync.plan_audiences(world.thrive, {"team": world.ids[:302]})
+    plan.source = SOURCE
+    await plan.apply(journal=path)
+    assert [line["source"] and line["source"]["name"] for line in lines(path) if "planned" in line] == [
+        *[None] * 2, "hr.csv",
+    ]  # fmt: skip
     assert len({line["sync"] for line in lines(path) if "planned" in line}) == 2
 
 

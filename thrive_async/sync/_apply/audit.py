@@ -112,7 +112,7 @@ def _counted(run: _Run, at: str) -> dict[str, Any]:
 
 def _because(opening: Mapping[str, Any], action: str, row: str | None) -> str:
     if opening.get("undoes"):
-        return f"undo of {opening['undoes']}"
+        return f"undo of {str(opening['undoes'])[:8]}"
     source = str(source_in(opening).get("name") or "the list")
     if row:
         return f"{row} of {source}"
