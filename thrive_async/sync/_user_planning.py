@@ -34,7 +34,7 @@ from thrive_async.sync._match.user_diff import (
     unread_in,
 )
 
-__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "overtaken_by"]
+__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "as_it_was", "overtaken_by"]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -122,6 +122,7 @@ class Decisions:
     returning: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     held: tuple[UserHeld, ...]
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 class Planning:
@@ -193,7 +194,16 @@ class Planning:
             returning=() if unsuspend else tuple(row.ref for row, _user in suspended),
             rejected=tuple(self._rejected),
             held=tuple(self._held),
+            rows=self._where(
+                *(one.ref for people in (create, to_unsuspend, to_suspend) for one in people),
+                *(ref for ref, (_row, _user, changes) in wanted.items() if changes),
+            ),
         )
+
+    def _where(self, *refs: str) -> dict[str, str]:
+        """Return where the export names people, by ref."""
+        rows = self._rows.by_ref
+        return {ref: rows[ref].where for ref in refs if ref in rows and rows[ref].where}
 
     def _hold(self, user: Known, action: str, reason: str) -> None:
         self._held.append(UserHeld(user_id=user.user_id, ref=user.ref or user.user_id, action=action, reason=reason))
@@ -278,7 +288,7 @@ class Planning:
                 self._hold(user, "unsuspend", f"stays suspended: {lost} could not be read in Thrive's answer")
                 continue
             try:
-                account = _as_it_was(row, user, staff)
+                account = as_it_was(row, user, staff)
             except (TypeError, ValueError) as error:
                 self._hold(user, "unsuspend", f"stays suspended: {error}")
             else:
@@ -327,7 +337,7 @@ class Planning:
         return leaving
 
 
-def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
+def as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
     """Return all of a user's current fields, which bring the user back without changing anything else.
 
     Whether the event leaves omitted fields alone is undocumented. It clears the end date, so the row's is sent.
