@@ -196,7 +196,10 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
     known = {
         ".",
         "cd",
+        "echo",
         "export",
+        "grep",
+        "head",
         "mail",
         "nox",
         "pip",
@@ -205,6 +208,7 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
         "python",
         "python3",
         "run",
+        "sed",
         "set",
         "thrive",
         "thrive-nightly",

@@ -18,6 +18,7 @@ from thrive_async.cli.demo import demo
 from thrive_async.cli.plan import app as plan
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
+from thrive_async.cli.spec import spec
 from thrive_async.cli.sync import app as sync
 
 __all__ = ["app", "run"]
@@ -46,6 +47,7 @@ _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
+app.command(spec, group=_JOBS)
 for _part in (sync, plan):
     _part.group = (_JOBS,)
     app.command(_part)
