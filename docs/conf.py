@@ -85,6 +85,12 @@ def link_to_site(app, name, source):  # noqa: ANN001, ANN201, ARG001 - Sphinx's 
         source[0] = source[0].replace(outside, inside)
 
 
+def link_from_included(app, path, name, content):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Lead the links of a page that was included from above this folder to the site's own pages."""
+    content[0] = re.sub(r"\]\((?!https?:|#)(docs/)?", lambda link: "](" if link[1] else "](../", content[0])
+    link_to_site(app, name, content)
+
+
 _FENCE = re.compile(r"( *)```(\w+)$")
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
@@ -141,5 +147,6 @@ def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
     for language in ("cron", "mermaid"):
         app.add_lexer(language, TextLexer)
     app.connect("source-read", link_to_site)
+    app.connect("include-read", link_from_included)
     app.connect("autodoc-process-docstring", from_markdown, priority=100)
     app.connect("autodoc-process-signature", short_signature)
