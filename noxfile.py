@@ -134,6 +134,55 @@ def build(session: nox.Session) -> None:
             session.error(f"the wheel lacks {wanted}")
 
 
+MERMAID = "mermaid@11.12.1"
+REDOC = "redoc@2.5.1"
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into site/: `nox -s docs`, then `nox -s docs -- serve`. `online` links to others' documentation.
+
+    With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text.
+    """
+    session.install(".[cli,redis]", *group("docs"))
+    static, extra = Path("docs/_static"), Path("docs/_extra")
+    if shutil.which("npm"):
+        tools = Path(session.create_tmp())
+        session.run(
+            *("npm", "install", "--no-save", "--prefix", str(tools), MERMAID, REDOC), external=True, silent=True
+        )
+        modules = tools / "node_modules"
+        shutil.copy(modules / "mermaid/dist/mermaid.min.js", static)
+        shutil.copy(modules / "redoc/bundles/redoc.standalone.js", static)
+    shutil.copy("openapi/thrive.yaml", extra)
+    session.run("codespell", "--skip=docs/_static", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    online = {"THRIVE_DOCS_ONLINE": "1"} if "online" in session.posargs else {}
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "-b", "html", "docs", "site", env=online)
+    if "serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "site", "8000")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that pyproject.toml allows: `nox -s lowest -- tests/sync`."""
+    session.install("uv")
+    python = str(Path(session.virtualenv.bin) / "python")
+    groups = [f"--group={name}" for name in ("test", "codegen", "conformance")]
+    session.run("uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", ".[cli,redis]", *groups)
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Compare the public names with those of the last release, or of a tag: `nox -s api -- v0.1.0`."""
+    session.install("griffe>=2")
+    tags = session.run("git", "tag", "--list", "v*", "--sort=-creatordate", external=True, silent=True)
+    against = session.posargs[:1] or str(tags).split()[:1]
+    if not against:
+        session.skip("there is no release to compare with yet")
+    session.run("griffe", "check", "thrive_async", "--against", against[0])
+
+
 @nox.session
 def reproducible(session: nox.Session) -> None:
     """Build one commit twice, in two places, and compare the bytes."""

@@ -20,6 +20,7 @@ from thrive_async.cli.plan import app as plan
 from thrive_async.cli.profile import app as profile
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
+from thrive_async.cli.spec import spec
 from thrive_async.cli.sync import app as sync
 from thrive_async.cli.undo import undo
 
@@ -49,6 +50,7 @@ _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
+app.command(spec, group=_JOBS)
 app.command(undo, group=_JOBS)
 for _part in (sync, plan, profile, journal):
     _part.group = (_JOBS,)
