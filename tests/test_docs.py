@@ -198,6 +198,7 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
         "cd",
         "echo",
         "export",
+        "git",
         "grep",
         "head",
         "mail",
