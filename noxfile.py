@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -181,6 +182,49 @@ def api(session: nox.Session) -> None:
     if not against:
         session.skip("there is no release to compare with yet")
     session.run("griffe", "check", "thrive_async", "--against", against[0])
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Prepare a release as far as it goes without publishing: `nox -s release -- 0.1.0`. It ends in dist/.
+
+    Arguments after the version go to pytest, which runs the tests of the source archive in an empty folder.
+    """
+    version, *options = session.posargs or session.error("which version? nox -s release -- 0.1.0")
+    dated = re.search(rf"^## \[{re.escape(version)}\] - (.+)$", Path("CHANGELOG.md").read_text(), re.MULTILINE)
+    if dated is None or dated[1] == "Unreleased":
+        session.error(f"CHANGELOG.md has no section with a date for {version}")
+    if session.run("git", "status", "--porcelain", external=True, silent=True):
+        session.error("commit or remove what git status shows: a release is made of a commit")
+    session.install("build", "twine", "cyclonedx-bom")
+    shutil.rmtree("dist", ignore_errors=True)
+    moment = str(session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)).strip()
+    made = {"SETUPTOOLS_SCM_PRETEND_VERSION": version, "SOURCE_DATE_EPOCH": moment}
+    session.run("python", "-m", "build", "--outdir", "dist", silent=True, env=made)
+    archive, wheel = sorted(Path("dist").resolve().iterdir(), key=lambda path: path.suffix)
+    session.run("twine", "check", "--strict", str(archive), str(wheel))
+    # An environment of its own, so that the bill of materials names only what users get.
+    folder = Path(session.create_tmp())
+    environment, unpacked = folder / "users", folder / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment), silent=True)
+    python = str(environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+    session.run("python", "-m", "pip", "--python", python, "install", "--quiet", f"{wheel}[cli,redis]", silent=True)
+    session.run(
+        *("cyclonedx-py", "environment", "--output-reproducible", "--of", "JSON"),
+        *("-o", "dist/sbom.cdx.json", "--pyproject", "pyproject.toml", python),
+    )
+    session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
+    shutil.unpack_archive(archive, unpacked, filter="data")
+    with session.chdir(next(unpacked.iterdir())):
+        session.run("python", "-P", "-m", "pytest", *(options or ("-n", "auto")))
+    sums = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}" for one in sorted(Path("dist").iterdir())]
+    Path("dist/SHA256SUMS").write_text("\n".join(sums) + "\n")
+    session.log("\n".join(["made in dist/:", *sums]))
+    session.log(
+        f"left to do: git tag -s v{version} && git push origin v{version}. The workflow publish.yml builds the same "
+        "bytes, compares, signs and publishes them"
+    )
 
 
 @nox.session

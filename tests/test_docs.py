@@ -209,6 +209,7 @@ def test_the_shell_blocks_hold_what_the_readers_of_them_expect() -> None:
         "journalctl",
         "kubectl",
         "echo",
+        "git",
         "grep",
         "head",
         "mail",
