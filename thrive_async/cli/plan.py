@@ -84,11 +84,11 @@ def apply(
             if isinstance(loaded, PlanView):
                 loaded.protect(protected)
                 show_plan(loaded)
-                return await apply_plan(loaded, applying, report)
+                return await apply_plan(loaded, applying, report, thrive)
             for one in loaded.plans.values():
                 one.protect(protected)
             show_audiences(loaded)
-            return await apply_audiences(loaded, applying, report)
+            return await apply_audiences(loaded, applying, report, thrive)
 
     return finish(main, report)
 

@@ -90,6 +90,6 @@ def members(
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
-            return await apply_plan(view, applying, report)
+            return await apply_plan(view, applying, report, thrive)
 
     return finish(main, report)

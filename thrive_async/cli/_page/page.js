@@ -1,0 +1,164 @@
+"use strict";
+(() => {
+const SHOWN = 200, PRINTED = 2000, BARS = 50, REASONS = 50;
+const byId = id => document.getElementById(id);
+const data = JSON.parse(byId("data").textContent);
+const { people, happenings, reasons, subjects, parts, bars } = data;
+const many = bars.length > 1;
+const number = new Intl.NumberFormat("en").format;
+// Every text comes in as text, so no name is ever read as HTML.
+const make = (tag, attributes, ...children) => {
+  const made = tag === "svg" || tag === "rect" ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+};
+
+function figure(counts) {
+  const whole = counts.reduce((sum, count) => sum + count, 0);
+  const widths = counts.map(count => count && Math.max(100 * count / whole, 1.5));
+  const scale = 100 / widths.reduce((sum, width) => sum + width, 0);
+  const svg = make("svg", { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
+  let x = 0;
+  widths.forEach((width, part) => {
+    if (!width) return;
+    svg.append(make("rect", { class: `fill-${parts[part][0]}`, x, y: 0, width: width * scale, height: 10 }));
+    x += width * scale;
+  });
+  return svg;
+}
+
+function showBars(all) {
+  const now = document.title.startsWith("Plan") ? "now" : "before";
+  byId("bars").replaceChildren(...(all ? bars : bars.slice(0, BARS)).map(([subject, before, counts, note]) => {
+    const name = make("button", { type: "button", class: "link" }, subjects[subject]);
+    name.addEventListener("click", () => {
+      byId("subject").value = subject;
+      choose();
+      byId("people").scrollIntoView();
+      byId("search").focus({ preventScroll: true });
+    });
+    const line = make("span", { class: "counts" });
+    const some = counts.some(count => count);
+    if (some || before) line.append(make("span", {}, `${number(before)} ${now}`));
+    counts.forEach((count, part) => {
+      if (count) line.append(make("span", {}, make("i", { class: `key fill-${parts[part][0]}` }), `${number(count)} ${parts[part][1]}`));
+    });
+    if (note) line.append(make("span", {}, note));
+    return make("li", {}, make("span", { class: "subject" }, name), ...(some ? [figure(counts)] : []), line);
+  }));
+  if (bars.length <= BARS) return;
+  const button = make("button", { type: "button" }, all ? `Show the first ${BARS}` : `Show all ${number(bars.length)}`);
+  button.addEventListener("click", () => showBars(!all));
+  byId("more-bars").replaceChildren(button);
+}
+
+if (many) showBars(false);
+if (!people.length) return;
+
+const [SUBJECT, HAPPENING, REASON, REFERENCE, NAME, EMAIL, REF, CHANGES] = [0, 1, 2, 3, 4, 5, 6, 7];
+const fold = text => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+const title = one => one[NAME] || one[EMAIL] || one[REF] || one[REFERENCE] || "(blank)";
+const values = [
+  one => subjects[one[SUBJECT]],
+  title,
+  one => happenings[one[HAPPENING]][0],
+  one => reasons[one[REASON]] || (one[CHANGES] || []).map(change => change[0]).join(" "),
+];
+
+function cells(one) {
+  const more = [one[NAME] && one[EMAIL], (one[NAME] || one[EMAIL]) && one[REF]].filter(Boolean).join(" · ");
+  const [words, part] = happenings[one[HAPPENING]];
+  const why = make("td", { role: "cell" }, reasons[one[REASON]]);
+  for (const [name, before, after] of one[CHANGES] || [])
+    why.append(make("span", { class: "change" }, `${name}: `, make("del", {}, before || "(none)"), " → ", make("ins", {}, after || "(none)")));
+  const row = make("tr", { role: "row" },
+    make("td", { role: "cell" }, make("b", {}, title(one)), make("small", {}, more)),
+    make("td", { role: "cell" }, make("i", { class: `key fill-${part}` }), words), why);
+  if (many) row.prepend(make("td", { role: "cell", class: "subject-column" }, subjects[one[SUBJECT]]));
+  return row;
+}
+
+// What a search looks through, made at the first search.
+let haystack;
+function searched(words) {
+  haystack ||= people.map(one => fold([
+    one[REFERENCE], one[NAME], one[EMAIL], one[REF], reasons[one[REASON]], subjects[one[SUBJECT]],
+    ...(one[CHANGES] || []).flat()].join("\n")));
+  return at => words.every(word => haystack[at].includes(word));
+}
+
+let found = [], place = 0, sort = -1, falling = false;
+const orders = new Map();
+function ordered(column) {
+  if (!orders.has(column)) {
+    const keys = people.map(one => fold(values[column](one)));
+    const order = people.map((_, at) => at).sort((a, b) => keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b);
+    orders.set(column, order);
+  }
+  return orders.get(column);
+}
+
+function choose() {
+  const words = fold(byId("search").value).split(/\s+/).filter(Boolean);
+  const wanted = [["subject", SUBJECT], ["happens", HAPPENING], ["why", REASON]]
+    .map(([id, at]) => [at, byId(id).value]).filter(([, value]) => value !== "").map(([at, value]) => [at, Number(value)]);
+  const matches = words.length ? searched(words) : () => true;
+  const order = sort < 0 ? people.map((_, at) => at) : ordered(sort);
+  found = order.filter(at => wanted.every(([column, value]) => people[at][column] === value) && matches(at));
+  if (falling) found.reverse();
+  place = 0;
+  show();
+}
+
+function show(most = SHOWN) {
+  const some = found.slice(place, place + most);
+  byId("rows").replaceChildren(...some.map(at => cells(people[at])));
+  byId("found").textContent = found.length === people.length
+    ? `${number(found.length)} people and entries` : `${number(found.length)} of ${number(people.length)} people and entries`;
+  byId("pager").hidden = found.length <= SHOWN;
+  byId("place").textContent = `${number(place + 1)} to ${number(place + some.length)} of ${number(found.length)}`;
+  byId("back").disabled = place === 0;
+  byId("next").disabled = place + some.length >= found.length;
+  headers.forEach((header, column) => {
+    header.setAttribute("aria-sort", column !== sort ? "none" : falling ? "descending" : "ascending");
+    header.querySelector("span").textContent = column !== sort ? "" : falling ? " ▼" : " ▲";
+  });
+  byId("sort").value = String(sort);
+}
+
+function options(id, all, labels, column, most = Infinity) {
+  const counts = new Map();
+  for (const one of people) counts.set(one[column], (counts.get(one[column]) || 0) + 1);
+  const chosen = [...counts].filter(([value]) => labels(value)).sort((a, b) => b[1] - a[1]).slice(0, most);
+  byId(id).append(make("option", { value: "" }, all),
+    ...chosen.map(([value, count]) => make("option", { value }, `${labels(value)} (${number(count)})`)));
+  byId(id).addEventListener("change", choose);
+}
+
+options("happens", "everything", value => happenings[value][0], HAPPENING);
+options("why", "any reason", value => reasons[value].slice(0, 120), REASON, REASONS);
+options("subject", "all audiences", value => subjects[value], SUBJECT);
+byId("by-subject").hidden = !many;
+byId("sort").querySelector('[value="0"]').hidden = !many;
+const headers = [...document.querySelectorAll("#list th")];
+const sortBy = (column, down) => { sort = column; falling = down; choose(); };
+headers.forEach((header, column) => {
+  const button = make("button", { type: "button" }, header.textContent, make("span", { "aria-hidden": "true" }));
+  button.addEventListener("click", () => sortBy(column, column === sort && !falling));
+  header.replaceChildren(button);
+});
+byId("sort").addEventListener("change", event => sortBy(Number(event.target.value), false));
+let waiting;
+byId("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 80); });
+byId("controls").addEventListener("submit", event => event.preventDefault());
+const turn = by => { place += by; show(); byId("list").scrollIntoView(); };
+byId("back").addEventListener("click", () => turn(-SHOWN));
+byId("next").addEventListener("click", () => turn(SHOWN));
+let before;
+addEventListener("beforeprint", () => { before = place; place = 0; show(PRINTED); if (many) showBars(true); });
+addEventListener("afterprint", () => { place = before; show(); if (many) showBars(false); });
+byId("controls").hidden = false;
+choose();
+document.documentElement.dataset.ready = "true";
+})();
