@@ -24,16 +24,19 @@ from thrive_async.cli._running import ask, run_async
 
 if TYPE_CHECKING:
     from thrive_async import ThriveClient
+    from thrive_async.cli._page.names import Names
     from thrive_async.cli._page.written import Pages
     from thrive_async.sync import AudiencesPlan, SyncReport
     from thrive_async.sync._guards import MaxRemovals
 
 __all__ = [
+    "SAFETY",
     "Applying",
     "AudiencesApplying",
     "MemberApplying",
     "PeopleApplying",
     "PlanApplying",
+    "PlanPages",
     "UserApplying",
     "agree",
     "agree_to_changes",
@@ -50,6 +53,9 @@ __all__ = [
 ]
 
 SAFETY = Group("What may happen", sort_key=50)
+_Html = Annotated[str | None, Parameter(metavar="FILE")]
+_Summary = Annotated[str | None, Parameter(metavar="FILE")]
+_Show = Annotated[tuple[Literal["who", "bars"], ...], Parameter(negative="", show_default=False)]
 
 
 @Parameter(name="*", group=SAFETY)
@@ -69,11 +75,11 @@ class Applying:
     """Append a JSON line per outcome as it happens; after a crash, run again with it to account for everyone."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Write one row per person with its outcome to a .csv or .json; a CSV has ' before what a spreadsheet would run."""
-    html: Annotated[str | None, Parameter(metavar="FILE")] = None
+    html: _Html = None
     """Write a page to look at: of the plan in a dry run, else of what was done. It needs no other file."""
-    summary: Annotated[str | None, Parameter(metavar="FILE")] = None
+    summary: _Summary = None
     """Add the figures, without people, as Markdown to a file, such as "$GITHUB_STEP_SUMMARY"."""
-    show: Annotated[tuple[Literal["who", "bars"], ...], Parameter(negative="", show_default=False)] = ()
+    show: _Show = ()
     """Print who is changed, by name, or a bar for each audience. Repeat it for both."""
     wait: Annotated[str, Parameter(metavar="TIME")] = "0"
     """How long to wait for another run of the same audience or journal to end, such as 90s or 10m. 0 does not wait."""
@@ -134,23 +140,13 @@ class Applying:
         self.how()
         if self.detailed_exitcode and not self.dry_run:
             raise CliError("--detailed-exitcode is for --dry-run")
-        taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
         outputs = {"--journal": self.journal, "--report": self.report, "--html": self.html, "--summary": self.summary}
-        for option, file in {**outputs, "--save-plan": save_plan}.items():
-            if file is None:
-                continue
-            for what, other in taken:
-                if _same_file(file, other):
-                    raise CliError(f"{option} {file} would be written over {what}: name another file")
-            taken.append((f"{option} {file}", file))
+        _check_apart(inputs, {**outputs, "--save-plan": save_plan})
         if self.journal is not None:
             from thrive_async.sync._apply.journal import check_journal  # noqa: PLC0415 - after the parsing
 
             check_journal(self.journal)
-        if self.html is not None or self.summary is not None:
-            from thrive_async.cli._page.written import check_targets  # noqa: PLC0415 - after the parsing
-
-            check_targets(self.html, self.summary)
+        _check_pages(self.html, self.summary)
 
     async def pages(self, plan: PlanView[Any] | AudiencesPlan, thrive: ThriveClient | None) -> Pages:
         """Return the pages to write, and print what `--show` asks for.
@@ -173,6 +169,33 @@ class Applying:
             CliError: It cannot be written.
         """
         return ReportFile(self.report) if self.report is not None else None
+
+
+def _check_apart(inputs: Iterable[str | None], outputs: Mapping[str, str | None]) -> None:
+    """Refuse to write one file over another.
+
+    Args:
+        inputs: The files that are read.
+        outputs: The files that are written, by option.
+
+    Raises:
+        CliError: One file would be written over another.
+    """
+    taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
+    for option, file in outputs.items():
+        if file is None:
+            continue
+        for what, other in taken:
+            if _same_file(file, other):
+                raise CliError(f"{option} {file} would be written over {what}: name another file")
+        taken.append((f"{option} {file}", file))
+
+
+def _check_pages(html: str | None, summary: str | None) -> None:
+    if html is not None or summary is not None:
+        from thrive_async.cli._page.written import check_targets  # noqa: PLC0415 - after the parsing
+
+        check_targets(html, summary)
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -279,6 +302,40 @@ class PlanApplying(AudiencesApplying, UserApplying):
     def how(self) -> dict[str, Any]:
         """Return the arguments of `apply`."""
         return {**super().how(), "max_age": duration(self.max_age, "--max-age")}
+
+
+@Parameter(name="*", group=Group("Pages", sort_key=40))
+@dataclass(frozen=True, kw_only=True)
+class PlanPages:
+    """What else to show of a saved plan."""
+
+    html: _Html = None
+    """Write a page to look at, which needs no other file."""
+    summary: _Summary = None
+    """Add the figures, without people, as Markdown to a file."""
+    show: _Show = ()
+    """Print who is changed, by name, or a bar for each audience. Repeat it for both."""
+    names: Flag = False
+    """Read people's names from Thrive."""
+
+    def check(self, file: str) -> None:
+        """Refuse files that cannot be meant.
+
+        Args:
+            file: The plan.
+
+        Raises:
+            CliError: One file would be written over another, or cannot be written.
+        """
+        _check_apart([file], {"--html": self.html, "--summary": self.summary})
+        _check_pages(self.html, self.summary)
+
+    def of(self, plan: PlanView[Any] | AudiencesPlan, names: Names) -> Pages:
+        """Return the pages of a plan, with the limits that `thrive plan apply` has by default."""
+        from thrive_async.cli._page.written import Pages  # noqa: PLC0415 - after the parsing
+
+        how = PlanApplying().how()
+        return Pages(plan, how, page=self.html, summary=self.summary, show=self.show, names=names)
 
 
 def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:

@@ -231,7 +231,8 @@ class Subjects:
         file = [] if source is None else [("File", f"{source.name}, {counted(source.rows, 'rows')}")]
         digest = [] if source is None else [("SHA-256 of the file", source.sha256)]
         made = ("Plan made", _moment(self.plan.made_at))
-        return [("Tenant", self.plan.tenant), *more, made, *file, *digest, ("Plan", self.plan.fingerprint)]
+        tenant, work = ("Tenant", self.plan.tenant), ("Work", self.calls)
+        return [tenant, *more, made, work, *file, *digest, ("Fingerprint of the plan", self.plan.fingerprint)]
 
 
 def _nearness(limit: Limit) -> float:
@@ -277,7 +278,7 @@ def plan_content(
     return Content(
         kind="plan",
         title=subjects.title,
-        facts=[*subjects.facts(), ("Work", subjects.calls)],
+        facts=subjects.facts(),
         limits=limits,
         problems=problems,
         bars=sorted(bars, key=lambda bar: bar.rank),

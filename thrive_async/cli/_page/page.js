@@ -44,7 +44,7 @@ function showBars(all) {
     counts.forEach((count, part) => {
       if (count) line.append(make("span", {}, make("i", { class: `key fill-${parts[part][0]}` }), `${number(count)} ${parts[part][1]}`));
     });
-    if (note) line.append(make("span", {}, note));
+    if (note) line.append(make("span", { class: "note" }, note));
     return make("li", {}, make("span", { class: "subject" }, name), ...(some ? [figure(counts)] : []), line);
   }));
   if (bars.length <= BARS) return;

@@ -17,7 +17,7 @@ from thrive_async.cli._safe_text import counted, visible
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["html", "policy"]
+__all__ = ["html", "policy", "thanks"]
 
 #: What is in the page for readers whose program runs no script, such as the preview of a mail.
 _BARS_WITHOUT_SCRIPT = 50
@@ -50,6 +50,18 @@ def html(content: Content, *, review: Mapping[str, Any] | None = None) -> str:
         visible=visible,
         words_of=_words_of,
     )
+
+
+def thanks(text: str) -> str:
+    """Make the page that follows a decision.
+
+    Args:
+        text: What it says.
+    """
+    from jinja2 import Environment  # noqa: PLC0415 - after the parsing
+
+    template = Environment(autoescape=True).from_string(_text("thanks.html.jinja"))
+    return template.render(css=_text("page.css"), text=text)
 
 
 def policy(*, form: bool = False) -> str:
