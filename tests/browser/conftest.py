@@ -1,4 +1,4 @@
-"""A headless Chromium, and pages of the command line for it. Without Chromium or Playwright, these tests are skipped."""
+"""A headless Chromium and pages of the command line. Without Chromium or Playwright, these tests are skipped."""
 
 from __future__ import annotations
 

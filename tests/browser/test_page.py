@@ -12,7 +12,7 @@ from .conftest import HOSTILE, OpenPage, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-    from playwright.sync_api import expect as expect
+    from playwright.sync_api import expect
 else:
     expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright: nox -s browser").expect
 
@@ -163,7 +163,16 @@ def test_many_people_are_shown_in_pages(planned: Path, open_page: OpenPage) -> N
     before, _, rest = text.partition('<script type="application/json" id="data">')
     data, _, after = rest.partition("</script>")
     content = json.loads(data)
-    content["people"] = [[0, 0, 0, f"E{number:04}", f"Person {number:04}", "", ""] for number in range(1000)]
+    numbers, same, blank = range(1000), [0] * 1000, [""] * 1000
+    content["people"] = {
+        "subject": same,
+        "happening": same,
+        "reason": same,
+        "email": blank,
+        "ref": blank,
+        "changes": {},
+    }
+    content["people"] |= {"reference": [f"E{at:04}" for at in numbers], "name": [f"Person {at:04}" for at in numbers]}
     planned.write_text(f'{before}<script type="application/json" id="data">{json.dumps(content)}</script>{after}')
     page = open_page(planned)
     assert people(page)[-1] == "Person 0199"

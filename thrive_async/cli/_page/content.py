@@ -210,17 +210,13 @@ class Subjects:
         Args:
             how: What `Applying.how` returns.
         """
-        of_all = [limit for view in self.views for limit in view.limits(**how)]
+        of_each = [(view, limit) for view in self.views for limit in view.limits(**how)]
         if not self.many:
-            return of_all
-        removed, current = sum(one.planned for one in of_all), sum(one.current for one in of_all)
+            return [limit for _view, limit in of_each]
+        removed, current = sum(one.planned for _view, one in of_each), sum(one.current for _view, one in of_each)
         most = how["max_total_removals"]
         total = Limit.of("people removed, all audiences together", removed, current, most, "--max-total-removals")
-        named = [
-            replace(limit, what=f"people removed from {view.subject}")
-            for view in self.views
-            for limit in view.limits(**how)
-        ]
+        named = [replace(limit, what=f"people removed from {view.subject}") for view, limit in of_each]
         named.sort(key=_nearness, reverse=True)
         refusing = [limit for limit in named if limit.refuses]
         return [total, *(refusing[:_QUOTED] or [limit for limit in named[:1] if limit.planned])]

@@ -30,10 +30,10 @@ function figure(counts) {
 
 function showBars(all) {
   const now = document.title.startsWith("Plan") ? "now" : "before";
-  byId("bars").replaceChildren(...(all ? bars : bars.slice(0, BARS)).map(([subject, before, counts, note]) => {
-    const name = make("button", { type: "button", class: "link" }, subjects[subject]);
+  byId("bars").replaceChildren(...(all ? bars : bars.slice(0, BARS)).map(([about, before, counts, note]) => {
+    const name = make("button", { type: "button", class: "link" }, subjects[about]);
     name.addEventListener("click", () => {
-      byId("subject").value = subject;
+      byId("subject").value = about;
       choose();
       byId("people").scrollIntoView();
       byId("search").focus({ preventScroll: true });
@@ -54,37 +54,38 @@ function showBars(all) {
 }
 
 if (many) showBars(false);
-if (!people.length) return;
+const { subject, happening, reason, reference, name, email, ref, changes } = people;
+const everyone = Uint32Array.from(subject, (_, at) => at);
+if (!everyone.length) return;
 
-const [SUBJECT, HAPPENING, REASON, REFERENCE, NAME, EMAIL, REF, CHANGES] = [0, 1, 2, 3, 4, 5, 6, 7];
 const fold = text => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
-const title = one => one[NAME] || one[EMAIL] || one[REF] || one[REFERENCE] || "(blank)";
+const title = at => name[at] || email[at] || ref[at] || reference[at] || "(blank)";
 const values = [
-  one => subjects[one[SUBJECT]],
+  at => subjects[subject[at]],
   title,
-  one => happenings[one[HAPPENING]][0],
-  one => reasons[one[REASON]] || (one[CHANGES] || []).map(change => change[0]).join(" "),
+  at => happenings[happening[at]][0],
+  at => reasons[reason[at]] || (changes[at] || []).map(change => change[0]).join(" "),
 ];
 
-function cells(one) {
-  const more = [one[NAME] && one[EMAIL], (one[NAME] || one[EMAIL]) && one[REF]].filter(Boolean).join(" · ");
-  const [words, part] = happenings[one[HAPPENING]];
-  const why = make("td", { role: "cell" }, reasons[one[REASON]]);
-  for (const [name, before, after] of one[CHANGES] || [])
-    why.append(make("span", { class: "change" }, `${name}: `, make("del", {}, before || "(none)"), " → ", make("ins", {}, after || "(none)")));
+function cells(at) {
+  const more = [name[at] && email[at], (name[at] || email[at]) && ref[at]].filter(Boolean).join(" · ");
+  const [words, part] = happenings[happening[at]];
+  const why = make("td", { role: "cell" }, reasons[reason[at]]);
+  for (const [field, before, after] of changes[at] || [])
+    why.append(make("span", { class: "change" }, `${field}: `, make("del", {}, before || "(none)"), " → ", make("ins", {}, after || "(none)")));
   const row = make("tr", { role: "row" },
-    make("td", { role: "cell" }, make("b", {}, title(one)), make("small", {}, more)),
+    make("td", { role: "cell" }, make("b", {}, title(at)), make("small", {}, more)),
     make("td", { role: "cell" }, make("i", { class: `key fill-${part}` }), words), why);
-  if (many) row.prepend(make("td", { role: "cell", class: "subject-column" }, subjects[one[SUBJECT]]));
+  if (many) row.prepend(make("td", { role: "cell", class: "subject-column" }, subjects[subject[at]]));
   return row;
 }
 
 // What a search looks through, made at the first search.
 let haystack;
 function searched(words) {
-  haystack ||= people.map(one => fold([
-    one[REFERENCE], one[NAME], one[EMAIL], one[REF], reasons[one[REASON]], subjects[one[SUBJECT]],
-    ...(one[CHANGES] || []).flat()].join("\n")));
+  haystack ||= Array.from(everyone, at => fold([
+    reference[at], name[at], email[at], ref[at], reasons[reason[at]], subjects[subject[at]],
+    ...(changes[at] || []).flat()].join("\n")));
   return at => words.every(word => haystack[at].includes(word));
 }
 
@@ -92,20 +93,19 @@ let found = [], place = 0, sort = -1, falling = false;
 const orders = new Map();
 function ordered(column) {
   if (!orders.has(column)) {
-    const keys = people.map(one => fold(values[column](one)));
-    const order = people.map((_, at) => at).sort((a, b) => keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b);
-    orders.set(column, order);
+    const keys = Array.from(everyone, at => fold(values[column](at)));
+    orders.set(column, everyone.slice().sort((a, b) => keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b));
   }
   return orders.get(column);
 }
 
 function choose() {
   const words = fold(byId("search").value).split(/\s+/).filter(Boolean);
-  const wanted = [["subject", SUBJECT], ["happens", HAPPENING], ["why", REASON]]
-    .map(([id, at]) => [at, byId(id).value]).filter(([, value]) => value !== "").map(([at, value]) => [at, Number(value)]);
+  const wanted = [["subject", subject], ["happens", happening], ["why", reason]]
+    .map(([id, column]) => [column, byId(id).value]).filter(([, value]) => value !== "").map(([column, value]) => [column, Number(value)]);
   const matches = words.length ? searched(words) : () => true;
-  const order = sort < 0 ? people.map((_, at) => at) : ordered(sort);
-  found = order.filter(at => wanted.every(([column, value]) => people[at][column] === value) && matches(at));
+  const order = sort < 0 ? everyone : ordered(sort);
+  found = order.filter(at => wanted.every(([column, value]) => column[at] === value) && matches(at));
   if (falling) found.reverse();
   place = 0;
   show();
@@ -113,9 +113,9 @@ function choose() {
 
 function show(most = SHOWN) {
   const some = found.slice(place, place + most);
-  byId("rows").replaceChildren(...some.map(at => cells(people[at])));
-  byId("found").textContent = found.length === people.length
-    ? `${number(found.length)} people and entries` : `${number(found.length)} of ${number(people.length)} people and entries`;
+  byId("rows").replaceChildren(...Array.from(some, cells));
+  byId("found").textContent = found.length === everyone.length
+    ? `${number(found.length)} people and entries` : `${number(found.length)} of ${number(everyone.length)} people and entries`;
   byId("pager").hidden = found.length <= SHOWN;
   byId("place").textContent = `${number(place + 1)} to ${number(place + some.length)} of ${number(found.length)}`;
   byId("back").disabled = place === 0;
@@ -129,16 +129,16 @@ function show(most = SHOWN) {
 
 function options(id, all, labels, column, most = Infinity) {
   const counts = new Map();
-  for (const one of people) counts.set(one[column], (counts.get(one[column]) || 0) + 1);
+  for (const value of column) counts.set(value, (counts.get(value) || 0) + 1);
   const chosen = [...counts].filter(([value]) => labels(value)).sort((a, b) => b[1] - a[1]).slice(0, most);
   byId(id).append(make("option", { value: "" }, all),
     ...chosen.map(([value, count]) => make("option", { value }, `${labels(value)} (${number(count)})`)));
   byId(id).addEventListener("change", choose);
 }
 
-options("happens", "everything", value => happenings[value][0], HAPPENING);
-options("why", "any reason", value => reasons[value].slice(0, 120), REASON, REASONS);
-options("subject", "all audiences", value => subjects[value], SUBJECT);
+options("happens", "everything", value => happenings[value][0], happening);
+options("why", "any reason", value => reasons[value].slice(0, 120), reason, REASONS);
+options("subject", "all audiences", value => subjects[value], subject);
 byId("by-subject").hidden = !many;
 byId("sort").querySelector('[value="0"]').hidden = !many;
 const headers = [...document.querySelectorAll("#list th")];

@@ -116,17 +116,19 @@ def _words_of(person: Person) -> list[tuple[str, str, str]]:
 
 def _data(content: Content) -> str:
     """Return what the script shows, as JSON that ends no script element: `<` can end one, or begin a comment."""
-    subjects = _Numbered()
-    happenings = _Numbered()
-    reasons = _Numbered()
-    people: list[list[Any]] = []
-    for one in content.people:
-        happening = (one.happening.words, one.happening.part)
-        row = [subjects[one.audience], happenings[happening], reasons[one.reason]]
-        row += [one.reference, one.name, one.email, one.ref]
-        if one.changes:
-            row.append(_words_of(one))
-        people.append(row)
+    subjects, happenings, reasons = _Numbered(), _Numbered(), _Numbered()
+    people = content.people
+    # Columns, not rows: a browser reads 100,000 people from them in half the time.
+    columns = {
+        "subject": [subjects[one.audience] for one in people],
+        "happening": [happenings[one.happening.words, one.happening.part] for one in people],
+        "reason": [reasons[one.reason] for one in people],
+        "reference": ["" if one.reference in (one.email, one.ref) else one.reference for one in people],
+        "name": [one.name for one in people],
+        "email": [one.email for one in people],
+        "ref": [one.ref for one in people],
+        "changes": {at: _words_of(one) for at, one in enumerate(people) if one.changes},
+    }
     bars = [[subjects[bar.name], bar.now, [bar.parts.get(part, 0) for part in PARTS], bar.note] for bar in content.bars]
     data = {
         "parts": [[part, content.words(part)] for part in PARTS],
@@ -134,7 +136,7 @@ def _data(content: Content) -> str:
         "happenings": list(happenings),
         "reasons": list(reasons),
         "bars": bars,
-        "people": people,
+        "people": columns,
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
