@@ -67,8 +67,13 @@ def opened(file: Path) -> dict[str, float]:
                 executable_path=chromium, args=["--no-sandbox"] if os.geteuid() == 0 else []
             )
             page = browser.new_page()
+            # Of the main thread alone: a busy machine makes the times longer, and this hardly.
+            cpu = page.context.new_cdp_session(page)
+            cpu.send("Performance.enable", {"timeDomain": "threadTicks"})
             page.goto(file.as_uri())
             page.wait_for_selector("html[data-ready]")
+            metrics = {one["name"]: one["value"] for one in cpu.send("Performance.getMetrics")["metrics"]}
+            times.setdefault("CPU until it is usable", []).append(metrics["TaskDuration"] * 1e3)
             measured = page.evaluate(
                 """async () => {
                   const timed = work => { const from = performance.now(); work(); return performance.now() - from; };

@@ -11,8 +11,7 @@ import pytest
 from .conftest import HOSTILE, OpenPage, command
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
-    from playwright.sync_api import expect
+    from playwright.sync_api import Page, expect
 else:
     expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright: nox -s browser").expect
 

@@ -1,9 +1,10 @@
-"""`thrive plan review` and `--require-approval`: a decision counts for one plan, and only this review's page makes one."""
+"""`thrive plan review`, `--require-approval`: a decision counts for one plan, and only the review's page makes one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 import sys
 import threading
@@ -20,7 +21,7 @@ from thrive_async.cli import main
 from thrive_async.cli._approval import Approval, approval_path, check_approved
 from thrive_async.cli._page.content import Subjects, plan_content
 from thrive_async.cli._page.names import Names
-from thrive_async.cli._plan_views import load_plan
+from thrive_async.cli._plan_views import load_plan, read_plan
 from thrive_async.cli._review import review
 from thrive_async.sandbox import Sandbox
 
@@ -62,7 +63,7 @@ async def reviewing(plan: str) -> AsyncIterator[Served]:
     """Serve the review of a plan."""
     content = plan_content(Subjects(load_plan(plan)), Names(), HOW)
     told: asyncio.Queue[str] = asyncio.Queue()
-    task = asyncio.create_task(review(plan, Path(plan).read_bytes(), content, who="ada", told=told.put_nowait))
+    task = asyncio.create_task(review(plan, read_plan(plan), content, who="ada", told=told.put_nowait))
     address = await told.get()
     try:
         async with aiohttp.ClientSession() as session:
@@ -86,7 +87,7 @@ async def test_an_approval_is_written_beside_the_plan_and_ends_the_review(plan: 
         with pytest.raises(aiohttp.ClientConnectionError):
             await served.session.get(served.address)
     assert (decision.who, decision.reason, decision.decision) == ("Ada Lovelace", "looks right", "approved")
-    assert check_approved(plan, Path(plan).read_bytes()) == decision
+    assert check_approved(plan, read_plan(plan)) == decision
     if sys.platform != "win32":
         assert stat.S_IMODE(approval_path(plan).stat().st_mode) == 0o600
 
@@ -141,12 +142,17 @@ async def test_an_incomplete_decision_is_asked_for_again(plan: str, form: dict[s
         assert (await served.post(FORM))[0] == 200
 
 
+def append_a_space(plan: str) -> None:
+    with Path(plan).open("a", encoding="utf-8") as file:
+        file.write(" ")
+
+
 async def test_a_plan_that_changes_meanwhile_is_not_approved(plan: str) -> None:
     async with reviewing(plan) as served:
-        Path(plan).write_bytes(Path(plan).read_bytes() + b" ")
+        append_a_space(plan)
         status, text = await served.post(FORM)
         assert (status, "was changed while you looked at it" in text) == (409, True)
-        Path(plan).unlink()
+        os.unlink(plan)  # noqa: PTH108 - a path is for another thread
         assert (await served.post(FORM))[0] == 409
     assert not approval_path(plan).exists()
 

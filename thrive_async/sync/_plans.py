@@ -20,6 +20,7 @@ from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
@@ -257,6 +258,14 @@ class SinglePlan(SavedPlan):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
 
+    @property
+    @abstractmethod
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+
+    def _repr_html_(self) -> str:
+        return figures_table(f"Plan for {self.subject}", [(self.subject, self.figures)])
+
     @asynccontextmanager
     async def _turn(
         self, applying: Applying, history: History | None = None
@@ -361,6 +370,21 @@ class PeoplePlan(SinglePlan, Generic[P]):
         """What the plan leaves out, for the report."""
         held = tuple(Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held)
         return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=held, dropped=self.dropped)
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {
+            "now": self.current,
+            "to remove": len(self.to_remove),
+            "staying": len(self.staying),
+            "others kept": self.kept,
+            "held": len(self.held),
+            "ambiguous": len(self.ambiguities),
+            "rejected": len(self.rejected),
+            "duplicates": len(self.duplicates),
+            "dropped": len(self.dropped),
+        }
 
     @property
     def scope(self) -> Scope:
