@@ -18,7 +18,7 @@ from thrive_async.sandbox import Sandbox
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = os.environ.get("THRIVE_TEST_CHROMIUM") or next(
+CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 #: What a name could try.
