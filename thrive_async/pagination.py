@@ -363,9 +363,10 @@ class _Came(NamedTuple):
         first: object = _id(items[0])
         last: object = _id(items[-1])
         if first is None or last is None:
-            # Records without an id may look alike, so compare the length and both ends of the pages.
+            # Records without an id may look alike, so compare the length and both ends of the pages. Their hash, since
+            # it is kept for each page of a list, and orjson's bytes take 2 kB.
             try:
-                first = last = len(items), orjson.dumps(items[0]), orjson.dumps(items[-1])
+                first = last = hash((len(items), orjson.dumps(items[0]), orjson.dumps(items[-1])))
             except TypeError:
                 # Nested too deeply to be encoded.
                 first = last = len(items)

@@ -7,6 +7,7 @@ takes part, so that thousands of replies a second can be tried.
 import asyncio
 import math
 import pickle
+import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
 
@@ -44,8 +45,16 @@ GATE: Final = Gate(Limits())
 TARGETS: Final = (*CALLS, "createAccessToken", "request by hand")
 _SCHEMAS: Final = {name: rule.reply_schema(name) for name in CALLS}
 _LONGEST_LINE: Final = 1200
-# How a reply begins that was lost: cut JSON, or a page of a gateway. Any other text confirms a write.
-CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
+
+
+def are_words(body: bytes) -> bool:
+    """Tell whether a body that is not JSON confirms a write: text, but neither cut JSON nor a gateway's page."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return False
+    garbled = any(unicodedata.category(char).startswith("C") and not char.isspace() for char in text)
+    return not garbled and not text.lstrip().startswith(("{", "[", '"', "<"))
 
 
 @attrs.define
@@ -187,7 +196,7 @@ def _check_success(target: str, result: Any, error: ThriveError | None, status: 
     try:
         document = fuzz_json.decode(body)
     except fuzz_json.NoJson:
-        if not writes or body.lstrip()[:1] in CUT_OR_PAGE:
+        if not writes or not are_words(body):
             _check_unreadable(target, error, body)
             if error.path != "$":  # type: ignore[union-attr]
                 raise Broken(f"a body that is no JSON has no {error.path}") from None  # type: ignore[union-attr]

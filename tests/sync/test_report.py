@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from thrive_async import APIError, ConfigurationError, SyncError
-from thrive_async.sync import MemberPlan, Outcome, SyncReport
+from thrive_async.sync import Entry, MemberPlan, Outcome, SyncReport
 from thrive_async.sync._apply.journal import Journal, Scope, unfinished
 from thrive_async.sync.report import reason_of
 
@@ -31,7 +31,8 @@ def test_a_report_shows_counts_and_nobody() -> None:
         "team: 1 added, 1 changed, 0 removed, 1 failed, 0 not attempted, 2 found to differ; stopped by ValueError"
     )
     assert repr(report) == f"<SyncReport {report}>"
-    assert "example.org" not in repr((report, ADDED, FAILED))
+    entry = Entry(name="grace@example.org", also=["grace@example.org"], where="line 7")
+    assert "example.org" not in repr((report, ADDED, FAILED, entry))
     assert (report.audience, report.planned, report.ok) == ("team", 3, False)
     with pytest.raises(SyncError) as caught:
         report.raise_for_failures()

@@ -18,7 +18,7 @@ from thrive_async.config import Priority, Retry, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
 
 # How the body of a reply begins that is JSON cut short, or an HTML page.
-_CUT_OR_PAGE: Final = (b"{", b"[", b'"', b"<")
+_CUT_OR_PAGE: Final = ("{", "[", '"', "<")
 
 
 @attrs.frozen(eq=False)
@@ -188,14 +188,22 @@ def _read(call: Call, reply: Reply) -> Attempt:
             reply.decode()
     except orjson.JSONDecodeError:
         writes = request.may_be_empty and request.operation.method != "GET"
-        if writes and reply.body.lstrip()[:1] not in _CUT_OR_PAGE:
-            # Words such as "OK".
+        if writes and _confirms(reply.body):
             return Attempt(call, reply=reply)
-        # Cut on the way, or a gateway's page: the answer is lost, as with a broken connection.
+        # Cut on the way, garbled, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
         call.note(f"status {reply.status} with a body that is not JSON")
         return Attempt(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
     return Attempt(call, reply=reply)
+
+
+def _confirms(body: bytes) -> bool:
+    """Tell whether a body that is not JSON still confirms a write: it is blank, or words such as "OK"."""
+    try:
+        words = body.decode().strip()
+    except UnicodeDecodeError:
+        return False
+    return not words.startswith(_CUT_OR_PAGE) and "".join(words.split()).isprintable()
 
 
 def _deleted(call: Call, reply: Reply) -> Attempt:

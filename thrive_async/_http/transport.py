@@ -381,14 +381,14 @@ class Transport:
 
     async def _entered(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int]:
         authorizer = call.authorizer
-        looked_again = False
         while True:
             reason: Wait = "token"
             began = time.perf_counter()
+            ticket: int | None = None
             try:
-                # Before a slot is taken: the token request needs one of its own.
+                # Before a slot is taken, since it may take long.
                 call.awaits_token = True
-                header = await authorizer.header()
+                await authorizer.header()
                 call.awaits_token = False
                 began = self._waited(call, reason, began)
                 reason = "session"
@@ -397,16 +397,25 @@ class Transport:
                 closed = call.gate.is_closed(asyncio.get_running_loop().time())
                 reason = "cool-down" if closed else "slot"
                 ticket = await call.gate.enter(call.deadline, call.options.priority or "interactive")
+                header = authorizer.current()
+                if header is None:
+                    # It ended, or was refused to others, while this call waited. The turn is kept: its next one may
+                    # be as far away, and find another token that has ended.
+                    began = self._waited(call, reason, began)
+                    reason, call.awaits_token = "token", True
+                    header = await authorizer.header()
+                    call.awaits_token = False
+            except BaseException:
+                if ticket is not None:
+                    call.gate.leave(ticket)
+                raise
             finally:
                 # Also where the wait ended in an error or a cancel.
                 self._waited(call, reason, began)
-            current = authorizer.current()
-            if not self._session.closed and (current is not None or looked_again):
-                return session, current or header, ticket
+            if not self._session.closed and ticket == call.gate.closings:
+                return session, header, ticket
+            # The client was closed, as it will be told above, or the gate while the token was fetched.
             call.gate.leave(ticket)
-            # The client was closed, as it will be told above; or the token ended, or was refused to others, while this
-            # call waited for its slot.
-            looked_again = True
 
     def _waited(self, call: Call, reason: Wait, began: float) -> float:
         if self._watch.on:

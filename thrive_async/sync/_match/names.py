@@ -79,8 +79,8 @@ class Entry:
         ```
     """
 
-    name: str | None = None
-    also: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
+    name: str | None = attrs.field(default=None, repr=False)  # frames and logs show a repr, and it names a person
+    also: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple, repr=False)
     where: str | None = None
     doubt: str | None = None
     may_be_cut: bool = False
