@@ -356,9 +356,8 @@ class UsersView(PlanView["UserPlan"]):
         """Return what it knows of its people, by ref."""
         named = {one.ref: Named(None, one.email, one.ref) for one in self.plan.to_suspend}
         for user in (*self.plan.to_create, *(back.account for back in self.plan.to_unsuspend)):
-            parts = (user.first_name, user.last_name)
-            name = " ".join(part for part in parts if isinstance(part, str) and part)
-            named[user.ref] = Named(name or None, user.email if isinstance(user.email, str) else None, user.ref)
+            email = user.email if isinstance(user.email, str) else None
+            named[user.ref] = Named(f"{user.first_name} {user.last_name}", email, user.ref)
         return named
 
     def protect(self, names: Iterable[str]) -> None:

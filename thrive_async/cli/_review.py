@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from thrive_async.cli._approval import Approval, approval_path, read_approval
 from thrive_async.cli._errors import CliError
@@ -120,7 +120,7 @@ class _Review:
             return self._page(problem, who, reason, status=409)
         approval = Approval(
             plan=hashlib.sha256(self._text).hexdigest(),
-            decision=cast("Literal['approved', 'rejected']", decision),
+            decision="approved" if decision == "approved" else "rejected",
             who=who,
             reason=reason,
             when=datetime.now(UTC),

@@ -254,6 +254,8 @@ def plan_content(
     problems = [_refusal(limit) for limit in limits if limit.refuses]
     if refused is not None and not problems:
         problems.append(describe(refused)[0])
+    if subjects.errors:
+        problems.append(f"No plan could be made for {counted(len(subjects.errors), 'audiences')}: see below")
     people: list[Person] = []
     bars = [Bar(name=name, note=describe(error)[0]) for name, error in subjects.errors.items()]
     new = subjects.new
@@ -325,7 +327,9 @@ def report_content(
     more = [("Run ended", _moment(datetime.now(UTC))), *([("Run", runs[0])] if len(runs) == 1 else [])]
     failed = sum(bar.parts.get("failed", 0) for bar in bars)
     if failed:
-        problems.insert(0, f"{counted(failed, 'changes')} failed or {'was' if failed == 1 else 'were'} not attempted")
+        problems.append(f"{counted(failed, 'changes')} failed or {'was' if failed == 1 else 'were'} not attempted")
+    if errors:
+        problems.append(f"Nothing was done in {counted(len(errors), 'audiences')}: see below")
     return Content(
         kind="report",
         title=subjects.title,

@@ -5,6 +5,7 @@ const byId = id => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const { people, happenings, reasons, subjects, parts, bars } = data;
 const many = bars.length > 1;
+const listed = new Set(people.subject);
 const number = new Intl.NumberFormat("en").format;
 // Every text comes in as text, so no name is ever read as HTML.
 const make = (tag, attributes, ...children) => {
@@ -31,8 +32,8 @@ function figure(counts) {
 function showBars(all) {
   const now = document.title.startsWith("Plan") ? "now" : "before";
   byId("bars").replaceChildren(...(all ? bars : bars.slice(0, BARS)).map(([about, before, counts, note]) => {
-    const name = make("button", { type: "button", class: "link" }, subjects[about]);
-    name.addEventListener("click", () => {
+    const name = listed.has(about) ? make("button", { type: "button", class: "link" }, subjects[about]) : subjects[about];
+    if (listed.has(about)) name.addEventListener("click", () => {
       byId("subject").value = about;
       choose();
       byId("people").scrollIntoView();
