@@ -179,6 +179,11 @@ def test_many_people_are_shown_in_pages(planned: Path, open_page: OpenPage) -> N
     assert page.locator("#back").is_disabled()
     page.get_by_role("button", name="Next").click()
     assert people(page)[0] == "Person 0200"
+    # All of them are printed, from the beginning; then the page is as it was.
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(people(page)) == 1000
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert people(page)[0] == "Person 0200"
     page.fill("#search", "e099")
     expect(page.locator("#rows tr")).to_have_count(10)
     assert not page.locator("#pager").is_visible()

@@ -250,6 +250,22 @@ def test_audiences_show_what_needs_a_reader_first(
     assert "all audiences together" in page.read_text(encoding="utf-8")
 
 
+def test_an_audience_that_a_guard_refused_is_shown_with_all_its_people(
+    run: Run, served: Sandbox, members: list[str], write: Write, page: Path
+) -> None:
+    small = [served.state.add_user(email=f"small{number}@example.com") for number in range(4)]
+    served.state.add_audience("small", members=[user["id"] for user in small])
+    rows = [*((AUDIENCE, name) for name in members[1:]), ("small", small[0]["email"])]
+    file = write(("audience", "member"), *rows)
+    assert run("sync", "audiences", file, "--yes", "--html", str(page)).code == 3
+    found = {(one[0], one[1]) for one in people_of(page)}
+    assert found == {(AUDIENCE, "left"), ("small", "did not leave yet")}
+    data = data_of(page)
+    assert data["subjects"][data["bars"][0][0]] == "small"
+    assert data["bars"][0][3].startswith("refused: small: the plan removes 3 of 4 members")
+    assert "Nothing was done in 1 audience: see below" in page.read_text(encoding="utf-8")
+
+
 def test_a_saved_plan_is_shown_with_names_only_if_they_are_asked_for(
     run: Run, served: Sandbox, audiences: str, page: Path, tmp_path: Path
 ) -> None:

@@ -303,16 +303,21 @@ def report_content(
     """
     problems: list[str] = []
     people: list[Person] = []
-    bars = [Bar(name=name, note=describe(error)[0]) for name, error in errors.items()]
+    planned = {view.subject for view in subjects.views}
+    bars = [Bar(name=name, note=describe(error)[0]) for name, error in errors.items() if name not in planned]
     for view in subjects.views:
+        parts = view.parts()
+        now = parts.pop("now")
         if view.subject not in done:
             rows = [{**row, "outcome": "not attempted"} for row in view.planned()]
             people += _people(view, [*rows, *view.unplanned()], names)
+            parts["failed"] = sum(parts.pop(part) for part in ("changing", "joining", "leaving"))
+            error = errors.get(view.subject)
+            note = "not attempted" if error is None else describe(error)[0]
+            bars.append(Bar(name=view.subject, now=now, parts=parts, note=note))
             continue
         report, outcomes = done[view.subject]
         people += _people(view, [*outcomes, *view.unplanned()], names)
-        parts = view.parts()
-        now = parts.pop("now")
         parts |= {
             "changing": len(report.changed),
             "joining": len(report.added),

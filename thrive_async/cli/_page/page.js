@@ -117,6 +117,7 @@ function show(most = SHOWN) {
   byId("rows").replaceChildren(...Array.from(some, cells));
   byId("found").textContent = found.length === everyone.length
     ? `${number(found.length)} people and entries` : `${number(found.length)} of ${number(everyone.length)} people and entries`;
+  if (most === PRINTED && found.length > most) byId("found").textContent += `, of which the first ${number(most)} are printed`;
   byId("pager").hidden = found.length <= SHOWN;
   byId("place").textContent = `${number(place + 1)} to ${number(place + some.length)} of ${number(found.length)}`;
   byId("back").disabled = place === 0;
