@@ -33,9 +33,9 @@ def command(*tokens: str) -> int:
         return pool.submit(main, tokens).result()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser, once for all tests."""
+    """The browser, once for the tests of a module: Playwright's loop runs until then, and keeps other loops out."""
     api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: nox -s browser")
     if CHROMIUM is None:
         pytest.skip("needs Chromium, such as Debian's package chromium")
