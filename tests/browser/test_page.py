@@ -187,3 +187,20 @@ def test_many_people_are_shown_in_pages(planned: Path, open_page: OpenPage) -> N
     page.fill("#search", "e099")
     expect(page.locator("#rows tr")).to_have_count(10)
     assert not page.locator("#pager").is_visible()
+
+
+def test_users_are_sorted_and_show_old_and_new(
+    tenant: list[dict[str, Any]], open_page: OpenPage, tmp_path: Path
+) -> None:
+    """One subject has no column for audiences, and every other column stays where it belongs."""
+    lines = [f"{user['ref']},{user['email']},Cook" for user in tenant[:3]]
+    (tmp_path / "users.csv").write_text("\n".join(["ref,email,job_title", *lines, ""]), encoding="utf-8")
+    page_file = tmp_path / "users.html"
+    assert command("sync", "users", str(tmp_path / "users.csv"), "--dry-run", "--html", str(page_file)) == 0
+    page = open_page(page_file, width=390)
+    assert page.locator("#list th").all_inner_texts() == ["Person", "What happens", "Why"]
+    page.select_option("#sort", label="name")
+    assert people(page) == ["Ada Lovelace", "Grace Hopper", "Zoë Ångström"]
+    assert page.locator("#rows ins").all_inner_texts() == ["Cook"] * 3
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert violations(page) == []

@@ -305,7 +305,7 @@ def _parts_of_people(plan: MemberPlan | ManagerPlan, *, joining: int, changing: 
         "changing": changing,
         "joining": joining,
         "leaving": len(plan.to_remove),
-        "held": len(plan.held),
+        "held": len(plan.left_out.held),
         "ambiguous": len(plan.ambiguities),
         "rejected": sum(reason != "blank" for _written, reason in plan.rejected),
     }

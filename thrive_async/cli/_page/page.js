@@ -122,7 +122,8 @@ function show(most = SHOWN) {
   byId("place").textContent = `${number(place + 1)} to ${number(place + some.length)} of ${number(found.length)}`;
   byId("back").disabled = place === 0;
   byId("next").disabled = place + some.length >= found.length;
-  headers.forEach((header, column) => {
+  headers.forEach(header => {
+    const column = Number(header.dataset.column);
     header.setAttribute("aria-sort", column !== sort ? "none" : falling ? "descending" : "ascending");
     header.querySelector("span").textContent = column !== sort ? "" : falling ? " ▼" : " ▲";
   });
@@ -145,7 +146,8 @@ byId("by-subject").hidden = !many;
 byId("sort").querySelector('[value="0"]').hidden = !many;
 const headers = [...document.querySelectorAll("#list th")];
 const sortBy = (column, down) => { sort = column; falling = down; choose(); };
-headers.forEach((header, column) => {
+headers.forEach(header => {
+  const column = Number(header.dataset.column);
   const button = make("button", { type: "button" }, header.textContent, make("span", { "aria-hidden": "true" }));
   button.addEventListener("click", () => sortBy(column, column === sort && !falling));
   header.replaceChildren(button);
