@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAFETY",
+    "AnyApplying",
     "Applying",
     "AudiencesApplying",
     "MemberApplying",
@@ -293,7 +294,13 @@ class UserApplying(ProtectedApplying):
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class PlanApplying(AudiencesApplying, UserApplying):
+class AnyApplying(AudiencesApplying, UserApplying):
+    """How to apply a plan of any kind."""
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PlanApplying(AnyApplying):
     """How to apply a saved plan of any kind."""
 
     max_age: Annotated[str, Parameter(metavar="TIME")] = "24h"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thrive_async.cli._option_types import Strategy
     from thrive_async.models import AudienceManager, AudienceMember
     from thrive_async.sync import AudiencesPlan, ManagerPlan, MemberPlan, SyncReport, UserChange, UserPlan
+    from thrive_async.sync._apply.journal_lines import Person
     from thrive_async.sync._guards import MaxRemovals
     from thrive_async.sync._plans import SavedPlan
 
@@ -145,8 +146,10 @@ class PlanView(ABC, Generic[P]):
             yield person_row(self.subject, "", name, "duplicate", "this person was named before")
         held = self.plan.left_out.held
         yield from self.named(person_row(self.subject, one.action, one.reference, "held", one.reason) for one in held)
-        for one in self.plan.left_out.dropped:
-            yield from self.named([person_row(self.subject, one.action, one.reference, "dropped", one.reason)])
+        dropped = self.plan.left_out.dropped
+        yield from self.named(
+            person_row(self.subject, one.action, one.reference, "dropped", one.reason) for one in dropped
+        )
 
     @abstractmethod
     def parts(self) -> dict[str, int]:
@@ -169,12 +172,17 @@ class PlanView(ABC, Generic[P]):
         """Return what it knows of its people, by the reference of their rows."""
         return {one.user_id: Named(None, one.email, one.reference) for one in self.known()}
 
+    def about(self) -> Mapping[str, Person]:
+        """Return what is known of the people to add, by the name that is sent."""
+        return {}
+
     def named(self, rows: Iterable[PersonRow]) -> Iterator[PersonRow]:
         """Add ref and e-mail address to rows that name people by Thrive's id, which says nothing to a reader."""
-        people = {one.user_id: one for one in self.known()}
+        people = {("remove", one.user_id): (one.reference, one.email) for one in self.known()}
+        people |= {("add", name): (one.ref, one.email) for name, one in self.about().items()}
         for row in rows:
-            person = people.get(row["reference"]) if row["action"] == "remove" else None
-            yield row if person is None else {**row, "ref": person.reference, "email": person.email}
+            ref, email = people.get((row["action"], row["reference"]), (None, None))
+            yield {**row, "ref": ref, "email": email} if ref or email else row
 
     def check(self, *, max_removals: MaxRemovals, strategy: Strategy = "diff", **_how: Any) -> None:
         """Refuse what `apply` would refuse.
@@ -236,8 +244,7 @@ class MembersView(PlanView["MemberPlan"]):
 
     def planned(self) -> Iterator[PersonRow]:
         """Return a row for each person it changes."""
-        for name in self.plan.to_add:
-            yield person_row(self.subject, "add", name, "planned")
+        yield from self.named(person_row(self.subject, "add", name, "planned") for name in self.plan.to_add)
         yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def parts(self) -> dict[str, int]:
@@ -247,6 +254,10 @@ class MembersView(PlanView["MemberPlan"]):
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
         return (*self.plan.to_remove, *self.plan.held)
+
+    def about(self) -> Mapping[str, Person]:
+        """Return what is known of the people to add."""
+        return self.plan.about
 
     def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each entry that changes nothing."""
@@ -278,10 +289,13 @@ class ManagersView(PlanView["ManagerPlan"]):
         """Return a row for each person it changes."""
         from thrive_async.sync.permissions import writable_permissions  # noqa: PLC0415 - after the parsing
 
-        for action, grants in (("add", self.plan.to_add), ("update", self.plan.to_change)):
-            for grant in grants:
-                given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
-                yield person_row(self.subject, action, grant.reference, "planned", given)
+        def rows() -> Iterator[PersonRow]:
+            for action, grants in (("add", self.plan.to_add), ("update", self.plan.to_change)):
+                for grant in grants:
+                    given = ", ".join(sorted(writable_permissions(grant.permissions))) or "no permissions"
+                    yield person_row(self.subject, action, grant.reference, "planned", given)
+
+        yield from self.named(rows())
         yield from self._removed(self.plan.to_remove, self.plan.held_unless)
 
     def parts(self) -> dict[str, int]:
@@ -291,6 +305,10 @@ class ManagersView(PlanView["ManagerPlan"]):
     def known(self) -> Iterable[AudienceMember | AudienceManager]:
         """Return those of its people that reports call by Thrive's id."""
         return (*self.plan.to_remove, *self.plan.held)
+
+    def about(self) -> Mapping[str, Person]:
+        """Return what is known of the people to add."""
+        return self.plan.about
 
     def unplanned(self) -> Iterator[PersonRow]:
         """Return a row for each entry that changes nothing."""

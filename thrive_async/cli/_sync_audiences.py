@@ -226,7 +226,7 @@ def show_audiences(plan: AudiencesPlan, *, detailed: bool = False) -> None:
 
 def _is_idle(plan: MemberPlan) -> bool:
     """Return whether there is nothing to do and nothing to tell."""
-    return plan.is_empty and not (plan.rejected or plan.ambiguous or plan.held or plan.dropped)
+    return plan.is_empty and not (plan.rejected or plan.ambiguous or plan.left_out.held or plan.dropped)
 
 
 def _show_idle(names: list[str]) -> None:
@@ -289,7 +289,7 @@ async def apply_audiences(
         return applying.would_end(
             changes=bool(plan.to_create) or any(not one.is_empty for one in ready),
             refused=too_many or bool(refused),
-            left_out=any(one.rejected or one.ambiguous or one.held for one in ready),
+            left_out=any(one.rejected or one.ambiguous or one.left_out.held for one in ready),
         )
     losing = [one for one in ready if one.to_remove]
 

@@ -34,7 +34,7 @@ from thrive_async.sync._match.user_diff import (
     unread_in,
 )
 
-__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "overtaken_by"]
+__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "as_it_was", "overtaken_by"]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -122,6 +122,7 @@ class Decisions:
     returning: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     held: tuple[UserHeld, ...]
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 class Planning:
@@ -172,6 +173,8 @@ class Planning:
         suspended = [(row, user) for row, user, _changes in wanted.values() if not user.active]
         to_unsuspend = self._unsuspensions(suspended, staff) if unsuspend else []
         to_suspend = self._leavers(create) if suspend else []
+        named = {user.ref for user in create} | {ref for ref, (_row, _user, changes) in wanted.items() if changes}
+        named |= {one.ref for one in to_unsuspend}
         return Decisions(
             to_create=tuple(create),
             to_update=tuple(
@@ -187,6 +190,7 @@ class Planning:
             returning=() if unsuspend else tuple(row.ref for row, _user in suspended),
             rejected=tuple(self._rejected),
             held=tuple(self._held),
+            rows={ref: row.where for ref, row in self._rows.by_ref.items() if row.where and ref in named},
         )
 
     def _hold(self, user: Known, action: str, reason: str) -> None:
@@ -272,7 +276,7 @@ class Planning:
                 self._hold(user, "unsuspend", f"stays suspended: {lost} could not be read in Thrive's answer")
                 continue
             try:
-                account = _as_it_was(row, user, staff)
+                account = as_it_was(row, user, staff)
             except (TypeError, ValueError) as error:
                 self._hold(user, "unsuspend", f"stays suspended: {error}")
             else:
@@ -310,7 +314,7 @@ class Planning:
         return leaving
 
 
-def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
+def as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
     """Return all of a user's current fields, which bring the user back without changing anything else.
 
     Whether the event leaves omitted fields alone is undocumented. It clears the end date, so the row's is sent.

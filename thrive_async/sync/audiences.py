@@ -148,10 +148,12 @@ class AudiencesPlan(SavedPlan):
         await check_usable(journal)
         self.check_age(self._subject, max_age)
         async with exclusive(wait=wait, journal=journal):
-            history = await history_of(journal)
+            history = await history_of(journal, min(plan.made_at for plan in (self, *self.plans.values())))
             refused = self.refusals(max_removals=max_removals, strategy=strategy)
             self.check_total(max_total_removals, refused)
             thrive = self._begin(self._subject)
+            for plan in self.plans.values():
+                plan.source = plan.source or self.source
             self.reports = {**self.errors, **refused}
             try:
                 await self._create(thrive)
@@ -543,7 +545,7 @@ async def sync_audiences(
     )
     await check_usable(journal)
     async with exclusive(wait=wait, journal=journal):
-        history = await history_of(journal)
+        history = await history_of(journal, datetime.now(UTC))
         survey = await _survey(
             thrive,
             desired,

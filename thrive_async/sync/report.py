@@ -56,7 +56,8 @@ class Outcome:
         reason: Why it failed, was not attempted, or counts as done although Thrive did not say so; else None. Thrive's
             reason stands here as it came, so it may name people.
         changes: The old and the new value of each field of a user's update, such as
-            ``{"last_name": ("Byron", "Lovelace")}``; see `UserChange.changes`.
+            ``{"last_name": ("Byron", "Lovelace")}`` (see `UserChange.changes`), or of each permission that a manager
+            gets or loses.
     """
 
     action: str

@@ -13,6 +13,7 @@ from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (
@@ -31,7 +32,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.export_rows import Blank, Reader
 from thrive_async.sync._match.identity import IDENTITY
 from thrive_async.sync._match.likeness import comparable
-from thrive_async.sync._match.user_diff import known, set_fields
+from thrive_async.sync._match.user_diff import dated, known, set_fields
 from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
@@ -72,6 +73,7 @@ class UserPlan(SinglePlan):
         rejected: Pairs of a ref or row and why the row, or one of its cells, is ignored. Users in a rejected row are
             not suspended.
         held: Users who are left alone, or some of whose fields are, with the reason.
+        rows: Where the export names the people to create, change or unsuspend, by ref.
         dropped: Changes of a saved plan that no longer applied when the users were read again, with the reason.
         tenant: The id of the tenant that the plan was made for.
         made_at: When the plan was made.
@@ -91,6 +93,7 @@ class UserPlan(SinglePlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     held: tuple[UserHeld, ...] = ()
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
     dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
@@ -99,6 +102,15 @@ class UserPlan(SinglePlan):
         """What the plan leaves out, for the report."""
         held = tuple(Outcome(one.action, one.ref, one.reason) for one in self.held)
         return LeftOut(rejected=self.rejected, held=held, dropped=self.dropped)
+
+    @property
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it creates, changes, suspends and brings back, for the journal."""
+        found = {("create", one.ref): Person(ref=one.ref, email=one.email or None) for one in self.to_create}
+        found |= {("unsuspend", one.ref): Person(one.user_id, one.ref) for one in self.to_unsuspend}
+        found |= {("update", one.ref): Person(one.user_id, one.ref) for one in self.to_update}
+        found = {key: attrs.evolve(person, row=self.rows.get(key[1])) for key, person in found.items()}
+        return found | {("suspend", one.ref): Person(one.user_id, one.ref, one.email) for one in self.to_suspend}
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
@@ -279,17 +291,18 @@ class UserPlan(SinglePlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "held": [[one.user_id, one.ref, one.action, one.reason] for one in self.held],
+            "rows": dict(self.rows),
         }
 
     @classmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
-            to_create=tuple(UserCreate(**_dated(fields)) for fields in content["to_create"]),
+            to_create=tuple(UserCreate(**dated(fields)) for fields in content["to_create"]),
             to_update=tuple(
                 UserChange(
                     user_id=user_id,
                     ref=ref,
-                    update=UserUpdate(**_dated(fields)),
+                    update=UserUpdate(**dated(fields)),
                     changes={name: (old, new) for name, (old, new) in changes.items()},
                 )
                 for user_id, ref, fields, changes in content["to_update"]
@@ -298,7 +311,7 @@ class UserPlan(SinglePlan):
                 UserLeaver(user_id=user_id, ref=ref, email=email) for user_id, ref, email in content["to_suspend"]
             ),
             to_unsuspend=tuple(
-                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**_dated(fields)))
+                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**dated(fields)))
                 for user_id, ref, fields in content["to_unsuspend"]
             ),
             unchanged=content["unchanged"],
@@ -311,20 +324,13 @@ class UserPlan(SinglePlan):
                 UserHeld(user_id=user_id, ref=ref, action=action, reason=reason)
                 for user_id, ref, action, reason in content["held"]
             ),
+            rows=content["rows"],
             **common,
         )
 
 
 def _jsonable(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in fields.items()}
-
-
-def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
-    read = dict(fields)
-    for name in ("start_date", "end_date"):
-        if isinstance(read.get(name), str):
-            read[name] = date.fromisoformat(read[name]) if len(read[name]) == 10 else datetime.fromisoformat(read[name])
-    return read
 
 
 async def plan_users(

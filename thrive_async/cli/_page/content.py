@@ -223,7 +223,7 @@ class Subjects:
 
     def facts(self, more: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
         """Return what the top of the page says."""
-        source: Any = getattr(self.plan, "source", None)
+        source = self.plan.source
         file = [] if source is None else [("File", f"{source.name}, {counted(source.rows, 'rows')}")]
         digest = [] if source is None else [("SHA-256 of the file", source.sha256)]
         made = ("Plan made", _moment(self.plan.made_at))
