@@ -17,6 +17,7 @@ from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
 from thrive_async.cli.journal import app as journal
 from thrive_async.cli.plan import app as plan
+from thrive_async.cli.profile import app as profile
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
 from thrive_async.cli.sync import app as sync
@@ -49,7 +50,7 @@ app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
 app.command(undo, group=_JOBS)
-for _part in (sync, plan, journal):
+for _part in (sync, plan, journal, profile):
     _part.group = (_JOBS,)
     app.command(_part)
 for _part in looks():

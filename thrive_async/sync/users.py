@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, Self, get_args
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self, get_args
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._apply.journal import Scope, check_usable
 from thrive_async.sync._apply.journal_lines import Person
@@ -51,7 +51,7 @@ __all__ = [
     "sync_users",
 ]
 
-Leavers = Literal["ignore", "suspend"]
+Leavers = Literal["ignore", "suspend", "listed"]
 Returning = Literal["report", "unsuspend"]
 _AT_ONCE: Final = 2_000
 
@@ -343,6 +343,7 @@ async def plan_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    has_left: Callable[[Mapping[str, Any]], bool] | None = None,
     protect: Iterable[str] = (),
 ) -> UserPlan:
     """Compare Thrive's users with the rows of an HR export, without changing anything.
@@ -373,13 +374,16 @@ async def plan_users(
         rows: One mapping per person, such as `csv.DictReader` yields.
         columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
             "Site"}`. Fields have the names of `UserCreate`. None if your columns already have these names.
-        leavers: ``"suspend"`` users who have left, or ``"ignore"`` them.
+        leavers: ``"suspend"`` users who have left, ``"ignore"`` them, or suspend only those who are ``"listed"``: the
+            rows for which `has_left` is true. Users who are missing from the export then stay.
         returning: ``"unsuspend"`` suspended users who are in the export, by a legacy event (see
             `thrive.provisioning.user_joined`), or only ``"report"`` them.
         blank: Whether an empty cell leaves its field as it is (``"keep"``) or clears it (``"clear"``). Names, role,
             time zone and language are never cleared.
         allow_empty: Accept an export without a usable row.
         allow_takeover: Let an account pass to a new person, with another name and another e-mail address.
+        has_left: A function that says whether a row is of a person who has left. Such a person is neither created nor
+            updated, and is suspended unless `leavers` is ``"ignore"``.
         protect: People who are never suspended, by id, ref or e-mail address.
 
     Returns:
@@ -407,10 +411,12 @@ async def plan_users(
     check_flags(allow_empty=allow_empty, allow_takeover=allow_takeover)
     check_iterable("protect", protect, "names")
     if leavers not in get_args(Leavers):
-        raise ConfigurationError('leavers must be "ignore" or "suspend"')
+        raise ConfigurationError('leavers must be "ignore", "suspend" or "listed"')
+    if leavers == "listed" and has_left is None:
+        raise InvalidArgument('$leavers="listed" needs $has_left, which says who has left', "leavers", "has_left")
     if returning not in get_args(Returning):
         raise ConfigurationError('returning must be "report" or "unsuspend"')
-    reader = Reader(columns, blank)
+    reader = Reader(columns, blank, has_left)
     if isinstance(rows, AsyncIterable):
         async for row in rows:
             reader.feed((row,))
@@ -425,14 +431,16 @@ async def plan_users(
         reader.rows.rejected,
         allow_empty=allow_empty,
         what="export",
-        past="suspended" if leavers == "suspend" else None,
+        past="suspended" if leavers != "ignore" else None,
     )
     await claim(target_of(thrive, UserPlan.kind, "", "users"))
     made_at = datetime.now(UTC)
     thrive = in_bulk(thrive)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
-    decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
+    decisions = planning.decide(
+        suspend=leavers != "ignore", unsuspend=returning == "unsuspend", missing=leavers == "suspend"
+    )
     plan = UserPlan(
         **attrs.asdict(decisions, recurse=False),
         duplicates=tuple(reader.rows.duplicates),
@@ -454,6 +462,7 @@ async def sync_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    has_left: Callable[[Mapping[str, Any]], bool] | None = None,
     protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
@@ -472,6 +481,7 @@ async def sync_users(
         blank: As for `plan_users`.
         allow_empty: As for `plan_users`.
         allow_takeover: As for `plan_users`.
+        has_left: As for `plan_users`.
         protect: As for `plan_users`.
         max_removals: As for `UserPlan.apply`.
         max_changes: As for `UserPlan.apply`.
@@ -510,6 +520,7 @@ async def sync_users(
             blank=blank,
             allow_empty=allow_empty,
             allow_takeover=allow_takeover,
+            has_left=has_left,
             protect=protect,
         )
         return await plan.apply(
