@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import stat
@@ -386,3 +387,13 @@ def test_bars_are_coloured_on_a_terminal(
     assert code == 0
     assert re.search(r"\x1b\[[0-9;]*7[0-9;]*m=+", out)
     assert "leaves: 1\n" in out
+
+
+def test_the_page_names_the_file_that_the_list_came_from(
+    run: Run, served: Sandbox, members: list[str], people: Write, page: Path
+) -> None:
+    file = people(members)
+    assert run(*SYNC, file, "--dry-run", "--html", str(page)).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert f"{file}, {len(members)} rows" in text
+    assert hashlib.sha256(Path(file).read_bytes()).hexdigest() in text

@@ -111,6 +111,7 @@ def audiences(
                 protect=protected,
                 unknown=unknown,
             )
+            plan.source = source
             plan.errors = await did_you_mean(thrive, plan.errors)
             show_audiences(plan)
             if save_plan is not None:

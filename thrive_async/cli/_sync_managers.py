@@ -90,6 +90,7 @@ def managers(
                 protect=protected,
             )
             view = ManagersView(await suggesting(thrive, audience, planning))
+            view.plan.source = source
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)

@@ -98,6 +98,7 @@ def users(
                 has_left=(lambda row: row[LEFT] == "yes") if left is not None else None,
                 protect=protected,
             )
+            plan.source = source
             view = UsersView(plan)
             show_plan(view)
             if save_plan is not None:

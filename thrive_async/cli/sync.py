@@ -119,6 +119,7 @@ def members(
                 protect=protected,
             )
             view = MembersView(await suggesting(thrive, audience, planning))
+            view.plan.source = source
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
