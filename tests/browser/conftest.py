@@ -22,7 +22,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 #: What a name could try.
-HOSTILE = '"><img src=x onerror=window.hurt=1></script><script>window.hurt=1</script>@example.com'
+HOSTILE = '"><img src=x onerror=window.hurt=1></script x><script>window.hurt=1</script><!--<script @example.com'
 
 OpenPage = Callable[..., "Page"]
 

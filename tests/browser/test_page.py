@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from thrive_async.cli._page.content import Bar, Content, Happening, Person
+from thrive_async.cli._page.render import html
+from thrive_async.cli._plan_views import Limit
+
 from .conftest import HOSTILE, OpenPage, command
 
 if TYPE_CHECKING:
@@ -202,5 +206,28 @@ def test_users_are_sorted_and_show_old_and_new(
     page.select_option("#sort", label="name")
     assert people(page) == ["Ada Lovelace", "Grace Hopper", "Zoë Ångström"]
     assert page.locator("#rows ins").all_inner_texts() == ["Cook"] * 3
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("kind", ["plan", "report"])
+def test_a_long_name_without_a_gap_fits_a_phone(open_page: OpenPage, tmp_path: Path, kind: Any) -> None:
+    long = "Donaudampfschifffahrtsgesellschaftskapitaen" * 4
+    person = {"audience": long, "reference": long, "name": long, "email": long, "ref": long, "reason": long}
+    limit = Limit(what=long, planned=1, current=9, allowed=0, option="--max-removals")
+    bars = [Bar(name=f"{number}{long}", now=9, parts={"leaving": 1}, note=long) for number in range(2)]
+    happening = Happening(long, "leaving")
+    told = Content(
+        kind=kind,
+        title=long,
+        facts=[("File", long)],
+        limits=[limit],
+        problems=[long],
+        bars=bars,
+        people=[Person(**person, happening=happening, changes={long: (long, long)})],
+        named=False,
+    )
+    (tmp_path / "long.html").write_text(html(told), encoding="utf-8")
+    page = open_page(tmp_path / "long.html", width=390)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert violations(page) == []

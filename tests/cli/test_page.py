@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -337,6 +338,11 @@ def test_a_hostile_name_ends_no_element_and_begins_none() -> None:
     person = parsed(html(content([PERSON], title=HOSTILE, facts=[("File", HOSTILE)], problems=[HOSTILE])))
     assert len(person.scripts) == len(plain.scripts) == 2
     assert "alert(1)" in person.scripts[0]
+    # `</script ` ends a script, too, and after `<!--<script ` its own end tag is none.
+    odd = html(content([replace(PERSON, name="</script x", reason="<!--<script x", email="&lt;/script&gt;")]))
+    data = odd.partition('id="data">')[2].partition("</script>")[0]
+    assert json.loads(data)["people"]["name"] == ["</script x"]
+    assert not re.search("[<>&]", data)
     assert json.loads(person.scripts[0])["people"]["name"] == [HOSTILE]
     assert "\x1b" not in html(content(title=HOSTILE))
 
