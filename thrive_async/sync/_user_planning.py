@@ -179,8 +179,6 @@ class Planning:
         to_unsuspend = self._unsuspensions(suspended, staff) if unsuspend else []
         to_suspend = self._listed_leavers(listed) if suspend else []
         to_suspend += self._leavers(create) if suspend and missing else []
-        named = {user.ref for user in create} | {ref for ref, (_row, _user, changes) in wanted.items() if changes}
-        named |= {one.ref for one in to_unsuspend}
         return Decisions(
             to_create=tuple(create),
             to_update=tuple(
@@ -196,8 +194,16 @@ class Planning:
             returning=() if unsuspend else tuple(row.ref for row, _user in suspended),
             rejected=tuple(self._rejected),
             held=tuple(self._held),
-            rows={ref: row.where for ref, row in self._rows.by_ref.items() if row.where and ref in named},
+            rows=self._where(
+                *(one.ref for people in (create, to_unsuspend, to_suspend) for one in people),
+                *(ref for ref, (_row, _user, changes) in wanted.items() if changes),
+            ),
         )
+
+    def _where(self, *refs: str) -> dict[str, str]:
+        """Return where the export names people, by ref."""
+        rows = self._rows.by_ref
+        return {ref: rows[ref].where for ref in refs if ref in rows and rows[ref].where}
 
     def _hold(self, user: Known, action: str, reason: str) -> None:
         self._held.append(UserHeld(user_id=user.user_id, ref=user.ref or user.user_id, action=action, reason=reason))

@@ -73,7 +73,7 @@ class UserPlan(SinglePlan):
         rejected: Pairs of a ref or row and why the row, or one of its cells, is ignored. Users in a rejected row are
             not suspended.
         held: Users who are left alone, or some of whose fields are, with the reason.
-        rows: Where the export names the people to create, change or unsuspend, by ref.
+        rows: Where the export names the people to create, change, suspend or unsuspend, by ref.
         dropped: Changes of a saved plan that no longer applied when the users were read again, with the reason.
         tenant: The id of the tenant that the plan was made for.
         made_at: When the plan was made.
@@ -109,8 +109,8 @@ class UserPlan(SinglePlan):
         found = {("create", one.ref): Person(ref=one.ref, email=one.email or None) for one in self.to_create}
         found |= {("unsuspend", one.ref): Person(one.user_id, one.ref) for one in self.to_unsuspend}
         found |= {("update", one.ref): Person(one.user_id, one.ref) for one in self.to_update}
-        found = {key: attrs.evolve(person, row=self.rows.get(key[1])) for key, person in found.items()}
-        return found | {("suspend", one.ref): Person(one.user_id, one.ref, one.email) for one in self.to_suspend}
+        found |= {("suspend", one.ref): Person(one.user_id, one.ref, one.email) for one in self.to_suspend}
+        return {key: attrs.evolve(person, row=self.rows.get(key[1])) for key, person in found.items()}
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
