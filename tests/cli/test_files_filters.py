@@ -46,6 +46,22 @@ def test_a_filter_keeps_the_rows_with_these_values(written: Written, where: tupl
     assert [name for name in sheet.column("ref") if name] == kept
 
 
+def test_values_of_json_are_compared_as_they_are_written(written: Written) -> None:
+    file = written('{"ref": "E1", "share": 0.5, "on": true}\n{"ref": "E2", "share": 1.0, "on": null}\n', "a.jsonl")
+    assert Input(where=("share=0.5",)).read(file).column("ref") == ["E1"]
+    assert Input(where=("on=TRUE",)).read(file).column("ref") == ["E1"]
+    assert Input(where=("on=",)).read(file).column("ref") == ["E2"]
+
+
+def test_users_are_refused_while_a_filter_cannot_tell(run: Run, served: Sandbox, written: Written) -> None:
+    """A row that it left out would look like a leaver."""
+    file = written("ref,Status\nE1,Active\nE2,#N/A\n")
+    result = run("sync", "users", file, "--map", "ref=ref", "--where", "Status=Active", "--leavers", "suspend")
+    assert result.code == 2
+    assert f"{file}: line 3: column 'Status' holds #N/A, so --where 'Status=Active' cannot tell" in result.err
+    assert len(served.requests) == 0
+
+
 def test_a_value_with_a_comma_stands_in_quotes(written: Written) -> None:
     (sheet,) = Input(where=('Site="Ulm, Old Town",Bonn',)).read_all(
         [written('ref,Site\nE1,"Ulm, Old Town"\nE2,Ulm\nE3,Bonn\n')]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from thrive_async.cli._errors import CliError, Exit
-from thrive_async.cli._files import Sheet, content, read_bytes, read_sheet, source_of
+from thrive_async.cli._files import Sheet, content, marks, read_bytes, read_sheet, source_of
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync import Source
 from thrive_async.sync._match.names import rewritten
@@ -221,6 +221,12 @@ def test_a_protected_and_a_damaged_workbook_are_named(monkeypatch: pytest.Monkey
     assert refused(whole) == "people.file is protected by a password: save a copy without one"
 
 
+def test_a_part_of_a_workbook_that_is_far_too_large_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its XML would take ten times its size in memory."""
+    monkeypatch.setattr(marks, "_LARGEST_PART", 100)
+    assert "no workbook that can be read" in refused(xlsx({"P": PEOPLE}))
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     assert 'pip install "thrive-async[excel]"' in refused(xlsx({"P": PEOPLE}))
@@ -233,6 +239,8 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
          "is a login page ('Sign in - HR'), not a list"),
         (b"\xef\xbb\xbf\r\n<html><body><table><tr><td>ref</td></tr></table></body></html>",
          "is a web page, whatever its name says: open it in Excel and save it as .xlsx or CSV"),
+        (b"<html><head>" + b" " * 600 + b"</head><table><tr><td>Login</td></tr></table>", "is a web page, what"),
+        (b"<html><body>Please log in</body></html>", "is a login page, not a list"),
         (b"<html><body>Gateway timeout</body></html>", "is a web page, not a list of people"),
         (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">',
          "is an XML spreadsheet: save it as .xlsx"),

@@ -132,6 +132,16 @@ def test_what_is_missing_is_told(run: Run, write: Write, text: str, told: str) -
     assert told in result.one_line()
 
 
+def test_check_and_a_run_take_a_file_instead_of_that_of_the_profile(
+    run: Run, served: Sandbox, write: Write, hr: str
+) -> None:
+    write(f'sync = "members"\naudience = "{AUDIENCE}"\nkeep-extra = true\n')
+    assert "names no file" in run("profile", "check", "hr.toml").one_line()
+    assert "It reads 7 rows" in run("profile", "check", "hr.toml", hr).out
+    result = run("sync", "--profile", "hr.toml", "--dry-run", hr)
+    assert (result.code, result.lines[0].startswith(f"{AUDIENCE}: +7 -0")) == (0, True)
+
+
 def test_all_mistakes_are_told_at_once(run: Run, write: Write) -> None:
     write('sync = "users"\na = 1\nb = 2\n')
     result = run("sync", "--profile", "hr.toml")
@@ -203,13 +213,30 @@ def test_init_looks_at_the_file(run: Run, write: Write, hr: str) -> None:
     assert run("profile", "init", file, "a.toml", "--skip-lines", "1").code == 0
     found = tomllib.loads(Path("a.toml").read_text())
     assert (found["sync"], found["skip-lines"], "audience" in found) == ("audiences", 1, False)
-    assert run("profile", "init", hr, "b.toml", "--audience", "dept-{Department}", "--where", "Status=Active").code == 0
+    assert (
+        run(
+            "profile",
+            "init",
+            hr,
+            "b.toml",
+            "--audience",
+            "dept-{Department}",
+            "--where",
+            "Status!=Left",
+            "--prefer",
+            "Department=Law",
+            "--header",
+        ).code
+        == 0
+    )
     text = Path("b.toml").read_text()
     found = tomllib.loads(text)
     assert (found["sync"], found["audience"], found["where"]) == (
-        "audiences", "dept-{Department}", {"Status": "Active"},
+        "audiences", "dept-{Department}", ["Status!=Left"],
     )  # fmt: skip
     assert '# Column "Department": Law 5, Field Sales 1' in text
+    assert (found["prefer"], found["header"]) == (["Department=Law"], True)
+    assert "It reads 7 rows: 6 entries" in run("profile", "check", "b.toml").out
     # No names of people.
     assert "Anna" not in text
 

@@ -153,7 +153,7 @@ def mapping(
 def _leavers(sheet: Sheet, left: str, days: list[str] | None) -> list[str]:
     """Say for each row whether the person has left; one whose day is still to come, or cannot be read, has not."""
     (condition,) = conditions((left,), "--left")
-    texts = sheet.texts(sheet.find(condition.column, what="--left"))
+    texts = sheet.words(sheet.find(condition.column, what="--left"))
     if days is None:
         days = [""] * len(texts)
     today = datetime.now(UTC).date().isoformat()

@@ -14,7 +14,7 @@ from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import STDIN, Sheet, fold, source_of
 from thrive_async.cli._files.sheet import names_people
 from thrive_async.cli._formats import out
-from thrive_async.cli._option_types import FileArgument, Input, wanted
+from thrive_async.cli._option_types import FileArgument, Input, MoreFiles, wanted
 from thrive_async.cli._people import People, people_of
 from thrive_async.cli._profiles import Profile, load_profile
 from thrive_async.cli._safe_text import counted, one_line
@@ -90,7 +90,7 @@ def _relative(file: str, profile: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _toml(value: str) -> str:
+def _toml(value: str | bool) -> str:  # noqa: FBT001 - a value
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -117,6 +117,13 @@ def _written(sheet: Sheet, file: str, sync: Kind, audience: str | None, reading:
         yield f"skip-lines = {reading.skip_lines}"
     if reading.stop_at is not None:
         yield f"stop-at = {_toml(reading.stop_at)}"
+    if reading.input_format != "auto":
+        yield f"input-format = {_toml(reading.input_format)}"
+    if reading.header is not None:
+        yield f"header = {_toml(reading.header)}"
+    for key, given in (("where", reading.where), ("prefer", reading.prefer)):
+        if given:
+            yield f"{key} = [{', '.join(map(_toml, given))}]"
     if sync == "users":
         yield 'leavers = "ignore"  # or "suspend": users who are not in the file'
     yield ""
@@ -150,12 +157,11 @@ def _where_lines(sheet: Sheet, reading: Input) -> Iterator[str]:
         if name and 1 < len(values) <= _FEW and len(values) * 3 <= len(sheet.rows):
             listed = ", ".join(f"{one_line(value) or 'blank'} {count:,}" for value, count in values.most_common())
             yield f"# Column {_toml(name)}: {listed}"
+    if reading.where:
+        return
     yield "[where]  # read only these rows"
-    given = [text.partition("=") for text in reading.where if "!=" not in text]
-    for column, _, value in given:
-        yield f"{_toml(column.strip())} = {_toml(value.strip())}"
     status = next((at for at, name in enumerate(sheet.names or ()) if fold(name) in _STATUS), None)
-    if status is not None and not given:
+    if status is not None:
         found = dict.fromkeys(text.strip() for text in sheet.texts(status))
         stay = [value for value in found if value and value.casefold() not in _GONE][:_FEW]
         yield f"# {_toml((sheet.names or ())[status])} = [{', '.join(map(_toml, stay))}]"
@@ -177,15 +183,16 @@ def _map_lines(names: Sequence[str]) -> Iterator[str]:
 
 
 @app.command
-def check(profile: str = "thrive.toml", /) -> int:
+def check(profile: str = "thrive.toml", /, *files: MoreFiles) -> int:
     """Say in words what a profile would read and do. Its files are read; nothing is sent to Thrive.
 
     Args:
         profile: The profile.
+        files: Files to read instead of those of the profile.
     """
     read = load_profile(profile, syncs)
     try:
-        _function, bound = read.parsed()
+        _function, bound = read.parsed(files)
         bound.apply_defaults()
         for line in _described(read, bound.arguments):
             out(line)

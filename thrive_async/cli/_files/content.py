@@ -45,7 +45,8 @@ _IN_ZIP: tuple[tuple[str, Kind | str], ...] = (
     ("ppt/presentation.xml", "is a presentation: save the list as a workbook or as CSV"),
     ("Index/Document.iwa", "is a Numbers document: export it as Excel or CSV first"),
 )
-_LOGIN = re.compile(r"""type=["']?password|\b(log|sign) ?-?in\b|\bSAMLRequest\b""", re.IGNORECASE)
+_PASSWORD = re.compile(r"""type=["']?password|\bSAMLRequest\b""", re.IGNORECASE)
+_LOGIN = re.compile(r"\b(log|sign) ?-?in\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
 _ERROR_KEYS = ("error", "errors", "error_description", "message", "fault", "exception")
 
@@ -164,11 +165,13 @@ def check_text(text: str, source: str) -> None:
     if lower.startswith(("<!doctype html", "<html", "<head", "<body", "<table", "<meta", "<style", "<script", "<!--")):
         found = _TITLE.search(text[:20_000])
         titled = f" ({' '.join(found[1].split())!r})" if found else ""
-        if _LOGIN.search(text[:200_000]) and "<table" not in lower:
+        page = text[:200_000]
+        has_table = "<table" in page.lower()
+        if _PASSWORD.search(page) or (_LOGIN.search(page) and not has_table):
             raise CliError(
                 f"{source} is a login page{titled}, not a list: the download was not signed in; fetch it again"
             )
-        if "<table" in text[:200_000].lower():
+        if has_table:
             raise CliError(
                 f"{source} is a web page{titled}, whatever its name says: open it in Excel and save it as .xlsx or CSV"
             )

@@ -90,7 +90,7 @@ def where(sheet: Sheet, filters: Sequence[Condition]) -> Sheet:
         kept: list[int] = []
         doubts: dict[int, str] = {}
         filled = 0
-        for place, cell in enumerate(sheet.texts(at)):
+        for place, cell in enumerate(sheet.words(at)):
             row = sheet.rows[place]
             if not holds(row):
                 continue
@@ -157,7 +157,7 @@ def preferred(found: Sequence[tuple[int, Sheet]], rules: Sequence[Condition]) ->
     meets: list[list[bool]] = []
     keys: list[list[str]] = []
     for index, sheet in found:
-        columns = [(one, sheet.texts(sheet.find(one.column, what=one.option))) for one in rules]
+        columns = [(one, sheet.words(sheet.find(one.column, what=one.option))) for one in rules]
         meets.append([all(one.holds_for(cells[at]) for one, cells in columns) for at in range(len(sheet.rows))])
         keys.append([newcomer_key(text.strip()) for text in sheet.texts(index)])
     best = {key for which, met in zip(keys, meets, strict=True) for key, yes in zip(which, met, strict=True) if yes}

@@ -19,6 +19,7 @@ __all__ = ["MOST_CELLS", "Marks", "marks_of_ods", "marks_of_xls", "marks_of_xlsb
 #: The most cells that the used part of a sheet may have: 24 bytes each for calamine.
 MOST_CELLS = 20_000_000
 _CHUNK = 1 << 20
+_LARGEST_PART = 20_000_000
 _MOST_COLUMNS = 16_384
 _ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A"}
 _UNNAMED_ERROR = "#N/A"
@@ -108,6 +109,13 @@ def _column(letters: bytes) -> int:
     return number - 1
 
 
+def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
+    """Read one of the small parts of a workbook."""
+    if archive.getinfo(part).file_size > _LARGEST_PART:
+        raise ValueError(f"{part} is too large")
+    return ET.fromstring(archive.read(part))  # noqa: S314 - expat refuses entity bombs
+
+
 def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
@@ -120,7 +128,7 @@ def _part(archive: zipfile.ZipFile, sheet: str, workbook: str) -> str:
     """Return the name of the file that holds a sheet of an .xlsx."""
     wanted = next(
         attributes["id"]
-        for one in ET.fromstring(archive.read(workbook)).iter()  # noqa: S314 - expat refuses entity bombs
+        for one in _tree(archive, workbook).iter()
         if _local(one.tag) == "sheet" and (attributes := _attributes(one)).get("name") == sheet
     )
     return _target(archive, wanted, workbook)
@@ -128,7 +136,7 @@ def _part(archive: zipfile.ZipFile, sheet: str, workbook: str) -> str:
 
 def _target(archive: zipfile.ZipFile, wanted: str, workbook: str) -> str:
     folder, _, name = workbook.rpartition("/")
-    relations = ET.fromstring(archive.read(f"{folder}/_rels/{name}.rels"))  # noqa: S314
+    relations = _tree(archive, f"{folder}/_rels/{name}.rels")
     target = next(one.attrib["Target"] for one in relations if one.attrib["Id"] == wanted)
     return target.removeprefix("/") if target.startswith("/") else f"{folder}/{target}"
 
@@ -137,7 +145,7 @@ def _padding(archive: zipfile.ZipFile) -> dict[int, tuple[str, int]]:
     """Return which cell styles show leading zeros: the letters before them and the number of digits, by style."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
-    root = ET.fromstring(archive.read("xl/styles.xml"))  # noqa: S314
+    root = _tree(archive, "xl/styles.xml")
     formats = {
         one.attrib["numFmtId"]: _ZEROS.fullmatch(one.attrib.get("formatCode", ""))
         for one in root.iter()

@@ -150,6 +150,11 @@ class Sheet:
         name = self.names[index] if self.names is not None else ""
         return f"column {name!r}" if name else f"column {index + 1}"
 
+    def words(self, index: int) -> list[str]:
+        """Return the cells of the column with this index (from 0) to compare them: a number of JSON is one, too."""
+        cells = (row[index] if index < len(row) else "" for row in self.rows)
+        return [cell if isinstance(cell, str) else "" if cell is None else json.dumps(cell) for cell in cells]
+
     def texts(self, index: int) -> list[str]:
         """Return the cells of the column with this index (from 0) as text."""
         return [self._text(row[index], place) if index < len(row) else "" for place, row in enumerate(self.rows)]
