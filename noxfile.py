@@ -12,12 +12,13 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "codegen", "tests", "build", "reproducible", "demo"]
+nox.options.sessions = ["lint", "types", "codegen", "tests", "browser", "build", "reproducible", "demo"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # 3.14 joins the classifiers once a run with it has passed; its job in .github/workflows/ci.yml is there.
 PYTHONS = [*nox.project.python_versions(PROJECT), "3.14"]
 
@@ -44,6 +45,15 @@ def tests(session: nox.Session) -> None:
     # -P keeps the checkout off the path, so that the tests import what users install.
     # One process for each core; for a few tests, starting them would take longer than the tests.
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open plans and reports in a headless Chromium: search, sort, approve. Needs Chromium or Chrome on the path."""
+    if not os.environ.get("CHROMIUM") and not any(map(shutil.which, CHROMIUM)):
+        session.error(f"no browser: install Debian's package chromium, or put one of {', '.join(CHROMIUM)} on the path")
+    session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("browser"))
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("tests/browser",)))
 
 
 @nox.session
@@ -130,7 +140,8 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder))
     session.run("twine", "check", "--strict", *[str(path) for path in folder.iterdir()])
     names = session.run("python", "-m", "zipfile", "-l", str(next(folder.glob("*.whl"))), silent=True)
-    for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml"):
+    page = [f"thrive_async/cli/_page/page.{ending}" for ending in ("html.jinja", "css", "js")]
+    for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml", *page):
         if not isinstance(names, str) or wanted not in names:
             session.error(f"the wheel lacks {wanted}")
 

@@ -36,6 +36,8 @@ from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from thrive_async import ThriveClient
+    from thrive_async.cli._page.written import Pages
     from thrive_async.errors import ThriveError
     from thrive_async.sync import AudiencesPlan, Entry, MemberPlan, NewAudience, SyncReport
 
@@ -109,11 +111,12 @@ def audiences(
                 protect=protected,
                 unknown=unknown,
             )
+            plan.source = source
             plan.errors = await did_you_mean(thrive, plan.errors)
             show_audiences(plan)
             if save_plan is not None:
                 save(plan, save_plan)
-            return await apply_audiences(plan, applying, report)
+            return await apply_audiences(plan, applying, report, thrive)
 
     return finish(main, report)
 
@@ -315,13 +318,16 @@ def planned_rows(plan: AudiencesPlan) -> Iterator[PersonRow]:
         yield from view.unplanned()
 
 
-async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None) -> int:
+async def apply_audiences(
+    plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None, thrive: ThriveClient | None = None
+) -> int:
     """Confirm and apply plans that were shown.
 
     Args:
         plan: The plan.
         applying: What may happen.
         file: Where the outcomes go.
+        thrive: The client that knows people's names, for the page; None to go without them.
 
     Returns:
         The exit code.
@@ -334,14 +340,17 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
     how = {name: value for name, value in applying.how().items() if name != "max_changes"}
+    pages = await applying.pages(plan, thrive)
     refusals = plan.refusals(max_removals=how["max_removals"], strategy=how["strategy"])
     refused = {**plan.errors, **refusals}
     for error in refused.values():
         say(f"thrive: {describe(error)[0]}")
     ready = [one for name, one in plan.plans.items() if name not in refused]
     if applying.dry_run:
-        for one in ready:
-            show_people(MembersView(one), hint="--report FILE lists them all")
+        if "who" not in applying.show:
+            for one in ready:
+                show_people(MembersView(one), hint="--report FILE lists them all")
+        pages.plan()
         if file is not None:
             file.write({"dry_run": True}, [*planned_rows(plan), *refusal_rows(refused)])
         say("dry run: nothing was changed")
@@ -356,7 +365,6 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
             refused=too_many or bool(refused),
             left_out=any(one.rejected or one.ambiguous or one.left_out.held for one in ready),
         )
-    plan.check_total(how["max_total_removals"], refused)
     losing = [one for one in ready if one.to_remove]
 
     def show() -> None:
@@ -364,7 +372,12 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
             show_people(MembersView(one), leaving=True, hint="--dry-run --report FILE lists them all")
 
     names = ", ".join(one.audience for one in losing[:_LISTED]) + (", ..." if len(losing) > _LISTED else "")
-    agree(names, sum(len(one.to_remove) for one in losing), yes=applying.yes, show=show)
+    try:
+        plan.check_total(how["max_total_removals"], refused)
+        agree(names, sum(len(one.to_remove) for one in losing), yes=applying.yes, show=show)
+    except (GuardRefused, CliError) as refusal:
+        pages.plan(refusal)
+        raise
     try:
         with ProgressView(counted(len(ready), "audiences")) as progress:
             await plan.apply(on_progress=progress, **how)
@@ -372,9 +385,9 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         # Ctrl-C, or a journal that can no longer be written: what was done is on the plan, and is told first.
         if not plan.reports:
             raise
-        code = _conclude(plan, file)
+        code = _conclude(plan, file, pages)
         return stopped(error, code, _reports(plan).values())
-    return _conclude(plan, file)
+    return _conclude(plan, file, pages)
 
 
 def _reports(plan: AudiencesPlan) -> dict[str, SyncReport]:
@@ -383,11 +396,12 @@ def _reports(plan: AudiencesPlan) -> dict[str, SyncReport]:
     return {name: result for name, result in plan.reports.items() if isinstance(result, SyncReport)}
 
 
-def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
+def _conclude(plan: AudiencesPlan, file: ReportFile | None, pages: Pages) -> Exit:
     reports = _reports(plan)
     errors: dict[str, Any] = {name: result for name, result in plan.reports.items() if name not in reports}
     views = {name: MembersView(one) for name, one in plan.plans.items()}
-    rows = [row for name, report in reports.items() for row in rows_of(report, views[name])]
+    done = {name: (report, list(rows_of(report, views[name]))) for name, report in reports.items()}
+    rows = [row for _report, outcomes in done.values() for row in outcomes]
     rows += [row for view in views.values() for row in view.unplanned()]
     # The people who were to be changed in an audience that nothing was done for are accounted for, too.
     rows += [
@@ -405,7 +419,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
     )
     codes = [exit_code(report) for report in reports.values()]
     codes += [describe(error)[1] for error in errors.values()]
-    return Exit(max((*codes, told)))
+    return Exit(max((*codes, told, pages.report(done, errors))))
 
 
 def _show_results(plan: AudiencesPlan, views: Mapping[str, MembersView], *, whole: bool) -> None:

@@ -90,10 +90,11 @@ def managers(
                 protect=protected,
             )
             view = ManagersView(await suggesting(thrive, audience, planning))
+            view.plan.source = source
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
-            return await apply_plan(view, applying, report)
+            return await apply_plan(view, applying, report, thrive)
 
     return finish(main, report)
 

@@ -98,11 +98,12 @@ def users(
                 has_left=(lambda row: row[LEFT] == "yes") if left is not None else None,
                 protect=protected,
             )
+            plan.source = source
             view = UsersView(plan)
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
-            return await apply_plan(view, applying, report)
+            return await apply_plan(view, applying, report, thrive)
 
     return finish(main, report)
 

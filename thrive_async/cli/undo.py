@@ -67,12 +67,12 @@ def undo(
                 show_audiences(plan)
                 if save_plan is not None:
                     save(plan, save_plan)
-                return await apply_audiences(plan, applying, report)
+                return await apply_audiences(plan, applying, report, thrive)
             view = _view(plan)
             show_plan(view)
             if save_plan is not None:
                 save(plan, save_plan)
-            return await apply_plan(view, applying, report)
+            return await apply_plan(view, applying, report, thrive)
 
     return finish(main, report)
 

@@ -28,6 +28,7 @@ from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
@@ -281,6 +282,14 @@ class SinglePlan(SavedPlan):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
 
+    @property
+    @abstractmethod
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+
+    def _repr_html_(self) -> str:
+        return figures_table(f"Plan for {self.subject}", [(self.subject, self.figures)])
+
     @asynccontextmanager
     async def _turn(
         self, applying: Applying, history: History | None = None
@@ -397,6 +406,21 @@ class PeoplePlan(SinglePlan, Generic[P]):
 
     def _described(self, action: str, names: Iterable[str]) -> dict[tuple[str, str], Person]:
         return {(action, name): self.about[name] for name in names if name in self.about}
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {
+            "now": self.current,
+            "to remove": len(self.to_remove),
+            "staying": len(self.staying),
+            "others kept": self.kept,
+            "held": len(self.held),
+            "ambiguous": len(self.ambiguities),
+            "rejected": len(self.rejected),
+            "duplicates": len(self.duplicates),
+            "dropped": len(self.dropped),
+        }
 
     @property
     def scope(self) -> Scope:

@@ -31,6 +31,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync._workers import few_at_once, in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.members import Desired, MemberPlan, matched, plan_found, planned
@@ -87,6 +88,14 @@ class AudiencesPlan(SavedPlan):
         return (
             f"<AudiencesPlan of {len(self.plans):,}, {len(self.to_create):,} new, {len(self.errors):,} without a plan>"
         )
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, tuple[str, dict[str, int]]] = {
+            name: (name, plan.figures)
+            for name, plan in sorted(self.plans.items(), key=lambda one: len(one[1].to_add) + len(one[1].to_remove))
+        }
+        rows |= {name: (f"{name}: {type(error).__name__}", {}) for name, error in self.errors.items()}
+        return figures_table(f"Plan for {self._subject}", [*reversed(rows.values())])
 
     async def apply(
         self,

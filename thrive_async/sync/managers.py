@@ -105,6 +105,11 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         return not (self.to_add or self.to_change or self.to_remove)
 
     @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {"to add": len(self.to_add), "to change": len(self.to_change), **super().figures}
+
+    @property
     def calls(self) -> int:
         """How many writes the plan needs if all succeed."""
         return -(-(len(self.to_add) + len(self.to_change)) // MANAGERS_AT_ONCE) + len(self.to_remove)

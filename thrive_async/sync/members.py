@@ -95,6 +95,11 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         return not self.to_add and not self.to_remove
 
     @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {"to add": len(self.to_add), **super().figures}
+
+    @property
     def calls(self) -> dict[str, int]:
         """How many writes each strategy needs if all succeed: ``{"diff": 24, "rebuild": 12}``."""
         return calls_needed(

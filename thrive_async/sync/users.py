@@ -133,6 +133,23 @@ class UserPlan(SinglePlan):
         return not self.calls
 
     @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {
+            "now": self.current,
+            "to create": len(self.to_create),
+            "to update": len(self.to_update),
+            "to suspend": len(self.to_suspend),
+            "to unsuspend": len(self.to_unsuspend),
+            "unchanged": self.unchanged,
+            "suspended, but in the export": len(self.returning),
+            "held": len(self.held),
+            "rejected": len(self.rejected),
+            "duplicates": len(self.duplicates),
+            "dropped": len(self.dropped),
+        }
+
+    @property
     def calls(self) -> int:
         """How many writes the plan needs if all succeed. Users are written one by one."""
         return sum(map(len, (self.to_create, self.to_unsuspend, self.to_update, self.to_suspend)))
