@@ -9,8 +9,9 @@ killed, planned changes have no outcome. The next run of the same target with th
 became of them, and adds their lines under the old run's id.
 
 One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
-Of another machine's run, on a shared volume, only its silence tells: until that has lasted an hour, no run of its
-target begins, and what is found out about it later is written under the own id, with the other run's in `of`.
+Of another machine's run, on a shared volume, the end of its lease tells (its opening line has the lease's `fence`).
+Without a share only its silence tells: until that has lasted an hour, no run of its target begins. What is found out
+about it later is written under the own id, with the other run's in `of`.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -109,6 +110,7 @@ class Journal:
         planned: Mapping[str, Sequence[str]],
         made_at: datetime | None = None,
         changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
+        fence: int | None = None,
     ) -> None:
         """Write the line a run begins with.
 
@@ -119,6 +121,7 @@ class Journal:
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
             changes: The old and the new value of each field of an update, by reference.
+            fence: The fencing number of the run's lease, if its client has a share.
         """
         self._write(
             _line(
@@ -134,6 +137,7 @@ class Journal:
                     "strategy": strategy,
                     "planned": planned,
                     **({"changes": changes} if changes else {}),
+                    **({"fence": fence} if fence is not None else {}),
                     "at": _now(),
                 }
             )
@@ -224,6 +228,7 @@ class Interrupted:
         at: When it wrote last.
         left: Action and reference of each change without an outcome, in the order planned.
         made_at: When its plan was made, as written; None if it is not known.
+        leased: Whether it held the lease of a share.
     """
 
     run: str
@@ -232,6 +237,7 @@ class Interrupted:
     at: str
     left: dict[tuple[str, str], None] = attrs.field(repr=False)
     made_at: str | None = None
+    leased: bool = False
 
     @property
     def pending(self) -> tuple[tuple[str, str], ...]:
@@ -310,18 +316,19 @@ async def history_of(path: str | os.PathLike[str] | None) -> History:
     return History() if path is None else await asyncio.to_thread(history, path)
 
 
-def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrupted]:
+def still_to_account_for(runs: list[Interrupted], subject: str, *, leased: bool = False) -> list[Interrupted]:
     """Return the same runs.
 
     Args:
         runs: Unfinished runs that are about the same.
         subject: The audience's name, for the error.
+        leased: Whether this run has their lease: those that held it have ended then.
 
     Raises:
         GuardRefused: One of them may be going on, on another machine.
     """
     for run in runs:
-        since = run.silent_since if run.is_foreign else None
+        since = run.silent_since if run.is_foreign and not (leased and run.leased) else None
         if since is not None and datetime.now(UTC) - since < _SILENCE:
             over = since + _SILENCE
             raise GuardRefused(
@@ -375,7 +382,7 @@ def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) 
         left: dict[tuple[str, str], None] = {(action, str(name)): None for action, names in planned for name in names}
         scope = Scope(str(entry["kind"]), str(entry["tenant"]), str(entry["target"]))
         machine, made_at = str(entry.get("machine", "")), entry.get("made_at")
-        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at)
+        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at, "fence" in entry)
         runs[run_id] = scope, run
     elif run_id in runs:
         run = runs[run_id][1]

@@ -27,6 +27,7 @@ from thrive_async.errors import (
     RequestTimeout,
     ThriveError,
 )
+from thrive_async.share import LeaseLost
 from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Scope
 from thrive_async.sync._apply.ledger import Change, Ledger
 from thrive_async.sync._guards import Applying
@@ -282,7 +283,7 @@ class Run:
             except ThriveError as error:
                 if _may_have_happened(error):
                     self.ledger.doubt(places, reason_of(error))
-                if isinstance(error, AuthenticationError | PermissionDeniedError | ConfigurationError):
+                if isinstance(error, AuthenticationError | PermissionDeniedError | ConfigurationError | LeaseLost):
                     self.stop(error)
                     raise Stopped from error
                 pause = _asked_to_wait(error)
@@ -343,7 +344,7 @@ class Run:
             pass
         except ThriveError as error:
             self.stop(error)
-        if isinstance(self.cause, AuthenticationError | PermissionDeniedError):
+        if isinstance(self.cause, AuthenticationError | PermissionDeniedError | LeaseLost):
             return  # Reading would be refused as well.
         if self.ledger.in_doubt or self._verify:
             await self._find_out()
@@ -410,6 +411,7 @@ class Run:
                 planned=planned,
                 made_at=plan.made_at,
                 changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
+                fence=plan.fence,
             )
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
@@ -444,7 +446,7 @@ class Run:
 
 def _may_have_happened(error: ThriveError) -> bool:
     """Return whether a write may have taken effect although its answer is an error."""
-    if isinstance(error, ConnectionFailed | RequestTimeout):
+    if isinstance(error, ConnectionFailed | RequestTimeout | LeaseLost):
         return error.maybe_applied
     if not isinstance(error, APIError) or error.status >= 500 or error.maybe_applied:
         return True
@@ -467,6 +469,7 @@ class Applied(Protocol):
 
     report: SyncReport | None
     made_at: datetime
+    fence: int | None
 
     @property
     def scope(self) -> Scope: ...
