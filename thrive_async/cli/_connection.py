@@ -62,16 +62,17 @@ class Connection:
         if not self.tenant_id.strip():
             raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
         limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency, "per_page": self.per_page}
-        timeouts: dict[str, Any] = {}
+        environment, timeouts = Environment(), dict[str, Any]()
         if self.timeout is not None:
             # An attempt cannot take longer than its call.
             timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
         return ThriveClient(
             self.tenant_id.strip(),
-            Environment().credentials(),
+            environment.credentials(),
             region=Region.parse(self.region) if self.region and self.region.strip() else Region.PRODUCTION,
             base_url=self.base_url or None,
             timeouts=Timeouts(**timeouts),
             retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
             limits=Limits(**{name: value for name, value in limits.items() if value is not None}),
+            share=environment.text("THRIVE_SHARE"),
         )
