@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 import attrs
@@ -13,6 +13,9 @@ from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.client import ThriveClient
 from thrive_async.config import Limits
 from thrive_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from thrive_async.share import Share
 
 __all__ = ["PoolReport", "ThrivePool"]
 
@@ -49,8 +52,8 @@ class ThrivePool:
     """Hands out clients by tenant, over one connector with one cache of host names and one TLS context.
 
     Nothing of one tenant reaches another: each client has its own token, limits and cool-down, and no cookie is kept or
-    sent. A client is built when its tenant is first asked for, and let go when it has been idle. The pool belongs to
-    the loop it was opened on.
+    sent. With a share, all processes that call a tenant have these in common. A client is built when its tenant is
+    first asked for, and let go when it has been idle. The pool belongs to the loop it was opened on.
 
     Args:
         credentials: Returns a tenant's credentials, or an awaitable of them, so that secrets can come from a vault. It
@@ -58,6 +61,8 @@ class ThrivePool:
         connections: How many connections there may be in total.
         limits: Those of each tenant; its `concurrency` bounds the connections that one tenant can hold.
         idle: The seconds after which a client without calls is let go.
+        share: What all clients share with other processes, as for `ThriveClient`. The text of one is opened once, and
+            closed with the pool.
         **settings: Other keyword arguments of `ThriveClient`, for every tenant.
 
     Raises:
@@ -76,6 +81,7 @@ class ThrivePool:
         connections: int = 100,
         limits: Limits | None = None,
         idle: float = 600.0,
+        share: "Share | str | None" = None,
         **settings: Any,
     ) -> None:
         self._limits = limits or Limits()
@@ -95,7 +101,13 @@ class ThrivePool:
         self._credentials = credentials
         self._connections = connections
         self._idle = idle
-        self._settings = settings
+        self._own_share: Share | None = None
+        if isinstance(share, str):
+            # Here, for it takes its time and most pools share nothing.
+            from thrive_async.share import open_share  # noqa: PLC0415
+
+            share = self._own_share = open_share(share)
+        self._settings = {**settings, "share": share}
         self._held: dict[str, _Held] = {}
         self._building: dict[str, asyncio.Task[ThriveClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -179,6 +191,8 @@ class ThrivePool:
             self._held.clear()
             if self._session is not None:
                 await self._session.close()
+            if self._own_share is not None:
+                await self._own_share.aclose()
 
     async def __aenter__(self) -> Self:
         return self
