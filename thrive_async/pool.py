@@ -107,7 +107,8 @@ class ThrivePool:
             from thrive_async.share import open_share  # noqa: PLC0415
 
             share = self._own_share = open_share(share)
-        self._settings = {**settings, "share": share}
+        self._share = share
+        self._settings = settings
         self._held: dict[str, _Held] = {}
         self._building: dict[str, asyncio.Task[ThriveClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -147,7 +148,14 @@ class ThrivePool:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        client = ThriveClient(tenant_id, credentials, session=self._session, limits=self._limits, **self._settings)
+        client = ThriveClient(
+            tenant_id,
+            credentials,
+            session=self._session,
+            limits=self._limits,
+            share=self._share,
+            **self._settings,
+        )
         self._held[tenant_id] = _Held(client, asyncio.get_running_loop().time())
         return client
 

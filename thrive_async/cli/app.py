@@ -15,6 +15,7 @@ from thrive_async.cli._formats import abandon_output
 from thrive_async.cli._running import Interrupted
 from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
+from thrive_async.cli.fleet import app as fleet
 from thrive_async.cli.plan import app as plan
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
@@ -46,7 +47,7 @@ _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
-for _part in (sync, plan):
+for _part in (sync, plan, fleet):
     _part.group = (_JOBS,)
     app.command(_part)
 for _part in looks():

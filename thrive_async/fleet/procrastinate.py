@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import psycopg
@@ -46,6 +46,7 @@ _CLEAN_EACH: Final = 3_600.0
 _KEPT_HOURS: Final = 14 * 24
 _GRACE: Final = 20.0
 """Seconds that units get to end when their worker is asked to stop, less than Kubernetes waits."""
+_CONNECT: Final = 10.0
 _AGAIN: Final = 2.0
 _LOCK: Final = 0x7468_7269_7665
 """The key of the advisory lock: "thrive"."""
@@ -95,12 +96,13 @@ async def _run_unit(context: JobContext, *, unit: dict[str, Any], batch: str) ->
     found = Unit.from_dict(unit)
     if await _rows(app, "SELECT 1 AS paused FROM thrive_fleet_paused WHERE tenant = %(tenant)s", tenant=found.tenant):
         raise _Paused
-    folder: Path | None = context.additional_context.get("journals")
+    mine = cast("dict[str, Any]", context.additional_context)  # pyright: ignore[reportUnknownMemberType]
+    folder: Path | None = mine.get("journals")
     journal = None
     if folder is not None:
         journal = folder / f"{hashlib.sha256(found.key.encode()).hexdigest()[:32]}.jsonl"
     try:
-        result = await run_unit(found, clients=context.additional_context.get("clients"), journal=journal)
+        result = await run_unit(found, clients=mine.get("clients"), journal=journal)
     except asyncio.CancelledError:
         if context.abort_reason() is AbortReason.SHUTDOWN:
             raise _Again from None
@@ -133,7 +135,7 @@ async def opened(database: str = "", *, connections: int = 4) -> AsyncGenerator[
         procrastinate.exceptions.ConnectorException: The database cannot be reached.
     """
     # Two at least: the tables are made on another one than that which holds the lock.
-    connector = PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections), timeout=10.0)
+    connector = PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections), timeout=_CONNECT)
     app = App(connector=connector)
     app.add_tasks_from(tasks(), namespace="thrive")
     async with app.open_async():
@@ -269,6 +271,8 @@ async def _work(
             async with opened(database, connections=concurrency + 4) as app:
                 scheduled(app)
                 rescuing = asyncio.create_task(_rescue_forever(app))
+                if not until_empty:
+                    app.worker_defaults["shutdown_graceful_timeout"] = _GRACE
                 try:
                     # It also returns if it loses the database; a cancel lets its units end first.
                     await app.run_worker_async(
@@ -276,7 +280,6 @@ async def _work(
                         concurrency=concurrency,
                         wait=not until_empty,
                         install_signal_handlers=False,
-                        shutdown_graceful_timeout=None if until_empty else _GRACE,
                         update_heartbeat_interval=_HEARTBEAT,
                         stalled_worker_timeout=_STALLED,
                         additional_context={"clients": clients, "journals": journals},

@@ -3,17 +3,18 @@
 import asyncio
 import csv
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from thrive_async.errors import ConfigurationError
 
 __all__ = ["CsvPeople", "PeopleSource", "located", "open_source"]
 
+_Row = TypeVar("_Row")
 _AT_ONCE: Final = 5_000
 """Rows read in one go, in a thread."""
 _OBJECT: Final = re.compile(r"((?:[^\W\d]\w*)(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
@@ -92,12 +93,12 @@ class CsvPeople:
         return _in_thread(_rows(self._path))
 
 
-def _rows(path: Path, *wanted: str) -> Iterator[dict[str, str]]:
+def _rows(path: Path, *wanted: str) -> Generator[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         # strict: a quote that is never closed is an error, instead of swallowing the rest of the people.
         lines = csv.reader(file, strict=True)
         try:
-            names = [name.strip() for name in next(lines, [])]
+            names = [name.strip() for name in next(lines, list[str]())]
             missing = [name for name in wanted if name not in names]
             if missing or not names:
                 raise ValueError(f"{path}: its first line must name the columns {', '.join(wanted) or 'of the fields'}")
@@ -114,8 +115,8 @@ def _rows(path: Path, *wanted: str) -> Iterator[dict[str, str]]:
             raise ValueError(f"{path}: line {lines.line_num + 1} cannot be read ({error})") from error
 
 
-async def _in_thread(rows: Iterator[Any]) -> AsyncIterator[Any]:
-    with closing(rows):  # type: ignore[type-var] - a generator
+async def _in_thread(rows: Generator[_Row]) -> AsyncIterator[_Row]:
+    with closing(rows):
         while some := await asyncio.to_thread(lambda: list(islice(rows, _AT_ONCE))):
             for row in some:
                 yield row

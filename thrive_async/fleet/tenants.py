@@ -16,7 +16,7 @@ from thrive_async.fleet.sources import located
 __all__ = ["Fleet", "Tenant", "credentials_of", "load_fleet", "load_tenants"]
 
 _SECRETS: Final = ("api_key", "client_secret")
-_CONNECTION: Final = {
+_CONNECTION: Final[Mapping[str, Any]] = {
     "region": str,
     "base_url": str,
     "allow_http": bool,
@@ -26,7 +26,7 @@ _CONNECTION: Final = {
     "scopes": str,
     **{f"{secret}_{how}": str for secret in _SECRETS for how in ("file", "env")},
 }
-_OPTIONS: Final = {
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "members": {
         "source": str,
         "removals": bool,

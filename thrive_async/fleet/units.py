@@ -91,7 +91,7 @@ def _units_of(tenant: Tenant) -> Iterator[Unit]:
         targets.append(("users", "", tenant.users))
     if tenant.members:
         names = open_source(tenant.members["source"]).audiences(tenant.id)
-        targets += [("members", name, tenant.members) for name in dict.fromkeys(names)]
+        targets.extend(("members", name, tenant.members) for name in dict.fromkeys(names))
     scope = Scope.of(_base_url(tenant.connection), tenant.id)
     for turn, (kind, target, table) in enumerate(targets):
         yield Unit(
