@@ -4,10 +4,10 @@ On one machine this needs no option. If the client has a share, a lease of it ke
 (see `shared_lock`).
 
 The lock belongs to the kernel (`flock`, on Windows `msvcrt`): however a process ends, killed, crashed or as a zombie,
-its lock ends with it. The file beside it stays, and says when the last run ended.
+its lock ends with it. The lock file stays, and says when the last run ended.
 
-A run takes its locks before it reads, and holds them to its end: `exclusive` opens a context, and whatever finds out
-within it which target is read or written says `claim`. Outside such a context nothing is locked: planning alone reads.
+A run takes its locks before it reads, and holds them to its end. `exclusive` opens a context; the code inside it calls
+`claim` as soon as it knows its target. Outside such a context nothing is locked, because planning alone only reads.
 """
 
 import asyncio
@@ -148,7 +148,7 @@ class Lock:
     def noted(self) -> dict[str, Any]:
         """Return what the file says: `process`, `host` and `since` of the run that has the lock or had it, `ended`.
 
-        The owner of the lock knows it by heart; everybody else asks the disk.
+        The owner of the lock remembers it, and other processes read the file.
         """
         return self._read() if self._descriptor is None else self._words
 
@@ -394,7 +394,7 @@ async def claim_each(targets: Iterable[Target]) -> dict[Target, GuardRefused]:
 
 
 class _JournalLock:
-    """The lock on a journal file itself; devices such as /dev/null need none."""
+    """The lock on a journal file itself; a device such as /dev/null is not locked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

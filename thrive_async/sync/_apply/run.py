@@ -233,7 +233,7 @@ class Run:
             raise Stopped from error
 
     async def work(self, jobs: Iterable[Job], do: Callable[[Job, "deque[Job]"], Awaitable[None]]) -> None:
-        """Do jobs with a bounded number of workers, until none is left or the run is stopped.
+        """Do jobs with a bounded number of workers, until all are done or the run is stopped.
 
         A cancel lets each worker finish the one request it has under way, so that its outcome is known. A second
         cancel, or ten seconds, cuts them off.
@@ -378,7 +378,7 @@ class Run:
                 yield Outcome(outcome.action, outcome.reference, words[name])
         for user_id in self._staying:
             if done("remove", user_id):
-                yield Outcome("add", user_id, "was a member who stays, and is none any more")
+                yield Outcome("add", user_id, "was a member who stays, and is not a member any more")
 
     async def account_for(self, interrupted: Sequence[Interrupted]) -> None:
         """Find out what became of the changes that earlier runs of this journal left without an outcome."""
