@@ -98,6 +98,14 @@ async def test_all_units_are_run_and_the_same_night_again_writes_nothing(
     assert len(company.writes) == writes
 
 
+async def test_workers_that_start_together_make_the_tables_once(database: str) -> None:
+    async def start() -> None:
+        async with opened(database) as app:
+            assert (await status(app)).ended
+
+    await asyncio.gather(*(start() for _ in range(4)))
+
+
 async def test_when_two_nights_overlap_a_unit_waits_once(company: Company, tenants: Path, app: App) -> None:
     listed = list(units(load_tenants(tenants)))
     await submit(app, listed[:2])

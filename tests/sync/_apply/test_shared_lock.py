@@ -199,8 +199,9 @@ async def until_written(sandbox: Sandbox, writes: int) -> None:
     await until(lambda: sum(entry.operation == "addMembers" for entry in sandbox.requests) >= writes)
 
 
-@pytest.mark.parametrize("begins_after", [0, 3, 6], ids="after {} writes".format)
-@pytest.mark.parametrize("unit", ["processes", "threads"])
+@pytest.mark.parametrize(
+    ("unit", "begins_after"), [("processes", 0), ("processes", 3), ("processes", 6), ("threads", 3)]
+)
 async def test_two_nightly_runs_over_a_real_share(
     tmp_path: Path, share_text: str, unit: str, begins_after: int
 ) -> None:
