@@ -1,8 +1,9 @@
 """A fleet that is maltreated: `python -m benchmarks.fleet [--audiences N] [--workers N] [--kills N] [--seed N]`.
 
-Workers of `thrive_async.fleet.procrastinate` sync audiences of one sandbox, first undisturbed, then while workers are
-killed -9 at random moments (and replaced), and PostgreSQL is restarted once. Both servers are real ones from Debian's
-packages; without a Redis, the workers share a folder. What arrived is counted by the sandbox.
+First one process runs all units without a queue. Then workers of `thrive_async.fleet.procrastinate` do, undisturbed;
+then while workers are killed -9 at random moments (and replaced), and PostgreSQL is restarted once. Both servers are
+real ones from Debian's packages; without a Redis, the workers share a folder. What arrived is counted by the sandbox.
+CPU and memory are those of the processes that run units, as Linux tells them.
 """
 
 import argparse
@@ -28,6 +29,24 @@ from thrive_async.fleet import load_tenants, units
 from thrive_async.sandbox import Sandbox
 
 WORKER = "import asyncio, sys; from thrive_async.fleet.procrastinate import work; asyncio.run(work(sys.argv[1]))"
+ALONE = """
+import asyncio, sys
+from thrive_async.fleet import Clients, load_tenants, run_unit, units
+
+async def main():
+    todo = list(units(load_tenants(sys.argv[1])))
+
+    async def worker(clients):
+        while todo:
+            await run_unit(todo.pop(), clients=clients)
+
+    async with Clients() as clients:
+        await asyncio.gather(*(worker(clients) for _ in range(16)))
+    print("done", flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
 PEOPLE = 20
 LATENCY = 0.02
 
@@ -43,6 +62,22 @@ class Night:
     kills: int
     recovered: float
     """Seconds from the last disturbance to the end."""
+    cpu: float
+    """Seconds, of all processes that live at the end."""
+    memory: float
+    """MB, of the largest of them."""
+
+
+def used(processes: "list[subprocess.Popen[bytes]]") -> tuple[float, float]:
+    """The seconds of CPU that processes have taken, and the MB that the largest has had."""
+    cpu = memory = 0.0
+    for process in processes:
+        folder = Path(f"/proc/{process.pid}")
+        times = (folder / "stat").read_text().rpartition(")")[2].split()
+        cpu += (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM"))
+        memory = max(memory, int(peak.split()[1]) / 1024)
+    return cpu, memory
 
 
 class Tenant:
@@ -96,19 +131,19 @@ class Workers:
     def __init__(self, count: int, database: str, share: str) -> None:
         self._command = [sys.executable, "-c", WORKER, database]
         self._environment = os.environ | {"THRIVE_SHARE": share}
-        self._processes = [self._new() for _ in range(count)]
+        self.processes = [self._new() for _ in range(count)]
 
     def _new(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(self._command, env=self._environment, stderr=subprocess.DEVNULL)
 
     def kill_one(self, at: int) -> None:
-        at %= len(self._processes)
-        self._processes[at].send_signal(signal.SIGKILL)
-        self._processes[at].wait()
-        self._processes[at] = self._new()
+        at %= len(self.processes)
+        self.processes[at].send_signal(signal.SIGKILL)
+        self.processes[at].wait()
+        self.processes[at] = self._new()
 
     def end(self) -> None:
-        for process in self._processes:
+        for process in self.processes:
             process.kill()
             process.wait()
 
@@ -145,10 +180,29 @@ async def night(audiences: int, workers: int, kills: int, *, seed: int, postgres
                 if found.ended:
                     break
             ended = time.monotonic()
+            cpu, memory = used(crew.processes)
         finally:
             await asyncio.to_thread(crew.end)
         done = found.summary.outcomes["done"]
-        return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed)
+        return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed, cpu, memory)
+
+
+async def alone(audiences: int, share: str) -> Night:
+    """One process, without a queue."""
+    with tenant(audiences) as one:
+        began = time.monotonic()
+        command = [sys.executable, "-c", ALONE, str(one.file)]
+        process = await asyncio.to_thread(
+            lambda: subprocess.Popen(
+                command, env=os.environ | {"THRIVE_SHARE": share}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        )
+        assert process.stdout is not None
+        await asyncio.to_thread(process.stdout.readline)
+        seconds = time.monotonic() - began
+        cpu, memory = used([process])
+        await asyncio.to_thread(process.communicate)
+        return Night(seconds, audiences - one.wrong(), one.wrong(), one.written_twice(), 0, seconds, cpu, memory)
 
 
 async def main(audiences: int, workers: int, kills: int, seed: int) -> None:
@@ -160,12 +214,17 @@ async def main(audiences: int, workers: int, kills: int, seed: int) -> None:
             print(
                 f"{audiences} audiences of {PEOPLE}, {workers} workers, 4 units each, share {share.partition(':')[0]}"
             )
-            print("| night | seconds | done | wrong | written twice | kills | seconds after the last one |")
-            print("|---|---|---|---|---|---|---|")
-            for name, count in (("undisturbed", 0), ("maltreated", kills)):
-                it = await night(audiences, workers, count, seed=seed, postgres=postgres, share=share)
-                counts = f"{it.done} | {it.wrong} | {it.twice} | {it.kills}"
-                print(f"| {name} | {it.seconds:.1f} | {counts} | {it.recovered:.1f} |")
+            print(
+                "| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |"
+            )
+            print("|---|---|---|---|---|---|---|---|---|")
+            for name, count in (("one process", None), ("undisturbed", 0), ("maltreated", kills)):
+                if count is None:
+                    it = await alone(audiences, share)
+                else:
+                    it = await night(audiences, workers, count, seed=seed, postgres=postgres, share=share)
+                counts = f"{it.done} | {it.wrong} | {it.twice} | {it.kills} | {it.recovered:.1f}"
+                print(f"| {name} | {it.seconds:.1f} | {counts} | {it.cpu:.1f} | {it.memory:.0f} |", flush=True)
         finally:
             if redis is not None:
                 redis.kill()
