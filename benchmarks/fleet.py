@@ -214,9 +214,7 @@ async def main(audiences: int, workers: int, kills: int, seed: int) -> None:
             print(
                 f"{audiences} audiences of {PEOPLE}, {workers} workers, 4 units each, share {share.partition(':')[0]}"
             )
-            print(
-                "| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |"
-            )
+            print("| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |")
             print("|---|---|---|---|---|---|---|---|---|")
             for name, count in (("one process", None), ("undisturbed", 0), ("maltreated", kills)):
                 if count is None:
