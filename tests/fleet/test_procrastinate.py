@@ -29,6 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the pauses of an engine."""
     monkeypatch.setattr(engine, "_FIRST_PAUSE", 0)
     monkeypatch.setattr(engine, "_RESCUE_EACH", 0.1)
+    monkeypatch.setattr(engine, "_LEASE_LEFT", 0.0)
     monkeypatch.setattr(engine, "_AGAIN", 0.1)
 
 

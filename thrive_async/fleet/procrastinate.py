@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
@@ -42,6 +42,9 @@ _HEARTBEAT: Final = 5.0
 _STALLED: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as dead: three of them."""
 _RESCUE_EACH: Final = 5.0
+_LEASE_LEFT: Final = 15.0
+"""Seconds until the lease of a dead run has ended as well. Its unit waits for that in the queue, not in a worker: a
+hundred audiences with twelve killed workers took 91 s when it waited there."""
 _CLEAN_EACH: Final = 3_600.0
 _KEPT_HOURS: Final = 14 * 24
 _GRACE: Final = 20.0
@@ -226,8 +229,8 @@ async def work(
 ) -> None:
     """Run units until this is cancelled. A database that is away is waited for.
 
-    Units of dead workers go back into the queue, 15 to 20 s after their last heartbeat. A unit that was tried five
-    times is given up until it is submitted again.
+    Units of dead workers go back into the queue 15 to 20 s after their last heartbeat, and begin again 15 s later, when
+    the lease of the dead run has ended. A unit that was tried five times is given up until it is submitted again.
 
     Args:
         database: As for `opened`.
@@ -331,7 +334,7 @@ async def _rescue(app: App) -> None:
             _log.warning("%s: its worker is dead, so it goes back into the queue", job.lock or job.task_name)
             if job.attempts + 1 < _LAST_ATTEMPT:
                 try:
-                    await app.job_manager.retry_job(job)
+                    await app.job_manager.retry_job(job, retry_at=datetime.now(UTC) + timedelta(seconds=_LEASE_LEFT))
                     continue
                 except UniqueViolation:
                     pass  # The same unit was submitted again and waits, so this one is not needed.
