@@ -1,4 +1,4 @@
-"""A fleet that is maltreated: `python -m benchmarks.fleet [--audiences N] [--workers N] [--kills N] [--seed N]`.
+"""A fleet that is maltreated: `python -m benchmarks.fleet [--audiences N] [--people N] [--workers N] [--kills N]`.
 
 First one process runs all units without a queue. Then workers of `thrive_async.fleet.procrastinate` do, undisturbed;
 then while workers are killed -9 at random moments (and replaced), and PostgreSQL is restarted once. Both servers are
@@ -47,7 +47,6 @@ async def main():
 
 asyncio.run(main())
 """
-PEOPLE = 20
 LATENCY = 0.02
 
 
@@ -83,13 +82,13 @@ def used(processes: "list[subprocess.Popen[bytes]]") -> tuple[float, float]:
 class Tenant:
     """A tenant on a sandbox: each audience loses two of its people and gets two others."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, audiences: int) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, audiences: int, size: int) -> None:
         self.sandbox = sandbox
         people = list(sandbox.state.users)
-        self.wanted = {f"a{at:04}": people[at % 50 + 2 : at % 50 + PEOPLE + 2] for at in range(audiences)}
+        self.wanted = {f"a{at:04}": people[at % 50 + 2 : at % 50 + size + 2] for at in range(audiences)}
         lines = ["audience,member"]
         for at, (name, members) in enumerate(self.wanted.items()):
-            sandbox.state.add_audience(name, members=people[at % 50 : at % 50 + PEOPLE])
+            sandbox.state.add_audience(name, members=people[at % 50 : at % 50 + size])
             lines += [f"{name},{one}" for one in members]
         (folder / "audiences.csv").write_text("\n".join(lines))
         (folder / "key").write_text(sandbox.environment["THRIVE_API_KEY"])
@@ -119,10 +118,10 @@ def _entities(body: Any) -> list[Any]:
 
 
 @contextmanager
-def tenant(audiences: int) -> Iterator[Tenant]:
-    with tempfile.TemporaryDirectory() as folder, Sandbox(users=100, seed=1) as sandbox:
+def tenant(audiences: int, size: int) -> Iterator[Tenant]:
+    with tempfile.TemporaryDirectory() as folder, Sandbox(users=size + 60, seed=1) as sandbox:
         sandbox.faults.add("latency", times=None, seconds=LATENCY)
-        yield Tenant(Path(folder), sandbox, audiences)
+        yield Tenant(Path(folder), sandbox, audiences, size)
 
 
 class Workers:
@@ -148,12 +147,14 @@ class Workers:
             process.wait()
 
 
-async def night(audiences: int, workers: int, kills: int, *, seed: int, postgres: PostgresServer, share: str) -> Night:
+async def night(
+    audiences: int, size: int, workers: int, *, kills: int, seed: int, postgres: PostgresServer, share: str
+) -> Night:
     from thrive_async.fleet.procrastinate import opened, status, submit
 
     chance = random.Random(seed)
     database = postgres.new_database()
-    with tenant(audiences) as one:
+    with tenant(audiences, size) as one:
         async with opened(database) as app:
             await submit(app, units(load_tenants(one.file)))
         crew = Workers(workers, database, share)
@@ -187,9 +188,9 @@ async def night(audiences: int, workers: int, kills: int, *, seed: int, postgres
         return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed, cpu, memory)
 
 
-async def alone(audiences: int, share: str) -> Night:
+async def alone(audiences: int, size: int, share: str) -> Night:
     """One process, without a queue."""
-    with tenant(audiences) as one:
+    with tenant(audiences, size) as one:
         began = time.monotonic()
         command = [sys.executable, "-c", ALONE, str(one.file)]
         process = await asyncio.to_thread(
@@ -205,22 +206,22 @@ async def alone(audiences: int, share: str) -> Night:
         return Night(seconds, audiences - one.wrong(), one.wrong(), one.written_twice(), 0, seconds, cpu, memory)
 
 
-async def main(audiences: int, workers: int, kills: int, seed: int) -> None:
+async def main(audiences: int, people: int, workers: int, kills: int, seed: int) -> None:
     postgres = PostgresServer()
     with tempfile.TemporaryDirectory() as folder:
         redis = RedisServer(Path(folder)) if SERVER is not None else None
         share = f"{folder}/share" if redis is None else redis.url
         try:
             print(
-                f"{audiences} audiences of {PEOPLE}, {workers} workers, 4 units each, share {share.partition(':')[0]}"
+                f"{audiences} audiences of {people}, {workers} workers, 4 units each, share {share.partition(':')[0]}"
             )
             print("| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |")
             print("|---|---|---|---|---|---|---|---|---|")
             for name, count in (("one process", None), ("undisturbed", 0), ("maltreated", kills)):
                 if count is None:
-                    it = await alone(audiences, share)
+                    it = await alone(audiences, people, share)
                 else:
-                    it = await night(audiences, workers, count, seed=seed, postgres=postgres, share=share)
+                    it = await night(audiences, people, workers, kills=count, seed=seed, postgres=postgres, share=share)
                 counts = f"{it.done} | {it.wrong} | {it.twice} | {it.kills} | {it.recovered:.1f}"
                 print(f"| {name} | {it.seconds:.1f} | {counts} | {it.cpu:.1f} | {it.memory:.0f} |", flush=True)
         finally:
@@ -231,7 +232,7 @@ async def main(audiences: int, workers: int, kills: int, seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    for option, default in (("--audiences", 200), ("--workers", 4), ("--kills", 40), ("--seed", 1)):
+    for option, default in (("--audiences", 200), ("--people", 20), ("--workers", 4), ("--kills", 40), ("--seed", 1)):
         parser.add_argument(option, type=int, default=default)
     if BINARIES is None:
         sys.exit("PostgreSQL is not installed: apt-get install postgresql")

@@ -43,8 +43,8 @@ _STALLED: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as dead: three of them."""
 _RESCUE_EACH: Final = 5.0
 _LEASE_LEFT: Final = 15.0
-"""Seconds until the lease of a dead run has ended as well. Its unit waits for that in the queue, not in a worker: a
-hundred audiences with twelve killed workers took 91 s when it waited there."""
+"""Seconds until the lease of a dead run has ended, too. Its unit waits for that in the queue, not in a worker, where it
+would keep others out."""
 _CLEAN_EACH: Final = 3_600.0
 _KEPT_HOURS: Final = 14 * 24
 _GRACE: Final = 20.0
