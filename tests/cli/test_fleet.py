@@ -72,9 +72,6 @@ def test_what_cannot_be_meant_is_one_line(run: Run, tenants: Path, tokens: tuple
 
 
 def test_a_database_that_is_away_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from thrive_async.fleet import procrastinate
-
-    monkeypatch.setattr(procrastinate, "_CONNECT", 0.2)
     monkeypatch.setenv("THRIVE_FLEET_DATABASE", "postgresql://me:secret@127.0.0.1:1/x")
     result = run("fleet", "status")
     assert (result.code, "check THRIVE_FLEET_DATABASE" in result.one_line()) == (4, True)

@@ -22,6 +22,7 @@ from procrastinate import App, BaseRetryStrategy, Blueprint, JobContext, Psycopg
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
+from procrastinate.schema import SchemaManager
 
 from thrive_async.fleet.report import Result, Summary, summary
 from thrive_async.fleet.running import Clients, run_unit
@@ -49,7 +50,7 @@ _CLEAN_EACH: Final = 3_600.0
 _KEPT_HOURS: Final = 14 * 24
 _GRACE: Final = 20.0
 """Seconds that units get to end when their worker is asked to stop, less than Kubernetes waits."""
-_CONNECT: Final = 10.0
+_CONNECT: Final = 10
 _AGAIN: Final = 2.0
 _LOCK: Final = 0x7468_7269_7665
 """The key of the advisory lock: "thrive"."""
@@ -135,19 +136,19 @@ async def opened(database: str = "", *, connections: int = 4) -> AsyncGenerator[
         connections: How many connections it may open.
 
     Raises:
-        procrastinate.exceptions.ConnectorException: The database cannot be reached.
+        psycopg.OperationalError: The database cannot be reached.
     """
-    # Two at least: the tables are made on another one than that which holds the lock.
-    connector = PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections), timeout=_CONNECT)
-    app = App(connector=connector)
+    # Not from the pool: it would try for 30 s, and could not say why it failed.
+    async with await psycopg.AsyncConnection.connect(database, connect_timeout=_CONNECT) as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor = await connection.execute("SELECT to_regclass('procrastinate_jobs')")
+        if await cursor.fetchone() == (None,):
+            await connection.execute(SchemaManager.get_schema())
+        await connection.execute(_TABLES)
+    # Two at least: a rescue holds one while it asks for others.
+    app = App(connector=PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections)))
     app.add_tasks_from(tasks(), namespace="thrive")
     async with app.open_async():
-        async with connector.pool.connection() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            cursor = await connection.execute("SELECT to_regclass('procrastinate_jobs')")
-            if await cursor.fetchone() == (None,):
-                await app.schema_manager.apply_schema_async()
-            await connection.execute(_TABLES)
         yield app
 
 
@@ -294,7 +295,7 @@ async def _work(
                 if until_empty and not await _left(app):
                     return
         except _AWAY as error:
-            _log.warning("the database is away (%s): trying again", type(error).__name__)
+            _log.warning("the database is away (%s): trying again", " ".join(str(error.__cause__ or error).split()))
         await asyncio.sleep(_AGAIN)
 
 
