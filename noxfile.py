@@ -39,7 +39,7 @@ def built_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel: `nox -s tests-3.11 -- tests/sync -k members`."""
     wheel = built_wheel(session)
-    session.install(f"{wheel}[cli,redis,fleet]", *group("test"), *group("codegen"), *group("conformance"))
+    session.install(f"{wheel}[cli,redis,otel,fleet]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout off the path, so that the tests import what users install.
     # One process for each core; for a few tests, starting them would take longer than the tests.
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
@@ -56,6 +56,18 @@ def conformance(session: nox.Session) -> None:
         *("python", "-P", "-m", "pytest", "-s", "tests/conformance/test_schemathesis.py"),
         env={"THRIVE_CONFORMANCE_EXAMPLES": examples, "THRIVE_CONFORMANCE_SEED": seed},
     )
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """Check the recipes of docs/nightly with the tools that read them, and run them, Airflow's and the image's too."""
+    session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("nightly"))
+    airflow = Path(session.create_tmp()).absolute() / "airflow"
+    session.run("python", "-m", "venv", str(airflow))
+    # Airflow's tested set of versions is on GitHub, not on PyPI, so pip resolves them anew.
+    session.run(str(airflow / "bin" / "pip"), "install", "--quiet", *group("airflow"), external=True)
+    known = {"AIRFLOW_PYTHON": str(airflow / "bin" / "python"), "IMAGE_BUILD": "yes"}
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("tests/nightly",)), env=known)
 
 
 SPECTRAL = "@stoplight/spectral-cli@6.16.3"
@@ -93,7 +105,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Run mypy and pyright, strict, and check that every public name is typed."""
-    session.install(".[cli,redis,fleet]", *group("types"), *group("codegen"), *group("test"))
+    session.install(".[cli,redis,otel,fleet]", *group("types"), *group("codegen"), *group("test"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")

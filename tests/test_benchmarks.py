@@ -1,5 +1,6 @@
 """Each benchmark runs, at a tiny size. People judge the figures, never a test."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Behind everything else, so that what is installed stays what is tested.
 sys.path.append(str(ROOT))
 
+from benchmarks import priority  # noqa: E402
 from benchmarks.__main__ import BENCHMARKS, table  # noqa: E402
 from benchmarks.contenders import OTHERS, installed  # noqa: E402
 from benchmarks.measure import Bench, Row, interleaved, ratio  # noqa: E402
@@ -61,3 +63,13 @@ def test_a_missing_package_of_a_contender_is_reported() -> None:
 def test_no_generated_client_is_committed() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "thrive_by_" not in listed.stdout
+
+
+def test_the_benchmark_of_priorities_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, tiny in (("CALLS", 5), ("CHANGES", 20), ("EVERYONE", priority.EVERYONE[:2000])):
+        monkeypatch.setattr(priority, name, tiny)
+    with asyncio.Runner(loop_factory=priority.Loop) as runner:
+        runner.run(priority.measure(0.01, 0.01))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "alone", "remove", "plan", "sync_members", "read_users",
+    ]  # fmt: skip

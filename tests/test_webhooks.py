@@ -301,6 +301,21 @@ def test_no_frame_of_an_error_holds_the_secret(call: Callable[[], object]) -> No
             assert SECRET not in value
 
 
+@pytest.mark.parametrize("secrets", [("new", SECRET), [SECRET, "old"], [SECRET]], ids=repr)
+def test_while_a_secret_is_replaced_each_of_them_is_good(secrets: Any) -> None:
+    signature = webhooks.sign(COMPLETED, secret=SECRET)
+    assert webhooks.receive(COMPLETED, signature, secret=secrets)
+    with pytest.raises(SignatureError):
+        webhooks.verify(COMPLETED, webhooks.sign(COMPLETED, secret="another"), secret=secrets)
+
+
+@pytest.mark.parametrize("secrets", [[], (), [SECRET, ""], ["  "]], ids=repr)
+def test_no_secret_and_an_empty_one_are_refused(secrets: Any) -> None:
+    """Also beside a good one, and also if the signature fits."""
+    with pytest.raises(ValueError, match="secret is empty"):
+        webhooks.verify(COMPLETED, webhooks.sign(COMPLETED, secret=SECRET), secret=secrets)
+
+
 def test_mistakes_of_the_caller_say_so() -> None:
     with pytest.raises(TypeError, match="body must be the raw bytes of the request, not dict"):
         webhooks.receive({"eventType": "user.created"}, "sha256=0", secret=SECRET)  # type: ignore[arg-type]

@@ -49,7 +49,15 @@ if TYPE_CHECKING:
         TokenProviderError,
         UnprocessableError,
     )
-    from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, WaitEvent, correlation_id
+    from thrive_async.hooks import (
+        AttemptEvent,
+        AttemptStart,
+        CallEvent,
+        CallStart,
+        Hooks,
+        WaitEvent,
+        correlation_id,
+    )
     from thrive_async.pagination import Page, Paginator
     from thrive_async.pool import PoolReport, ThrivePool
     from thrive_async.sync.errors import GuardRefused, SyncError
@@ -60,9 +68,11 @@ __all__ = [
     "AccessToken",
     "ApiKey",
     "AttemptEvent",
+    "AttemptStart",
     "AuthenticationError",
     "BadRequestError",
     "CallEvent",
+    "CallStart",
     "ClientCredentials",
     "ConfigurationError",
     "ConflictError",
@@ -114,7 +124,7 @@ _MODULES = {
     "auth": ("AccessToken", "ApiKey", "ClientCredentials", "TokenProvider"),
     "client": ("ThriveClient",),
     "config": ("Limits", "Priority", "Region", "Retry", "Timeouts"),
-    "hooks": ("AttemptEvent", "CallEvent", "Hooks", "WaitEvent", "correlation_id"),
+    "hooks": ("AttemptEvent", "AttemptStart", "CallEvent", "CallStart", "Hooks", "WaitEvent", "correlation_id"),
     "pagination": ("Page", "Paginator"),
     "pool": ("PoolReport", "ThrivePool"),
     "sync.errors": ("GuardRefused", "SyncError"),

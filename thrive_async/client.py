@@ -85,7 +85,7 @@ class ThriveClient:
         strict: Raise a `DecodeError` for any value in a reply that differs from the specification. Use it for tests and
             for a first look at a tenant. By default such a value is read as far as possible, counted in `problems` and
             logged.
-        hooks: Your functions, called after each wait, attempt and call.
+        hooks: Your functions, called as calls, attempts and waits begin and end.
 
     Attributes:
         share: What this client shares with the clients of other processes; None if it shares nothing.
@@ -302,7 +302,8 @@ class ThriveClient:
             headers: Headers to send with each call, such as `traceparent`. You cannot replace the client's own headers,
                 such as Authorization.
             priority: "interactive" for calls that a person waits for. They start before all waiting "bulk" calls,
-                which still get one start in ten. Calls are interactive by default; a sync's calls are bulk.
+                which still get one start in ten, and bulk leaves a slot free for them. Calls are interactive by
+                default; a sync's calls are bulk. For a single call, make a view for it.
             lease: A lease of a share. Once it is lost, nothing more is sent, and the calls raise `LeaseLost`.
 
         Raises:

@@ -13,6 +13,7 @@ from thrive_async._base import values as v
 from thrive_async._base.problems import Found, Problem, Problems
 from thrive_async._base.replies import ReplyInfo
 from thrive_async._http.request import Reply
+from thrive_async._http.turns import give_turns
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
 __all__ = ["Page", "Paginator"]
@@ -313,9 +314,7 @@ class Paginator(Generic[T]):
 
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
-        if len(reply.body) >= _LARGE_BODY:
-            # Decoding and reading a page of 1,000 users take about 10 ms each, so let other tasks run in between.
-            await asyncio.sleep(0)
+        await give_turns(reply.body)
         page = self._read_page(reply, number, per_page)
         if isinstance(page, Page):
             return page
@@ -460,7 +459,6 @@ class _Course:
 # Only the reader's iterator holds a page that waits. If the iterator is garbage-collected, this set keeps its tasks
 # alive until it has ended them.
 _waiting: Final[set[asyncio.Task[Any]]] = set()
-_LARGE_BODY: Final = 250_000
 # A real count has no more digits than this, and a longer number may have lost some.
 _LONGEST_COUNT: Final = 15
 # How Thrive may refuse a page size, and the sizes to try next: the documented defaults.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import aiohttp
 import attrs
 
+from thrive_async._http.session import forget_tracing
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.client import ThriveClient
 from thrive_async.config import Limits
@@ -148,6 +149,7 @@ class ThrivePool:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            forget_tracing(self._session)
         client = ThriveClient(
             tenant_id,
             credentials,
@@ -178,10 +180,10 @@ class ThrivePool:
 
     @property
     def report(self) -> PoolReport:
-        """What the pool holds now."""
+        """What the pool holds now. You can read it from any thread."""
         connector = None if self._session is None else self._session.connector
         in_use = len(connector._acquired) if connector is not None else 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - aiohttp tells it nowhere else
-        busy = sum(held.client.calls_under_way > 0 for held in self._held.values())
+        busy = sum(held.client.calls_under_way > 0 for held in list(self._held.values()))
         return PoolReport(len(self._held), busy, in_use, self._connections)
 
     async def aclose(self, *, drain: float = 0.0) -> None:

@@ -23,6 +23,7 @@ Example:
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
@@ -68,13 +69,13 @@ _KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
-def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
+def receive(body: bytes, signature: str | None, *, secret: str | Sequence[str]) -> Event:
     """Make an event of a delivery that Thrive has signed.
 
     Args:
         body: The request's body as it came, byte for byte: parsed and written again it has another signature.
         signature: The request's `x-hmac-signature` header; None if it has none.
-        secret: The one agreed on with Thrive's support.
+        secret: The one agreed on with Thrive's support. While you replace it, pass the new and the old one.
 
     Returns:
         The event: tell its kind with `isinstance` or `match`.
@@ -85,13 +86,13 @@ def receive(body: bytes, signature: str | None, *, secret: str) -> Event:
             Thrive send it again, and answering with 2xx loses it, so keep it.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    hidden = Secret(secret)
+    hidden = _hidden(secret)
     del secret  # crash reporters print the variables of an error's frames
     _verify(body, signature, hidden)
     return parse(body)
 
 
-def verify(body: bytes, signature: str | None, *, secret: str) -> None:
+def verify(body: bytes, signature: str | None, *, secret: str | Sequence[str]) -> None:
     """Check that the sender of a body knows the secret.
 
     The signature covers no time, so a recorded delivery stays valid. Where that matters, compare the event's
@@ -100,13 +101,13 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     Args:
         body: The request's body as it came.
         signature: The request's `x-hmac-signature` header; None if it has none.
-        secret: The one agreed on with Thrive's support.
+        secret: The one agreed on with Thrive's support. While you replace it, pass the new and the old one.
 
     Raises:
         SignatureError: The signature is missing, or not of this body and secret.
         TypeError, ValueError: `body` is no bytes, `signature` no text, or `secret` is empty.
     """
-    hidden = Secret(secret)
+    hidden = _hidden(secret)
     del secret
     _verify(body, signature, hidden)
 
@@ -201,6 +202,11 @@ def fingerprint(body: bytes) -> str:
     return hashlib.sha256(common).hexdigest()
 
 
+def _hidden(secret: str | Sequence[str]) -> list[Secret]:
+    # Anything that is no sequence is left for `_signed` to refuse.
+    return [Secret(one) for one in secret] if isinstance(secret, list | tuple) else [Secret(cast("str", secret))]
+
+
 def _signed(body: bytes, secret: Secret) -> str:
     _check_bytes(body)
     if not isinstance(secret.reveal(), str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -215,8 +221,10 @@ def _signed(body: bytes, secret: Secret) -> str:
     raise ValueError("secret holds characters that are no Unicode text (a lone surrogate)")
 
 
-def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
-    expected = _signed(body, secret)
+def _verify(body: bytes, signature: str | None, secrets: Sequence[Secret]) -> None:
+    if not secrets:
+        raise ValueError("secret is empty: pass the one agreed on with Thrive's support")
+    expected = [_signed(body, secret) for secret in secrets]
     if not isinstance(signature, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"signature must be the header's text, or None, not {type(signature).__name__}")
     if not signature:
@@ -228,7 +236,9 @@ def _verify(body: bytes, signature: str | None, secret: Secret) -> None:
     if not written.startswith(_SCHEME):
         raise SignatureError(f"the {SIGNATURE_HEADER} header is not of the form {_SCHEME}<hexadecimal digits>")
     # In constant time, so that trying teaches nothing; as bytes, since non-ASCII text cannot be compared.
-    if not hmac.compare_digest(written.encode(errors="replace"), expected.encode()):
+    came = written.encode(errors="replace")
+    fits = [hmac.compare_digest(came, one.encode()) for one in expected]
+    if not any(fits):
         raise SignatureError(
             f"the {SIGNATURE_HEADER} header is not the signature of this body with this secret: "
             "it was sent by someone else, the secret differs, or the body is not the raw one"

@@ -77,7 +77,8 @@ async def test_what_came_over_the_wire_survives_a_queue(thrive: ThriveClient) ->
     [
         (UserUpdate, {"nickname": "x"}, r"UserUpdate cannot be read at \$.nickname: UserUpdate has no such field"),
         (UserUpdate, {"startDate": "soon"}, r"at \$.startDate: expected a date or time in ISO 8601"),
-        (UserUpdate, {"firstName": 5}, r"at \$: UserUpdate.first_name must be a string, not int"),
+        (UserUpdate, {"firstName": 5}, r"at \$.firstName: UserUpdate.first_name must be a string, not int"),
+        (UserCreate, {"ref": "r"}, r"at \$.firstName: is required"),
         (UserUpdate, [], r"at \$: expected an object"),
         (UserTagsRemove, {"value": ["a"], "op": "add"}, r"at \$.op: expected 'remove'"),
         (ManagerGrant, {"permissions": {"x": 1}}, r"at \$.permissions.x: ManagerGrantPermissions has no such field"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrive_async import Limits, Retry
+from thrive_async import Limits, Priority, Retry
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async.sandbox import VirtualClock
 
@@ -360,6 +360,62 @@ async def in_order(gate: Gate, waiting: str) -> str:
 @pytest.mark.parametrize("limits", [Limits(concurrency=1), Limits(concurrency=5), Limits(concurrency=5, rate=2)])
 async def test_an_interactive_request_starts_next_whatever_of_bulk_waits(limits: Limits, clock: VirtualClock) -> None:
     assert (await in_order(Gate(limits), "b" * 100 + "i"))[0] == "i"
+
+
+async def holding(gate: Gate, priority: Priority, count: int) -> list[asyncio.Future[int]]:
+    """Let requests come; return those that did not start."""
+    waiting = [asyncio.ensure_future(gate.enter(priority=priority)) for _ in range(count)]
+    await asyncio.sleep(0)
+    return [one for one in waiting if not one.done()]
+
+
+async def test_bulk_leaves_the_last_slot_free_for_a_minute_after_an_interactive_request(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=5))
+    async with slot(gate):
+        pass
+    left = await holding(gate, "bulk", 6)
+    assert (gate.free, len(left)) == (1, 2)
+    assert await gate.enter_at_once(clock.time(), "bulk") is None
+    assert await holding(gate, "interactive", 1) == []
+    assert gate.free == 0
+    gate.leave(0)
+    assert gate.free == 1
+    await asyncio.sleep(61)
+    gate.leave(0)
+    await asyncio.sleep(0)
+    assert (gate.free, [one.done() for one in left]) == (0, [True, True])
+
+
+async def test_bulk_alone_has_every_slot(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=5))
+    assert [await gate.enter_at_once(clock.time(), "bulk") for _ in range(4)] == [0] * 4
+    assert len(await holding(gate, "bulk", 2)) == 1
+    assert gate.free == 0
+
+
+async def test_a_single_slot_is_not_kept_free(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=1))
+    async with slot(gate):
+        pass
+    assert await gate.enter_at_once(clock.time(), "bulk") == 0
+    gate.leave(0)
+    assert await holding(gate, "bulk", 1) == []
+
+
+async def test_bulk_does_not_starve_because_interactive_requests_hold_the_other_slots(clock: VirtualClock) -> None:
+    gate = Gate(Limits(concurrency=2))
+    started: list[str] = []
+
+    async def one(kind: Priority) -> None:
+        ticket = await gate.enter(priority=kind)
+        started.append(kind)
+        await asyncio.sleep(1)
+        gate.leave(ticket)
+
+    tasks = [asyncio.ensure_future(one("interactive")) for _ in range(40)]
+    tasks.append(asyncio.ensure_future(one("bulk")))
+    await asyncio.gather(*tasks)
+    assert started.index("bulk") == 11
 
 
 async def test_bulk_never_starves_and_gets_one_start_in_ten(clock: VirtualClock) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from raw_server import TENANT, RawServer, hang, reply
 
-from thrive_async import Hooks, Limits, RequestTimeout, Retry, ThriveClient, Timeouts
-from thrive_async.hooks import AttemptEvent, CallEvent, WaitEvent, correlation_id
+from thrive_async import Hooks, Limits, NotFoundError, RequestTimeout, Retry, ThriveClient, Timeouts
+from thrive_async.hooks import AttemptEvent, AttemptStart, CallEvent, WaitEvent, correlation_id
+from thrive_async.sandbox import Sandbox
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"}, X_Request_Id="r1")
 
@@ -54,6 +55,74 @@ async def test_a_call_with_a_retry_tells_of_each_step() -> None:
     assert (last.priority, last.correlation_id, last.request_id) == ("bulk", "c7", "r1")
     assert 0 < last.waited < last.seconds
     assert "jane" not in repr(told.events)
+
+
+async def test_starts_are_told_before_what_ends_and_share_its_state() -> None:
+    order: list[str] = []
+
+    def note(event: Any) -> None:
+        event.state.setdefault("order", []).append(type(event).__name__)
+        order[:] = event.state["order"]
+
+    hooks = Hooks(on_call_start=note, on_attempt_start=note, on_attempt=note, on_call=note)
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+        await thrive.users.get("u1")
+        attempt = ["AttemptStart", "AttemptEvent"]
+        assert order == ["CallStart", *attempt, *attempt, "CallEvent"]
+        await thrive.users.get("u1")
+        assert order == ["CallStart", *attempt, "CallEvent"]
+
+
+async def test_a_hook_adds_headers_to_an_attempt_but_none_of_the_clients_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def add(event: AttemptStart) -> None:
+        event.headers.update({"X-Attempt": str(event.attempt), "X-Team": "hook", "Authorization": "x", "a b": "x"})
+
+    hooks = Hooks(on_attempt_start=add)
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+        await thrive.with_options(headers={"x-team": "view"}).users.get("u1")
+    sent = [(one.headers["x-attempt"], one.headers["x-team"]) for one in server.requests]
+    assert sent == [("1", "view"), ("2", "view")]
+    assert all(one.headers["authorization"].startswith("Basic ") for one in server.requests)
+    assert {record.getMessage() for record in caplog.records} == {"a hook raised InvalidArgument, which is ignored"}
+
+
+async def test_an_attempt_that_is_cancelled_is_told() -> None:
+    told = Told()
+    async with RawServer([hang]) as server, server.client(hooks=told.hooks) as thrive:
+        task = asyncio.create_task(thrive.users.get("u1"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [word for word in told.words if "waited" not in word] == [
+        "attempt 1: it was interrupted",
+        "call: CancelledError",
+    ]
+    assert isinstance(told.events[-2], AttemptEvent)
+    assert told.events[-2].error == "CancelledError"
+
+
+async def test_a_call_that_is_not_repeated_waited_for_nothing() -> None:
+    """However long it takes to read the refusal."""
+    told = Told()
+    async with RawServer([reply(404, list(range(300_000)))]) as server, server.client(hooks=told.hooks) as thrive:
+        with pytest.raises(NotFoundError):
+            await thrive.users.get("u1")
+    assert "waited pause" not in told.words
+
+
+async def test_a_page_that_its_reader_does_not_want_yet_waits_for_nothing() -> None:
+    told = Told()
+    page = reply(200, {"results": [{"id": "507f1f77bcf86cd799439011"}], "pagination": {"totalResults": 9}})
+    async with RawServer([page]) as server, server.client(hooks=told.hooks) as thrive:
+        async for _page in thrive.users.list(per_page=1).pages():
+            await asyncio.sleep(0.1)
+            break
+    assert "waited pause" not in told.words
+    calls = [event for event in told.events if isinstance(event, CallEvent)]
+    assert len(calls) == 5
+    assert all(event.seconds < 0.1 for event in calls)
 
 
 async def slots(thrive: ThriveClient, *timeouts: float | None) -> list[Any]:
@@ -130,7 +199,7 @@ async def test_a_cool_down_is_told_as_one() -> None:
     assert "waited cool-down" in told.words
 
 
-@pytest.mark.parametrize("kind", ["sync", "async", "not even callable as one"])
+@pytest.mark.parametrize("kind", ["sync", "async", "cancelled", "not even callable as one"])
 async def test_a_hook_cannot_break_a_call(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def bad_later(event: object) -> None:
         await asyncio.sleep(0)
@@ -139,13 +208,20 @@ async def test_a_hook_cannot_break_a_call(kind: str, caplog: pytest.LogCaptureFi
     def bad(event: object) -> None:
         raise LookupError("jane@example.org")
 
-    hook: Any = {"sync": bad, "async": bad_later}.get(kind, lambda: None)
+    def bad_future(event: object) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        future.result()
+
+    hook: Any = {"sync": bad, "async": bad_later, "cancelled": bad_future}.get(kind, lambda: None)
     async with RawServer([USER]) as server:
-        async with server.client(hooks=Hooks(on_wait=hook, on_attempt=hook, on_call=hook)) as thrive:
+        hooks = Hooks(on_call_start=hook, on_attempt_start=hook, on_wait=hook, on_attempt=hook, on_call=hook)
+        async with server.client(hooks=hooks + hooks) as thrive:
             await thrive.users.get("u1")
         await asyncio.sleep(0.01)
     told = {record.getMessage() for record in caplog.records}
-    assert told == {f"a hook raised {'LookupError' if 'sync' in kind else 'TypeError'}, which is ignored"}
+    error = {"cancelled": "CancelledError", "not even callable as one": "TypeError"}.get(kind, "LookupError")
+    assert told == {f"a hook raised {error}, which is ignored"}
 
 
 async def test_an_async_hook_does_not_make_the_call_wait() -> None:
@@ -163,3 +239,33 @@ async def test_an_async_hook_does_not_make_the_call_wait() -> None:
 def test_a_hook_is_a_function() -> None:
     with pytest.raises(TypeError, match="on_call must be a function, not int"):
         Hooks(on_call=5)  # type: ignore[arg-type]
+
+
+async def test_hooks_that_are_added_are_called_one_after_the_other() -> None:
+    seen: list[str] = []
+    first = Hooks(on_call=lambda _event: seen.append("first"), on_attempt=lambda _event: seen.append("attempt"))
+    second = Hooks(on_call=lambda _event: seen.append("second"))
+    async with RawServer([USER]) as server, server.client(hooks=first + second) as thrive:
+        await thrive.users.get("u1")
+    assert seen == ["attempt", "first", "second"]
+    with pytest.raises(TypeError):
+        first + 5  # type: ignore[operator]
+
+
+async def test_the_request_for_a_token_is_told_without_a_call() -> None:
+    seen: list[tuple[str, str, str]] = []
+
+    def note(event: Any) -> None:
+        seen.append((type(event).__name__, event.operation, event.priority))
+
+    hooks = Hooks(on_call_start=note, on_attempt_start=note, on_attempt=note, on_call=note)
+    async with Sandbox(users=1) as sandbox, sandbox.client(credentials=sandbox.oauth, hooks=hooks) as thrive:
+        await thrive.with_options(priority="bulk").skills.levels()
+    assert seen == [
+        ("CallStart", "listSkillLevels", "bulk"),
+        ("AttemptStart", "createAccessToken", "interactive"),
+        ("AttemptEvent", "createAccessToken", "interactive"),
+        ("AttemptStart", "listSkillLevels", "bulk"),
+        ("AttemptEvent", "listSkillLevels", "bulk"),
+        ("CallEvent", "listSkillLevels", "bulk"),
+    ]

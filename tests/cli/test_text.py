@@ -1,4 +1,4 @@
-"""Nothing that Thrive or a file holds acts on a terminal or in a spreadsheet."""
+"""Nothing that Thrive or a file holds acts on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrive_async.cli._safe_text import counted, guard_cell, one_line, unguard_cell, visible
+from thrive_async.cli._safe_text import counted, one_line, visible
 
 
 @given(st.text())
@@ -25,19 +25,6 @@ def test_an_escaped_json_line_is_still_the_same_json(text: str) -> None:
 def test_escapes_are_written_out_not_dropped() -> None:
     assert visible("\x1b[2Jred\x07 \u202etxt.exe") == "\\u001b[2Jred\\u0007 \\u202etxt.exe"
     assert one_line("a\r\n  thrive: all done\tb") == "a thrive: all done b"
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+49", "-1", "@SUM(A1)", "\t=1", "\r=1", "=1"])
-def test_text_that_starts_like_a_formula_gets_an_apostrophe(text: str) -> None:
-    assert guard_cell(text) == f"'{text}"
-    assert unguard_cell(f"'{text}") == text
-
-
-@pytest.mark.parametrize("value", ["E001", "", "a=b", "'quoted'", 5, -5, None])
-def test_everything_else_is_left_alone(value: object) -> None:
-    assert guard_cell(value) == value
-    if isinstance(value, str):
-        assert unguard_cell(value) == value
 
 
 @pytest.mark.parametrize(

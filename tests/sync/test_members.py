@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tests.sync.conftest import World
 from thrive_async import GuardRefused, PermissionDeniedError, SyncError, sync
-from thrive_async.sync import MemberPlan
+from thrive_async.models import AudienceMember
+from thrive_async.sync import MemberPlan, members
 
 
 async def test_a_plan_prints_its_counts(world: World) -> None:
@@ -487,6 +490,22 @@ async def test_a_loaded_plan_is_guarded_too(world: World) -> None:
         await MemberPlan.from_json(text, world.thrive).apply()
 
 
+async def test_many_members_are_indexed_off_the_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other calls of the client go on meanwhile."""
+    threads: list[bool] = []
+
+    class Watched(members.Matcher):
+        def __init__(self, people: Any) -> None:
+            threads.append(threading.current_thread() is threading.main_thread())
+            super().__init__(people)
+
+    monkeypatch.setattr(members, "Matcher", Watched)
+    one = AudienceMember(user_id="u1")
+    for count in (10, 10_001):
+        await members.matched(world.thrive, [evolve(one, user_id=f"u{at}") for at in range(count)], [])
+    assert threads == [True, False]
+
+
 async def test_a_sync_lets_interactive_calls_go_first(world: World) -> None:
     """Unless you chose a priority yourself."""
     seen: set[str | None] = set()
@@ -499,7 +518,7 @@ async def test_a_sync_lets_interactive_calls_go_first(world: World) -> None:
 
     gate.enter = watched  # type: ignore[method-assign]
 
-    async def never(_now: float) -> None:
+    async def never(_now: float, _priority: Any) -> None:
         return None
 
     gate.enter_at_once = never  # type: ignore[assignment,method-assign]

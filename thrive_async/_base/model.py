@@ -100,10 +100,25 @@ class Model:  # noqa: PLW1641 - without a hash, since fields can be changed
         model: Self = _wire().from_dict(cls, fields)
         return model
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        del source, handler
+        return _in_pydantic().core_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> Any:
+        del schema, handler
+        return _in_pydantic().json_schema(cls)
+
 
 def _wire() -> Any:
     # By name, since it stands floors above, and costs more to import than a model that is only held.
     return import_module("thrive_async._wire.convert")
+
+
+def _in_pydantic() -> Any:
+    # Only when pydantic asks, so that it need not be installed.
+    return import_module("thrive_async._wire.in_pydantic")
 
 
 def _field_names(cls: type) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """One gate for the requests of a client: concurrency, rate, and the shared cool-down after a 429.
 
 A request starts when one of `concurrency` slots is free and its turn has come; until then it waits in a row. There are
-two: the bulk row moves when the interactive one is empty, and once in ten starts, so that it never stands still. After
-a 429 the gate is closed for the pause that Thrive asked for, and then lets requests pass one by one at the pace it has
+two: the bulk row moves when the interactive one is empty, and once in ten starts, so that it never stands still. Bulk
+leaves the last free slot to interactive requests, as long as there have been any within the last minute. After a 429
+the gate is closed for the pause that Thrive asked for, and then lets requests pass one by one at the pace it has
 learned (`pace`). If Thrive asked for more than `Retry.longest_pause`, the gate opens after that time for a single trial
 request. The others follow once Thrive has taken it.
 """
@@ -22,6 +23,10 @@ from thrive_async.config import Limits, Priority, Retry
 _HAIR: Final = 1e-9
 # How many interactive requests in a row may start before one of bulk that waits.
 _AHEAD_OF_BULK: Final = 9
+# Seconds after an interactive request during which bulk leaves a slot free for the next one. Beside 10 slots of bulk at
+# 50 ms, the p99 of 20 calls a second is then 1.02 times that of calls alone, not 1.75 times (benchmarks/priority.py).
+# Bulk takes 12 % longer meanwhile.
+_KEPT_FREE: Final = 60.0
 
 
 class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the transport
@@ -79,6 +84,7 @@ class Gate:
         self._unannounced_pause = self._first_pause
         self._trial_due = False
         self._trial = False
+        self._interactive_until = 0.0
         self.empty()
 
     def moved(self) -> Self:
@@ -102,13 +108,16 @@ class Gate:
         """How many requests wait."""
         return sum(not one.ticket.done() for row in (self._interactive, self._bulk) for one in row)
 
-    async def enter_at_once(self, now: float) -> int | None:
+    async def enter_at_once(self, now: float, priority: Priority = "interactive") -> int | None:
         """Do what `enter` does if there is nothing to wait for; return None otherwise.
 
         Args:
             now: The loop's time.
+            priority: As for `enter`.
         """
-        if not self.free or self._interactive or self._bulk:
+        if priority == "interactive":
+            self._interactive_until = now + _KEPT_FREE
+        if not self.free or self._interactive or self._bulk or (priority == "bulk" and self._keeps_last_slot(now)):
             return None
         # Without a rate to keep and a refusal so far, which is the usual case, there is no turn to wait for.
         paced = self._rate is not None or self._pace.known
@@ -137,7 +146,9 @@ class Gate:
         too_late = self._too_late(now, deadline)
         if too_late is not None:
             raise too_late
-        row = self._bulk if priority == "bulk" else self._interactive
+        row = self._bulk
+        if priority == "interactive":
+            row, self._interactive_until = self._interactive, now + _KEPT_FREE
         waiting = _Waiting(loop.create_future(), deadline)
         row.append(waiting)
         try:
@@ -182,6 +193,8 @@ class Gate:
         loop = asyncio.get_running_loop()
         while self.free and not self._trial and (row := self._next_row()):
             now = loop.time()
+            if row is self._bulk and not self._interactive and self._keeps_last_slot(now):
+                return
             start = self._next_start(now)
             if start > now + _HAIR:
                 self._ring_at(start, loop)
@@ -199,6 +212,9 @@ class Gate:
                 row.popleft()
         bulk_is_due = self._ahead_of_bulk >= _AHEAD_OF_BULK or not self._interactive
         return self._bulk if self._bulk and bulk_is_due else self._interactive
+
+    def _keeps_last_slot(self, now: float) -> bool:
+        return self.free == 1 < self._concurrency and now < self._interactive_until
 
     def _ring_at(self, start: float, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:

@@ -68,6 +68,9 @@ class Call:
         wanted: Set when the caller is about to read the answer, which stays bytes until then; None for at once.
         options: Those of the view that it is made through.
         correlation_id: Of what it is a part, as its caller says.
+        state: What hooks keep between its events.
+        headers: What hooks add to the request under way.
+        unwanted: How many seconds its answer was there before the caller wanted it.
         waited: How many seconds it has waited.
         status: The status of its last whole reply.
         request_id: That of its last request, if Thrive named one.
@@ -89,10 +92,18 @@ class Call:
     wanted: asyncio.Event | None = None
     options: Options = NO_OPTIONS
     correlation_id: str | None = None
+    state: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    unwanted: float = 0.0
     waited: float = 0.0
     status: int | None = None
     request_id: str | None = None
     paused_since: float = 0.0
+
+    @property
+    def priority(self) -> Priority:
+        """That of the view that it is made through."""
+        return self.options.priority or "interactive"
 
     def ends(self, now: float) -> float | None:
         """Return when an attempt that begins now must be over; None for never."""
@@ -127,6 +138,13 @@ class Broken:
     permanent: bool = False
     too_large: Reply | None = None
     out_of_time: bool = False
+
+    @property
+    def error(self) -> str:
+        """The name of the error that it is."""
+        if self.too_large:
+            return DecodeError.__name__
+        return (RequestTimeout if self.timed_out or self.out_of_time else ConnectionFailed).__name__
 
 
 @attrs.define(eq=False)

@@ -1,4 +1,4 @@
-"""What the headers of a reply say: its request id, and how long to wait. Pure."""
+"""What the headers of a reply say: its request id, and how long to wait; and which a caller may send. Pure."""
 
 import email.utils
 import math
@@ -7,6 +7,32 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
 
+from thrive_async.errors import InvalidArgument
+
+# The client's own, and those that belong to the connection.
+_OURS: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[ -~\t]*")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
 _PAUSES: Final = ("retry-after", "x-ratelimit-reset", "ratelimit-reset")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
@@ -22,6 +48,23 @@ def request_id(headers: Mapping[str, str]) -> str | None:
         if value:
             return "".join(char for char in value[:200] if char.isprintable())
     return None
+
+
+def check_header(name: object, value: object) -> None:
+    """Refuse a header that a caller may not send.
+
+    Raises:
+        TypeError: The name or the value is not a string.
+        InvalidArgument: It is one of the client's own, or cannot be sent.
+    """
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError("headers must be a mapping of strings to strings")
+    if not _NAME.fullmatch(name):
+        raise InvalidArgument("$headers holds a name that no header can have", "headers")
+    if name.lower() in _OURS:
+        raise InvalidArgument(f"$headers must not hold {name}: the client sets it itself", "headers")
+    if not _VALUE.fullmatch(value):
+        raise InvalidArgument(f"$headers: the value of {name} must be printable ASCII", "headers")
 
 
 def printable(value: str) -> str:

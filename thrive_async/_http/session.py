@@ -161,6 +161,7 @@ class Session:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=tls), cookie_jar=aiohttp.DummyCookieJar()
         )
+        forget_tracing(self._session)
         self._end_of_loop = _closed_at_the_end_of_its_loop(self._session)
         await anext(self._end_of_loop)
 
@@ -203,6 +204,11 @@ async def _closed_at_the_end_of_its_loop(session: aiohttp.ClientSession) -> Asyn
         yield
     finally:
         await session.close()
+
+
+def forget_tracing(session: aiohttp.ClientSession) -> None:
+    """Drop what instrumentations of aiohttp add to each new session: they record URLs, which name people."""
+    session.trace_configs.clear()
 
 
 _sessions: Final[WeakSet[Session]] = WeakSet()

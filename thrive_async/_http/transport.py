@@ -36,6 +36,7 @@ from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
 from thrive_async._http.session import CLOSED, Proxy, Session
 from thrive_async._http.token import TokenEndpoint
+from thrive_async._http.turns import give_turns
 from thrive_async._http.watch import Watch
 from thrive_async.auth import (
     ApiKey,
@@ -76,7 +77,7 @@ async def _guard(
     # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
     # a small call costs 1 us less of 75 than with headers that aiohttp merges.
     headers = request.headers
-    for name, value in call.options.headers:
+    for name, value in (*call.headers, *call.options.headers):
         headers[name] = value
     if call.correlation_id:
         headers["X-Correlation-Id"] = printable(call.correlation_id)
@@ -269,14 +270,14 @@ class Transport:
     async def _watched(self, call: Call) -> Reply:
         began = time.perf_counter()
         error: BaseException | None = None
+        self._watch.began(call)
         try:
             return await self._answered(call)
         except BaseException as raised:
             error = raised
             raise
         finally:
-            if call.paused_since and error is not None:
-                # It was cancelled in a pause, or gave up before one.
+            if call.paused_since and isinstance(error, asyncio.CancelledError):
                 self._watch.waited(call, "pause", call.paused_since)
             self._watch.ended(call, error, began)
             del error  # its frames hold this one
@@ -334,7 +335,7 @@ class Transport:
         ticket: int | None = None
         if session is not None and header is not None:
             # Nothing to wait for, as most often: no timer is needed.
-            ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time())
+            ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time(), call.priority)
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
@@ -344,8 +345,7 @@ class Transport:
             if call.options.lease is not None and not call.options.lease.held:
                 return Attempt(call, error=lease_lost(call))
             call.attempts += 1
-            started = time.perf_counter()
-            result = await self._exchange(session, call, header)
+            result = await (self._watched_exchange if self._watch.on else self._exchange)(session, call, header)
             pause = self._pause_after(call, ticket, result)
             if self._shared is not None and call.gate is self._shared:
                 refused = isinstance(result, Reply) and result.status == 429
@@ -353,9 +353,6 @@ class Transport:
                     await self._shared.spread(pause)
         finally:
             call.gate.leave(ticket)
-        if self._watch.on:
-            self._watch.attempted(call, result, started)
-            call.paused_since = time.perf_counter()
         if isinstance(result, Broken):
             return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
@@ -363,7 +360,9 @@ class Transport:
             call.note("status 401")
             return await self._attempt(call, may_renew=False)
         if call.wanted is not None and result.status < 300:
+            call.paused_since = 0.0
             await _until_wanted(call, call.wanted)
+        await give_turns(result.body)
         return of_reply(call, result, pause)
 
     async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
@@ -399,7 +398,7 @@ class Transport:
                 began = self._waited(call, reason, began)
                 closed = call.gate.is_closed(asyncio.get_running_loop().time())
                 reason = "cool-down" if closed else "slot"
-                ticket = await call.gate.enter(call.deadline, call.options.priority or "interactive")
+                ticket = await call.gate.enter(call.deadline, call.priority)
                 header = authorizer.current()
                 if header is None:
                     # It ended, or was refused to others, while this call waited. The turn is kept: its next one may
@@ -448,6 +447,18 @@ class Transport:
         if self._session.closed:
             broken.words, broken.permanent = f"{broken.words}: the client was closed meanwhile", True
         return broken
+
+    async def _watched_exchange(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
+        self._watch.attempting(call)
+        started = time.perf_counter()
+        try:
+            result = await self._exchange(session, call, header)
+        except BaseException as error:
+            self._watch.attempted(call, type(error).__name__, started)
+            raise
+        self._watch.attempted(call, result, started)
+        call.paused_since = time.perf_counter()
+        return result
 
     async def _exchange(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
         """Send once and read the whole answer; whatever goes wrong is returned, never raised.
@@ -520,9 +531,13 @@ def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, te
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await wanted.wait()
+    try:
+        await wanted.wait()
+    finally:
+        # The reader's time, not Thrive's.
+        call.unwanted += loop.time() - began
     if call.deadline is not None:
-        # The reader's time, not Thrive's: all that may follow is another attempt, if the answer is no JSON.
+        # All that may follow is another attempt, if the answer is no JSON.
         call.deadline += loop.time() - began
 
 

@@ -1,44 +1,18 @@
 """The transport of a client with other options: the same session, gate, token and problems."""
 
 import asyncio
-import re
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
 from thrive_async._base.problems import Problems
 from thrive_async._http.attempt import Options
+from thrive_async._http.headers import check_header
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.transport import Transport
 from thrive_async.auth import Authorizer
 from thrive_async.config import Limits, Retry, Timeouts
-from thrive_async.errors import InvalidArgument
-
-# The client's own, and those that belong to the connection.
-_OURS: Final = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_VALUE: Final = re.compile(r"[ -~\t]*")
 
 
 class View:
@@ -112,13 +86,6 @@ def added_headers(options: Options, headers: Mapping[str, str]) -> Options:
     """
     merged = {name.lower(): (name, value) for name, value in options.headers}
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError("headers must be a mapping of strings to strings")
-        if not _NAME.fullmatch(name):
-            raise InvalidArgument("$headers holds a name that is none of a header", "headers")
-        if name.lower() in _OURS:
-            raise InvalidArgument(f"$headers must not hold {name}: the client sets it itself", "headers")
-        if not _VALUE.fullmatch(value):
-            raise InvalidArgument(f"$headers: the value of {name} must be printable ASCII", "headers")
+        check_header(name, value)
         merged[name.lower()] = (name, value)
     return attrs.evolve(options, headers=tuple(merged.values()))

@@ -1,4 +1,4 @@
-"""What a call tells of itself while it happens: to the log, and to the hooks of its client."""
+"""Tells the log, and the hooks of a client, what happens to a call."""
 
 import logging
 import re
@@ -6,9 +6,19 @@ import time
 from typing import Any, Final
 
 from thrive_async._http.attempt import Broken, Call
-from thrive_async._http.headers import printable, request_id
+from thrive_async._http.headers import check_header, printable, request_id
 from thrive_async._http.request import Reply
-from thrive_async.hooks import AttemptEvent, CallEvent, Hooks, Wait, WaitEvent, run
+from thrive_async.hooks import (
+    AttemptEvent,
+    AttemptStart,
+    CallEvent,
+    CallStart,
+    Hooks,
+    Wait,
+    WaitEvent,
+    run,
+    tell,
+)
 
 _log: Final = logging.getLogger("thrive_async")
 _ID: Final = re.compile(r"[\w.:=+/-]+", re.ASCII)
@@ -17,7 +27,7 @@ _NOTEWORTHY: Final = 0.0005
 
 
 class Watch:
-    """Tells of the calls of one client.
+    """Tells what happens to the calls of one client.
 
     Args:
         tenant_id: The client's tenant.
@@ -31,16 +41,21 @@ class Watch:
 
     @property
     def on(self) -> bool:
-        """Whether there is anyone to tell."""
+        """Whether there are hooks, or the log wants to know."""
         return self._has_hooks or _log.isEnabledFor(logging.DEBUG)
+
+    def began(self, call: Call) -> None:
+        """Tell that a call begins."""
+        if self._hooks.on_call_start is not None:
+            run(self._hooks.on_call_start, CallStart(**self._of(call)))
 
     def waited(self, call: Call, reason: Wait, since: float) -> None:
         """Tell that a call has waited.
 
         Args:
-            call: Which.
-            reason: What for.
-            since: When the wait began, as `time.perf_counter` has it.
+            call: The call.
+            reason: What it waited for.
+            since: When the wait began, on the clock of `time.perf_counter`.
         """
         seconds = time.perf_counter() - since
         if seconds < _NOTEWORTHY:
@@ -49,47 +64,67 @@ class Watch:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s: waited %.1f ms for %s", call.request.operation.id, seconds * 1000, _FOR[reason])
         if self._hooks.on_wait is not None:
-            run(self._hooks.on_wait, WaitEvent(**self._of(call, seconds), reason=reason))
+            run(self._hooks.on_wait, WaitEvent(**self._of(call), reason=reason, seconds=seconds))
 
-    def attempted(self, call: Call, result: Reply | Broken, started: float) -> None:
-        """Tell how a request ended."""
+    def attempting(self, call: Call) -> None:
+        """Tell that a request is about to be sent, and keep the headers that hooks add to it."""
+        if self._hooks.on_attempt_start is None:
+            return
+        headers: dict[str, str] = {}
+        run(self._hooks.on_attempt_start, AttemptStart(**self._of(call), attempt=call.attempts, headers=headers))
+        call.headers = tuple((name, value) for name, value in headers.items() if _can_be_sent(name, value))
+
+    def attempted(self, call: Call, result: Reply | Broken | str, started: float) -> None:
+        """Tell that an attempt has ended.
+
+        Args:
+            call: The call.
+            result: What came of it; the name of an exception if it was cancelled.
+            started: When it began, on the clock of `time.perf_counter`.
+        """
         seconds = time.perf_counter() - started
+        words, error = None, None
+        call.request_id = None
         if isinstance(result, Reply):
-            call.status, call.request_id = result.status, request_id(result.headers)
-            status, words = str(result.status), None
+            call.status = result.status
+            # A header may hold words instead, and neither log nor events hold any of Thrive's.
+            named = request_id(result.headers)
+            call.request_id = named if _ID.fullmatch(named or "") else None
+        elif isinstance(result, Broken):
+            words, error = result.words, result.error
         else:
-            call.request_id = None
-            status, words = result.words, result.words
+            words, error = "it was interrupted", result
         operation = call.request.operation
         _log.debug(
             "%s %s %s: %s, request id %s, attempt %d, %.1f ms%s",
             operation.id,
             operation.method,
             operation.path,
-            status,
-            # A header may hold words instead, and the log holds none of Thrive's.
-            call.request_id if _ID.fullmatch(call.request_id or "") else "-",
+            words or call.status,
+            call.request_id or "-",
             call.attempts,
             seconds * 1000,
             f", correlation id {printable(call.correlation_id)}" if call.correlation_id else "",
         )
         if self._hooks.on_attempt is not None:
             event = AttemptEvent(
-                **self._of(call, seconds),
+                **self._of(call),
                 attempt=call.attempts,
                 status=call.status if words is None else None,
                 problem=words,
+                error=error,
                 request_id=call.request_id,
+                seconds=seconds,
             )
             run(self._hooks.on_attempt, event)
 
     def ended(self, call: Call, error: BaseException | None, began: float) -> None:
-        """Tell how a call ended."""
-        seconds = time.perf_counter() - began
+        """Tell that a call has ended."""
+        seconds = time.perf_counter() - began - call.unwanted
         name = None if error is None else type(error).__name__
         if name is not None or call.waited:
             _log.debug(
-                "%s: %s after %.1f ms, of which it waited %.1f, attempts %d",
+                "%s: %s after %.1f ms, %.1f of them waiting, attempts %d",
                 call.request.operation.id,
                 name or "done",
                 seconds * 1000,
@@ -98,16 +133,17 @@ class Watch:
             )
         if self._hooks.on_call is not None:
             event = CallEvent(
-                **self._of(call, seconds),
+                **self._of(call),
                 attempts=call.attempts,
                 waited=call.waited,
                 status=call.status,
                 error=name,
                 request_id=call.request_id,
+                seconds=seconds,
             )
             run(self._hooks.on_call, event)
 
-    def _of(self, call: Call, seconds: float) -> dict[str, Any]:
+    def _of(self, call: Call) -> dict[str, Any]:
         operation = call.request.operation
         return {
             "operation": operation.id,
@@ -115,10 +151,19 @@ class Watch:
             "path": operation.path,
             "tenant": self._tenant_id,
             "host": call.base_url,
-            "priority": call.options.priority,
+            "priority": call.priority,
             "correlation_id": call.correlation_id,
-            "seconds": seconds,
+            "state": call.state,
         }
+
+
+def _can_be_sent(name: str, value: str) -> bool:
+    try:
+        check_header(name, value)
+    except (TypeError, ValueError) as error:
+        tell(error)
+        return False
+    return True
 
 
 _FOR: Final[dict[Wait, str]] = {

@@ -189,11 +189,19 @@ def _request_model(cls: type[T], fields: Mapping[str, object], path: str) -> T:
             given[field.name] = value
         elif value != field.default:
             raise DecodeError(f"expected {field.default!r}", path=f"{path}.{name}")
+    for name, field in known.items():
+        if field.init and field.default is attrs.NOTHING and field.name not in given:
+            raise DecodeError("is required", path=f"{path}.{name}")
     try:
         return cls(**given)
     except (TypeError, ValueError) as error:
         # What the checks of a model say holds no value.
         text = str(error)
+    for name, field in known.items():
+        prefix = f"{cls.__name__}.{field.name}"
+        place = text.removeprefix(prefix).partition(" ")[0]
+        if text.startswith(f"{prefix}{place} ") and (not place or place[0] == "["):
+            raise DecodeError(text, path=f"{path}.{name}{place}")
     raise DecodeError(text, path=path)
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import IO, Any, Literal, TextIO, cast
 
+from thrive_async._base.cells import cell, pick
 from thrive_async.cli._errors import say
 from thrive_async.cli._safe_text import counted, guard_cell, inert, one_line, visible
 
@@ -53,27 +54,6 @@ def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = item
     return flat
-
-
-def cell(value: object) -> str:
-    """Write one value as text: null and empty containers as nothing, lists of texts with "; ", the rest as JSON."""
-    if value is None or value in ([], {}):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value)):
-        return "; ".join(cast("list[str]", value))
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _pick(item: Mapping[str, Any], name: str) -> object:
-    """Follow a dotted name; a name that is missing is None."""
-    value: Any = item
-    for part in name.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = cast("Mapping[str, Any]", value).get(part)
-    return value
 
 
 class _Lines:
@@ -125,7 +105,7 @@ class Writer:
             self._csv.writerow(self._shown)
         self.count += 1
         if self._format == "jsonl":
-            chosen = {name: _pick(item, name) for name in self.columns} if self.columns else item
+            chosen = {name: pick(item, name) for name in self.columns} if self.columns else item
             line = json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
             self._stream.write((visible(line) if self._terminal else inert(line)) + "\n")
             return
@@ -140,7 +120,7 @@ class Writer:
         self._rows.append([cell(value) for value in self._values(item)])
 
     def _values(self, item: Mapping[str, Any]) -> list[object]:
-        return [_pick(item, name) for name in self._shown]
+        return [pick(item, name) for name in self._shown]
 
     def close(self) -> None:
         """Write what is left, and flush."""

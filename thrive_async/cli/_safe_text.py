@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+
+from thrive_async._base.cells import guard_cell, unguard_cell
 
 __all__ = ["counted", "guard_cell", "inert", "one_line", "unguard_cell", "visible"]
-
-T = TypeVar("T")
 
 # C0 and C1 controls, DEL, and marks that change the direction of text: a terminal obeys them, a name does not need
 # them. Tab and newline are left to the callers.
@@ -15,8 +14,6 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u2
 # Those of them that a file is better without: commands to a terminal, and letters of no language.
 _COMMANDS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BREAKS = re.compile(r"\s*[\r\n\t]+\s*")
-# What makes a spreadsheet compute a cell (OWASP, "CSV injection"), the full-width forms included.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -57,30 +54,6 @@ def one_line(text: str) -> str:
         The text, with line breaks and tabs replaced by one space.
     """
     return visible(_BREAKS.sub(" ", text))
-
-
-def guard_cell(value: T) -> T | str:
-    """Make a CSV cell safe to open in a spreadsheet: text that starts like a formula gets an apostrophe before it.
-
-    Args:
-        value: The cell. Only strings change, so that a negative number stays a number.
-
-    Returns:
-        The cell as it is written.
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def unguard_cell(value: str) -> str:
-    """Remove the apostrophe that `guard_cell` wrote, so that `thrive` reads back the files it writes.
-
-    Args:
-        value: The cell as read.
-
-    Returns:
-        The cell as it was before it was guarded.
-    """
-    return value[1:] if value.startswith("'") and value[1:].startswith(_FORMULA) else value
 
 
 def counted(count: int, noun: str) -> str:

@@ -80,12 +80,17 @@ plausible, you can select it with a setting: a keyword argument of `Sandbox`.
 | a token's lifetime | `"expires_in": 3600` | `token_lifetime=N, token_expires_in="string"`, `"absent"` |
 | errors of the token endpoint | OAuth's | `token_error="thrive"` |
 | a body above 16 MB | 413 | |
+| when webhooks are sent again | 5 times, after 1, 2, 4... seconds | `webhook_retries=N, webhook_pause=N` |
+| `dispatchedAt` of a webhook that is sent again | the time of the attempt | `webhook_dispatched_at="first"` |
+| `tenantId` in webhooks | a name, as in the samples | `webhook_tenant="id"` |
+| the webhook of a deleted user | `user.deactivated` | |
 """
 
 from thrive_async.sandbox.sandbox import Sandbox
 from thrive_async.sandbox.server.clock import VirtualClock
 from thrive_async.sandbox.server.faults import Fault, Faults
 from thrive_async.sandbox.server.journal import Journal, RequestEntry
+from thrive_async.sandbox.server.webhooks import Delivery, Subscription, Webhooks
 from thrive_async.sandbox.settings import Settings
 from thrive_async.sandbox.state.audiences import AudienceRecord, Members
 from thrive_async.sandbox.state.records import Record, UserRecord
@@ -93,6 +98,7 @@ from thrive_async.sandbox.state.state import State
 
 __all__ = [
     "AudienceRecord",
+    "Delivery",
     "Fault",
     "Faults",
     "Journal",
@@ -102,8 +108,10 @@ __all__ = [
     "Sandbox",
     "Settings",
     "State",
+    "Subscription",
     "UserRecord",
     "VirtualClock",
+    "Webhooks",
 ]
 
 

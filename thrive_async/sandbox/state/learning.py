@@ -74,6 +74,7 @@ class Learning:
         self.assignments[assignment["id"]] = assignment
         self._by_audience.setdefault(audience["id"], []).append(assignment)
         self._by_assignment[assignment["id"]] = dict.fromkeys(audience.members, self._people.now())
+        self._announce("assigned", assignment, (self._people.users[one] for one in audience.members))
         return assignment
 
     def reassign(self, assignment: Record, **changes: Any) -> None:
@@ -89,6 +90,7 @@ class Learning:
                     if begun is not None:
                         enrolment["dueDate"] = timestamp(later(begun, assignment["completionPeriod"]))
                 enrolment["updatedAt"] = stamp
+        self._announce("updated", assignment)
 
     def unassign(self, assignment: Record) -> None:
         """Delete an assignment: it stays listed as deleted, and its open enrolments are archived."""
@@ -96,6 +98,10 @@ class Learning:
         assignment.update(isActive=False, isDeleted=True, deletedAt=stamp, updatedAt=stamp)
         for enrolment in self._all(assignment["id"]):
             self._archive(enrolment)
+        self._announce("removed", assignment)
+
+    def _announce(self, what: str, assignment: Record, users: Iterable[UserRecord] = ()) -> None:
+        self._people.announce(f"assignment.{what}", assignment=assignment, users=users)
 
     def drop_audience(self, audience: AudienceRecord) -> None:
         """Delete the assignments of a removed audience."""
@@ -123,6 +129,7 @@ class Learning:
                     known = enrolled.setdefault(user["id"], now)
                     if isinstance(known, Record) and known["status"] == "archived":
                         self._open(known, assignment, now, "enrolled")
+                self._announce("assigned", assignment, users)
 
     def left(self, audience: AudienceRecord, user: UserRecord) -> None:
         """Archive the open enrolments of a former member."""
@@ -275,4 +282,5 @@ class Learning:
                 completion["activeUntil"] = timestamp(later(completed, assignment["recurrence"]))
             enrolment["lastCompletedAt"] = completed_at
             self._change(enrolment, "complete", "completed", completion["id"])
+        self._people.announce("content.completed", user=user, content=content)
         return statement, True

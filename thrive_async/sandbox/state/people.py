@@ -37,10 +37,12 @@ class People:
     Attributes:
         users: Every user by id, including deleted ones.
         now: The function you passed.
+        announce: Called with the type and the records of each event that Thrive would send.
     """
 
     def __init__(self, now: Callable[[], datetime], seed: int) -> None:
         self.now = now
+        self.announce: Callable[..., None] = lambda *_, **__: None
         self.users: dict[str, UserRecord] = {}
         self._ids = random.Random(f"{seed} ids")  # noqa: S311
         self._by_ref: dict[str, UserRecord] = {}
@@ -96,6 +98,7 @@ class People:
         if email is not None:
             self._by_email[email.lower()] = user
         user.watch(self._reindex)
+        self.announce("user.created", user=user)
         return user
 
     def find_user(self, name: str) -> UserRecord | None:

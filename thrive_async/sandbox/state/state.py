@@ -63,6 +63,8 @@ class State(People):
 
     def delete_user(self, user: UserRecord) -> None:
         """Obfuscate a user: only the id and the learning history stay."""
+        user["status"] = "inactive"
+        self.announce("user.deactivated", user=user)
         for audience_id in list(user.audience_ids):
             audience = self.audiences.find(audience_id)
             if audience is not None:
@@ -193,6 +195,7 @@ class State(People):
             }
         )
         self.contents[content["id"]] = content
+        self.announce("content.created", content=content)
         return content
 
     def add_activity(
