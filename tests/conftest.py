@@ -1,14 +1,19 @@
 """Fixtures for every test: its own sandbox, and a client for it."""
 
+import errno
+import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from raw_server import USER, RawServer
 
 from thrive_async import ThriveClient
 from thrive_async.sandbox import Sandbox, VirtualClock
+from thrive_async.sync._apply import journal as journals
 
 # For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -34,6 +39,33 @@ async def thrive(sandbox: Sandbox) -> AsyncIterator[ThriveClient]:
     """A client on `sandbox`."""
     async with sandbox.client() as client:
         yield client
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    """A server that answers with a user."""
+    async with RawServer([USER]) as running:
+        yield running
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the journal take this many lines with an outcome, and no more."""
+    write = os.write
+
+    def fill(lines: int) -> None:
+        left = [lines]
+
+        def full(descriptor: int, data: Any) -> int:
+            if b'"outcome"' in bytes(data):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, "no space")
+            return write(descriptor, data)
+
+        monkeypatch.setattr(journals.os, "write", full)
+
+    return fill
 
 
 @pytest.fixture

@@ -39,6 +39,10 @@ def reply(status: int = 200, body: object = None, *, length: int | None = None, 
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
+"""A user."""
+
+
 async def close(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
     """End the connection instead of answering."""
     writer.close()

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 import trustme
 import uvloop
-from raw_server import KEY, TENANT, RawRequest, RawServer, hang, reply
+from raw_server import KEY, TENANT, USER, RawRequest, RawServer, hang, reply
 
 from thrive_async import (
     ApiKey,
@@ -42,15 +42,6 @@ from thrive_async._environment import Environment
 from thrive_async._http.session import Proxy
 from thrive_async.models import UserCreate, UserStatus
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[RawServer]:
-    async with RawServer([USER]) as running:
-        yield running
-
 
 # How it is built
 

@@ -158,6 +158,28 @@ def test_a_secret_in_a_file_is_named_by_the_variable_that_names_the_file(tmp_pat
             ThriveClient.from_env(tenant | {name: str(value) for name, value in environ.items()})
 
 
+def test_arguments_win_over_the_environment_and_their_variables_are_not_read() -> None:
+    async def token() -> tuple[str, float]:
+        return "t", 60
+
+    wrong = {"THRIVE_TENANT_ID": "a/b", "THRIVE_API_KEY": "k", "THRIVE_CLIENT_ID": "i", "THRIVE_REGION": "mars"}
+    chosen = {"tenant_id": "t-2", "credentials": token, "region": "staging"}
+    for environ in ({}, wrong):
+        client = ThriveClient.from_env(environ, **chosen)
+        assert (client.tenant_id, client.base_url) == ("t-2", "https://public.api.learnstaging.link")
+    assert ThriveClient.from_env(GOOD, tenant_id="t-2").tenant_id == "t-2"
+    assert ThriveClient.from_env({"THRIVE_TENANT_ID": "t-1"}, credentials=ApiKey("other")).tenant_id == "t-1"
+
+
+def test_an_argument_that_wins_over_its_variable_is_refused_under_its_own_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"^tenant_id must look like"):
+        ThriveClient.from_env(GOOD, tenant_id="a/b")
+    with pytest.raises(ConfigurationError, match=r"^tenant_id is empty"):
+        ThriveClient.from_env(GOOD, tenant_id=None)
+    with pytest.raises(ConfigurationError, match=r"^credentials must be"):
+        ThriveClient.from_env(GOOD, credentials="secret")
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

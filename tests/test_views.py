@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from raw_server import KEY, TENANT, RawServer, reply
+from raw_server import KEY, TENANT, USER, RawServer, reply
 
 from thrive_async import (
     ApiKey,
@@ -21,14 +20,6 @@ from thrive_async import (
 )
 from thrive_async.models import UserUpdate
 from thrive_async.sandbox import Sandbox, VirtualClock
-
-USER = reply(200, {"id": "507f1f77bcf86cd799439011"})
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[RawServer]:
-    async with RawServer([USER]) as running:
-        yield running
 
 
 async def test_a_view_shares_connections_token_gate_and_what_was_learnt(sandbox: Sandbox) -> None:

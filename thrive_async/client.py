@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ThriveClient"]
 
-# With the first host name that is looked up, in the middle of a call.
+# asyncio imports it when it first looks up a host name, in the middle of a call.
 _IMPORTED_BY_ASYNCIO: Final = "concurrent.futures.thread"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -128,7 +128,7 @@ class ThriveClient:
         strict: bool = False,
         hooks: Hooks | None = None,
     ) -> None:
-        # First of all: from here on no variable of this frame shows a password to a crash reporter.
+        # First, so that no variable of this frame shows a password to a crash reporter.
         through = None if proxy is None else Proxy.parse(proxy)
         del proxy
         if isinstance(tenant_id, ApiKey | ClientCredentials):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -165,7 +165,7 @@ class ThriveClient:
             url = token_base_url = webhooks_token_base_url = checked_base_url(base_url, allow_http=allow_http)
         self._own_share: Share | None = None
         if isinstance(share, str):
-            # Here, for it takes its time and most clients share nothing.
+            # Imported here, because it takes time and most clients share nothing.
             from thrive_async.share import open_share  # noqa: PLC0415
 
             share = self._own_share = open_share(share)
@@ -177,7 +177,7 @@ class ThriveClient:
         self.tenant_id = tenant_id
         self.base_url = url
         self.share: Share | None = share
-        # Here and not in the first calls: they would take twenty times as long, and read files on the loop.
+        # Now, because the first calls would otherwise take twenty times as long and read files on the loop.
         set_up_log()
         convert.prepare()
         import_module(_IMPORTED_BY_ASYNCIO)
@@ -223,7 +223,8 @@ class ThriveClient:
 
         Args:
             environ: Read instead of `os.environ`.
-            **overrides: Keyword arguments of `ThriveClient`, which win over the environment.
+            **overrides: Arguments of `ThriveClient`, which win over the environment: `tenant_id=` and `credentials=`
+                too, whose variables are then not read.
 
         Returns:
             The client; nothing has been sent yet.
@@ -233,20 +234,20 @@ class ThriveClient:
         """
         env = Environment(environ)
         del environ
-        tenant_id = env.text("THRIVE_TENANT_ID")
-        if tenant_id is None:
+        names = [name for name in ("tenant_id", "region", "base_url", "share") if name not in overrides]
+        settings: dict[str, Any] = {name: text for name in names if (text := env.text(VARIABLES[name])) is not None}
+        if "tenant_id" not in settings and "tenant_id" not in overrides:
             raise ConfigurationError(
                 "THRIVE_TENANT_ID is not set: it holds your tenant id, such as eu-west-2_AbcdEfghI"
             )
-        settings = {name: env.text(VARIABLES[name]) for name in ("region", "base_url", "share")}
-        settings = {name: value for name, value in settings.items() if value is not None and name not in overrides}
-        overrides.setdefault("allow_http", env.flag("THRIVE_ALLOW_HTTP"))
-        credentials = env.credentials()
+        if "allow_http" not in overrides:
+            settings["allow_http"] = env.flag("THRIVE_ALLOW_HTTP")
+        if "credentials" not in overrides:
+            settings["credentials"] = env.credentials()
         try:
-            return cls(tenant_id, credentials, **cast("Any", settings), **overrides)
+            return cls(**settings, **overrides)
         except ConfigurationError as error:
-            from_here = {"tenant_id", "allow_http", *settings}
-            told = error.told(lambda name: VARIABLES[name] if name in from_here else name)
+            told = error.told(lambda name: VARIABLES.get(name, name) if name in settings else name)
             raise ConfigurationError(told, *error.arguments) from None
 
     @property
@@ -256,7 +257,7 @@ class ThriveClient:
 
     @property
     def problems(self) -> Problems:
-        """What in the replies so far was not what the specification says; empty if all was well.
+        """The values in the replies so far that do not match the specification; empty if all is well.
 
         A mapping: the path, such as `$.results[].positions[].startDate`, -> what was expected, what came, how often.
         """
@@ -274,7 +275,7 @@ class ThriveClient:
 
     @property
     def timeouts(self) -> Timeouts:
-        """How long a call may take that brings no timeouts of its own."""
+        """How long a call may take that sets no timeouts itself."""
         return self._transport.timeouts
 
     @property
@@ -493,7 +494,7 @@ def _ad_hoc_request(method: str, path: str, params: Mapping[str, object], json: 
 
 
 def _masked_path(path: str) -> str:
-    """Keep what names the collection: what follows may name a person, and this ends up in logs and errors."""
+    """Keep only the name of the collection: the rest may name a person, and paths end up in logs and errors."""
     kept = re.match(r"/rest/v[0-9]+/[A-Za-z]+(?=/|$)|/[A-Za-z]+(?=/|$)", path)
     if kept is None:
         return "/..."
@@ -501,7 +502,7 @@ def _masked_path(path: str) -> str:
 
 
 def _written(name: str, value: object) -> object:
-    """Write a query value as its text, or a list of them; what is none is left for `_request` to refuse."""
+    """Write a query value as text, or a list of them. Invalid values are left for `build` to refuse."""
     if isinstance(value, list | tuple | set | frozenset):
         return [_written(name, item) for item in cast("Iterable[object]", value)]
     if isinstance(value, bool):

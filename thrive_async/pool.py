@@ -53,21 +53,21 @@ class ThrivePool:
     """Hands out clients by tenant, over one connector with one cache of host names and one TLS context.
 
     Nothing of one tenant reaches another: each client has its own token, limits and cool-down, and no cookie is kept or
-    sent. With a share, all processes that call a tenant have these in common. A client is built when its tenant is
-    first asked for, and let go when it has been idle. The pool belongs to the loop it was opened on.
+    sent. With a share, all processes that call a tenant have these in common. A client is built when you first ask for
+    its tenant, and dropped when it has been idle. The pool belongs to the loop it was opened on.
 
     Args:
         credentials: Returns a tenant's credentials, or an awaitable of them, so that secrets can come from a vault. It
             is called when a client is built; `forget` a tenant after its secret has changed.
         connections: How many connections there may be in total.
-        limits: Those of each tenant; its `concurrency` bounds the connections that one tenant can hold.
-        idle: The seconds after which a client without calls is let go.
+        limits: The limits of each tenant. Their `concurrency` is the most connections that one tenant can hold.
+        idle: After how many seconds without calls a client is dropped.
         share: What all clients share with other processes, as for `ThriveClient`. The text of one is opened once, and
             closed with the pool.
         **settings: Other keyword arguments of `ThriveClient`, for every tenant.
 
     Raises:
-        ConfigurationError: A setting cannot work. `limits.concurrency` is above `connections`.
+        ConfigurationError: A setting is invalid, or `limits.concurrency` is above `connections`.
 
     Example:
         async with ThrivePool(vault.credentials_of, connections=100) as pool:
@@ -90,7 +90,7 @@ class ThrivePool:
             raise ConfigurationError("credentials must be a function that takes a tenant id")
         if isinstance(connections, bool) or not isinstance(connections, int) or connections < self._limits.concurrency:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
-                "$connections must be a whole number, at least Limits.concurrency: that many can be one tenant's",
+                "$connections must be a whole number, at least Limits.concurrency: one tenant can hold that many",
                 "connections",
             )
         if isinstance(idle, bool) or not isinstance(idle, int | float) or not idle > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -117,13 +117,13 @@ class ThrivePool:
         self._look_again_at = 0.0
 
     async def client(self, tenant_id: str) -> ThriveClient:
-        """Return the client of a tenant, built on first use. Do not close it, and do not keep it: ask again.
+        """Return the client of a tenant, built on first use. Do not close or keep it: ask the pool each time.
 
         Args:
             tenant_id: The tenant.
 
         Raises:
-            ConfigurationError: The pool is closed, or the tenant id or its credentials cannot work.
+            ConfigurationError: The pool is closed, or the tenant id or its credentials are invalid.
         """
         if self._closed:
             raise ConfigurationError("this ThrivePool is closed: build a new one")
@@ -135,7 +135,7 @@ class ThrivePool:
         self._let_idle_go(now)
         building = self._building.get(tenant_id)
         if building is None:
-            # In a task of its own, so that a caller who gives up does not take it from the others who wait.
+            # A separate task, so that a caller who gives up does not cancel it for the others.
             building = self._building[tenant_id] = asyncio.create_task(self._build(tenant_id))
             building.add_done_callback(lambda done: self._built(tenant_id, done))
         return await asyncio.shield(building)
@@ -164,10 +164,10 @@ class ThrivePool:
     def _built(self, tenant_id: str, done: "asyncio.Task[ThriveClient]") -> None:
         self._building.pop(tenant_id, None)
         if not done.cancelled():
-            done.exception()  # told to those who wait; if all of them left, it is told to no one
+            done.exception()  # raised where callers wait; without any, it is dropped
 
     def forget(self, tenant_id: str) -> None:
-        """Let a tenant's client go, so that the next one is built with new credentials. Calls under way go on."""
+        """Drop a tenant's client, so that the next one is built with new credentials. Calls under way continue."""
         self._held.pop(tenant_id, None)
 
     def _let_idle_go(self, now: float) -> None:
@@ -187,10 +187,10 @@ class ThrivePool:
         return PoolReport(len(self._held), busy, in_use, self._connections)
 
     async def aclose(self, *, drain: float = 0.0) -> None:
-        """Close all clients and the connections; harmless to repeat.
+        """Close all clients and their connections. You can close a pool twice.
 
         Args:
-            drain: The seconds that calls under way get to end; new ones are refused meanwhile.
+            drain: How many seconds calls under way may take to end. New calls are refused meanwhile.
         """
         self._closed = True
         try:

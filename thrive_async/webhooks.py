@@ -121,8 +121,8 @@ def parse(body: bytes) -> Event:
     Returns:
         The event. Its kind follows from the whole type: `content.completed` belongs to another subscription than
         `content.created`. An event of an undocumented type (`event_type.is_known` is False) is read like its
-        neighbours, or as a `WebhookEvent` if it does not look like them. A value that is not what the specification
-        says is read as well as can be, and counted in `problems()`.
+        neighbours, or as a `WebhookEvent` if it does not look like them. A value that does not match the
+        specification is read as well as possible, and counted in `problems()`.
 
     Raises:
         DecodeError: It is not an event. `path` says where.
@@ -147,7 +147,7 @@ def parse(body: bytes) -> Event:
 
 
 def problems() -> Problems:
-    """Return what in this process's events so far was not what the specification says; empty if all was well.
+    """Return the values in this process's events that do not match the specification; empty if all is well.
 
     A mapping: the path, such as `$.user.id`, -> what was expected, what came and how often.
     """

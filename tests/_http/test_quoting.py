@@ -1,5 +1,10 @@
 """Thrive's words in the text of an error: readable, one short line, without what the request carried."""
 
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +44,15 @@ def test_nothing_is_guessed(words: str) -> None:
         ({"Anna Berg": ["Anna Berg", 5]}, [("name", "Anna Berg")], '{"{name}":["{name}",5]}'),
         ("Anna\n Berg", [("name", "Anna\tBerg")], "{name}"),
         ("用户李小龙不存在", [("lastName", "李小龙")], "用户{lastName}不存在"),
+        ("no Sch\\u00FCtz", [("lastName", "Schütz")], "no {lastName}"),
+        ("no a\\/b c", [("ref", "a/b c")], "no {ref}"),
+        ("\\u0022sam\\u0022,\\nsam", [("ref", "sam")], "\\u0022{ref}\\u0022,\\n{ref}"),
+        # As HTML writes it.
+        ("no M&amp;S &lt;Ltd&gt;", [("name", "M&S <Ltd>")], "no {name}"),
+        ("O&#39;Hara, O&#x27;Hara, O&#039;hara, O&apos;Hara", [("n", "O'Hara")], "{n}, {n}, {n}, {n}"),
+        ("no D'Arcy &amp; Co, D&#39;Arc&#233;", [("a", "D'Arcy & Co"), ("b", "D'Arcé")], "no {a}, {b}"),
+        ("&quot;sam&quot;", [("ref", "sam")], "&quot;{ref}&quot;"),
+        ("no O'Hara%20(Ulm)", [("name", "O'Hara (Ulm)")], "no {name}"),
         # A short value only where it stands alone, a very short one only in its own case, a letter never.
         ("us is no user of us", [("tag", "us")], "{tag} is no user of {tag}"),
         ("IS is not enabled here", [("country", "IS")], "{country} is not enabled here"),
@@ -79,6 +93,23 @@ def test_any_words_become_one_short_printable_line_without_what_was_carried(word
         assert shown.isprintable()
         for value in map(one_line, values):
             assert len(value) < 8 or value not in shown
+
+
+ESCAPES: tuple[Callable[[str], str], ...] = (
+    str,
+    str.upper,
+    html.escape,
+    lambda value: html.escape(value).replace("&#x27;", "&#39;"),
+    lambda value: json.dumps(value)[1:-1],
+    lambda value: quote(value, safe=""),
+    quote_plus,
+)
+
+
+@pytest.mark.parametrize("escaped", ESCAPES)
+@given(st.text("aé'&<> \"/\\+%#;ü", min_size=8, max_size=20).map(one_line).filter(lambda value: len(value) >= 8))
+def test_a_value_is_recognised_however_it_is_escaped(escaped: Callable[[str], str], value: str) -> None:
+    assert quoted(f"no such user: {escaped(value)} ", [("ref", value)]) == "no such user: {ref}"
 
 
 def test_control_characters_and_line_breaks_are_taken_out() -> None:

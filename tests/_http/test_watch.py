@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -9,9 +10,15 @@ from raw_server import TENANT, RawServer, hang, reply
 
 from thrive_async import Hooks, Limits, NotFoundError, RequestTimeout, Retry, ThriveClient, Timeouts
 from thrive_async.hooks import AttemptEvent, AttemptStart, CallEvent, WaitEvent, correlation_id
-from thrive_async.sandbox import Sandbox
+from thrive_async.sandbox import Sandbox, VirtualClock
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"}, X_Request_Id="r1")
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client tells is as long as the loop's time says."""
+    monkeypatch.setattr(time, "perf_counter", clock.time)
 
 
 class Told:
@@ -33,27 +40,20 @@ class Told:
         ]
 
 
-QUICK = Retry(base_delay=0.01, max_delay=0.01)
-
-
-async def test_a_call_with_a_retry_tells_of_each_step() -> None:
+async def test_a_call_with_a_retry_tells_of_each_step(clock: VirtualClock) -> None:
     told = Told()
     correlation_id.set("c7")
-    async with RawServer([reply(500), USER]) as server, server.client(hooks=told.hooks, retry=QUICK) as thrive:
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=told.hooks) as thrive:
         base_url = server.base_url
         await thrive.with_options(priority="bulk").users.get_by_ref("jane@example.org")
-    assert [word for word in told.words if word != "waited session"] == [
-        "attempt 1: 500",
-        "waited pause",
-        "attempt 2: 200",
-        "call: 200",
-    ]
-    last = told.events[-1]
+    assert told.words == ["attempt 1: 500", "waited pause", "attempt 2: 200", "call: 200"]
+    pause, last = told.events[1], told.events[-1]
+    assert isinstance(pause, WaitEvent)
     assert isinstance(last, CallEvent)
     assert (last.operation, last.method, last.path) == ("getUserByRef", "GET", "/rest/v1/users/ref/{ref}")
     assert (last.tenant, last.host, last.attempts) == (TENANT, base_url, 2)
     assert (last.priority, last.correlation_id, last.request_id) == ("bulk", "c7", "r1")
-    assert 0 < last.waited < last.seconds
+    assert 0 < pause.seconds == last.waited == last.seconds == clock.elapsed
     assert "jane" not in repr(told.events)
 
 
@@ -65,7 +65,7 @@ async def test_starts_are_told_before_what_ends_and_share_its_state() -> None:
         order[:] = event.state["order"]
 
     hooks = Hooks(on_call_start=note, on_attempt_start=note, on_attempt=note, on_call=note)
-    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks) as thrive:
         await thrive.users.get("u1")
         attempt = ["AttemptStart", "AttemptEvent"]
         assert order == ["CallStart", *attempt, *attempt, "CallEvent"]
@@ -80,7 +80,7 @@ async def test_a_hook_adds_headers_to_an_attempt_but_none_of_the_clients_own(
         event.headers.update({"X-Attempt": str(event.attempt), "X-Team": "hook", "Authorization": "x", "a b": "x"})
 
     hooks = Hooks(on_attempt_start=add)
-    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks, retry=QUICK) as thrive:
+    async with RawServer([reply(500), USER]) as server, server.client(hooks=hooks) as thrive:
         await thrive.with_options(headers={"x-team": "view"}).users.get("u1")
     sent = [(one.headers["x-attempt"], one.headers["x-team"]) for one in server.requests]
     assert sent == [("1", "view"), ("2", "view")]
@@ -138,7 +138,7 @@ async def test_a_wait_for_a_slot_is_told_as_long_as_it_was(caplog: pytest.LogCap
     caplog.set_level(logging.DEBUG, "thrive_async")
 
     async def slow(_request: Any, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(5)
         writer.write(USER)
 
     told = Told()
@@ -151,10 +151,9 @@ async def test_a_wait_for_a_slot_is_told_as_long_as_it_was(caplog: pytest.LogCap
         caplog.clear()
         await slots(thrive, None, None, None)
     waits = [event.seconds for event in told.events if isinstance(event, WaitEvent) and event.reason == "slot"]
-    assert len(waits) == 2
-    assert 0.03 < waits[0] < waits[1]
-    calls = [event.waited for event in told.events if isinstance(event, CallEvent)]
-    assert sum(calls) == pytest.approx(sum(event.seconds for event in told.events if isinstance(event, WaitEvent)))
+    assert waits == [5, 10]
+    calls = [(event.waited, event.seconds) for event in told.events if isinstance(event, CallEvent)]
+    assert calls == [(0, 5), (5, 10), (10, 15)]
     logged = [record.getMessage() for record in caplog.records]
     assert sum("waited" in line and "for a slot or its turn" in line for line in logged) == 2
     assert sum("getUser: done after" in line for line in logged) == 2
@@ -165,9 +164,9 @@ async def test_a_call_that_dies_waiting_is_told_and_logged(caplog: pytest.LogCap
     told = Told()
     async with RawServer([hang]) as server, server.client(hooks=told.hooks, limits=Limits(concurrency=1)) as thrive:
         holder = asyncio.create_task(thrive.users.get("u1"))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
         late, gone = (
-            asyncio.create_task(thrive.users.get("u2", timeouts=Timeouts(total=0.02))),
+            asyncio.create_task(thrive.users.get("u2", timeouts=Timeouts(total=2))),
             asyncio.create_task(thrive.users.get("u3")),
         )
         with pytest.raises(RequestTimeout):
@@ -176,10 +175,10 @@ async def test_a_call_that_dies_waiting_is_told_and_logged(caplog: pytest.LogCap
         holder.cancel()
         await asyncio.gather(gone, holder, return_exceptions=True)
     ends = [event for event in told.events if isinstance(event, CallEvent)]
-    assert sorted(f"{event.error} {event.attempts}" for event in ends) == [
-        "CancelledError 0",
-        "CancelledError 1",
-        "RequestTimeout 0",
+    assert sorted((event.error, event.attempts, event.waited, event.seconds) for event in ends) == [
+        ("CancelledError", 0, 2, 2),
+        ("CancelledError", 1, 0, 3),
+        ("RequestTimeout", 0, 2, 2),
     ]
     assert told.words.count("waited slot") == 2
     logged = [record.getMessage() for record in caplog.records]
@@ -189,14 +188,14 @@ async def test_a_call_that_dies_waiting_is_told_and_logged(caplog: pytest.LogCap
 
 async def test_a_cool_down_is_told_as_one() -> None:
     told = Told()
-    answers = [reply(429, Retry_After="1"), USER]
     async with (
-        RawServer(list(answers)) as server,
-        server.client(hooks=told.hooks, retry=Retry(max_attempts=1, longest_pause=0.05)) as thrive,
+        RawServer([reply(429, Retry_After="9"), USER]) as server,
+        server.client(hooks=told.hooks, retry=Retry(max_attempts=1, longest_pause=5)) as thrive,
     ):
         await asyncio.gather(thrive.users.get("u1"), return_exceptions=True)
         await thrive.users.get("u1")
-    assert "waited cool-down" in told.words
+    waits = [(event.reason, event.seconds) for event in told.events if isinstance(event, WaitEvent)]
+    assert waits == [("cool-down", 5)]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "cancelled", "not even callable as one"])

@@ -28,7 +28,7 @@ VALUES: Final[dict[str, Any]] = {
     "'2026-01-02'": "2026-01-02", "[]": [], "['a']": ["a"], "[{}]": [{}], "{}": {}, "{'x': 1}": {"x": 1},
 }  # fmt: skip
 
-# By the type of a field: what each odd value gives. What is not named is what the specification says, or is `LOST`.
+# By the type of a field: what each odd value gives. A value that is not named matches the specification, or is `LOST`.
 TEXT: Final = {"7": "7", "3.5": "3.5"}
 FLAG: Final = {"''": None, "' '": None, "'true'": True}
 NUMBER: Final = {"''": None, "' '": None, "'7'": 7}

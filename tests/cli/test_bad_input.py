@@ -95,6 +95,22 @@ def test_a_blank_variable_is_one_that_is_not_set(run: Run, served: Sandbox, monk
     ThriveClient.from_env()
 
 
+def test_a_command_reads_every_variable_that_a_client_reads(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    share = tmp_path / "share"
+    monkeypatch.setenv("THRIVE_SHARE", str(share))
+    assert run("tags", "list").code == 0
+    assert list(share.iterdir())
+    monkeypatch.setenv("THRIVE_SHARE", "relative/folder")
+    assert "THRIVE_SHARE" in run("tags", "list").one_line()
+    monkeypatch.delenv("THRIVE_SHARE")
+    monkeypatch.setenv("THRIVE_BASE_URL", "http://thrive.invalid")
+    assert "set THRIVE_ALLOW_HTTP" in run("tags", "list").one_line()
+    monkeypatch.setenv("THRIVE_ALLOW_HTTP", "true")
+    assert run("tags", "list", "--attempts", "1").code == 4
+
+
 def test_oauth_credentials_come_from_the_environment_and_a_file(
     run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -117,7 +133,7 @@ def test_oauth_credentials_come_from_the_environment_and_a_file(
         (b"name,email\nAnna,a@x.org\n", ("--column", "mail2"), "no column 'mail2'"),
         (b"name,email\nAnna,a@x.org\n", ("--column", "3"), "no column '3'"),
         ("email\nzoë@x.org\n".encode("cp1252"), (), "--encoding cp1252"),
-        (b"PK\x03\x04", (), "Excel"),
+        (b"PK\x03\x04", (), "workbook or an archive that is damaged"),
         (b"[" * 100_000, (), "nested too deep"),
         (b'{"id":' * 100_000, (), "nested too deep"),
         (b'{"id": [[1]]}', (), "a list is not the name of a person"),

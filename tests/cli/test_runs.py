@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import pytest
 
@@ -20,7 +18,6 @@ from thrive_async.cli._option_types import duration, removal_limit
 from thrive_async.sandbox import Sandbox
 from thrive_async.share import FileShare, Scope
 from thrive_async.sync import Guard
-from thrive_async.sync._apply import journal as journals
 from thrive_async.sync._apply.locks import Target, exclusive, held
 
 from .conftest import AUDIENCE, Run
@@ -313,21 +310,11 @@ def test_an_old_plan_is_refused_unless_it_may_be_so_old(
 
 
 def test_a_disk_that_fills_after_changes_is_no_wrong_usage(
-    run: Run, served: Sandbox, many: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, served: Sandbox, many: Callable[..., str], tmp_path: Path, full_disk: Callable[[int], None]
 ) -> None:
     """What was done is told, and the exit code says that some of it was not."""
-    write, left = os.write, [3]
-
-    def full(descriptor: int, data: Any) -> int:
-        if b'"outcome"' in bytes(data):
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, "no space")
-        return write(descriptor, data)
-
-    monkeypatch.setattr(journals.os, "write", full)
+    full_disk(3)
     result = run("sync", "audiences", many(losing=12), "--yes", "--journal", str(tmp_path / "run.jsonl"))
-    monkeypatch.undo()
     assert result.code == 1, result
     assert any("1 removed" in line for line in result.lines)
     assert result.lines[-1].startswith("in all: 0 added, ")

@@ -223,7 +223,7 @@ def _check_success(target: str, result: Any, error: ThriveError | None, status: 
             raise Broken(f"{error.path!r} is no place in it")  # type: ignore[attr-defined]
         negative = error.path.startswith("$.pagination.")  # type: ignore[attr-defined]
         if rule.sound(pointer, document) and not fuzz_json.any_number_beyond(document) and not negative:
-            raise Broken(f"it is as the specification says, and was refused: {error}")
+            raise Broken(f"it matches the specification, but was refused: {error}")
         return "unreadable"
     if type(result) is list or isinstance(result, Page):
         _check_list(target, pointer, result, document)

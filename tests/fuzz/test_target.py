@@ -103,7 +103,7 @@ def test_the_rule_notices_a_sound_reply_that_is_refused(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(convert._readers, models.Tag, _too_strict)
     monkeypatch.setattr(convert, "_read_carefully", lambda *_: DecodeError("no", path=""))
-    with pytest.raises(Broken, match="as the specification says, and was refused"):
+    with pytest.raises(Broken, match="matches the specification, but was refused"):
         check("getTag", 200, OK, b'{"id": "a"}')
 
 

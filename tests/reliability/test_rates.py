@@ -249,29 +249,30 @@ async def test_a_client_finds_the_limit_of_a_server_and_nobody_is_missing(clock:
         assert refused <= 10 + 0.02 * 600
 
 
+class Changing(Bucket):
+    """A limit that is another one after some seconds."""
+
+    def __init__(self, rate: float, *, at: float, to: float) -> None:
+        super().__init__(rate, rate)
+        self.changes_at, self.later = at, to
+
+    def take(self, now: float) -> tuple[bool, float | None]:
+        if now > self.changes_at:
+            self.rate = self.burst = self.later
+        return super().take(now)
+
+
 def test_a_limit_that_rises_is_found_within_a_minute() -> None:
     server = Bucket(20, 20)
     before = run(server, 20 * 60)
     assert before.given_up == 0
 
-    class Rising(Bucket):
-        def take(self, now: float) -> tuple[bool, float | None]:
-            if now > 60:
-                self.rate = self.burst = 100
-            return super().take(now)
-
-    done = run(Rising(20, 20), 20 * 60 + 100 * 120)
+    done = run(Changing(20, at=60, to=100), 20 * 60 + 100 * 120)
     assert done.seconds < 60 + 120 + 60
 
 
 def test_a_limit_that_falls_is_found_within_seconds() -> None:
-    class Falling(Bucket):
-        def take(self, now: float) -> tuple[bool, float | None]:
-            if now > 30:
-                self.rate = self.burst = 20
-            return super().take(now)
-
-    done = run(Falling(100, 100), 100 * 30 + 20 * 60)
+    done = run(Changing(100, at=30, to=20), 100 * 30 + 20 * 60)
     assert done.given_up == 0
     assert done.seconds < 30 + 60 * 1.2
     assert done.refused_share < 0.02

@@ -17,8 +17,8 @@ from thrive_async.models import (
     MemberOperationResult,
     UserStatus,
 )
+from thrive_async.resources import _models as models
 from thrive_async.resources._checks import batch, strings, whole
-from thrive_async.resources._models import models
 from thrive_async.resources._moves import member_operations
 
 SUCCESS = {"count": 2, "entities": [{"reference": "a"}, {"reference": "b"}]}

@@ -4,10 +4,12 @@ Who ought to be where is worked out name by name against all people, without an 
 `oracle_cases` makes the cases.
 """
 
+import asyncio
 import json
+import random
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,24 @@ class Found:
     outcomes: Counter[str] = attrs.field(factory=Counter)
     cancelled: bool = False
     people: int = 0
+
+    async def of_run(
+        self, run: Coroutine[Any, Any, object], chance: random.Random, *, share: float, within: float
+    ) -> None:
+        """Await a run, and cut short this share of all runs at a moment within some seconds."""
+        task = asyncio.create_task(run)
+        if chance.random() < share:
+            await asyncio.wait([task], timeout=chance.uniform(0, within))
+            task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            self.cancelled = True
+
+    def count(self, report: SyncReport) -> None:
+        """Count a report's outcomes."""
+        for outcome in ("added", "changed", "removed", "failed", "not_attempted"):
+            self.outcomes[outcome] += len(getattr(report, outcome))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Random cases for the judge: people with odd names, lists in every spelling, faults, cancels; each made of a seed."""
 
-import asyncio
 import random
 import unicodedata
 from contextlib import suppress
@@ -174,21 +173,12 @@ async def one_audience(seed: int, directory: Path) -> Found:
                 rebuilt = strategy == "rebuild" and plan.calls["rebuild"] < plan.calls["diff"]
                 add_faults(sandbox, chance, users)
                 verify = chance.random() < 0.2
-                task = asyncio.create_task(
-                    plan.apply(max_removals=None, strategy=strategy, verify=verify, journal=journal)
-                )
-                if chance.random() < 0.35:
-                    await asyncio.wait([task], timeout=chance.uniform(0, 0.02 + plan.calls["diff"] / 60))
-                    task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    found.cancelled = True
+                run = plan.apply(max_removals=None, strategy=strategy, verify=verify, journal=journal)
+                await found.of_run(run, chance, share=0.35, within=0.02 + plan.calls["diff"] / 60)
                 report = plan.report
                 assert report is not None
                 found.people = len(plan.to_add) + len(plan.to_remove)
-                for outcome in ("added", "removed", "failed", "not_attempted"):
-                    found.outcomes[outcome] += len(getattr(report, outcome))
+                found.count(report)
                 judge(found, sandbox, plan, report, right, rebuilt=rebuilt)
                 judge_journal(found, journal, [(plan, report)])
             if not rebuilt and {user_id for _audience, user_id in left} & right.stay:
@@ -247,14 +237,8 @@ async def many_audiences(seed: int, directory: Path) -> Found:
             async with sandbox.client(limits=limits, retry=Retry(max_attempts=2)) as thrive:
                 plan = await sync.plan_audiences(thrive, desired, create_missing=new)  # type: ignore[arg-type]
                 add_faults(sandbox, chance, users)
-                task = asyncio.create_task(plan.apply(max_removals=None, max_total_removals=None, journal=journal))
-                if chance.random() < 0.35:
-                    await asyncio.wait([task], timeout=chance.uniform(0, 0.1 + plan.calls["diff"] / 60))
-                    task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    found.cancelled = True
+                run = plan.apply(max_removals=None, max_total_removals=None, journal=journal)
+                await found.of_run(run, chance, share=0.35, within=0.1 + plan.calls["diff"] / 60)
             reports: list[tuple[MemberPlan, SyncReport]] = []
             if list(plan.reports) != [name for name in desired if name in plan.reports]:
                 found.wrong.append("results in another order than asked for")
@@ -263,8 +247,7 @@ async def many_audiences(seed: int, directory: Path) -> Found:
                 found.people += len(one.to_add) + len(one.to_remove)
                 if isinstance(report, SyncReport):
                     reports.append((one, report))
-                    for outcome in ("added", "removed", "failed", "not_attempted"):
-                        found.outcomes[outcome] += len(getattr(report, outcome))
+                    found.count(report)
                     judge(found, sandbox, one, report, right[name], rebuilt=False)
                 elif name in sandbox.state.audiences:
                     now = set(sandbox.state.audiences[name].members)

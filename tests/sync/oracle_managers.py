@@ -1,6 +1,5 @@
 """The judge's cases of managers: who manages an audience, with what permissions, under faults and cancels."""
 
-import asyncio
 import random
 from collections import Counter
 from pathlib import Path
@@ -104,20 +103,12 @@ async def managers(seed: int, directory: Path) -> Found:
                 operation = chance.choice(["addManagers", "removeManager"])
                 times, probability = chance.choice([1, 2, None]), chance.choice([1.0, 0.5])
                 sandbox.faults.add(kind, operation=operation, times=times, probability=probability, **details)  # type: ignore[arg-type]
-            task = asyncio.create_task(plan.apply(max_removals=None, journal=journal))
-            if chance.random() < 0.3:
-                await asyncio.wait([task], timeout=chance.uniform(0, 1))
-                task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                found.cancelled = True
+            await found.of_run(plan.apply(max_removals=None, journal=journal), chance, share=0.3, within=1)
             if plan.report is None:
                 found.wrong.extend(["changed without a report"] * (rights(sandbox) != before))
             else:
                 found.people = plan.report.planned
-                for outcome in ("added", "changed", "removed", "failed", "not_attempted"):
-                    found.outcomes[outcome] += len(getattr(plan.report, outcome))
+                found.count(plan.report)
                 judge_managers(found, sandbox, plan, plan.report, before=before, stay=stay)
         sandbox.faults.clear()
         async with sandbox.client(limits=limits) as thrive:

@@ -1,6 +1,5 @@
 """Random HR exports for the judge: all fields, slips, faults, cancels; then two more nights, one without work."""
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -215,21 +214,12 @@ async def users(seed: int, directory: Path) -> Found:
                     probability=probability,
                     **details,
                 )  # type: ignore[arg-type]
-            task = asyncio.create_task(
-                plan.apply(max_removals=None, max_changes=None, journal=directory / f"users-{seed}.jsonl")
-            )
-            if chance.random() < 0.3:
-                await asyncio.wait([task], timeout=chance.uniform(0, 3))
-                task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                found.cancelled = True
+            run = plan.apply(max_removals=None, max_changes=None, journal=directory / f"users-{seed}.jsonl")
+            await found.of_run(run, chance, share=0.3, within=3)
         report = plan.report
         assert report is not None
         found.people = plan.calls
-        for outcome in ("added", "changed", "removed", "failed", "not_attempted"):
-            found.outcomes[outcome] += len(getattr(report, outcome))
+        found.count(report)
         judge_users(found, sandbox, plan, report, before)
         judge_slips(found, sandbox, plan, slips, before, takeover=takeover)
         sandbox.faults.clear()

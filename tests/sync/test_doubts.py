@@ -1,5 +1,6 @@
 """When somebody is not removed: one home of the rules, for the library and the command alike."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -266,15 +267,29 @@ async def test_a_member_or_user_may_be_called_like_a_placeholder(world: World) -
 
 
 @pytest.mark.parametrize(("unknown", "gone"), [("hold", {1}), ("remove", {0, 1}), ("hold-all", set[int]())])
-async def test_what_an_unknown_name_holds_can_be_chosen(world: World, unknown: Any, gone: set[int]) -> None:
+async def test_what_an_unknown_name_holds_can_be_chosen(
+    world: World, tmp_path: Path, unknown: Any, gone: set[int]
+) -> None:
     state = world.sandbox.state
     state.users[world.ids[0]]["email"] = "ada.byron@example.org"
     desired = [*world.ids[2:300], "a.byron@elsewhere.test"]
-    report = await sync.sync_members(world.thrive, "team", desired, unknown=unknown)
+    path, told = tmp_path / "journal", list[sync.Progress]()
+    report = await sync.sync_members(
+        world.thrive, "team", desired, unknown=unknown, journal=path, on_progress=told.append
+    )
     assert {one.reference for one in report.removed} == {world.ids[at] for at in gone}
     assert not report.ok
-    for one in report.failed:
-        assert one.action == "add" or "a.byron@elsewhere.test" in (one.reason or "")
+    # Nothing was sent for those who are held, and the journal and the progress say so too.
+    kept = {world.ids[0], world.ids[1]} - {one.reference for one in report.removed}
+    assert [(one.action, one.reference) for one in report.failed] == [("add", "a.byron@elsewhere.test")]
+    assert {one.reference for one in report.not_attempted} == kept
+    assert all("held: the list names a.byron@elsewhere.test" in (one.reason or "") for one in report.not_attempted)
+    lines = Counter(
+        (line.get("reference"), line.get("outcome")) for line in map(json.loads, path.read_text().splitlines())
+    )
+    assert {one for one, outcome in lines.elements() if outcome == "not_attempted"} == kept
+    assert set(lines.values()) == {1}
+    assert (told[-1].done, told[-1].failed) == (3, 1)
 
 
 async def test_a_removal_waits_for_all_names_that_may_mean_the_person(world: World) -> None:

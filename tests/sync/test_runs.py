@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from tests.sync.conftest import World
 from thrive_async import GuardRefused, SyncError, sync
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync import Guard
-from thrive_async.sync._apply import journal as journals
 
 NIGHTLY = """
 import asyncio, json, sys
@@ -220,22 +219,12 @@ async def test_a_bug_while_one_audience_is_written_is_its_report(many: World, mo
     assert results["a1"].ok
 
 
-async def test_a_journal_on_a_full_disk_ends_all(many: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_journal_on_a_full_disk_ends_all(many: World, tmp_path: Path, full_disk: Callable[[int], None]) -> None:
     """It is not one audience's failure: what is not written down should not be done."""
-    write, left = os.write, [4]
-
-    def full(descriptor: int, data: Any) -> int:
-        if b'"outcome"' in bytes(data):
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, "no space")
-        return write(descriptor, data)
-
     plan = await sync.plan_audiences(many.thrive, {f"a{at}": many.ids[at * 20 : at * 20 + 21] for at in range(12)})
-    monkeypatch.setattr(journals.os, "write", full)
+    full_disk(4)
     with pytest.raises(OSError, match="no space"):
         await plan.apply(journal=tmp_path / "run.jsonl")
-    monkeypatch.undo()
     assert plan.reports
 
 

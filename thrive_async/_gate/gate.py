@@ -1,6 +1,6 @@
 """One gate for the requests of a client: concurrency, rate, and the shared cool-down after a 429.
 
-A request starts when one of `concurrency` slots is free and its turn has come; until then it waits in a row. There are
+A request starts when one of `concurrency` slots is free and its turn has come. Until then it waits in a row. There are
 two: the bulk row moves when the interactive one is empty, and once in ten starts, so that it never stands still. Bulk
 leaves the last free slot to interactive requests, as long as there have been any within the last minute. After a 429
 the gate is closed for the pause that Thrive asked for, and then lets requests pass one by one at the pace it has
@@ -33,7 +33,7 @@ class TurnTooLate(Exception):  # noqa: N818 - becomes a RequestTimeout in the tr
     """The gate stays closed for longer than a request can wait.
 
     Attributes:
-        seconds: How long Thrive wants to be left alone from now on, or until the request's place in a shared row.
+        seconds: How long the gate stays closed, or how long until the request's place in a shared row.
         asked: Whether Thrive asked for it.
     """
 
@@ -48,8 +48,8 @@ class _Waiting:
     """A request in a row.
 
     Attributes:
-        ticket: Comes when it may start.
-        deadline: The loop's time by which it must.
+        ticket: Set when it may start.
+        deadline: The loop time by which it must start.
     """
 
     ticket: "asyncio.Future[int]"
@@ -57,11 +57,11 @@ class _Waiting:
 
 
 class Gate:
-    """Lets requests pass. All times are the loop's, so a test can own them.
+    """Lets requests pass. All times are loop times, so a test can control them.
 
     Args:
         limits: Concurrency and rate.
-        retry: The pauses after a 429: the first and the longest unannounced one, and the longest of all.
+        retry: The pauses after a 429: the first and the longest that Thrive does not announce, and the longest of all.
 
     Attributes:
         closings: How often the gate was closed.
@@ -88,13 +88,13 @@ class Gate:
         self.empty()
 
     def moved(self) -> Self:
-        """Return a gate for another loop: it knows what this one has learned, and all its slots are free."""
+        """Return a gate for another loop. It keeps what this one has learned, and all its slots are free."""
         gate = copy.copy(self)
         gate.empty()
         return gate
 
     def empty(self) -> None:
-        """Have no one in it and no one waiting."""
+        """Empty the gate and its rows."""
         self.free = self._concurrency
         self._interactive: deque[_Waiting] = deque()
         self._bulk: deque[_Waiting] = deque()
@@ -132,7 +132,7 @@ class Gate:
         """Wait for a slot and a turn. `leave` must give the slot back.
 
         Args:
-            deadline: The loop's time by which the turn must have come.
+            deadline: The loop time by which the turn must come.
             priority: The row to wait in.
 
         Returns:
@@ -179,13 +179,13 @@ class Gate:
         """
         self.free += 1
         if self._trial and ticket == self.closings:
-            # The trial brought no answer, or a 5xx: the next request is another trial.
+            # The trial got no answer, or a 5xx: the next request is another trial.
             self._end_trial(another=True)
         elif self._interactive or self._bulk:
             self._let_in()
 
     def is_closed(self, now: float) -> bool:
-        """Tell whether a cool-down lasts."""
+        """Return whether the gate is closed for a cool-down."""
         return self._closed_until > now or self._trial_due or self._trial
 
     def _let_in(self, *, rang: bool = False) -> None:
@@ -208,7 +208,7 @@ class Gate:
     def _next_row(self) -> deque[_Waiting]:
         for row in (self._interactive, self._bulk):
             while row and row[0].ticket.done():
-                # Its call was told that it is too late, or is about to learn that it was cancelled.
+                # Its call already knows that it is too late, or is about to learn that it was cancelled.
                 row.popleft()
         bulk_is_due = self._ahead_of_bulk >= _AHEAD_OF_BULK or not self._interactive
         return self._bulk if self._bulk and bulk_is_due else self._interactive
@@ -254,7 +254,7 @@ class Gate:
             self._row_end = (self._row_end if rang_late else max(self._row_end, now)) + 1.0 / pace
 
     def _give_turn_back(self, now: float) -> None:
-        """Take back the turn of a request that was cancelled as it got it, so that it leaves no gap."""
+        """Take back the turn of a request that was cancelled just then, so that it leaves no gap."""
         pace, _burst = self._current_pace(now)
         if pace is not None:
             self._row_end -= 1.0 / pace
@@ -277,7 +277,7 @@ class Gate:
             The seconds until the gate opens again.
         """
         now = asyncio.get_running_loop().time()
-        # A pause of zero, or a date in the past, says no more than no pause: five attempts would be gone in a second.
+        # A pause of zero, or a date in the past, counts as no pause: otherwise five attempts would be gone in a second.
         asked = asked or self._unannounced_pause
         pause = min(asked, self._longest_pause)
         if ticket == self.closings:
@@ -297,7 +297,7 @@ class Gate:
         return max(0.0, self._closed_until - now)
 
     def passed(self, ticket: int) -> None:
-        """Note that Thrive took a request: the next unannounced pause starts small again.
+        """Note that Thrive accepted a request, so the next unannounced pause starts small again.
 
         Args:
             ticket: What `enter` returned for it.

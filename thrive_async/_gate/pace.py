@@ -1,6 +1,6 @@
-"""The pace that a client learns from 429s: how many requests a second Thrive takes from it. Pure: time is given.
+"""The pace that a client learns from 429s: how many requests a second Thrive accepts. It reads no clock.
 
-Thrive publishes no limits, so the first refusal is the first news of one. Nor does it say how it counts: with a bucket
+Thrive publishes no limits, so the first refusal is the first sign of one. Nor does it say how it counts: with a bucket
 that fills up while the client is quiet, or in windows of a second or a minute, with or without a word on how long to
 wait. So every refusal leaves two bounds:
 

@@ -15,7 +15,7 @@ __all__ = ["SharedGate"]
 
 
 class SharedGate(Gate):
-    """A gate behind which a request waits for a place in the row of all processes, too.
+    """A gate whose requests also wait for a place in the row of all processes.
 
     The concurrency and the learned pace stay those of this client.
 
@@ -50,7 +50,7 @@ class SharedGate(Gate):
         """Wait for a slot, a turn of this client and a place in the row of all: see `Gate.enter`.
 
         Raises:
-            ShareUnavailable: The share cannot be reached, and does not go on without its store.
+            ShareUnavailable: The share cannot be reached and cannot go on without its store.
         """
         ticket = await super().enter(deadline, priority)
         try:
@@ -64,13 +64,13 @@ class SharedGate(Gate):
         return self.closings
 
     async def spread(self, pause: float) -> None:
-        """Let all processes keep to a pause that Thrive asked this client for.
+        """Make all processes keep a pause that Thrive asked of this client.
 
         Args:
             pause: Seconds.
         """
         with suppress(ShareUnavailable):
-            # This client keeps to it all the same.
+            # This client keeps to it anyway.
             await self._row.cool_down(pause)
 
     def tokens(self, identity: tuple[str, ...], fetch: Callable[[], Awaitable[AccessToken]]) -> SharedTokens:
@@ -88,5 +88,5 @@ class SharedGate(Gate):
         return SharedTokens(self._share, self._scope, identity, fetch_pair)
 
     async def aclose(self) -> None:
-        """Let no request wait any longer."""
+        """End all waiting."""
         await self._row.aclose()

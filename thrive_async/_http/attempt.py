@@ -1,4 +1,4 @@
-"""What one attempt came to: a reply, an error, another attempt. Pure: the transport sends, this module judges."""
+"""Decides what follows an attempt: a reply, an error or another attempt. It does no I/O."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, T
 if TYPE_CHECKING:
     from thrive_async.share import Lease
 
-# How the body of a reply begins that is JSON cut short, or an HTML page.
+# How a body begins that is JSON cut short, or an HTML page.
 _CUT_OR_PAGE: Final = ("{", "[", '"', "<")
 
 
@@ -29,11 +29,11 @@ class Options:
     """What a view of a client sets for its calls.
 
     Attributes:
-        timeouts: For calls that bring none of their own; None for the client's.
+        timeouts: The timeouts of calls that set none; None for the client's.
         retry: How often a call is repeated; None for the client's.
         repeated: Repeats a call after its first attempt; None for the client's way.
-        headers: Names and values that are sent beside the client's own.
-        priority: Whether its calls go before, or after, those of others that wait; None for before.
+        headers: Headers to send in addition to the client's own.
+        priority: Whether its calls start before or after other waiting calls; None for before.
         lease: Nothing is sent once it is lost; None for no such lease.
     """
 
@@ -55,25 +55,25 @@ class Call:
     Attributes:
         request: What is sent.
         timeouts: Its limits.
-        deadline: The loop's time at which the whole of it must be over.
-        authorizer: Who knows its Authorization header.
+        deadline: The loop time by which the whole call must end.
+        authorizer: Makes its Authorization header.
         base_url: The host it goes to.
-        gate: What it has to pass.
+        gate: The gate it has to pass.
         attempts: How many requests were made.
-        sent: Whether the request under way has left this machine, as far as can be known.
+        sent: Whether the current request has left this machine, as far as we can know.
         maybe_applied: Whether an answer was lost after a request had left.
-        ended: How many of them have ended, as far as they did not succeed.
-        last_words: How the last of those ended.
+        ended: How many requests have failed.
+        last_words: How the last one failed.
         awaits_token: Whether it waits for a token.
-        wanted: Set when the caller is about to read the answer, which stays bytes until then; None for at once.
-        options: Those of the view that it is made through.
-        correlation_id: Of what it is a part, as its caller says.
+        wanted: Set when the caller is about to read the answer, which is decoded only then; None for at once.
+        options: The options of the view it is made through.
+        correlation_id: The caller's id for what the call belongs to.
         state: What hooks keep between its events.
-        headers: What hooks add to the request under way.
+        headers: What hooks add to the current request.
         unwanted: How many seconds its answer was there before the caller wanted it.
         waited: How many seconds it has waited.
         status: The status of its last whole reply.
-        request_id: That of its last request, if Thrive named one.
+        request_id: The id of its last request, if Thrive sent one.
         paused_since: When its last attempt ended.
     """
 
@@ -102,18 +102,18 @@ class Call:
 
     @property
     def priority(self) -> Priority:
-        """That of the view that it is made through."""
+        """The priority of the view it is made through."""
         return self.options.priority or "interactive"
 
     def ends(self, now: float) -> float | None:
-        """Return when an attempt that begins now must be over; None for never."""
+        """Return when an attempt that begins now must end; None for never."""
         attempt = self.timeouts.attempt
         if attempt is None:
             return self.deadline
         return now + attempt if self.deadline is None else min(now + attempt, self.deadline)
 
     def forget(self) -> None:
-        """Drop what the request said, such as the client secret; its summary stays for errors."""
+        """Drop the request's content, such as the client secret. Its summary stays for errors."""
         self.request = attrs.evolve(self.request, body=None, arguments=())
 
     def note(self, words: str) -> None:
@@ -123,14 +123,14 @@ class Call:
 
 @attrs.define(eq=False)
 class Broken:
-    """An attempt that brought no whole answer.
+    """An attempt without a whole answer.
 
     Attributes:
         words: How it ended.
         timed_out: Whether `Timeouts.attempt` ended it.
         permanent: Whether another attempt would end in the same way.
-        too_large: The answer, without its body, if that was larger than `Limits.max_reply_bytes`.
-        out_of_time: Whether `Timeouts.total` ended it, and with it the call.
+        too_large: The answer without its body, if the body was larger than `Limits.max_reply_bytes`.
+        out_of_time: Whether `Timeouts.total` ended it together with the call.
     """
 
     words: str
@@ -149,13 +149,13 @@ class Broken:
 
 @attrs.define(eq=False)
 class Attempt:
-    """What one attempt came to, for `retry` to read.
+    """The result of one attempt, for `retry` to read.
 
     Attributes:
         call: The call that the attempt belongs to.
         reply: The answer, if it is one to hand back.
-        error: What ends the call at once.
-        make_error: Makes the error if no other attempt follows; its argument goes behind the line.
+        error: The error that ends the call at once.
+        make_error: Makes the error if no other attempt follows. Its argument is added to the end of the line.
         repeatable: Whether another attempt may follow.
         at_least: Seconds to wait before that.
     """
@@ -168,7 +168,7 @@ class Attempt:
     at_least: float | None = None
 
     def fits(self, pause: float) -> bool:
-        """Tell whether the call's total time leaves room for a pause; if not, its error will say so."""
+        """Return whether the call's total time leaves room for a pause. If not, its error will say so."""
         deadline = self.call.deadline
         if deadline is None or asyncio.get_running_loop().time() + pause < deadline:
             return True
@@ -179,7 +179,7 @@ class Attempt:
         return False
 
     def result(self) -> Reply | ThriveError:
-        """Return what the call's caller gets, if this was the last attempt."""
+        """Return what the caller gets if this was the last attempt."""
         if self.error is None and self.make_error is not None:
             return self.make_error("")
         answer = self.error or self.reply
@@ -191,9 +191,9 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
     """Judge a whole answer.
 
     Args:
-        call: What was asked.
-        reply: What came.
-        pause: The seconds to wait before it may be repeated, after a 429 or a 503 that says so.
+        call: The call.
+        reply: The answer.
+        pause: The seconds to wait before a repeat, if a 429 or 503 says so.
     """
     call.sent = False
     reply.attempts = call.attempts
@@ -213,7 +213,7 @@ def _read(call: Call, reply: Reply) -> Attempt:
         writes = request.may_be_empty and request.operation.method != "GET"
         if writes and _confirms(reply.body):
             return Attempt(call, reply=reply)
-        # Cut on the way, garbled, or a gateway's page: the answer is lost, as with a broken connection.
+        # A body that was cut or garbled, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
         call.note(f"status {reply.status} with a body that is not JSON")
         return Attempt(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
@@ -221,7 +221,7 @@ def _read(call: Call, reply: Reply) -> Attempt:
 
 
 def _confirms(body: bytes) -> bool:
-    """Tell whether a body that is not JSON still confirms a write: it is blank, or words such as "OK"."""
+    """Return whether a body that is not JSON still confirms a write: it is blank, or words such as "OK"."""
     try:
         words = body.decode().strip()
     except UnicodeDecodeError:
@@ -230,7 +230,7 @@ def _confirms(body: bytes) -> bool:
 
 
 def _deleted(call: Call, reply: Reply) -> Attempt:
-    """Judge the 2xx of a delete: it is done, unless its body names a person who was not removed."""
+    """Judge the 2xx of a delete. It is done unless its body names a person who was not removed."""
     failure = _failure(reply) if call.request.operation.resource else None
     if failure is None:
         return Attempt(call, reply=reply)
@@ -293,7 +293,7 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
 
 
 def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
-    """Judge an attempt that brought no whole answer."""
+    """Judge an attempt without a whole answer."""
     if broken.out_of_time:
         return Attempt(call, error=total_timeout(call))
     operation = call.request.operation
@@ -342,7 +342,7 @@ def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:
 
 
 def _progress(call: Call) -> str:
-    """Tell how far a call is, in the middle of an attempt or between two."""
+    """Say how far a call got, during an attempt or between two."""
     words = call.last_words
     if call.ended < call.attempts:
         before = f", the one before: {words}" if words else ""
@@ -355,7 +355,7 @@ def _progress(call: Call) -> str:
 
 
 def turn_too_late(call: Call, seconds: float, *, asked: bool = True) -> RequestTimeout:
-    """Make the error of a call that would have to wait for its turn until after its deadline."""
+    """Make the error of a call whose turn would come after its deadline."""
     made = f"; {counted(call.attempts)}, the last one: {call.last_words}" if call.attempts else ", so it was not sent"
     if not asked:
         return _too_late(
@@ -372,7 +372,7 @@ def turn_too_late(call: Call, seconds: float, *, asked: bool = True) -> RequestT
 
 
 def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> RequestTimeout:
-    # The attempt that time cut short may have arrived.
+    # The attempt that ran out of time may have arrived.
     maybe_applied = call.maybe_applied or call.sent
     hint = "; it may have taken effect" if maybe_applied and not call.request.operation.safe else ""
     return RequestTimeout(
@@ -396,7 +396,7 @@ def lease_lost(call: Call) -> ThriveError:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds for people: "0.5 s", "121 s", "2 h", "10 days"."""
+    """Write seconds for people, such as "0.5 s", "121 s", "2 h" or "10 days"."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= max(2 * size, 600):
             return f"{seconds / size:,.0f} {unit}"
@@ -409,7 +409,7 @@ def counted(attempts: int) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Name what broke without quoting the error: its text may hold the URL, and the URL a person."""
+    """Name what broke without quoting the error, because its text may hold a URL that names a person."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "the server's TLS certificate is not trusted"
     if isinstance(error, aiohttp.ClientConnectorError):

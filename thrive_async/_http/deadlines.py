@@ -1,4 +1,4 @@
-"""Time limits of many short waits, kept by one timer."""
+"""One timer for the time limits of many short waits."""
 
 import asyncio
 import math
@@ -7,14 +7,14 @@ from typing import Any, Self
 
 
 class Deadlines:
-    """Ends what takes too long, as `asyncio.timeout_at` does, with one timer for everything under way.
+    """Ends what takes too long, like `asyncio.timeout_at`, but with one timer for everything under way.
 
     A small call takes 6 % less CPU than with a timer of its own (10 in flight: 237 us against 251). The timer waits for
     the earliest end known when it was set; when it rings, it ends what is over and waits for the next.
 
     Attributes:
-        under_way: What has begun and not ended.
-        rings_at: The loop's time for which the timer is set.
+        under_way: The waits that have begun and not ended.
+        rings_at: The loop time for which the timer is set.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def until(self, ends: float | None) -> "Limited":
-        """Return a context manager that cancels what happens in it at a time of the loop.
+        """Return a context manager that cancels its block at a time of the loop.
 
         Args:
             ends: The loop's time; None for no limit.
@@ -55,8 +55,8 @@ class Limited:
     """What `Deadlines.until` returns.
 
     Attributes:
-        ends: The loop's time at which it is over; None for never.
-        expired: Whether that was what ended it.
+        ends: The loop time at which it ends; None for never.
+        expired: Whether this time ended it.
     """
 
     __slots__ = ("_cancelling", "_deadlines", "_task", "ends", "expired")

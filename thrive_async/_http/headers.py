@@ -68,7 +68,7 @@ def check_header(name: object, value: object) -> None:
 
 
 def printable(value: str) -> str:
-    """Return what of a caller's text can be a header and a word of a log line."""
+    """Return the part of a caller's text that can be a header and a word of a log line."""
     return "".join(char for char in value[:200] if "!" <= char <= "~")
 
 
@@ -80,8 +80,8 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     so a wrong clock on this side does not matter.
 
     Args:
-        headers: Of the reply.
-        now: This side's Unix time, for replies without a Date.
+        headers: The reply's headers.
+        now: The local Unix time, for replies without a Date.
     """
     for name in _PAUSES:
         value = headers.get(name)

@@ -1,7 +1,9 @@
 """Thrive's words, as they stand in the text of an error: one short line without what the request carried. Pure."""
 
+import json
 import re
 from collections.abc import Iterable
+from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -14,7 +16,10 @@ _DOMAIN: Final = r"(?:[^\W_](?:[\w.-]{0,252}[^\W_])?|\[[\w.:]{1,64}\])"
 _EMAIL: Final = rf"(?P<email>{_LOCAL}(?:@|%(?:25)?40){_DOMAIN})"
 # A short value counts only where it stands alone, for `en` is part of many words.
 _SHORT: Final = 8
-_ALONE: Final = r"(?:(?<![A-Za-z0-9\u00c0-\u024f])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])){}(?![A-Za-z0-9\u00c0-\u024f])"
+_ALONE: Final = (
+    r"(?:(?<![A-Za-z0-9\u00c0-\u024f])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\u[0-9A-Fa-f]{{4}})|(?<=\\[bfnrt]))"
+    r"{}(?![A-Za-z0-9\u00c0-\u024f])"
+)
 _HIDDEN: Final = "***"
 # A shorter one counts only in its own case: the country `IS` is not the word `is`.
 _ANY_CASE: Final = 4
@@ -34,14 +39,13 @@ def quoted(words: object, carried: Iterable[tuple[str, str]]) -> str:
 
     Args:
         words: What Thrive said, a string or an object.
-        carried: Name and value of what the request carried. Such a value is shown as its name in braces, also in
-            another case or percent-encoded. An e-mail address that the request did not carry is shown as `***`.
+        carried: The names and values that the request carried. A value is shown as its name in braces, even in another
+            case or escaped for a URL, JSON or HTML. An e-mail address that the request did not carry is shown as `***`.
     """
     text = one_line(words)
     lowered, names, forms = text.lower(), dict[str, str](), dict[str, str]()
     for name, value in carried:
-        start = value[:_LONGEST_READ]
-        for written in {start, quote(start, safe=""), quote_plus(start), orjson.dumps(start)[1:-1].decode()}:
+        for written in _written(value[:_LONGEST_READ]):
             form = one_line(written)
             where, key = (text, form) if len(form) < _ANY_CASE else (lowered, form.lower())
             if len(form) > _LONGEST and key not in where:
@@ -65,6 +69,22 @@ def quoted(words: object, carried: Iterable[tuple[str, str]]) -> str:
             # The rest is not even looked at: an answer may be long.
             return shown[: _LONGEST - 1] + "…"
     return shown
+
+
+def _written(value: str) -> set[str]:
+    """Return a value as it may stand in a text: as it is, and as URLs, JSON and HTML escape it."""
+    in_json, in_html = orjson.dumps(value)[1:-1].decode(), escape(value)
+    return {
+        value,
+        quote(value, safe=""),
+        quote(value, safe="!'()*"),
+        quote_plus(value),
+        in_json,
+        in_json.replace("/", r"\/"),
+        json.dumps(value)[1:-1],
+        *(in_html.replace("&#x27;", apostrophe) for apostrophe in ("'", "&#x27;", "&#39;", "&#039;", "&apos;")),
+        in_html.replace("&#x27;", "&#39;").encode("ascii", "xmlcharrefreplace").decode(),
+    }
 
 
 def _pattern(form: str) -> str:

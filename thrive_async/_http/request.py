@@ -1,7 +1,7 @@
-"""Makes requests of operations and their arguments, and values or errors of replies. No I/O, no clock.
+"""Turns operations and arguments into requests, and replies into values or errors. It does no I/O.
 
 The specification says what an operation looks like on the wire (`_generated/operations.py`). This module encodes values
-accordingly and refuses those that cannot be meant.
+accordingly and refuses invalid ones.
 """
 
 import re
@@ -41,7 +41,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 @attrs.define(eq=False)
 class Request:
-    """One request, ready to send. Its repr and the transport's log lines show the operation and no argument."""
+    """One request, ready to send. Its repr and the transport's log lines show the operation but no arguments."""
 
     operation: Operation
     target: str = attrs.field(repr=False)
@@ -53,11 +53,11 @@ class Request:
     may_be_empty: bool = False
     """Whether a 2xx without JSON is a whole answer: it is for writes."""
     keep_body: bool = True
-    """Whether the reply's body may go onto a `DecodeError`; not where it may hold a token."""
+    """Whether a `DecodeError` may keep the reply's body; not if it may hold a token."""
 
     @property
     def summary(self) -> str:
-        """What was asked, without any argument: `GET /rest/v1/user/{id}`."""
+        """The request without its arguments: `GET /rest/v1/user/{id}`."""
         return f"{self.operation.method} {self.operation.path}"
 
     def page(self, number: int, size: int) -> "Request":
@@ -66,7 +66,7 @@ class Request:
         return attrs.evolve(self, target=f"{self.target}{joint}page={number}&perPage={size}")
 
     def carried(self) -> Iterator[tuple[str, str]]:
-        """Yield name and value of everything that the request carries."""
+        """Yield the name and value of everything in the request."""
         yield from self.arguments
         if self.body is not None and self.content_type == _FORM:
             yield from parse_qsl(self.body.decode())
@@ -76,7 +76,7 @@ class Request:
 
 @attrs.define(eq=False)
 class Reply:
-    """One whole answer of Thrive's."""
+    """One whole answer from Thrive."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
@@ -88,14 +88,14 @@ class Reply:
 
     @property
     def info(self) -> ReplyInfo:
-        """What it says beside its body."""
+        """What it says besides its body."""
         return ReplyInfo(self.status, self.headers, request_id(self.headers), self.attempts)
 
     def decode(self) -> Any:
         """Decode the body as JSON, and keep it as `value`.
 
         Raises:
-            orjson.JSONDecodeError: The body is cut, empty, or no JSON at all.
+            orjson.JSONDecodeError: The body is cut, empty or not JSON.
         """
         self.value = orjson.loads(self.body)
         return self.value
@@ -123,8 +123,8 @@ def build(
         form: An encoded form in place of a JSON body.
 
     Raises:
-        TypeError: A parameter that the operation does not have, or a value of a type that it cannot take.
-        InvalidArgument: A value that cannot be meant: an empty or dotted path segment, a naive datetime, a list that is
+        TypeError: The operation has no such parameter, or a value has the wrong type.
+        InvalidArgument: A value is invalid: an empty or dotted path segment, a naive datetime, a list that is
             too long or empty.
     """
     target = operation.path
@@ -232,11 +232,11 @@ def written_datetime(value: object, encoding: str, *, name: str) -> str:
             end of a range up, everything else down, so that nothing between is missed.
         encoding: "date-iso" (2026-01-31T08:00:00.000Z), "date-space" (2026-01-31 08:00:00) or "date-local"
             (2026-01-31T08:00:00).
-        name: The argument that it is, for errors and to know the end of a range.
+        name: The name of the argument, for errors and to recognise the end of a range.
 
     Raises:
         TypeError: Not a datetime.
-        InvalidArgument: A naive datetime: it would mean another time on another machine.
+        InvalidArgument: The datetime is naive, so it would mean another time on another machine.
     """
     if not isinstance(value, datetime):
         what = "a date without a time" if isinstance(value, date) else type(value).__name__
@@ -274,10 +274,10 @@ def _encoded_body(operation: Operation, body: object) -> bytes | None:
 
 
 def decoded(request: Request, reply: Reply) -> Any:
-    """Return the decoded body of a reply, or the error that says it is no JSON.
+    """Return the decoded body of a reply.
 
     Raises:
-        DecodeError: The body is empty, cut, or no JSON.
+        DecodeError: The body is empty, cut or not JSON.
     """
     if reply.value is not UNSET:
         return reply.value
@@ -300,14 +300,14 @@ def unreadable(request: Request, reply: Reply) -> DecodeError:
 def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float | None, note: str = "") -> APIError:
     """Make the error that a reply with a refusing status means.
 
-    v2 and gateways may use other bodies than `{status, error, message}`; what came is on the error.
+    v2 and gateways may send other bodies than `{status, error, message}`. The error keeps what came.
 
     Args:
-        request: What was asked.
+        request: The request.
         reply: What came.
-        attempts: How many times it was tried.
+        attempts: How often it was sent.
         retry_after: The seconds that Thrive asked to wait.
-        note: More for a person to know, added to the end of the line.
+        note: A hint for people, added to the end of the line.
     """
     body = _error_body(reply)
     error, message = _words(body, reply)
@@ -330,7 +330,7 @@ def refusal(request: Request, reply: Reply, *, attempts: int, retry_after: float
 
 
 def _error_body(reply: Reply) -> Any:
-    """Decode a refusal's body, or else take the beginning of its text.
+    """Decode a refusal's body, or return the beginning of its text.
 
     A body that is too large or too deeply nested to be Thrive's stays text, too, so that you can pickle the error and
     walk its body.

@@ -1,4 +1,4 @@
-"""When a call is repeated, and after what pause. The only module that imports `backoff`."""
+"""Decides when a call is repeated and after which pause. The only module that imports `backoff`."""
 
 import random
 from collections.abc import Awaitable, Callable, Generator
@@ -16,7 +16,7 @@ if not hasattr(backoff, "Attempt"):  # new in python-backoff 3
 
 # Nothing was done: the request never left, or Thrive said so before doing anything.
 _REFUSED_UNTOUCHED = frozenset({429, 503})
-# Something may have been done, which is harmless if the operation may be repeated.
+# Something may have been done. That is harmless if the operation can be repeated.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 _Call = TypeVar("_Call")
@@ -36,7 +36,7 @@ class Attempt(Protocol):
         ...
 
     def fits(self, pause: float) -> bool:
-        """Whether the call's total time leaves room for this pause; remembers that it did not."""
+        """Return whether the call's total time leaves room for this pause, and remember if it does not."""
         ...
 
 
@@ -44,7 +44,7 @@ _Attempt = TypeVar("_Attempt", bound=Attempt)
 
 
 def status_is_repeatable(status: int, *, safe: bool) -> bool:
-    """Tell whether a refusal may be followed by another attempt.
+    """Return whether another attempt may follow a refusal.
 
     Args:
         status: The status of the reply.

@@ -47,13 +47,13 @@ _DIRECT: Final = Proxy(None)
 
 
 class Session:
-    """Owns the connections of one client, or borrows its user's session.
+    """Owns the connections of one client, or borrows the user's session.
 
     Args:
         given: The user's session, never closed here; None to make one on first use.
         base_urls: The hosts that will be asked.
         connections: How many connections there may be.
-        proxy: For all hosts; wins over the environment.
+        proxy: The proxy for all hosts; wins over the environment.
         trust_env: Take the proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
     """
@@ -98,7 +98,7 @@ class Session:
         if self._owned and self._loop is not None and self._loop.is_closed():
             self._leave()
         if self._loop is None:
-            # A user's session has a loop already, and aiohttp's own error would not say what is wrong.
+            # A user's session already has a loop, and aiohttp's own error would not say what is wrong.
             self._loop = getattr(self._session, "_loop", loop)
         if self._loop is not loop:
             raise ConfigurationError(
@@ -107,7 +107,7 @@ class Session:
             )
 
     def _leave(self) -> None:
-        """Leave a closed loop. Most loops have closed the session before they ended."""
+        """Leave a closed loop. Most loops closed the session before they ended."""
         if self._session is not None:
             with contextlib.suppress(StopIteration):
                 # There is nothing to wait for: on a closed loop aiohttp can only let go of the connections.
@@ -115,7 +115,7 @@ class Session:
         self.forget()
 
     def forget(self) -> tuple[object, ...]:
-        """Be as new; return what was forgotten."""
+        """Forget everything, and return the session."""
         forgotten = self._session, self._loop, self._end_of_loop
         self._session = self._loop = self._end_of_loop = None
         self._opening = asyncio.Lock()
@@ -123,20 +123,20 @@ class Session:
 
     @property
     def owned(self) -> bool:
-        """Whether the session is made here, and not the user's."""
+        """Whether the session is the client's own and not the user's."""
         return self._owned
 
     @property
     def current(self) -> aiohttp.ClientSession | None:
-        """The session, if there is one already and it can be used."""
+        """The session, if there is already one that can be used."""
         session = self._session
         return None if session is None or self.closed or session.closed else session
 
     async def opened(self) -> aiohttp.ClientSession:
-        """Return the session, made by the first caller.
+        """Return the session. The first caller makes it.
 
         Raises:
-            ConfigurationError: The client was closed meanwhile, the user's session is closed, `ca_file` cannot be
+            ConfigurationError: The client was closed, the user's session is closed, `ca_file` cannot be
                 read, or the environment names a proxy that cannot be used.
         """
         if self.current is None and self._owned:
@@ -166,14 +166,14 @@ class Session:
         await anext(self._end_of_loop)
 
     def proxy_for(self, base_url: str) -> Proxy:
-        """Return the proxy to reach a host through; its URL is None for a direct connection."""
+        """Return the proxy for a host. Its URL is None for a direct connection."""
         return self._proxies.get(base_url, _DIRECT)
 
     async def aclose(self) -> None:
-        """Close what was opened here; harmless to repeat.
+        """Close the client's own connections. You can close them twice.
 
         Raises:
-            ConfigurationError: There are connections, and they live on another loop that is still open.
+            ConfigurationError: The connections belong to another loop that is still open.
         """
         if self._session is not None and self._owned and not self._session.closed:
             self.bound_loop()

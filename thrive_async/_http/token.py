@@ -1,6 +1,6 @@
 """The token endpoint: how to ask it, and how to read its answer.
 
-No frame here that raises holds a secret or a token, and no error keeps an answer that may hold a token.
+No frame that raises holds a secret or a token, and no error keeps an answer that may hold a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,12 +19,12 @@ _TELLING: Final = frozenset({400, 401, 403})
 
 
 class TokenEndpoint:
-    """Fetches tokens, and remembers in which of the two ways the endpoint accepts the credentials.
+    """Fetches tokens, and remembers which of the two ways to send credentials the endpoint accepts.
 
     Args:
         credentials: The client id and secret.
         tenant_id: The tenant.
-        send: Sends a request with an Authorization header, or with none.
+        send: Sends a request, with an Authorization header or without.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class TokenEndpoint:
         """Ask for a token.
 
         Raises:
-            ThriveError: The endpoint refused, answered something else, or cannot be reached.
+            ThriveError: The endpoint refused, sent something other than a token, or cannot be reached.
         """
         if self._style is not None:
             return await self._ask(self._style)
         try:
             token = await self._ask("basic")
         except (APIError, DecodeError) as error:
-            # A 200 without a token refuses, too. A redirect does not: it says that the host is another.
+            # A 200 without a token is a refusal too. A redirect is not: it says that the host has moved.
             if _status(error) == 429 or 300 <= _status(error) < 400:
                 raise
             refusal = error
@@ -65,7 +65,7 @@ class TokenEndpoint:
         else:
             self._style = "post"
             return token
-        # Out here, so that the error does not drag the other one along.
+        # Outside the `except`, so that the error does not keep the other one as its context.
         raise refusal
 
     async def _ask(self, style: Style) -> AccessToken:

@@ -62,18 +62,18 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("thrive_async")
 _USER_AGENT: Final = f"thrive-async/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
-# Time is kept by `Timeouts`, on the loop's clock.
+# `Timeouts` keeps the time, on the loop's clock.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
 class _Dropped(Exception):  # noqa: N818 - never leaves this module
-    """A connection broke after it was made. No aiohttp error, or aiohttp would send the request again by itself."""
+    """A connection broke after it was made. Not an aiohttp error: aiohttp would then repeat the request by itself."""
 
 
 async def _guard(
     call: Call, header: Secret, request: aiohttp.ClientRequest, handler: "ClientHandlerType"
 ) -> aiohttp.ClientResponse:
-    """Wrap one request of aiohttp's, outside of the middlewares of a user's session."""
+    """Wrap one aiohttp request, outside the middlewares of the user's session."""
     # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
     # a small call costs 1 us less of 75 than with headers that aiohttp merges.
     headers = request.headers
@@ -87,7 +87,7 @@ async def _guard(
         headers["Content-Type"] = call.request.content_type
     if header.reveal():
         headers["Authorization"] = header.reveal()
-    # A session that serves several tenants must not carry one's cookies to another: none is sent, none is kept.
+    # A session that serves several tenants must not carry cookies between them, so they are neither sent nor kept.
     headers.pop("Cookie", None)
     call.sent = True
     try:
@@ -117,16 +117,16 @@ class Transport:
         webhooks_token_base_url: The host of the tokens for `webhooks_authorizer`, without a path.
         tenant_id: The tenant that credentials belong to.
         credentials: Who calls.
-        timeouts: For calls that bring none of their own.
+        timeouts: The timeouts of calls that set none.
         retry: How often a call is repeated.
-        limits: How hard Thrive may be pressed.
+        limits: Concurrency, rate, and the size of a reply.
         session: The user's session, never closed here; None to make one on first use.
         proxy: A proxy.
         trust_env: Whether an own session takes its proxy from the environment.
         ca_file: A PEM file of the authorities to trust, read off the loop.
         share: What the client shares with other processes; None to keep its quota and tokens to itself.
-        problems: Where the values go that are not what the specification says; one that is not strict by default.
-        hooks: Functions of the user's that are told what happens.
+        problems: Collects the values that do not match the specification; by default it is not strict.
+        hooks: The user's functions, called after each wait, attempt and call.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Transport:
         self._shared: SharedGate | None = None
         if share is not None:
             self._gate = self._shared = _shared_gate(limits, retry, share, base_url, tenant_id)
-        # Of its own: a 429 of the token endpoint does not stop calls that hold a token.
+        # Separate, because a 429 from the token endpoint does not stop calls that hold a token.
         self._token_gate = Gate(Limits(concurrency=1), retry)
         self._session = Session(
             session,
@@ -176,7 +176,7 @@ class Transport:
         )
         self._authorizer: Authorizer
         self.webhooks_authorizer: Authorizer
-        """Who knows the Authorization header of the provisioning events; its tokens come from the webhooks host."""
+        """Makes the Authorization header of provisioning events, with tokens from the webhooks host."""
         if isinstance(credentials, ApiKey):
             self._authorizer = self.webhooks_authorizer = KeyAuthorizer(tenant_id, credentials)
         elif not isinstance(credentials, ClientCredentials):
@@ -203,15 +203,15 @@ class Transport:
 
     @cached_property
     def _repeated(self) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
-        # On first use: it would be a third of what a client costs, and a pool has a thousand.
+        # Made on first use: it is a third of a client's cost, and a pool may have a thousand clients.
         return self.repeating(self.retry)
 
     def repeating(self, retry: Retry) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
-        """Return what repeats a call as other settings want it."""
+        """Return a function that repeats a call as these settings say."""
         return repeating(self._attempt, retry)
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
-        """Return those of a call, which are the client's if it brings none.
+        """Return the timeouts of a call: its own, or the client's.
 
         Raises:
             TypeError: Something else was given, such as a number of seconds.
@@ -236,9 +236,9 @@ class Transport:
         Args:
             request: What to send.
             timeouts: Its limits; None for the client's.
-            wanted: Set when the reply is about to be read: it is decoded then. None for at once.
-            authorizer: Who knows its Authorization header; None for the client's credentials.
-            options: Those of the view that it is sent through.
+            wanted: Set when the reply is about to be read, and only then is it decoded. None to decode it at once.
+            authorizer: Makes its Authorization header; None for the client's credentials.
+            options: The options of the view it is sent through.
 
         Raises:
             TypeError: `timeouts` is something else, such as a number of seconds.
@@ -287,7 +287,7 @@ class Transport:
             self._drained.set()
 
     def _deadline(self, timeouts: Timeouts) -> float | None:
-        """Return the time of the loop at which a call that begins now must be over."""
+        """Return the loop time by which a call that begins now must end."""
         loop = self._session.bound_loop()
         if loop is not self._loop:
             if self._loop is not None:
@@ -307,7 +307,7 @@ class Transport:
             authorizer.move()
 
     async def _answered(self, call: Call) -> Reply:
-        # Its total time bounds whatever it may have to wait for: its turn (`_ready`), an exchange, a pause (`fits`).
+        # Its total time limits every wait: for its turn (`_ready`), for an exchange, for a pause (`fits`).
         attempt = await self._attempt(call)
         if attempt.repeatable:
             attempt = await (call.options.repeated or self._repeated)(call, attempt)
@@ -320,7 +320,7 @@ class Transport:
         call = Call(
             request, self.timeouts, self._deadline(self.timeouts), FixedHeader(header), base_url, self._token_gate
         )
-        # Calls that wait for the token tell in their errors how far it is.
+        # So that the errors of calls that wait for the token say how far it got.
         self._token_call = call
         try:
             return await self._answered(call)
@@ -334,7 +334,7 @@ class Transport:
         session, header = self._session.current, call.authorizer.current()
         ticket: int | None = None
         if session is not None and header is not None:
-            # Nothing to wait for, as most often: no timer is needed.
+            # Usually there is nothing to wait for, so no timer is needed.
             ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time(), call.priority)
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
@@ -366,13 +366,13 @@ class Transport:
         return of_reply(call, result, pause)
 
     async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
-        """Wait for what a request needs: a session, a header, and a slot, which is then held; or say why not."""
+        """Wait for a session, a header and a slot, which the request then holds; or return why it got none."""
         scope = asyncio.timeout_at(call.deadline)
         try:
             async with scope:
                 return await self._entered(call)
         except ThriveError as error:
-            # Before TimeoutError, for the token endpoint's RequestTimeout is both.
+            # Before TimeoutError, because a RequestTimeout of the token endpoint is both.
             return error
         except TurnTooLate as error:
             return turn_too_late(call, error.seconds, asked=error.asked)
@@ -412,7 +412,7 @@ class Transport:
                     call.gate.leave(ticket)
                 raise
             finally:
-                # Also where the wait ended in an error or a cancel.
+                # Also if the wait ended in an error or was cancelled.
                 self._waited(call, reason, began)
             if not self._session.closed and ticket == call.gate.closings:
                 return session, header, ticket
@@ -425,7 +425,7 @@ class Transport:
         return time.perf_counter()
 
     def _pause_after(self, call: Call, ticket: int, result: Reply | Broken) -> float | None:
-        """Tell the gate how Thrive took a request; return the seconds to wait before it is repeated, if Thrive said."""
+        """Tell the gate how Thrive answered; return the seconds to wait before a repeat, if Thrive said so."""
         if isinstance(result, Broken):
             return None
         gate = call.gate
@@ -461,7 +461,7 @@ class Transport:
         return result
 
     async def _exchange(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
-        """Send once and read the whole answer; whatever goes wrong is returned, never raised.
+        """Send once and read the whole answer. Failures are returned, never raised.
 
         aiohttp's errors end here: their frames hold secrets.
         """
@@ -503,10 +503,10 @@ class Transport:
             return Reply(response.status, response.headers, body)
 
     async def aclose(self, drain: float = 0.0) -> None:
-        """Close what this transport opened; harmless to repeat.
+        """Close what this transport opened. You can close it twice.
 
         Args:
-            drain: The seconds that calls under way get to end; new ones are refused.
+            drain: How many seconds calls under way may take to end. New calls are refused.
         """
         try:
             if drain and self._under_way and not self._session.closed:
@@ -521,7 +521,7 @@ class Transport:
 
 
 def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, tenant_id: str) -> "SharedGate":
-    # Imported here, for that takes its time and most clients share nothing.
+    # Imported here, because it takes time and most clients share nothing.
     from thrive_async._gate.shared import SharedGate  # noqa: PLC0415
     from thrive_async.share import Scope  # noqa: PLC0415
 
@@ -537,7 +537,7 @@ async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
         # The reader's time, not Thrive's.
         call.unwanted += loop.time() - began
     if call.deadline is not None:
-        # All that may follow is another attempt, if the answer is no JSON.
+        # Only another attempt may follow, if the answer is not JSON.
         call.deadline += loop.time() - began
 
 

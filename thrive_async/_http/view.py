@@ -19,8 +19,8 @@ class View:
     """Sends through a transport, with options of its own for each call.
 
     Args:
-        transport: The client's.
-        options: What differs from it.
+        transport: The client's transport.
+        options: The options that differ from the client's.
     """
 
     def __init__(self, transport: Transport, options: Options) -> None:
@@ -53,7 +53,7 @@ class View:
         return self._transport.webhooks_authorizer
 
     def time_limits(self, timeouts: Timeouts | None) -> Timeouts:
-        """Return those of a call; those of this view, or the client's, if it brings none."""
+        """Return the timeouts of a call: its own, this view's, or the client's."""
         return self._transport.time_limits(self._options.timeouts if timeouts is None else timeouts)
 
     async def send(
@@ -70,7 +70,7 @@ class View:
         )
 
     async def aclose(self, drain: float = 0.0) -> None:
-        """Do nothing: the client is closed where it was made."""
+        """Do nothing: close the client itself."""
 
 
 Sender: TypeAlias = Transport | View

@@ -1,4 +1,4 @@
-"""Tells the log, and the hooks of a client, what happens to a call."""
+"""Reports what happens to a call, to the log and to the client's hooks."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ _NOTEWORTHY: Final = 0.0005
 
 
 class Watch:
-    """Tells what happens to the calls of one client.
+    """Reports the calls of one client.
 
     Args:
         tenant_id: The client's tenant.
@@ -41,21 +41,21 @@ class Watch:
 
     @property
     def on(self) -> bool:
-        """Whether there are hooks, or the log wants to know."""
+        """Whether anyone listens."""
         return self._has_hooks or _log.isEnabledFor(logging.DEBUG)
 
     def began(self, call: Call) -> None:
-        """Tell that a call begins."""
+        """Report that a call begins."""
         if self._hooks.on_call_start is not None:
             run(self._hooks.on_call_start, CallStart(**self._of(call)))
 
     def waited(self, call: Call, reason: Wait, since: float) -> None:
-        """Tell that a call has waited.
+        """Report that a call has waited.
 
         Args:
             call: The call.
             reason: What it waited for.
-            since: When the wait began, on the clock of `time.perf_counter`.
+            since: When the wait began, as `time.perf_counter` has it.
         """
         seconds = time.perf_counter() - since
         if seconds < _NOTEWORTHY:
@@ -67,7 +67,7 @@ class Watch:
             run(self._hooks.on_wait, WaitEvent(**self._of(call), reason=reason, seconds=seconds))
 
     def attempting(self, call: Call) -> None:
-        """Tell that a request is about to be sent, and keep the headers that hooks add to it."""
+        """Report that a request is about to be sent, and keep the headers that hooks add to it."""
         if self._hooks.on_attempt_start is None:
             return
         headers: dict[str, str] = {}
@@ -75,12 +75,12 @@ class Watch:
         call.headers = tuple((name, value) for name, value in headers.items() if _can_be_sent(name, value))
 
     def attempted(self, call: Call, result: Reply | Broken | str, started: float) -> None:
-        """Tell that an attempt has ended.
+        """Report how an attempt ended.
 
         Args:
             call: The call.
             result: What came of it; the name of an exception if it was cancelled.
-            started: When it began, on the clock of `time.perf_counter`.
+            started: When it began, as `time.perf_counter` has it.
         """
         seconds = time.perf_counter() - started
         words, error = None, None
@@ -119,12 +119,12 @@ class Watch:
             run(self._hooks.on_attempt, event)
 
     def ended(self, call: Call, error: BaseException | None, began: float) -> None:
-        """Tell that a call has ended."""
+        """Report how a call ended."""
         seconds = time.perf_counter() - began - call.unwanted
         name = None if error is None else type(error).__name__
         if name is not None or call.waited:
             _log.debug(
-                "%s: %s after %.1f ms, %.1f of them waiting, attempts %d",
+                "%s: %s after %.1f ms (waited %.1f ms), attempts %d",
                 call.request.operation.id,
                 name or "done",
                 seconds * 1000,

@@ -1,4 +1,4 @@
-"""Convert between JSON and models. No other module does.
+"""Convert between JSON and models. No other module does this.
 
 The generated readers are fast, and refuse a record with a value that does not match the specification. Only then does
 `careful.py` read the record again: it accepts what it can and reports the rest. `prepare` imports the models and cattrs
@@ -152,7 +152,7 @@ def dump(value: object) -> bytes:
 
 
 def to_dict(model: object) -> dict[str, Any]:
-    """Write a model as a JSON object, with datetimes as exact as they are; fields that are UNSET are left out.
+    """Write a model as a JSON object, with exact datetimes. Fields that are UNSET are left out.
 
     Raises:
         ValueError: A value cannot be written.
@@ -161,10 +161,10 @@ def to_dict(model: object) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], fields: Mapping[str, object]) -> T:
-    """Make a model of either kind, of a reply or of a request, of a JSON object.
+    """Make a model, of a reply or of a request, from a JSON object.
 
     Raises:
-        DecodeError: No model can be made of it. `path` says where, the text what was expected.
+        DecodeError: The object does not fit the model. `path` says where, the text what was expected.
     """
     try:
         if cls in _known_readers():
@@ -195,7 +195,7 @@ def _request_model(cls: type[T], fields: Mapping[str, object], path: str) -> T:
     try:
         return cls(**given)
     except (TypeError, ValueError) as error:
-        # What the checks of a model say holds no value.
+        # The messages of a model's checks hold no values.
         text = str(error)
     for name, field in known.items():
         prefix = f"{cls.__name__}.{field.name}"
@@ -206,7 +206,7 @@ def _request_model(cls: type[T], fields: Mapping[str, object], path: str) -> T:
 
 
 def _request_value(hint: Any, value: object, path: str) -> object:
-    """Turn what only Python has, models and dates, from its JSON; the model checks everything else."""
+    """Read the types that JSON lacks, models and dates; the model checks everything else."""
     choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     for choice in choices:
         if isinstance(value, dict) and attrs.has(choice):

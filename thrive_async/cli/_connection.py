@@ -52,8 +52,7 @@ class Connection:
             CliError: The environment lacks something.
             ConfigurationError: Something in it cannot work.
         """
-        from thrive_async import Limits, Region, Retry, ThriveClient, Timeouts  # noqa: PLC0415 - after the parsing
-        from thrive_async._environment import Environment  # noqa: PLC0415
+        from thrive_async import Limits, Retry, ThriveClient, Timeouts  # noqa: PLC0415 - after the parsing
 
         if self.tenant_id is None:
             raise CliError(
@@ -62,17 +61,15 @@ class Connection:
         if not self.tenant_id.strip():
             raise CliError("THRIVE_TENANT_ID (or --tenant-id) is empty: Thrive issues it, as in eu-west-2_AbcdEfghI")
         limits: dict[str, Any] = {"rate": self.rate, "concurrency": self.concurrency, "per_page": self.per_page}
-        environment, timeouts = Environment(), dict[str, Any]()
+        timeouts: dict[str, Any] = {}
         if self.timeout is not None:
             # An attempt cannot take longer than its call.
             timeouts = {"total": self.timeout, "attempt": min(Timeouts().attempt or self.timeout, self.timeout)}
-        return ThriveClient(
-            self.tenant_id.strip(),
-            environment.credentials(),
-            region=Region.parse(self.region) if self.region and self.region.strip() else Region.PRODUCTION,
-            base_url=self.base_url or None,
+        texts = {"tenant_id": self.tenant_id, "region": self.region, "base_url": self.base_url}
+        settings: dict[str, Any] = {name: text for name, text in texts.items() if text and text.strip()}
+        return ThriveClient.from_env(
+            **settings,
             timeouts=Timeouts(**timeouts),
             retry=Retry() if self.attempts is None else Retry(max_attempts=self.attempts),
             limits=Limits(**{name: value for name, value in limits.items() if value is not None}),
-            share=environment.text("THRIVE_SHARE"),
         )

@@ -51,10 +51,10 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]], *, notice: str | None 
 
     Args:
         main: Makes the coroutine. When cancelled it prints what it has done so far and lets the cancellation pass.
-        notice: Told at the first signal.
+        notice: What to print at the first signal.
 
     Returns:
-        What the coroutine returns, even if a signal came when it was done already.
+        What the coroutine returns, even if a signal came after it had finished.
 
     Raises:
         Interrupted: A signal cancelled it.
@@ -114,7 +114,7 @@ def _handled(loop: AbstractEventLoop, stop: Callable[[signal.Signals], None]) ->
 
 
 def _mute() -> None:
-    """Send nothing more to a terminal that has gone: writing there fails, and the report is still to be written."""
+    """Send nothing more to a terminal that is gone: writing would fail, and the report is not yet written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):

@@ -16,10 +16,14 @@ from thrive_async.cli._running import Interrupted
 from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
 from thrive_async.cli.fleet import app as fleet
+from thrive_async.cli.journal import app as journal
 from thrive_async.cli.plan import app as plan
+from thrive_async.cli.profile import app as profile
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
+from thrive_async.cli.spec import spec
 from thrive_async.cli.sync import app as sync
+from thrive_async.cli.undo import undo
 
 __all__ = ["app", "run"]
 
@@ -47,7 +51,9 @@ _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
-for _part in (sync, plan, fleet):
+app.command(spec, group=_JOBS)
+app.command(undo, group=_JOBS)
+for _part in (sync, plan, profile, journal, fleet):
     _part.group = (_JOBS,)
     app.command(_part)
 for _part in looks():

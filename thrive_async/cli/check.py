@@ -1,4 +1,4 @@
-"""`thrive check`: what this tenant sends that is not what the specification says."""
+"""`thrive check`: what this tenant sends that does not match the specification."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check(
         connection: Which Thrive to ask.
     """
     thrive = connection.client()
-    # What differs is shown once, in the output, and not on standard error as well.
+    # Differences are shown once: in the output, and not on standard error as well.
     logging.getLogger("thrive_async").addHandler(logging.NullHandler())
 
     async def main() -> int:
@@ -67,7 +67,7 @@ def check(
 
 
 class _Look:
-    """One look at a tenant; a call that fails is told, and does not stop the others."""
+    """One look at a tenant. A call that fails is reported and does not stop the others."""
 
     def __init__(self, thrive: ThriveClient) -> None:
         self._thrive = thrive

@@ -16,8 +16,8 @@ from thrive_async._wire import convert
 from thrive_async.config import Timeouts
 from thrive_async.errors import DecodeError
 from thrive_async.pagination import PageSizes, Paginator
+from thrive_async.resources import _models as models
 from thrive_async.resources._checks import strings, whole
-from thrive_async.resources._models import models
 
 T = TypeVar("T")
 
@@ -57,9 +57,7 @@ class Resource:
         timeouts: Timeouts | None = None,
     ) -> T:
         """Make a call and read its reply into a model."""
-        if body is not UNSET:
-            check_body(operation, body)
-        reply = await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
+        reply = await self._send(operation, path=path, query=query, body=body, timeouts=timeouts)
         return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:

@@ -1,27 +1,17 @@
-"""The generated models, imported on first use.
+"""The generated models, imported on first use: ``from thrive_async.resources import _models as models``.
 
-Building some seventy attrs classes takes tens of milliseconds, too long for ``import thrive_async``. So the resources
-write ``models.User``: type checkers see the generated module, and at run time a stand-in imports it on first use.
-``typing.get_type_hints`` works on every method for the same reason.
+Building some seventy attrs classes takes tens of milliseconds, too long for ``import thrive_async``. Type checkers see
+the generated models, and so does ``typing.get_type_hints``.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thrive_async._generated import models
+    from thrive_async._generated.models import *  # noqa: F403
 else:
 
-    class _LazyModels:
-        """Stands in for the module of models."""
+    def __getattr__(name: str) -> object:
+        from thrive_async._generated import models  # noqa: PLC0415
 
-        def __getattr__(self, name: str) -> object:
-            value = getattr(import_module("thrive_async._generated.models"), name)
-            setattr(self, name, value)
-            return value
-
-    models = _LazyModels()
-
-__all__ = ["models"]
+        value = globals()[name] = getattr(models, name)
+        return value

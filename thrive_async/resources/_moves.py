@@ -8,7 +8,7 @@ from typing import Any, cast
 from thrive_async._base.problems import Found
 from thrive_async._wire.convert import read
 from thrive_async.errors import DecodeError
-from thrive_async.resources._models import models
+from thrive_async.resources import _models as models
 
 __all__ = ["NAMELESS", "member_operations"]
 

@@ -18,8 +18,8 @@ from thrive_async._generated.operations import Operation
 from thrive_async._http.request import Reply
 from thrive_async.config import Timeouts
 from thrive_async.errors import ResultUnknown, ThriveError
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import Resource, read_reply
-from thrive_async.resources._models import models
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from thrive_async._http.request import Reply, build
 from thrive_async.config import Timeouts
 from thrive_async.errors import APIError, UnprocessableError
 from thrive_async.pagination import Paginator
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import check_body
-from thrive_async.resources._models import models
 from thrive_async.resources._moves import NAMELESS, member_operations
 from thrive_async.resources._written import WritingResource
 from thrive_async.resources.managers import Managers

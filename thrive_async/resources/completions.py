@@ -7,8 +7,8 @@ from datetime import date, datetime
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import Resource, read_reply
-from thrive_async.resources._models import models
 from thrive_async.resources._written import record
 
 __all__ = ["Completions"]

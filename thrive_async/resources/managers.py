@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
 from thrive_async.pagination import Paginator
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import Resource
 from thrive_async.resources._checks import batch
-from thrive_async.resources._models import models
 from thrive_async.resources._written import member_operation
 
 __all__ = ["Managers"]

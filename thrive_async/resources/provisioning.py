@@ -17,8 +17,8 @@ from thrive_async._generated import operations as ops
 from thrive_async._http.request import build
 from thrive_async.config import Timeouts
 from thrive_async.errors import InvalidArgument
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import Resource
-from thrive_async.resources._models import models
 
 __all__ = ["Provisioning"]
 

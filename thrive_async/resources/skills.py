@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from thrive_async._generated import operations as ops
 from thrive_async.config import Timeouts
+from thrive_async.resources import _models as models
 from thrive_async.resources._base import Resource
-from thrive_async.resources._models import models
 
 __all__ = ["Skills"]
 

@@ -18,7 +18,7 @@ __all__ = ["locked", "opened", "unlock"]
 
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 _FAR = 1 << 30
-"""The byte that Windows locks: far behind the content, for a locked byte cannot be read by others."""
+"""The byte that Windows locks: far behind the content, because others cannot read a locked byte."""
 
 
 def opened(path: Path, mode: int) -> int:
@@ -26,7 +26,7 @@ def opened(path: Path, mode: int) -> int:
 
     Args:
         path: The file.
-        mode: The permissions of a new one, whatever the umask is.
+        mode: The permissions of a new file, whatever the umask is.
 
     Returns:
         The descriptor, not inherited by children.

@@ -1,4 +1,4 @@
-"""Who may go when, as arithmetic: the generic cell rate algorithm (GCRA) with a cool-down. Pure: time is given.
+"""When the next call may start: the generic cell rate algorithm (GCRA) with a cool-down. It reads no clock.
 
 `MemoryShare` and `FileShare` call it; the Lua script of `RedisShare` says the same, and a test compares both.
 """
@@ -42,7 +42,7 @@ def reserved(row: RowState, now: float, rate: float | None, burst: int, within: 
     wait = row.end - (burst - 1) / rate - now
     if wait > within:
         return row, Place(taken=False, wait=wait)
-    # Timers ring late. Half a place of it is forgiven, or a row at 50 a second would lose a twentieth of its rate.
+    # Timers ring late. Half a place is forgiven; otherwise a row at 50 a second would lose a twentieth of its rate.
     end = max(row.end, now - 0.5 / rate) + 1.0 / rate
     return RowState(now, end, row.closed), Place(taken=True, wait=wait) if wait > 0 else AT_ONCE
 

@@ -1,4 +1,4 @@
-"""What a share raises on purpose."""
+"""The errors of a share."""
 
 from thrive_async.errors import ThriveError
 
@@ -27,7 +27,7 @@ class LeaseTaken(ThriveError):  # noqa: N818 - the public name
 
 
 class LeaseLost(ThriveError):  # noqa: N818 - the public name
-    """The lease ended while its holder was still at work: someone else may have it by now.
+    """The lease ended while its holder was still working: someone else may have it by now.
 
     Attributes:
         maybe_applied: Whether a call that was not sent again may have taken effect before.

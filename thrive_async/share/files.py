@@ -29,7 +29,7 @@ _ROW: Final = struct.Struct("<ddd")
 _OPEN_ROWS: Final = 64
 """Row files that stay open: a process with 1,000 tenants has few descriptors to spare."""
 _POLL: Final = 0.0005
-"""Seconds between two tries to lock a row: the others need a few microseconds."""
+"""Seconds between two tries to lock a row. Others hold it for a few microseconds."""
 _PATIENCE: Final = 5.0
 """Seconds after which a lock that stays busy counts as stuck."""
 _TABLE: Final = (
@@ -42,8 +42,8 @@ _TABLE: Final = (
 class FileShare:
     """Shares places, cool-down, tokens and leases between the processes of one machine.
 
-    Places are kept in one small file for each tenant, under a lock of the kernel that ends with its process. All else
-    is kept in a SQLite database beside them.
+    Places are kept in one small file for each tenant, under a kernel lock that ends with its process. Everything else
+    is in a SQLite database beside them.
 
     Args:
         folder: A folder on a local disk, such as `/run/thrive`; made for this account alone if it is missing. Files in
@@ -133,7 +133,7 @@ class FileShare:
         await self._on_kept(lambda kept: kept.drop("lease", scope, name, b"%d" % fence))
 
     async def seen(self, scope: Scope, key: str, seconds: float) -> bool:
-        """Tell whether a key was noted before, and note it: see `Share.seen`."""
+        """Return whether a key was noted before, and note it: see `Share.seen`."""
 
         def seen(kept: "_Kept") -> bool:
             if kept.get("seen", scope, key) is not None:
@@ -144,7 +144,7 @@ class FileShare:
         return await self._on_kept(seen)
 
     async def aclose(self) -> None:
-        """Close the files; harmless to repeat, and the share can still be used."""
+        """Close the files. You can close the share twice, and still use it afterwards."""
         with self._mutex:
             while self._rows:
                 os.close(self._rows.popitem()[1])
@@ -218,7 +218,7 @@ class FileShare:
 class _Kept:
     """The rows of the database, in one transaction.
 
-    Times are of the machine's monotonic clock. What ends later than it can was written before a restart of the machine.
+    Times are those of the machine's monotonic clock. A row that ends impossibly late was written before a restart.
     """
 
     def __init__(self, connection: "sqlite3.Connection") -> None:

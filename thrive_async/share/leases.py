@@ -1,4 +1,4 @@
-"""One holder at a time: a lease that is renewed while its holder works, and that knows when it is lost."""
+"""A lease with one holder at a time. It is renewed while its holder works, and knows when it is lost."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from thrive_async.share.protocol import Scope, Share
 __all__ = ["Lease", "lease"]
 
 _POLL: Final = 0.5
-"""Seconds between two tries of a holder that waits, at most."""
+"""The most seconds between two tries of a waiting holder."""
 _SURE: Final = 0.9
-"""The part of its time for which a lease counts as held: clocks do not run at quite the same speed."""
+"""The share of its time for which a lease counts as held, since clocks differ slightly in speed."""
 
 
 class Lease:
@@ -35,7 +35,7 @@ class Lease:
     def held(self) -> bool:
         """Whether the lease is still the holder's, as far as its own clock can tell."""
         if asyncio.get_running_loop().time() >= self._ends:
-            # Also after a pause of the whole process, before the heartbeat has run again.
+            # Checked here too, because the whole process may have paused before the heartbeat could run.
             self.lost.set()
         return not self.lost.is_set()
 
@@ -49,7 +49,7 @@ class Lease:
             raise LeaseLost("the lease ended while its holder was at work; another run may have it by now")
 
     async def beat(self, share: Share, scope: Scope, name: str, seconds: float) -> None:
-        """Renew the lease three times in its time, until it is lost."""
+        """Renew the lease three times in each period, until it is lost."""
         loop = asyncio.get_running_loop()
         pause = seconds / 3
         while True:
@@ -61,7 +61,7 @@ class Lease:
                 async with asyncio.timeout_at(self._ends):
                     renewed = await share.renew(scope, name, self.fence, seconds)
             except (ShareUnavailable, TimeoutError):
-                # The lease itself may be well: ask again soon, for as long as it lasts.
+                # The lease itself may be fine, so ask again soon, for as long as it lasts.
                 pause = seconds / 10
                 continue
             pause = seconds / 3
@@ -116,5 +116,5 @@ async def lease(
         heart.cancel()
         await asyncio.wait((heart,))
         with contextlib.suppress(ShareUnavailable):
-            # If it cannot be given back, it ends by itself.
+            # If it cannot be given back, it expires.
             await share.give_back(scope, name, fence)

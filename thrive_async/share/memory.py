@@ -12,7 +12,7 @@ from thrive_async.share.protocol import Cipher, Place, Scope, Stored
 __all__ = ["MemoryShare"]
 
 _PRUNE_AFTER: Final = 1_000
-"""Additions between two rounds that drop what has ended."""
+"""Additions between two clean-ups of what has expired."""
 
 
 class MemoryShare:
@@ -94,7 +94,7 @@ class MemoryShare:
                 del self._leases[scope, name]
 
     async def seen(self, scope: Scope, key: str, seconds: float) -> bool:
-        """Tell whether a key was noted before, and note it: see `Share.seen`."""
+        """Return whether a key was noted before, and note it: see `Share.seen`."""
         with self._lock:
             if self._seen.get((scope, key), 0.0) > _now():
                 return True

@@ -21,7 +21,7 @@ def open_share(text: str) -> Share:
         The share; nothing has been sent yet.
 
     Raises:
-        ConfigurationError: The text is neither, or the share cannot work.
+        ConfigurationError: The text is neither, or the share cannot be used.
     """
     if text.startswith(("redis://", "rediss://", "unix://")):
         return RedisShare(text)

@@ -1,4 +1,4 @@
-"""What a share can do. Any class with these methods is one; `thrive_async.share.conformance` tests it."""
+"""The methods of a share. You can write your own class with them; `thrive_async.share.conformance` tests it."""
 
 import math
 from typing import Final, Protocol
@@ -37,7 +37,7 @@ class Place:
         taken: True if the place is reserved. False if nothing was changed: the cool-down is still on, or the place
             would have come too late.
         wait: Seconds until the place, or until it is worth asking again.
-        cooling: Whether it is the cool-down that has to be waited for.
+        cooling: Whether the wait is for a cool-down to end.
     """
 
     taken: bool
@@ -76,12 +76,12 @@ class Cipher(Protocol):
 class Share(Protocol):
     """Places, a cool-down, values and leases that processes have in common.
 
-    Each method is one step: it changes the store atomically and returns without waiting for anyone. What waits and
-    repeats (`Row`, `SharedTokens`, `lease`) is built on these steps, and works with every share. All seconds are
+    Each method is one step: it changes the store atomically and returns without waiting. The parts that wait and
+    repeat (`Row`, `SharedTokens`, `lease`) are built on these steps, and work with every share. All seconds are
     counted by the share's own clock, so the clocks of the processes may differ.
 
     Every method raises `ShareUnavailable` if the store cannot be reached. A share may answer `place` and `cool_down`
-    all the same, from what its own process knows.
+    anyway, from what its own process knows.
 
     Attributes:
         tokens: Whether access tokens may be stored: True, False, or a cipher that encrypts them first.
@@ -107,7 +107,7 @@ class Share(Protocol):
         ...
 
     async def cool_down(self, scope: Scope, seconds: float) -> float:
-        """Give out no place for some time; a longer cool-down that is already on stays.
+        """Give out no places for some time. A longer cool-down that has already begun stays.
 
         Args:
             scope: The host and tenant that answered 429.
@@ -119,7 +119,7 @@ class Share(Protocol):
         ...
 
     async def load(self, scope: Scope, name: str) -> Stored | None:
-        """Return a value, or None if there is none or its time is over."""
+        """Return a value, or None if there is none or it has expired."""
         ...
 
     async def store(self, scope: Scope, name: str, value: bytes, seconds: float) -> None:
@@ -169,5 +169,5 @@ class Share(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what the share opened; harmless to repeat."""
+        """Close what the share opened. You can close it twice."""
         ...

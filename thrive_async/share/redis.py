@@ -30,11 +30,11 @@ OnLoss = Literal["split", "wait", "open"]
 
 _log: Final = logging.getLogger("thrive_async")
 _AGAIN: Final = 1.0
-"""Seconds between two tries to reach a Redis that is away."""
+"""Seconds between two tries to reach a Redis that does not answer."""
 _SETTLE: Final = 2.0
 """Seconds after its return for which a process keeps to its part as well: the others notice up to a second later."""
 _POLL: Final = 0.1
-"""Seconds after which a call asks again that waits for Redis."""
+"""After how many seconds a call that waits for Redis asks again."""
 
 
 class _Line:
@@ -68,7 +68,7 @@ class RedisShare:
         timeout: Seconds after which a Redis that does not answer counts as away.
 
     Raises:
-        ConfigurationError: An argument cannot work, or redis-py is not installed.
+        ConfigurationError: An argument is invalid, or redis-py is not installed.
 
     Example:
         ```python
@@ -196,7 +196,7 @@ class RedisShare:
         return bool(await self._step(scripts.SEEN, (noted,), (secrets.token_hex(8), _milliseconds(seconds))))
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop; harmless to repeat."""
+        """Close the connections of this event loop. You can close them twice."""
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is None:
             return
@@ -272,7 +272,7 @@ class RedisShare:
         while line.away:
             await asyncio.sleep(_AGAIN)
             with suppress(*_failures()):
-                # A write, for Redis may be full.
+                # A write, because Redis may be full.
                 await line.client.set(f"{self._prefix}:{{probe}}", "", px=1_000)
                 line.settled_at = asyncio.get_running_loop().time() + _SETTLE
                 line.away = False
@@ -335,7 +335,7 @@ def _own_options(url: str) -> tuple[dict[str, Any], str]:
 
 
 def _where(url: str) -> str:
-    """Return what may be shown of a URL: no user and no password."""
+    """Return a URL without its user and password, to show it."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if parts.scheme != "unix" else parts.path
 

@@ -1,4 +1,4 @@
-"""The calls of one process that wait for a place. Only the first of them holds one."""
+"""The waiting calls of one process. Only the first of them holds a place."""
 
 import asyncio
 import heapq
@@ -26,10 +26,10 @@ class _Waiter:
 
 
 class Row:
-    """Lets the calls of one process go, each at its place in the row that all processes share.
+    """Starts the calls of one process, each at its place in the row that all processes share.
 
-    The process has one place in hand at most: when its time comes, it goes to the first call of the row. So a web
-    call never waits behind all that another process has still to send, and a cancelled call costs one place at most.
+    The process holds one place at most. When its time comes, the first call in the row gets it. So a web
+    call never waits behind everything another process still has to send, and a cancelled call costs one place at most.
 
     Args:
         share: What the processes share.
@@ -53,7 +53,7 @@ class Row:
         """Wait for this call's turn.
 
         Args:
-            deadline: The loop's time by which the turn must have come; None for no limit.
+            deadline: The loop time by which the turn must come; None for no limit.
             priority: "interactive" calls of this process go before "bulk" ones.
 
         Raises:
@@ -66,7 +66,7 @@ class Row:
         order = next(self._order)
         place: Place | None = None
         if not self._asking and not self._waiters:
-            # No one is waiting, as most often: ask without a task, which would cost as much again.
+            # Usually no other call waits. Ask without a task, which would cost as much again.
             self._asking = True
             try:
                 place = await self._ask(ends)
@@ -95,7 +95,7 @@ class Row:
         return self._closed_until > asyncio.get_running_loop().time()
 
     async def cool_down(self, seconds: float) -> float:
-        """Let no call of any process go for some time, after a 429.
+        """Start no call of any process for some time, after a 429.
 
         Args:
             seconds: How long.
@@ -104,7 +104,7 @@ class Row:
             The seconds until the cool-down ends.
         """
         loop = asyncio.get_running_loop()
-        # First here: the calls of this process stop even while the share is asked.
+        # Here first, so that the calls of this process stop even while the share is asked.
         self._closed_until = max(self._closed_until, loop.time() + seconds)
         left = await self._share.cool_down(self._scope, seconds)
         self._closed_until = max(self._closed_until, loop.time() + left)
@@ -146,7 +146,7 @@ class Row:
                 continue
             if place.wait > 0:
                 await asyncio.sleep(place.wait)
-            # A 429 of this process while it slept: the place is lost, and the next one comes after the cool-down.
+            # This process got a 429 while it slept: the place is lost, and the next one comes after the cool-down.
             if place.taken and self._closed_until <= loop.time() and (first := self._first()):
                 first.turn.set_result(None)
             place = None

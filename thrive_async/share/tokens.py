@@ -16,7 +16,7 @@ __all__ = ["SharedToken", "SharedTokens"]
 
 _RENEW_EARLY: Final = 60.0
 _LOCK: Final = 10.0
-"""Seconds for which a process that died while it fetched keeps the others from fetching."""
+"""How many seconds a process that died while fetching can keep the others from fetching."""
 _FIRST_POLL: Final = 0.02
 _SLOWEST_POLL: Final = 0.5
 
@@ -94,7 +94,7 @@ class SharedTokens:
                 try:
                     await self._share.store(self._scope, self._name, self._sealed(token.text), token.seconds)
                 except ShareUnavailable:
-                    # The token is good all the same.
+                    # The token is good anyway.
                     return token
             return token
 

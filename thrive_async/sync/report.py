@@ -8,6 +8,7 @@ import attrs
 
 from thrive_async._http.quoting import one_line
 from thrive_async.errors import APIError, ThriveError
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync.errors import SyncError
 
 __all__ = [
@@ -55,7 +56,8 @@ class Outcome:
         reason: Why it failed, was not attempted, or counts as done although Thrive did not say so; else None. Thrive's
             reason stands here as it came, so it may name people.
         changes: The old and the new value of each field of a user's update, such as
-            ``{"last_name": ("Byron", "Lovelace")}``; see `UserChange.changes`.
+            ``{"last_name": ("Byron", "Lovelace")}`` (see `UserChange.changes`), or of each permission that a manager
+            gets or loses.
     """
 
     action: str
@@ -132,7 +134,8 @@ class SyncReport:
         changed: Managers or users updated, users unsuspended; always empty for members.
         removed: Members or managers removed, users suspended. People who were gone already count.
         failed: Refused by Thrive, or without a known outcome, with the reason.
-        not_attempted: Not sent, because the run was cancelled or stopped, with the reason.
+        not_attempted: Not sent, with the reason: the run was cancelled or stopped, or a removal is held because a name
+            of the list is still unknown to Thrive and may mean this person.
         differences: What `verify=True` found to differ from this report: ``"add"`` for people who should be members
             and are not, ``"remove"`` for people who should not be and are. None if it was not verified.
         rejected: Pairs of what was written and why nothing is done for it, as in the plan.
@@ -222,6 +225,12 @@ class SyncReport:
 
     def __repr__(self) -> str:
         return f"<SyncReport {self}>"
+
+    def _repr_html_(self) -> str:
+        names = ("added", "changed", "removed", "failed", "not_attempted", "differences", "rejected", "ambiguous")
+        figures = {name.replace("_", " "): len(getattr(self, name) or ()) for name in (*names, "held", "dropped")}
+        stopped = f", stopped by {_kind(self.cause)}" if self.cause is not None else ""
+        return figures_table(f"Report for {self.subject}{stopped}", [(self.subject, figures)])
 
 
 def _kind(cause: BaseException | None) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from thrive_async.sync._apply.ledger import Change, Ledger
 
 
-@given(st.lists(st.sampled_from(["done", "failed", "open"]), max_size=20), st.booleans())
+@given(st.lists(st.sampled_from(["done", "failed", "open", "held"]), max_size=20), st.booleans())
 def test_the_ledger_adds_up(fates: list[str], count_restores: bool) -> None:
     """Every change is in one place; who was to be put back is told of only where that went wrong."""
     changes = [
@@ -17,7 +17,7 @@ def test_the_ledger_adds_up(fates: list[str], count_restores: bool) -> None:
     ledger = Ledger(changes)
     for at, fate in enumerate(fates):
         if fate != "open":
-            ledger.settle(at, done=fate == "done", reason=None)
+            ledger.settle(at, done={"done": True, "failed": False, "held": None}[fate], reason=fate)
     report = ledger.report("team", "1", not_attempted="stopped", cause=None, count_restores=count_restores)
     told = [*report.added, *report.removed, *report.changed, *report.failed, *report.not_attempted]
     expected = {
@@ -25,6 +25,13 @@ def test_the_ledger_adds_up(fates: list[str], count_restores: bool) -> None:
     }
     assert sorted(one.reference for one in told) == sorted(expected)
     assert ledger.settled == sum(fate != "open" for fate in fates)
+    assert ledger.failures == fates.count("failed")
+    reasons = {one.reference: one.reason for one in report.not_attempted if one.action != "add"}
+    assert reasons == {
+        str(at): "stopped" if fate == "open" else "held"
+        for at, fate in enumerate(fates)
+        if fate in ("open", "held") and changes[at].action != "add"
+    }
 
 
 def test_two_outcomes_of_one_change_are_a_bug() -> None:

@@ -510,3 +510,17 @@ async def test_nothing_is_sent_through_a_view_whose_lease_is_lost(world: World, 
         assert await thrive.skills.levels()
         with pytest.raises(TypeError, match="lease must be a Lease"):
             thrive.with_options(lease="mine")  # type: ignore[arg-type]
+
+
+async def test_an_undo_is_one_run_among_the_others(world: World, share: Unsteady, tmp_path: Path) -> None:
+    """Its plan keeps the mark of the last run, and becomes stale with the next."""
+    from thrive_async.sync.undo import plan_undo
+
+    path = tmp_path / "run.jsonl"
+    async with client_of(world, share) as thrive:
+        assert (await sync_members(thrive, "team", world.ids[2:302], journal=path)).ok
+        first, second = await plan_undo(thrive, path), await plan_undo(thrive, path)
+        await first.apply(max_removals=None)
+        assert world.members == set(world.ids[:300])
+        with pytest.raises(GuardRefused, match="another run has begun or ended"):
+            await on_host("b", second.apply(max_removals=None))

@@ -44,6 +44,7 @@ def test_an_address_may_be_its_owners_in_another_form(name: str, email: str) -> 
     [
         ("12", "0012"),
         ("12.0", "0012"),
+        ("Ada Byron; 12.0", "0012"),
         ("1,234", "1234"),
         ("1.23457E+11", "123456789012"),
         ("300000001234567000", "300000001234567891"),
@@ -119,3 +120,16 @@ def test_any_text_can_be_compared_and_is_like_itself(name: str, other: str) -> N
     if any(char.isascii() and char.isalnum() for char in name):
         assert found[person.user_id] == (name,)
     assert comparable(comparable(name)) == comparable(name)
+
+
+NAMES = st.lists(st.text("aeno0195@.-+ \n\u2028üE;", max_size=14), max_size=5)
+
+
+@given(NAMES, NAMES)
+def test_names_are_compared_one_by_one_however_many_there_are(names: list[str], others: list[str]) -> None:
+    """They are cut up all at once, and none may leave anything to its neighbour."""
+    people = [member(at, email=text) for at, text in enumerate(others)]
+    found = lookalikes(names, people)
+    assert {user_id: set(meant) for user_id, meant in found.items()} == {
+        one.user_id: meant for one in people if (meant := {name for name in names if lookalikes([name], [one])})
+    }

@@ -22,7 +22,7 @@ class Change:
     Attributes:
         action: What to do.
         reference: Who it is for, as in the outcome.
-        changes: The old and the new value of each field of an update.
+        changes: The old and the new value of each field or permission that changes.
         restores: Whether it puts a member back after a rebuild took them out. Such a change is not part of the plan, so
             the report mentions it only if it does not succeed.
     """
@@ -49,7 +49,7 @@ class Ledger:
         self.changes: tuple[Change, ...] = tuple(changes)
         self.failures: int = 0
         self._doubts: dict[int, str] = {}
-        self._outcomes: dict[int, tuple[bool, str | None]] = {}
+        self._outcomes: dict[int, tuple[bool | None, str | None]] = {}
 
     @property
     def total(self) -> int:
@@ -68,7 +68,7 @@ class Ledger:
 
     def was_made(self, place: int) -> bool:
         """Return whether a change is known to have been made."""
-        return self._outcomes.get(place, (False, None))[0]
+        return bool(self._outcomes.get(place, (False, None))[0])
 
     def unsettled(self, places: Iterable[int]) -> list[int]:
         """Return those of some changes that have no outcome yet."""
@@ -94,16 +94,17 @@ class Ledger:
         for place in places:
             self._doubts.pop(place, None)
 
-    def settle(self, place: int, *, done: bool, reason: str | None = None) -> str:
+    def settle(self, place: int, *, done: bool | None, reason: str | None = None) -> str:
         """Give a change its outcome.
 
         Args:
             place: The change.
-            done: Whether it was made, or failed.
-            reason: Why it failed, or why it counts as made.
+            done: Whether it was made, or failed; None if it will not be sent.
+            reason: Why it failed or is not sent, or why it counts as made.
 
         Returns:
-            The outcome as the journal calls it: ``"added"``, ``"changed"``, ``"removed"`` or ``"failed"``.
+            The outcome as the journal calls it: ``"added"``, ``"changed"``, ``"removed"``, ``"failed"`` or
+            ``"not_attempted"``.
 
         Raises:
             RuntimeError: It has an outcome already, so the accounting would not add up.
@@ -112,8 +113,8 @@ class Ledger:
             raise RuntimeError("a planned change was given two outcomes")
         self._doubts.pop(place, None)
         self._outcomes[place] = (done, reason)
-        self.failures += not done
-        return done_as(self.changes[place].action) if done else "failed"
+        self.failures += done is False
+        return self._name(place, done=done)
 
     def outcomes(
         self, *, not_attempted: str | None = None, count_restores: bool = False
@@ -127,12 +128,17 @@ class Ledger:
         """
         for place, change in enumerate(self.changes):
             done, reason = self._outcomes.get(place, (None, not_attempted))
-            name = "not_attempted" if done is None else done_as(change.action) if done else "failed"
+            name = self._name(place, done=done)
             if change.restores:
                 if not count_restores or name == "added":
                     continue
                 reason = f"was a member who stays; the rebuild has left them out, or may have: {reason or 'not sent'}"
             yield name, Outcome(change.action, change.reference, reason, change.changes)
+
+    def _name(self, place: int, *, done: bool | None) -> str:
+        if done is None:
+            return "not_attempted"
+        return done_as(self.changes[place].action) if done else "failed"
 
     def report(
         self,

@@ -29,11 +29,13 @@ from thrive_async.errors import (
 )
 from thrive_async.share import LeaseLost
 from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Scope
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.ledger import Change, Ledger
 from thrive_async.sync._guards import Applying
 from thrive_async.sync._workers import run_workers
 from thrive_async.sync.errors import SyncError
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, Progress, SyncReport, done_as, reason_of, tell
+from thrive_async.sync.source import Source
 
 __all__ = ["PRESENT", "Done", "Door", "Job", "Key", "Run", "Settled", "Stopped", "Told", "carry_out"]
 
@@ -42,8 +44,8 @@ Key = tuple[str, str]
 """The action and the reference of a change."""
 Done = Callable[[str, str], bool]
 """Tells, of an action and a reference, whether what was read shows that the change has been made."""
-Settled = tuple[int, bool, str | None]
-"""The place of a change, whether it was made, and the reason."""
+Settled = tuple[int, bool | None, str | None]
+"""The place of a change; whether it was made, or None if it will not be sent; and the reason."""
 PRESENT: Final = "present"
 """The action with which `Done` tells whether a person has a name."""
 
@@ -162,6 +164,7 @@ class Run:
         self._staying = staying
         self._not_attempted = _CANCELLED
         self._differences: tuple[Outcome, ...] | None = None
+        self._sync = applying.sync
         self._workers = thrive.limits.concurrency
         self._retry = thrive.retry
         self._longest_wait = thrive.timeouts.total
@@ -412,6 +415,10 @@ class Run:
                 made_at=plan.made_at,
                 changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
                 fence=plan.fence,
+                people=plan.people,
+                source=plan.source,
+                sync=self._sync,
+                undoes=plan.undoes,
             )
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
@@ -440,7 +447,9 @@ class Run:
             one_line(self.subject),
             *map(len, (report.added, report.changed, report.removed, report.failed, report.not_attempted)),
         )
-        lines += [(one.action, one.reference, "not_attempted", one.reason) for one in report.not_attempted]
+        still_open = {change.key for change in self.changes(self.ledger.unsettled(range(self.ledger.total)))}
+        left = (one for one in report.not_attempted if (one.action, one.reference) in still_open)
+        lines += [(one.action, one.reference, "not_attempted", one.reason) for one in left]
         return report, lines
 
 
@@ -470,6 +479,11 @@ class Applied(Protocol):
     report: SyncReport | None
     made_at: datetime
     fence: int | None
+    source: Source | None
+    undoes: str | None
+
+    @property
+    def people(self) -> Mapping[Key, Person]: ...
 
     @property
     def scope(self) -> Scope: ...

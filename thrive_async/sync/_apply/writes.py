@@ -86,7 +86,7 @@ async def _hold(run: Run, places: Iterable[int], held_unless: Mapping[str, Seque
         meant = held_unless.get(run.ledger.changes[place].reference, ())
         name = next((name for name in meant if name in unknown), None)
         if name is not None:
-            held.append((place, False, held_unless_known(name)))
+            held.append((place, None, held_unless_known(name)))
     run.settle(held)
 
 

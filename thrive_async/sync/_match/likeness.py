@@ -7,8 +7,10 @@ corrected; a missed one takes a person out of mandatory training.
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 __all__ = ["Person", "comparable", "lookalikes"]
@@ -41,12 +43,12 @@ _LATIN: Final = str.maketrans(
     dict(zip("аеорсухіјѕкмтвнαορτυχικεν", "aeopcyxijskmtbhaoptuxikev", strict=True))
     | {"\u0131": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "a", "œ": "o", "ß": "ss"}
 )
-# ü is written u or ue: whichever, one letter remains.
-_UMLAUTS: Final = re.compile("(?<=[aou])e")
-# Keys of names without a letter or digit, see `_keys`.
-_NOTHING: Final = frozenset("=mc")
-_AT: Final = re.compile(r"\s*@\s*|\s+(?:at|\(at\)|\[at\])\s+")
-_SPLIT: Final = re.compile(r"[\W_]+")
+_AT: Final = re.compile(r"[^\S\n]*@[^\S\n]*|[^\S\n]+(?:at|\(at\)|\[at\])[^\S\n]+")
+_BLANK: Final = re.compile(r"[^\S\n]").search
+_DIGIT: Final = re.compile(r"\d").search
+_SEPARATORS: Final = re.compile(r"[^\w\n]|_")
+_SPACED: Final = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
+_DROPPED: Final = dict.fromkeys(_SPACED)
 # Several names in one cell, or an address with the name of its owner.
 _BETWEEN: Final = re.compile(r"[\s\x00-\x1f;,|<>()\"'=:]+")
 _ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
@@ -55,6 +57,8 @@ _DIGITS_MISREAD: Final = str.maketrans("oil", "011")
 # 123456789012 as a spreadsheet shows it where the cell is narrow: 1.23457E+11.
 _ROUNDED: Final = re.compile(r"([0-9](?:[.,]([0-9]+))?)e\+?([0-9]{1,2})").fullmatch
 _LONGEST_NUMBER: Final = 40
+# More need no less time for each, but more memory.
+_AT_ONCE: Final = 2_000
 # Spreadsheets keep fifteen digits of a number, and write zeros for the others.
 _KEPT_DIGITS: Final = 15
 
@@ -95,110 +99,170 @@ def lookalikes(
     Returns:
         The id of each such person, with all names that may mean them.
     """
-    wanted: dict[str, dict[str, None]] = {}
-    for name in names:
-        keys = _keys(name, whole_only=rewritten_only, also_parts_of_cells=True)
-        for key in (*keys, *_shown_number(name)):
-            wanted.setdefault(key, {})[name] = None
-    if not wanted:
-        return {}
-    decimals = {int(key[1:3]) for key in wanted if key[0] == "r"}
-    mistyped = any(key[0] == "t" for key in wanted)
-    keys_of: dict[str, dict[str, str]] = {}
-    for person in leavers:
-        keys = dict.fromkeys(_rounded_as(person.reference, decimals), "")
-        for own in (person.reference, person.email):
-            if own:
-                keys |= _keys(own, whole_only=rewritten_only, mistyped=mistyped)
-        if alike := {key: part for key, part in keys.items() if key in wanted}:
-            keys_of[person.user_id] = alike
-    too_common = _common({part for keys in keys_of.values() for part in keys.values() if part}, everyone)
-    found: dict[str, tuple[str, ...]] = {}
-    for user_id, keys in keys_of.items():
-        meant = {name: None for key, part in keys.items() if part not in too_common for name in wanted[key]}
-        if meant:
-            found[user_id] = tuple(meant)
+    # No name is compared with another: both sides are cut into keys and words, and one that both have is a likeness.
+    by_key: dict[str, list[str]] = {}
+    by_word: dict[str, list[str]] = {}
+    asked = [(name, text) for name in names for text in _texts(name)]
+    for (name, text), (keys, words) in zip(asked, _cut([text for _, text in asked], rewritten_only), strict=True):
+        for key in (*keys, *_shown_number(text)):
+            by_key.setdefault(key, []).append(name)
+        for word in words:
+            if len(word) >= _SHORTEST_PART and not word.isdecimal():
+                by_word.setdefault(word, []).append(name)
+    decimals = {int(key[1:3]) for key in by_key if key[0] == "r"}
+    meant: dict[str, list[Sequence[str]]] = {}
+    having: dict[str, list[str]] = {}
+    own = [(one.user_id, _plain(text)) for one in leavers if by_key for text in (one.reference, one.email) if text]
+    for (user_id, text), (keys, words) in zip(own, _cut([text for _, text in own], rewritten_only), strict=True):
+        for key in (*keys, *_rounded_as(text, decimals)) if decimals else keys:
+            if key in by_key:
+                meant.setdefault(user_id, []).append(by_key[key])
+        for word in words:
+            if len(word) >= _SHORTEST_PART and not word.isdecimal():
+                having.setdefault(word, []).append(user_id)
+    names_of = _names_of(having.keys(), by_word)
+    too_common = _common(names_of.keys(), everyone)
+    for word, alike in names_of.items():
+        for user_id in having[word] if word not in too_common else ():
+            meant.setdefault(user_id, []).append(alike)
+    in_order = ((one.user_id, meant[one.user_id]) for one in leavers if one.user_id in meant)
+    return {user_id: tuple(dict.fromkeys(chain(*heaps))) for user_id, heaps in in_order}
+
+
+def _names_of(words: Collection[str], by_word: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return, for each word of the leavers' names, the unknown names with this word or one like it."""
+    alike: dict[str, dict[str, None]] = {word: {word: None} for word in by_word if word in words}
+    lengths = sorted({len(word) for word in words if len(word) >= _SHORTEST_MISTYPED})
+    for word in by_word:
+        if len(word) >= _SHORTEST_GLUED:
+            # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
+            for length in lengths[: bisect_left(lengths, len(word))]:
+                for end in (word[:length], word[-length:]):
+                    if end in words:
+                        alike.setdefault(end, {})[word] = None
+    asked, own = _by_length(by_word), _by_length(words)
+    for length in range(_SHORTEST_MISTYPED - 1, _LONGEST_MISTYPED + 1):
+        # Two words that differ by a letter, or by two swapped, have a shortened form in common.
+        index: dict[str, list[str]] = {}
+        for form, word in _shortened(asked, length):
+            index.setdefault(form, []).append(word)
+        for form, word in _shortened(own, length) if index else ():
+            for other in index.get(form, ()):
+                alike.setdefault(word, {})[other] = None
+    return {
+        word: tuple(dict.fromkeys(name for other in others for name in by_word[other]))
+        for word, others in alike.items()
+    }
+
+
+def _by_length(parts: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for part in parts:
+        if _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
+            found.setdefault(len(part), []).append(part)
     return found
 
 
-def _common(parts: set[str], everyone: Sequence[Person]) -> set[str]:
+def _shortened(parts: Mapping[int, Iterable[str]], length: int) -> Iterator[tuple[str, str]]:
+    """Yield the forms of this length, each with its part: whole, or without one of its letters."""
+    for part in parts.get(length, ()):
+        yield part, part
+    for part in parts.get(length + 1, ()):
+        for gap in range(length + 1):
+            yield part[:gap] + part[gap + 1 :], part
+
+
+def _common(parts: Collection[str], everyone: Sequence[Person]) -> set[str]:
     """Return the parts of names among some that too many people have."""
     if not parts or not everyone:
         return set()
     # All names at once: to make small Latin letters of 100,000 one by one takes a second.
     text = "\n".join(f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone)
-    lines = _UMLAUTS.sub("", comparable(text)).split("\n")
-    counts = Counter(part for line in lines for part in parts.intersection(_SPLIT.split(line)))
+    words = _words(_without_umlauts(comparable(text)))
+    counts = Counter(part for each in words for part in set(each) if part in parts)
     limit = max(_FEW, _COMMON * len(everyone))
     return {part for part, count in counts.items() if count > limit}
 
 
-def _keys(
-    name: str,
-    *,
-    whole_only: bool = False,
-    mistyped: bool = True,
-    also_parts_of_cells: bool = False,
-    glued: bool = False,
-) -> dict[str, str]:
-    """Return what a name has in common with others that may be the same person's, each with the part it comes from.
+def _plain(name: str) -> str:
+    return _without_fraction(comparable(name).strip().replace("\n", " "))
 
-    Each key says in its first letter what it is: `=` the whole name, `m` a mailbox, `p` a part, `t` a mistyped part,
-    `c` a code in which a letter may stand for a digit, `d` the digits that a spreadsheet keeps, `r` a rounded number.
+
+def _without_fraction(plain: str) -> str:
+    number = _FRACTION(plain) if plain.endswith("0") else None
+    return number[1] if number else plain
+
+
+def _texts(name: str) -> list[str]:
+    """Return a name in plain letters, and the texts in it that may be names themselves."""
+    plain = _plain(name)
+    cells = _BETWEEN.split(plain)
+    if cells == [plain]:
+        return cells
+    return [plain, *(_without_fraction(cell) for cell in cells if len(cell) >= _SHORTEST_PART)]
+
+
+def _cut(texts: Sequence[str], whole_only: bool) -> Iterator[tuple[list[str], list[str]]]:  # noqa: FBT001
+    """Yield what each name has in common with others that may be the same person's: keys, and words.
+
+    Each key says in its first letter what it is: `=` the whole name, `m` a mailbox, `c` a code in which a letter may
+    stand for a digit, `d` the digits that a spreadsheet keeps, `r` a rounded number.
     """
-    plain = comparable(name).strip()
-    number = _FRACTION(plain)
-    if number:
-        plain = number[1]
-    whole = _SPLIT.sub("", plain).lstrip("0") or "0" if whole_only else _squeezed(plain)
-    keys = {f"={whole}": ""}
-    mailbox, at, _domain = _AT.sub("@", plain).rpartition("@")
-    if at and not whole_only:
-        keys[f"m{_squeezed(mailbox.partition('+')[0])}"] = ""
-    elif not at and any(char.isdecimal() for char in plain):
-        digits = _squeezed(plain)
-        if digits.isdecimal() and len(digits) > _KEPT_DIGITS:
-            keys[f"d{len(digits)}{digits[:_KEPT_DIGITS]}"] = ""
-        if not whole_only:
-            keys[f"c{_squeezed(plain.translate(_DIGITS_MISREAD))}"] = ""
-    words = mailbox.partition("+")[0] if at else plain
-    for part in () if whole_only else _SPLIT.split(_UMLAUTS.sub("", words)):
-        if len(part) >= _SHORTEST_PART and not part.isdecimal():
-            keys[f"p{part}"] = part
-            if (also_parts_of_cells or glued) and len(part) >= _SHORTEST_GLUED:
-                # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
-                for length in range(_SHORTEST_MISTYPED, len(part)):
-                    for end in (part[:length], part[-length:]):
-                        keys.setdefault(f"p{end}", end)
-            if mistyped and _SHORTEST_MISTYPED <= len(part) <= _LONGEST_MISTYPED and part.isalpha():
-                # Two words that differ by a letter, or by two swapped, have one of these in common.
-                keys[f"t{part}"] = part
-                keys.update({f"t{part[:gap]}{part[gap + 1 :]}": part for gap in range(len(part))})
-    if also_parts_of_cells:
-        for cell in _BETWEEN.split(plain):
-            if cell != plain and len(cell) >= _SHORTEST_PART:
-                keys |= _keys(cell, whole_only=whole_only, glued=True)
-    for nothing in _NOTHING:
-        keys.pop(nothing, None)
-    return keys
+    for at in range(0, len(texts), _AT_ONCE):
+        yield from _cut_together(texts[at : at + _AT_ONCE], whole_only)
 
 
-def _squeezed(text: str) -> str:
-    return _ZEROS.sub("", _SPLIT.sub("", _UMLAUTS.sub("", text)))
+def _cut_together(texts: Sequence[str], whole_only: bool) -> Iterator[tuple[list[str], list[str]]]:  # noqa: FBT001
+    # One string with a line per name: to cut up the names one by one takes twice as long.
+    lines = "\n".join(texts)
+    wholes = [whole.lstrip("0") or "0" for whole in _letters(lines).split("\n")] if whole_only else _squeezed(lines)
+    codes = _squeezed(lines.translate(_DIGITS_MISREAD))
+    addresses = _AT.sub("@", lines).split("\n") if _BLANK(lines) else texts
+    mailboxes = [text.rpartition("@")[0].partition("+")[0] if "@" in text else None for text in addresses]
+    names = "\n".join(text if box is None else box for text, box in zip(texts, mailboxes, strict=True))
+    words = _words(_without_umlauts(names))
+    for text, whole, code, box, name, own in zip(texts, wholes, codes, mailboxes, _squeezed(names), words, strict=True):
+        keys = ["=" + whole] if whole else []
+        if box and name and not whole_only:
+            keys.append("m" + name)
+        elif box is None and _DIGIT(text):
+            if len(whole) > _KEPT_DIGITS and whole.isdecimal():
+                keys.append(f"d{len(whole)}{whole[:_KEPT_DIGITS]}")
+            if code and not whole_only:
+                keys.append("c" + code)
+        yield keys, [] if whole_only else own
 
 
-def _shown_number(name: str) -> tuple[str, ...]:
-    rounded = _ROUNDED(comparable(name).strip())
+def _without_umlauts(lines: str) -> str:
+    # ü is written u or ue: either way, one letter remains.
+    return lines.replace("ae", "a").replace("oe", "o").replace("ue", "u")
+
+
+def _letters(lines: str) -> str:
+    return lines.translate(_DROPPED) if lines.isascii() else _SEPARATORS.sub("", lines)
+
+
+def _words(lines: str) -> list[list[str]]:
+    spaced = lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
+    return [line.split() for line in spaced.split("\n")]
+
+
+def _squeezed(lines: str) -> list[str]:
+    return _ZEROS.sub("", _letters(_without_umlauts(lines))).split("\n")
+
+
+def _shown_number(plain: str) -> tuple[str, ...]:
+    rounded = _ROUNDED(plain)
     if rounded is None:
         return ()
     number = float(f"{rounded[1].replace(',', '.')}e{rounded[3]}")
     return (_rounded(number, len(rounded[2] or "")),)
 
 
-def _rounded_as(reference: str | None, decimals: Iterable[int]) -> set[str]:
-    if not reference or not reference.isdecimal() or len(reference) > _LONGEST_NUMBER:
-        return set()
-    return {_rounded(int(reference), count) for count in decimals}
+def _rounded_as(text: str, decimals: Collection[int]) -> list[str]:
+    if not decimals or not text.isdecimal() or len(text) > _LONGEST_NUMBER:
+        return []
+    return [_rounded(int(text), count) for count in decimals]
 
 
 def _rounded(number: float, decimals: int) -> str:
