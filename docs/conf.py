@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
@@ -70,25 +71,41 @@ llms_txt_title = "thrive-async"
 llms_txt_summary = "The async Python SDK for the Thrive Learning REST API, with bulk audience sync and a sandbox."
 llms_txt_exclude = ["search", "genindex"]
 
-# Pages outside of this folder, and what includes them.
+# Pages above this folder, and what includes them here.
 _INCLUDED = {
-    "](../CHANGELOG.md": "](changelog.md",
-    "](../CONTRIBUTING.md": "](contributing.md",
-    "](../README.md": "](index.md",
-    "](../benchmarks/README.md": "](benchmarks.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "index.md",
+    "benchmarks/README.md": "benchmarks.md",
 }
+_LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_DOCS = Path(__file__).parent
 
 
-def link_to_site(app, name, source):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+def _to_site(text: str, folder: Path) -> str:
     """Lead links that leave this folder, as on GitHub, to the site's own pages."""
-    for outside, inside in _INCLUDED.items():
-        source[0] = source[0].replace(outside, inside)
+
+    def link(found: re.Match[str]) -> str:
+        target = (folder / found[2]).resolve()
+        with suppress(ValueError):
+            outside = target.relative_to(_DOCS.parent).as_posix()
+            if outside in _INCLUDED:
+                target = _DOCS / _INCLUDED[outside]
+        if not target.is_relative_to(_DOCS):
+            return found[1]  # a file that the site does not have
+        return f"[{found[1]}](/{target.relative_to(_DOCS).as_posix()}{found[3] or ''})"
+
+    return _LINK.sub(link, text)
 
 
-def link_from_included(app, path, name, content):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
-    """Lead the links of a page that was included from above this folder to the site's own pages."""
-    content[0] = re.sub(r"\]\((?!https?:|#)(docs/)?", lambda link: "](" if link[1] else "](../", content[0])
-    link_to_site(app, name, content)
+def link_page(app, name, source):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Mend the links of a page."""
+    source[0] = _to_site(source[0], (_DOCS / name).parent)
+
+
+def link_included(app, path, name, content):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Mend the links of a page that another one includes."""
+    content[0] = _to_site(content[0], (_DOCS / path).parent)
 
 
 _FENCE = re.compile(r"( *)```(\w+)$")
@@ -146,7 +163,7 @@ def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
     """Let docstrings be Markdown."""
     for language in ("cron", "mermaid"):
         app.add_lexer(language, TextLexer)
-    app.connect("source-read", link_to_site)
-    app.connect("include-read", link_from_included)
+    app.connect("source-read", link_page)
+    app.connect("include-read", link_included)
     app.connect("autodoc-process-docstring", from_markdown, priority=100)
     app.connect("autodoc-process-signature", short_signature)
