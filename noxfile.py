@@ -41,7 +41,7 @@ def built_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel: `nox -s tests-3.11 -- tests/sync -k members`."""
     wheel = built_wheel(session)
-    session.install(f"{wheel}[cli,redis,otel]", *group("test"), *group("codegen"), *group("conformance"))
+    session.install(f"{wheel}[cli,redis,otel,fleet]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout off the path, so that the tests import what users install.
     # One process for each core; for a few tests, starting them would take longer than the tests.
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
@@ -116,7 +116,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Run mypy and pyright, strict, and check that every public name is typed."""
-    session.install(".[cli,redis,otel]", *group("types"), *group("codegen"), *group("test"))
+    session.install(".[cli,redis,otel,fleet]", *group("types"), *group("codegen"), *group("test"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
@@ -359,7 +359,7 @@ def bench(session: nox.Session) -> None:
 
     openapi-generator needs Java. Without it, its rows are left out.
     """
-    session.install(".[sandbox,redis]", *group("bench"))
+    session.install(".[sandbox,redis,fleet]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
