@@ -145,8 +145,8 @@ async def _apply(plan: MemberPlan, folder: Path, thrive: ThriveClient) -> Any:
     with ProgressView(AUDIENCE) as progress:
         report = await plan.apply(on_progress=progress, journal=folder / "run.jsonl")
     show_report(report, view)
-    rows = [*rows_of(report, view), *view.unplanned()]
-    ReportFile(str(folder / "report.csv")).write(summary_of(report), rows)
+    rows = list(rows_of(report, view))
+    ReportFile(str(folder / "report.csv")).write(summary_of(report), [*rows, *view.unplanned()])
     pages.report({AUDIENCE: (report, rows)})
     return report
 
