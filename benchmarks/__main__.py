@@ -1,12 +1,19 @@
-"""Run the benchmarks and print their table: `python -m benchmarks [NAME ...]`."""
+"""Run the benchmarks and print their table: `python -m benchmarks [NAME ...]`.
+
+`--json FILE` also writes the rows as JSON, and `--plot FILE [FOLDER]` draws the rows of such a file.
+"""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import calls, decode, imports, lists, planning, sandbox_cost, writes
+from benchmarks import calls, decode, imports, lists, planning, plots, sandbox_cost, writes
 from benchmarks.measure import Bench, Row, machine
+from benchmarks.results import Run
+
+PLOTS = Path(__file__).parent.parent / "docs" / "_static" / "benchmarks"
 
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     function.__name__: function
@@ -42,12 +49,34 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def plot(file: Path, folder: Path = PLOTS) -> int:
+    """Draw the plots of a run, and print its table for the page that shows them."""
+    run = Run.read(file)
+    for written in plots.draw(run, folder):
+        print(f"{written} written", file=sys.stderr)
+    print(table(run.rows))
+    print(f"\n{run.machine}, {run.date}, thrive-async {run.version} at {run.commit}")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHMARKS)}; all if none")
     parser.add_argument("--tiny", action="store_true", help="run everything once and small, to see that it runs")
     parser.add_argument("--ours-only", action="store_true", help="leave the clients of others out")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        nargs="+",
+        metavar=("FILE", "FOLDER"),
+        help="draw the rows of such a file as SVG, into docs/_static/benchmarks or FOLDER; run nothing",
+    )
     wanted = parser.parse_args()
+    if wanted.plot:
+        if wanted.names or wanted.json or len(wanted.plot) > 2:
+            parser.error("--plot needs a file and perhaps a folder, and nothing else")
+        return plot(*wanted.plot)
     unknown = set(wanted.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
@@ -61,6 +90,8 @@ def main() -> int:
         print(table(made))
         for note in bench.notes:
             print(f"- {note}")
+    if wanted.json:
+        Run.of(made).write(wanted.json)
     print(f"{time.perf_counter() - began:.0f} s; {machine()}")
     return 0
 

@@ -22,13 +22,19 @@ from benchmarks.worker import Worker
 
 @dataclass
 class Row:
-    """One row of the table: what was measured, compared with what, and the result."""
+    """One row of the table: what was measured, compared with what, and the result.
+
+    Rows that compare contenders also have the figures, `ours` and `theirs` in `unit`, for the plots.
+    """
 
     work: str
     against: str
     ratio: float
     reach: float | None = None
     detail: str = ""
+    ours: float | None = None
+    theirs: float | None = None
+    unit: str = ""
 
     @property
     def verdict(self) -> str:
@@ -100,14 +106,16 @@ def rows(
 ) -> list[Row]:
     """Return a row for each contender; the ratio to reach is 1 unless a contender has its own."""
     scale, name = unit
+    shown = f"{name} CPU" if clock == "cpu" else name
     mine = times[ours].median(clock) * scale
     made: list[Row] = []
     for other in times:
         if other == ours or other in skip:
             continue
         theirs = times[other].median(clock) * scale
-        detail = f"{mine:.3g} / {theirs:.3g} {name}{' CPU' if clock == 'cpu' else ''}"
-        made.append(Row(work, other, ratio(times, ours, other, clock), reach.get(other, 1.0), detail))
+        detail = f"{mine:.3g} / {theirs:.3g} {shown}"
+        met = ratio(times, ours, other, clock)
+        made.append(Row(work, other, met, reach.get(other, 1.0), detail, mine, theirs, shown))
     return made
 
 
