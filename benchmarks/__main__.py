@@ -37,7 +37,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    cells = [("work", "against", "ratio", "reach", "", "ours / theirs")]
+    cells = [("work", "against", "ratio", "reach", "met", "ours / theirs")]
     for row in rows:
         reach = "" if row.reach is None else f"{row.reach:g}"
         cells.append((row.work, row.against, f"{row.ratio:.2f}", reach, row.verdict, row.detail))

@@ -37,7 +37,7 @@ PLOTS = {
     "import": Plot("Import", {"": ("import thrive_async", "from thrive_async import ThriveClient")}),
 }
 
-_WIDTH, _NAMES, _FIGURES = 760, 345, 130
+_WIDTH, _EDGE, _ROW = 480, 16, 36
 _STYLE = """
   svg { color-scheme: light dark; --page: #fff; --text: #1f2328; --ours: #0a6c4a; --theirs: #8c959f; --edge: #d1d9e0 }
   @media (prefers-color-scheme: dark) {
@@ -98,7 +98,7 @@ def svg(title: str, groups: Mapping[str, list[Bar]]) -> str:
     )
     largest = max(bar.figure for group in groups.values() for bar in group)
     lines = list(_lines(groups, largest))
-    height = 52 + 26 * len(lines)
+    height = 60 + _ROW * len(lines)
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title described">',
@@ -106,24 +106,23 @@ def svg(title: str, groups: Mapping[str, list[Bar]]) -> str:
         f'<desc id="described">{escape(described)}. Shorter is better.</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1}" rx="6"/>',
-        f'<text class="head" x="16" y="30">{escape(title)}</text>',
-        f'<text x="{_WIDTH - 16}" y="30" text-anchor="end">shorter is better</text>',
-        *(f'<g transform="translate(0 {44 + 26 * number})">{line}</g>' for number, line in enumerate(lines)),
+        f'<text class="head" x="{_EDGE}" y="30">{escape(title)}</text>',
+        f'<text x="{_WIDTH - _EDGE}" y="30" text-anchor="end">shorter is better</text>',
+        *(f'<g transform="translate({_EDGE} {44 + _ROW * number})">{line}</g>' for number, line in enumerate(lines)),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
 def _lines(groups: Mapping[str, list[Bar]], largest: float) -> Iterator[str]:
+    full = _WIDTH - 2 * _EDGE
     for heading, group in groups.items():
         if heading:
-            yield f'<text class="head" x="16" y="17">{escape(heading)}</text>'
+            yield f'<text class="head" y="28">{escape(heading)}</text>'
         for bar in group:
-            width = max(1, (_WIDTH - _NAMES - _FIGURES) * bar.figure / largest)
             whose = "ours" if bar.ours else "theirs"
             yield (
-                f'<g class="{whose}">'
-                f'<text x="{_NAMES - 10}" y="17" text-anchor="end">{escape(bar.name)}</text>'
-                f'<rect x="{_NAMES}" y="4" width="{width:.1f}" height="18" rx="2"/>'
-                f'<text x="{_NAMES + width + 8:.1f}" y="17">{escape(str(bar))}</text></g>'
+                f'<g class="{whose}"><text y="15">{escape(bar.name)}</text>'
+                f'<text x="{full}" y="15" text-anchor="end">{escape(str(bar))}</text>'
+                f'<rect y="20" width="{max(1, full * bar.figure / largest):.1f}" height="9" rx="2"/></g>'
             )
