@@ -156,7 +156,8 @@ REDOC = "redoc@2.5.1"
 def docs(session: nox.Session) -> None:
     """Build the site into site/: `nox -s docs`, then `nox -s docs -- serve`. `online` links to others' documentation.
 
-    With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text.
+    With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text. Then the
+    links are checked and, with Chromium, how the main pages look.
     """
     session.install(f".[{EXTRAS},fastapi,starlette,litestar]", *group("docs"))
     static, extra = Path("docs/_static"), Path("docs/_extra")
@@ -172,6 +173,10 @@ def docs(session: nox.Session) -> None:
     session.run("codespell", "--skip=docs/_static", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
     online = {"THRIVE_DOCS_ONLINE": "1"} if "online" in session.posargs else {}
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "-b", "html", "docs", "site", env=online)
+    opens = bool(os.environ.get("CHROMIUM") or any(map(shutil.which, CHROMIUM)))
+    session.run("python", "docs/check_site.py", "site", *([] if opens else ["--links-only"]))
+    if not opens:
+        session.warn("no Chromium: the links were checked, but no page was opened")
     if "serve" in session.posargs:
         session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "site", "8000")
 

@@ -1,5 +1,6 @@
 """How Sphinx makes the site of the Markdown pages and the docstrings: `nox -s docs`."""
 
+import builtins
 import os
 import re
 import sys
@@ -7,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
+from sphinx.addnodes import desc_annotation, pending_xref
+from sphinx.domains.python import PyObject
 
 from thrive_async import __version__
 
@@ -33,9 +37,8 @@ html_title = "thrive-async"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Of npm packages that `nox -s docs` puts into _static, so that the site needs no network.
-html_js_files = (
-    ["mermaid.min.js", "diagrams.js"] if (Path(__file__).parent / "_static" / "mermaid.min.js").exists() else []
-)
+_DIAGRAMS = ("mermaid.min.js", "diagrams.js") if (Path(__file__).parent / "_static/mermaid.min.js").exists() else ()
+html_js_files = ["site.js", *_DIAGRAMS]
 html_extra_path = ["_extra"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 html_show_copyright = False
@@ -55,6 +58,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
 
 # Only where the network is there, for a build without it would fail: `nox -s docs -- online`.
 intersphinx_mapping = (
@@ -109,12 +113,37 @@ def link_included(app, path, name, content):  # noqa: ANN001, ANN201, ARG001 - S
 
 
 _FENCE = re.compile(r"( *)```(\w+)$")
+_EXAMPLE = re.compile(r"( *)Examples?:$")
+_RESULT = re.compile(r" *(Returns|Yields):$")
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
     """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
-    lines[:] = _blocks(lines)
+    lines[:] = _blocks(_fenced(_untyped(lines)))
+
+
+def _untyped(lines: list[str]) -> list[str]:
+    """Keep napoleon from reading "The report: ..." as a result of a type "The report"; types are in signatures."""
+    pairs = zip(["", *lines], lines, strict=False)
+    return [re.sub(r"(?=\S)", ": ", line, count=1) if _RESULT.match(before) else line for before, line in pairs]
+
+
+def _fenced(lines: list[str]) -> Iterator[str]:
+    """Fence examples that are only indented, as Google's style allows."""
+    inside: int | None = None  # how far an example is indented
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        begins = _EXAMPLE.match(line)
+        if begins and not _FENCE.match(after):
+            inside = len(begins[1]) + 4
+            yield from (line, f"{' ' * inside}```python")
+        else:
+            yield line
+        if inside is not None and after.strip() and not after.startswith(" " * inside):
+            yield f"{' ' * inside}```"
+            inside = None
+    if inside is not None:
+        yield f"{' ' * inside}```"
 
 
 def _prose(text: str) -> str:
@@ -155,15 +184,42 @@ def _blocks(lines: list[str]) -> Iterator[str]:
 
 
 def short_signature(app, what, name, obj, options, signature, returns):  # noqa: ANN001, ANN201, ARG001, PLR0917
-    """Show what attrs fills in as "...", instead of its marker."""
+    """Show what attrs fills in as "...", instead of its marker, and no arguments of a protocol, which has none."""
+    if what == "class" and getattr(obj, "_is_protocol", False):
+        return ("", returns)
     return (signature and signature.replace("=NOTHING", "=...").replace("= NOTHING", "= ..."), returns)
+
+
+def mend_reference(app, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Let `type` in an annotation mean Python's, not an attribute; drop bases and values that say nothing."""
+    for reference in doctree.findall(pending_xref):
+        if reference["refdomain"] == "py" and hasattr(builtins, reference["reftarget"]):
+            reference.attributes.pop("refspecific", None)
+    for paragraph in [found for found in doctree.findall(nodes.paragraph) if found.astext() == "Bases: object"]:
+        paragraph.parent.remove(paragraph)
+    for value in [found for found in doctree.findall(desc_annotation) if found.astext().startswith(" = ")]:
+        if re.search(r"<(class|function|ContextVar) ", value.astext()):
+            value.parent.remove(value)
+        for text in list(value.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(text.replace("thrive_async._generated.models.", "")))
+
+
+def level_captions(app, name, template, context, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Give the captions of furo's sidebar, which are headings, a level."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading">', 'role="heading" aria-level="2">')
 
 
 def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
     """Let docstrings be Markdown."""
     for language in ("cron", "mermaid"):
         app.add_lexer(language, TextLexer)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"  # as the docstrings say
     app.connect("source-read", link_page)
     app.connect("include-read", link_included)
     app.connect("autodoc-process-docstring", from_markdown, priority=100)
     app.connect("autodoc-process-signature", short_signature)
+    app.connect("doctree-read", mend_reference)
+    app.connect("html-page-context", level_captions, priority=900)

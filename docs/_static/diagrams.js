@@ -2,7 +2,9 @@
 document.addEventListener("DOMContentLoaded", () => {
   const theme = document.body.dataset.theme;
   const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
-  mermaid.initialize({ startOnLoad: false, theme: dark ? "dark" : "default", securityLevel: "strict" });
+  // The dark theme's own labels have too little contrast.
+  const themeVariables = dark ? { edgeLabelBackground: "#333" } : {};
+  mermaid.initialize({ startOnLoad: false, theme: dark ? "dark" : "default", themeVariables, securityLevel: "strict" });
   for (const block of document.querySelectorAll(".highlight-mermaid")) {
     const drawing = document.createElement("pre");
     drawing.className = "mermaid";

@@ -3,10 +3,6 @@
 A plan only reads, and says what would change. Its guards refuse before the first write. Applying it gives every planned
 change exactly one outcome.
 
-Four doors of one shape (`members`, `managers`, `audiences`, `users`) over the private rest: `_guards` refuses a run,
-`_doubts` holds a person back, `_match` says who is who, `_apply` carries a plan out. Imports the client, never the
-command. `undo` stands over the doors: it plans the opposite of what a journal says.
-
 Example:
     ```python
     from thrive_async import sync
@@ -17,6 +13,10 @@ Example:
     report.raise_for_failures()
     ```
 """
+
+# Four rooms of one shape (`members`, `managers`, `audiences`, `users`) share the private rest: `_guards` refuses a run,
+# `_doubts` holds a person back, `_match` says who is who, `_apply` carries a plan out. `undo` plans the opposite of
+# what a journal says. They import the client, never the command.
 
 from thrive_async.sync._doubts import Unknown
 from thrive_async.sync._guards import Guard, Strategy

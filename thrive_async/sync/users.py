@@ -374,8 +374,9 @@ async def plan_users(
     Args:
         thrive: The client.
         rows: One mapping per person, such as `csv.DictReader` yields.
-        columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
-            "Site"}`. Fields have the names of `UserCreate`. None if your columns already have these names.
+        columns: The column of each field, such as
+            `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site": "Site"}`. Fields have the names
+            of `UserCreate`. None if your columns already have these names.
         leavers: ``"suspend"`` users who have left, ``"ignore"`` them, or suspend only those who are ``"listed"``: the
             rows for which `has_left` is true. Users who are missing from the export then stay.
         returning: ``"unsuspend"`` suspended users who are in the export, by a legacy event (see

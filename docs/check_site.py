@@ -1,0 +1,119 @@
+"""Check the built site: `python docs/check_site.py site [--links-only | PAGE ...]`.
+
+All links and anchors within it must lead somewhere. Then the main pages, or those you name, are opened in Chromium,
+in light on a wide screen and in dark on a phone: axe-core must find nothing, and no page may scroll sideways. That
+needs the dependency group `browser`.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urldefrag, urlsplit
+
+SCREENS = (("light", 1300), ("dark", 390))
+MAIN = (
+    "index.html",
+    "tutorial.html",
+    "quickstart.html",
+    "sync.html",
+    "command-line.html",
+    "architecture.html",
+    "benchmarks.html",
+    "operations.html",
+    "reference/index.html",
+    "reference/sync.html",
+    "reference/contrib.html",
+)
+
+
+class _Page(HTMLParser):
+    """The anchors of a page, and what it links to or loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchors = {"", "top"}
+        self.links: set[str] = set()
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        self.links |= {values[name] for name in ("href", "src") if name in values}
+
+
+def broken_links(site: Path) -> Iterator[str]:
+    """Yield a line for each link of the site's pages that leads nowhere."""
+    site = site.resolve()
+    pages: dict[Path, _Page] = {}
+    for file in sorted(site.rglob("*.html")):
+        pages[file] = _Page()
+        pages[file].feed(file.read_text(encoding="utf-8"))
+    for file, page in pages.items():
+        for link in sorted(page.links):
+            if urlsplit(link).scheme or link.startswith("//"):
+                continue
+            address, anchor = map(unquote, urldefrag(link))
+            target = (file.parent / address.partition("?")[0]).resolve() if address else file
+            if not target.is_file() or not target.is_relative_to(site):
+                yield f"{file.relative_to(site)}: {link} does not exist"
+            elif target in pages and anchor not in pages[target].anchors:
+                yield f"{file.relative_to(site)}: {link} has no such anchor"
+
+
+def poor_pages(site: Path, names: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each thing that axe-core finds on the named pages, and for each page that scrolls sideways."""
+    import axe_playwright_python  # noqa: PLC0415 - the links are checked without these, too
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    with _served(site) as address, sync_playwright() as playwright:
+        # Chromium refuses its sandbox to root, as which containers run.
+        arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+        program = os.environ.get("CHROMIUM") or next(found, None)
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        for scheme, width in SCREENS:
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+            for name in names:
+                page.goto(f"{address}/{name}")
+                page.wait_for_function("!document.querySelector('pre.mermaid:not([data-processed])')")
+                wide = page.evaluate("document.documentElement.scrollWidth")
+                if wide > width:
+                    yield f"{name}, {scheme}: {wide} pixels wide on a screen of {width}"
+                page.evaluate(axe)
+                for violation in page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]:
+                    places = [place["html"][:120] for place in violation["nodes"]]
+                    yield f"{name}, {scheme}: {violation['help']}, {len(places)} times, first {places[0]}"
+        browser.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing for a request."""
+
+
+@contextmanager
+def _served(site: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def main(folder: str, *names: str) -> str | None:
+    """Check the links of a site and open some of its pages; return what is wrong."""
+    site = Path(folder)
+    problems = list(broken_links(site))
+    if names != ("--links-only",):
+        problems += poor_pages(site, names or MAIN)
+    return "\n".join(problems) or None
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
