@@ -111,6 +111,7 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
     for checker in ("mypy", "pyright"):
         session.run(checker, "tests/public_names.py")
+        session.run(checker, "examples")
 
 
 @nox.session
