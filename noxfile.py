@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,12 +12,13 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "codegen", "tests", "build", "reproducible", "demo"]
+nox.options.sessions = ["lint", "types", "codegen", "tests", "browser", "build", "reproducible", "demo"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # 3.14 joins the classifiers once a run with it has passed; its job in .github/workflows/ci.yml is there.
 PYTHONS = [*nox.project.python_versions(PROJECT), "3.14"]
 
@@ -43,6 +45,15 @@ def tests(session: nox.Session) -> None:
     # -P keeps the checkout off the path, so that the tests import what users install.
     # One process for each core; for a few tests, starting them would take longer than the tests.
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open plans and reports in a headless Chromium: search, sort, approve. Needs Chromium or Chrome on the path."""
+    if not os.environ.get("CHROMIUM") and not any(map(shutil.which, CHROMIUM)):
+        session.error(f"no browser: install Debian's package chromium, or put one of {', '.join(CHROMIUM)} on the path")
+    session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("browser"))
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("tests/browser",)))
 
 
 @nox.session
@@ -130,9 +141,102 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder))
     session.run("twine", "check", "--strict", *[str(path) for path in folder.iterdir()])
     names = session.run("python", "-m", "zipfile", "-l", str(next(folder.glob("*.whl"))), silent=True)
-    for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml"):
+    page = [f"thrive_async/cli/_page/page.{ending}" for ending in ("html.jinja", "css", "js")]
+    for wanted in ("thrive_async/py.typed", "thrive_async/openapi/thrive.yaml", *page):
         if not isinstance(names, str) or wanted not in names:
             session.error(f"the wheel lacks {wanted}")
+
+
+MERMAID = "mermaid@11.12.1"
+REDOC = "redoc@2.5.1"
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into site/: `nox -s docs`, then `nox -s docs -- serve`. `online` links to others' documentation.
+
+    With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text.
+    """
+    session.install(".[cli,redis]", *group("docs"))
+    static, extra = Path("docs/_static"), Path("docs/_extra")
+    if shutil.which("npm"):
+        tools = Path(session.create_tmp())
+        session.run(
+            *("npm", "install", "--no-save", "--prefix", str(tools), MERMAID, REDOC), external=True, silent=True
+        )
+        modules = tools / "node_modules"
+        shutil.copy(modules / "mermaid/dist/mermaid.min.js", static)
+        shutil.copy(modules / "redoc/bundles/redoc.standalone.js", static)
+    shutil.copy("openapi/thrive.yaml", extra)
+    session.run("codespell", "--skip=docs/_static", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    online = {"THRIVE_DOCS_ONLINE": "1"} if "online" in session.posargs else {}
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "-b", "html", "docs", "site", env=online)
+    if "serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "site", "8000")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that pyproject.toml allows: `nox -s lowest -- tests/sync`."""
+    session.install("uv")
+    python = str(Path(session.virtualenv.bin) / "python")
+    groups = [f"--group={name}" for name in ("test", "codegen", "conformance")]
+    session.run("uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", ".[cli,redis]", *groups)
+    session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Compare the public names with those of the last release, or of a tag: `nox -s api -- v0.1.0`."""
+    session.install("griffe>=2")
+    tags = session.run("git", "tag", "--list", "v*", "--sort=-creatordate", external=True, silent=True)
+    against = session.posargs[:1] or str(tags).split()[:1]
+    if not against:
+        session.skip("there is no release to compare with yet")
+    session.run("griffe", "check", "thrive_async", "--against", against[0])
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Prepare a release as far as it goes without publishing: `nox -s release -- 0.1.0`. It ends in dist/.
+
+    Arguments after the version go to pytest, which runs the tests of the source archive in an empty folder.
+    """
+    version, *options = session.posargs or session.error("which version? nox -s release -- 0.1.0")
+    dated = re.search(rf"^## \[{re.escape(version)}\] - (.+)$", Path("CHANGELOG.md").read_text(), re.MULTILINE)
+    if dated is None or dated[1] == "Unreleased":
+        session.error(f"CHANGELOG.md has no section with a date for {version}")
+    if session.run("git", "status", "--porcelain", external=True, silent=True):
+        session.error("commit or remove what git status shows: a release is made of a commit")
+    session.install("build", "twine", "cyclonedx-bom")
+    shutil.rmtree("dist", ignore_errors=True)
+    moment = str(session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)).strip()
+    made = {"SETUPTOOLS_SCM_PRETEND_VERSION": version, "SOURCE_DATE_EPOCH": moment}
+    session.run("python", "-m", "build", "--outdir", "dist", silent=True, env=made)
+    archive, wheel = sorted(Path("dist").resolve().iterdir(), key=lambda path: path.suffix)
+    session.run("twine", "check", "--strict", str(archive), str(wheel))
+    # An environment of its own, so that the bill of materials names only what users get.
+    folder = Path(session.create_tmp())
+    environment, unpacked = folder / "users", folder / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment), silent=True)
+    python = str(environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+    session.run("python", "-m", "pip", "--python", python, "install", "--quiet", f"{wheel}[cli,redis]", silent=True)
+    session.run(
+        *("cyclonedx-py", "environment", "--output-reproducible", "--of", "JSON"),
+        *("-o", "dist/sbom.cdx.json", "--pyproject", "pyproject.toml", python),
+    )
+    session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
+    shutil.unpack_archive(archive, unpacked, filter="data")
+    with session.chdir(next(unpacked.iterdir())):
+        session.run("python", "-P", "-m", "pytest", *(options or ("-n", "auto")))
+    sums = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}" for one in sorted(Path("dist").iterdir())]
+    Path("dist/SHA256SUMS").write_text("\n".join(sums) + "\n")
+    session.log("\n".join(["made in dist/:", *sums]))
+    session.log(
+        f"left to do: git tag -s v{version} && git push origin v{version}. The workflow publish.yml builds the same "
+        "bytes, compares, signs and publishes them"
+    )
 
 
 @nox.session

@@ -148,9 +148,11 @@ class Paginator(Generic[T]):
     item, its next item raises a RuntimeError.
 
     Example:
+        ```python
         async for user in thrive.users.list():
             print(user.id)
         ten = await thrive.users.list().collect(limit=10)
+        ```
     """
 
     def __init__(

@@ -8,6 +8,7 @@ delivery by its `fingerprint`. No order is promised.
 Evidence: https://docs.thrivelearning.com/apidocs/webhooks and the pages of the five subscriptions.
 
 Example:
+    ```python
     async def thrive_event(request: web.Request) -> web.Response:
         signature = request.headers.get(webhooks.SIGNATURE_HEADER)
         try:
@@ -19,6 +20,7 @@ Example:
         if isinstance(event, CompletionEvent):
             ...
         return web.Response(status=204)
+    ```
 """
 
 import hashlib

@@ -132,7 +132,7 @@ def test_oauth_credentials_come_from_the_environment_and_a_file(
         (b"name,email\nAnna,a@x.org\n", ("--column", "mail2"), "no column 'mail2'"),
         (b"name,email\nAnna,a@x.org\n", ("--column", "3"), "no column '3'"),
         ("email\nzoë@x.org\n".encode("cp1252"), (), "--encoding cp1252"),
-        (b"PK\x03\x04", (), "Excel"),
+        (b"PK\x03\x04", (), "workbook or an archive that is damaged"),
         (b"[" * 100_000, (), "nested too deep"),
         (b'{"id":' * 100_000, (), "nested too deep"),
         (b'{"id": [[1]]}', (), "a list is not the name of a person"),

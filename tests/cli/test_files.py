@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thrive_async.cli._errors import CliError, Exit
-from thrive_async.cli._files import Sheet, decode, parse, read_sheet
+from thrive_async.cli._files import Sheet, decode, parse, read_bytes, read_sheet
 from thrive_async.cli._safe_text import guard_cell
 
 PEOPLE = ["E001", "anna@example.com", "Zoë Ångström", "李雷"]
 
 
 def people(data: bytes | str, column: str | None = None, *, header: bool | None = None) -> list[str]:
-    text = decode(data, "people.csv") if isinstance(data, bytes) else data
-    return parse(text, "people.csv").column(column, header=header)
+    return read_bytes(data.encode() if isinstance(data, str) else data, "people.csv").column(column, header=header)
 
 
 def refused(data: bytes | str, column: str | None = None, *, header: bool | None = None) -> str:
@@ -66,12 +65,13 @@ def test_a_file_without_anything_in_it_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04rest", "Excel workbook"),
-        (b"\xd0\xcf\x11\xe0rest", "old Excel workbook"),
-        (b"\x1f\x8brest", "compressed"),
+        (b"PK\x03\x04rest", "damaged or cut off"),
+        (b"PK\x05\x06" + bytes(18), "an archive without a file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "no workbook that can be read"),
+        (b"\x1f\x8brest", "compressed, and damaged"),
         (b"%PDF-1.7", "PDF"),
-        (b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x3e\x00", "not a text file"),
-        (b"abc\x00defghijklmnopqrstuvwxyz", "not a text file"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x3e\x00", "neither text nor a workbook"),
+        (b"abc\x00defghijklmnopqrstuvwxyz", "neither text nor a workbook"),
     ],
 )
 def test_what_is_no_table_is_named(data: bytes, words: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._files import parse
+from thrive_async.cli._option_types import Input
 from thrive_async.cli._sync_audiences import grouped
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync import Entry
@@ -251,13 +252,13 @@ def test_missing_audiences_are_created_parents_first(
 )
 def test_a_file_that_does_not_say_who_goes_where_is_refused(text: str, words: str) -> None:
     with pytest.raises(CliError) as caught:
-        grouped(parse(text, "f"), None, None, header=None)
+        grouped([parse(text, "f")], None, None)
     assert words in caught.value.message
 
 
 def test_columns_are_found_by_name_number_and_default() -> None:
     def people(text: str, audience: str | None = None, member: str | None = None, header: bool | None = None) -> object:
-        found = grouped(parse(text, "f"), audience, member, header=header)
+        found = grouped([parse(text, "f")], audience, member, reading=Input(header=header))
         return {name: [one.name or "" for one in members] for name, members in found.items()}
 
     expected = {"a": ["b", ""], "c": ["d"]}
@@ -270,7 +271,7 @@ def test_columns_are_found_by_name_number_and_default() -> None:
         == expected
     )
     with pytest.raises(CliError, match="the same column"):
-        grouped(parse("audience,email\na,b\n", "f"), None, "audience", header=None)
+        grouped([parse("audience,email\na,b\n", "f")], None, "audience")
 
 
 def named(line: int, name: str | None = None, *also: str) -> Entry:
@@ -304,7 +305,7 @@ def unnamed(line: int) -> Entry:
 )
 def test_lines_that_name_nobody(text: str, expected: object) -> None:
     """A line with nothing but an audience says that it is empty, if it has no other; else it may mean anybody."""
-    assert grouped(parse(text, "f", delimiter=","), None, None, header=None) == expected
+    assert grouped([parse(text, "f", delimiter=",")], None, None) == expected
 
 
 def test_from_an_audience_with_a_line_of_nobody_nobody_is_removed(

@@ -412,7 +412,7 @@ def test_a_report_that_cannot_be_put_in_place_is_kept_beside_it(  # noqa: PLR091
     result = run(*SYNC, people([*members, *newcomers(served, 1)]), "--report", str(tmp_path / "r.csv"))
     assert result.code == 1
     (kept,) = tmp_path.glob(".r.csv.*.part")
-    assert f"the report is in {kept}" in result.err
+    assert f"the new file is {kept}" in result.err
     assert "new0@example.com" in kept.read_text()
 
 

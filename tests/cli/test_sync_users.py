@@ -184,16 +184,16 @@ def test_one_map_may_be_followed_by_several(run: Run, served: Sandbox, export: C
 
 def test_half_a_row_is_no_person_with_empty_fields() -> None:
     with pytest.raises(CliError, match="line 3 has 1 column, the first line 2"):
-        mapping((), parse("ref,email\nE1,a@x\nE2\n", "f").with_header())
+        mapping((), [parse("ref,email\nE1,a@x\nE2\n", "f").with_header()])
     with pytest.raises(CliError, match="line 2 has 3 columns, the first line 2"):
-        mapping((), parse("ref,email\nE1,a@x,b@x\nE2,\n", "f").with_header())
-    columns, rows = mapping((), parse("ref,email\n\nE1,,\n,\n", "f").with_header())
+        mapping((), [parse("ref,email\nE1,a@x,b@x\nE2,\n", "f").with_header()])
+    columns, rows = mapping((), [parse("ref,email\n\nE1,,\n,\n", "f").with_header()])
     assert columns == {"ref": "ref", "email": "email"}
     assert rows == [{"ref": "E1", "email": ""}]
 
 
 def test_a_row_without_anything_that_is_mapped_is_still_somebodys() -> None:
-    rows = mapping(("ref=ref",), parse("ref,name\nE1,Ann\n,Bo\n,\n,Cy", "f").with_header())[1]
+    rows = mapping(("ref=ref",), [parse("ref,name\nE1,Ann\n,Bo\n,\n,Cy", "f").with_header()])[1]
     assert rows == [{"ref": "E1"}, {"ref": ""}, {"ref": ""}]
 
 
@@ -431,3 +431,74 @@ def test_protected_users_stay(run: Run, served: Sandbox, export: Callable[..., s
     assert any(line.startswith(f"  held  suspend  {leaver}") and "protected" in line for line in result.lines)
     assert served.state.by_ref(leaver)["status"] != "inactive"  # type: ignore[index]
     assert served.state.by_ref(other)["status"] == "inactive"  # type: ignore[index]
+
+
+# Who the export says has left
+
+
+def test_the_export_can_say_who_has_left_and_from_which_day(run: Run, served: Sandbox, tmp_path: Path) -> None:
+    """Users who are missing from it stay; a day to come, or one that cannot be read, suspends no one yet."""
+    refs = active_refs(served)
+    path = tmp_path / "hr.csv"
+    path.write_text(
+        "Nr,Status,Until\n"
+        f"{refs[0]},Left,\n{refs[1]},terminated,31/12/2020\n{refs[2]},Left,31/12/2999\n{refs[3]},Left,soon\n"
+        f"{refs[4]},Active,\n{refs[5]},#N/A,\nN1,Left,\n"
+    )
+    command = ("sync", "users", str(path), "--map", "ref=Nr", "end_date=Until", "--left", "Status=Left,Terminated")
+    result = run(*command, "--date-format", "DD/MM/YYYY", "--leavers", "listed", "--yes", "--max-removals", "2")
+    assert result.code == 1, result
+    assert {*refs} - {*active_refs(served)} == {*refs[:2]}
+    assert f"{refs[3]}" in result.out
+    assert "createUser" not in writes(served)
+
+
+def test_people_who_have_left_are_left_alone_unless_leavers_says_otherwise(
+    run: Run, served: Sandbox, export: Callable[..., str]
+) -> None:
+    leaver = active_refs(served)[0]
+    file = export([leaver, "Other", "Name", "", "gone"], without=(leaver,))
+    result = run("sync", "users", file, *MAP, "--left", "Unused=gone")
+    assert result.code == 0, result
+    assert writes(served) == []
+    result = run("sync", "users", file, *MAP, "--left", "Unused=gone", "--leavers", "suspend", "--yes")
+    assert result.code == 0, result
+    assert writes(served) == ["suspendUser"]
+
+
+def test_a_number_that_was_given_to_another_person_suspends_no_one(
+    run: Run, served: Sandbox, export: Callable[..., str]
+) -> None:
+    """The row of the leaver is of the person who had the number before."""
+    leaver = active_refs(served)[0]
+    file = export([leaver, "Quite", "Different", "quite.different@example.com", "gone"], without=(leaver,))
+    result = run("sync", "users", file, *MAP, "--left", "Unused=gone", "--leavers", "listed", "--yes")
+    assert result.code == 1, result
+    assert "looks like a new person under an old number" in result.out
+    assert writes(served) == []
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (("--leavers", "listed"), "--leavers listed needs --left"),
+    (("--left", "Status"), "--left 'Status': write the column and the value"),
+    (("--left", "State=Left"), "no column 'State'; --left can be"),
+    (("--date-format", "MM/YYYY"), "--date-format MM/YYYY: write day, month and year"),
+])  # fmt: skip
+def test_what_says_nothing_of_leavers_or_dates_is_refused(
+    run: Run, served: Sandbox, export: Callable[..., str], options: tuple[str, ...], words: str
+) -> None:
+    result = run("sync", "users", export(), *MAP, *options)
+    assert result.code == 2
+    assert words in result.one_line()
+    assert len(served.requests) == 0
+
+
+@pytest.mark.parametrize(("form", "written"), [
+    ("DD/MM/YYYY", "03/04/2026"), ("d.m.yyyy", "3.4.2026"), ("DDMMYY", "030426"), ("%d-%b-%Y", "03-Apr-2026"),
+    ("YYYY/MM/DD", " 2026/04/03 "),
+])  # fmt: skip
+def test_dates_are_read_as_they_are_written(form: str, written: str) -> None:
+    sheet = parse(f"ref,start_date,job_title\nE1,{written},{written}\nE2,03-2026,\n", "f").with_header()
+    rows = mapping((), [sheet], date_format=form)[1]
+    assert [row["start_date"] for row in rows] == ["2026-04-03", "03-2026"]
+    assert rows[0]["job_title"] == written.lstrip() or rows[0]["job_title"] == written

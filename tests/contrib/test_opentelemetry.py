@@ -239,20 +239,22 @@ async def test_a_call_that_dies_waiting_for_a_slot_is_a_span_without_attempts(te
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("answer", "attempt_time", "error"),
     [
-        (reset, "ConnectionFailed"),
-        (hang, "RequestTimeout"),
-        (reply(200, b"x" * 2000), "DecodeError"),
+        (reset, 30, "ConnectionFailed"),
+        (hang, 0.1, "RequestTimeout"),
+        (reply(200, b"x" * 2000), 30, "DecodeError"),
     ],
 )
-async def test_an_attempt_without_a_reply_names_its_error(telemetry: Telemetry, answer: Any, error: str) -> None:
+async def test_an_attempt_without_a_reply_names_its_error(
+    telemetry: Telemetry, answer: Any, attempt_time: float, error: str
+) -> None:
     async with (
         RawServer([answer]) as server,
         server.client(
             hooks=telemetry.hooks,
             retry=Retry(max_attempts=1),
-            timeouts=Timeouts(attempt=0.1),
+            timeouts=Timeouts(attempt=attempt_time),
             limits=Limits(max_reply_bytes=1000),
         ) as thrive,
     ):

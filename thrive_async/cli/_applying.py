@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -23,15 +23,21 @@ from thrive_async.cli._report_file import ReportFile, print_rows
 from thrive_async.cli._running import ask, run_async
 
 if TYPE_CHECKING:
-    from thrive_async.sync import SyncReport
+    from thrive_async import ThriveClient
+    from thrive_async.cli._page.names import Names
+    from thrive_async.cli._page.written import Pages
+    from thrive_async.sync import AudiencesPlan, SyncReport
     from thrive_async.sync._guards import MaxRemovals
 
 __all__ = [
+    "SAFETY",
+    "AnyApplying",
     "Applying",
     "AudiencesApplying",
     "MemberApplying",
     "PeopleApplying",
     "PlanApplying",
+    "PlanPages",
     "UserApplying",
     "agree",
     "agree_to_changes",
@@ -48,6 +54,9 @@ __all__ = [
 ]
 
 SAFETY = Group("What may happen", sort_key=50)
+_Html = Annotated[str | None, Parameter(metavar="FILE")]
+_Summary = Annotated[str | None, Parameter(metavar="FILE")]
+_Show = Annotated[tuple[Literal["who", "bars"], ...], Parameter(negative="", show_default=False)]
 
 
 @Parameter(name="*", group=SAFETY)
@@ -67,7 +76,12 @@ class Applying:
     """Append a JSON line per outcome as it happens; after a crash, run again with it to account for everyone."""
     report: Annotated[str | None, Parameter(metavar="FILE")] = None
     """Write one row per person with its outcome to a .csv or .json; a CSV has ' before what a spreadsheet would run."""
-
+    html: _Html = None
+    """Write a page to look at: of the plan in a dry run, else of what was done. It needs no other file."""
+    summary: _Summary = None
+    """Add the figures, without people, as Markdown to a file, such as "$GITHUB_STEP_SUMMARY"."""
+    show: _Show = ()
+    """Print who is changed, by name, or a bar for each audience. Repeat it for both."""
     wait: Annotated[str, Parameter(metavar="TIME")] = "0"
     """How long to wait for another run of the same audience or journal to end, such as 90s or 10m. 0 does not wait."""
 
@@ -127,18 +141,27 @@ class Applying:
         self.how()
         if self.detailed_exitcode and not self.dry_run:
             raise CliError("--detailed-exitcode is for --dry-run")
-        taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
-        for option, file in (("--journal", self.journal), ("--report", self.report), ("--save-plan", save_plan)):
-            if file is None:
-                continue
-            for what, other in taken:
-                if _same_file(file, other):
-                    raise CliError(f"{option} {file} would be written over {what}: name another file")
-            taken.append((f"{option} {file}", file))
+        outputs = {"--journal": self.journal, "--report": self.report, "--html": self.html, "--summary": self.summary}
+        _check_apart(inputs, {**outputs, "--save-plan": save_plan})
         if self.journal is not None:
             from thrive_async.sync._apply.journal import check_journal  # noqa: PLC0415 - after the parsing
 
             check_journal(self.journal)
+        _check_pages(self.html, self.summary)
+
+    async def pages(self, plan: PlanView[Any] | AudiencesPlan, thrive: ThriveClient | None) -> Pages:
+        """Return the pages to write, and print what `--show` asks for.
+
+        Args:
+            plan: The view of a plan, or a plan for several audiences.
+            thrive: The client that knows people's names; None to go without them.
+        """
+        from thrive_async.cli._page.written import Pages  # noqa: PLC0415 - after the parsing
+
+        pages = Pages(plan, PlanApplying().how() | self.how(), page=self.html, summary=self.summary, show=self.show)
+        await pages.read_names(thrive)
+        pages.show()
+        return pages
 
     def report_file(self) -> ReportFile | None:
         """Return the report to write, if there is one.
@@ -147,6 +170,33 @@ class Applying:
             CliError: It cannot be written.
         """
         return ReportFile(self.report) if self.report is not None else None
+
+
+def _check_apart(inputs: Iterable[str | None], outputs: Mapping[str, str | None]) -> None:
+    """Refuse to write one file over another.
+
+    Args:
+        inputs: The files that are read.
+        outputs: The files that are written, by option.
+
+    Raises:
+        CliError: One file would be written over another.
+    """
+    taken = [(f"the file {file}", file) for file in inputs if file is not None and file != STDIN]
+    for option, file in outputs.items():
+        if file is None:
+            continue
+        for what, other in taken:
+            if _same_file(file, other):
+                raise CliError(f"{option} {file} would be written over {what}: name another file")
+        taken.append((f"{option} {file}", file))
+
+
+def _check_pages(html: str | None, summary: str | None) -> None:
+    if html is not None or summary is not None:
+        from thrive_async.cli._page.written import check_targets  # noqa: PLC0415 - after the parsing
+
+        check_targets(html, summary)
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -244,7 +294,13 @@ class UserApplying(ProtectedApplying):
 
 @Parameter(name="*", group=SAFETY)
 @dataclass(frozen=True, kw_only=True)
-class PlanApplying(AudiencesApplying, UserApplying):
+class AnyApplying(AudiencesApplying, UserApplying):
+    """How to apply a plan of any kind."""
+
+
+@Parameter(name="*", group=SAFETY)
+@dataclass(frozen=True, kw_only=True)
+class PlanApplying(AnyApplying):
     """How to apply a saved plan of any kind."""
 
     max_age: Annotated[str, Parameter(metavar="TIME")] = "24h"
@@ -253,6 +309,40 @@ class PlanApplying(AudiencesApplying, UserApplying):
     def how(self) -> dict[str, Any]:
         """Return the arguments of `apply`."""
         return {**super().how(), "max_age": duration(self.max_age, "--max-age")}
+
+
+@Parameter(name="*", group=Group("Pages", sort_key=40))
+@dataclass(frozen=True, kw_only=True)
+class PlanPages:
+    """What else to show of a saved plan."""
+
+    html: _Html = None
+    """Write a page to look at, which needs no other file."""
+    summary: _Summary = None
+    """Add the figures, without people, as Markdown to a file."""
+    show: _Show = ()
+    """Print who is changed, by name, or a bar for each audience. Repeat it for both."""
+    names: Flag = False
+    """Read people's names from Thrive."""
+
+    def check(self, file: str) -> None:
+        """Refuse files that cannot be meant.
+
+        Args:
+            file: The plan.
+
+        Raises:
+            CliError: One file would be written over another, or cannot be written.
+        """
+        _check_apart([file], {"--html": self.html, "--summary": self.summary})
+        _check_pages(self.html, self.summary)
+
+    def of(self, plan: PlanView[Any] | AudiencesPlan, names: Names) -> Pages:
+        """Return the pages of a plan, with the limits that `thrive plan apply` has by default."""
+        from thrive_async.cli._page.written import Pages  # noqa: PLC0415 - after the parsing
+
+        how = PlanApplying().how()
+        return Pages(plan, how, page=self.html, summary=self.summary, show=self.show, names=names)
 
 
 def show_plan(view: PlanView[Any], *, detailed: bool = False) -> None:
@@ -390,13 +480,16 @@ def agree_to_changes(view: PlanView[Any], *, yes: bool) -> None:
     )
 
 
-async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | None) -> int:
+async def apply_plan(
+    view: PlanView[Any], options: Applying, file: ReportFile | None, thrive: ThriveClient | None = None
+) -> int:
     """Take a plan that was shown to its end.
 
     Args:
         view: The plan.
         options: What may happen.
         file: Where the outcomes go.
+        thrive: The client that knows people's names, for the page; None to go without them.
 
     Returns:
         The exit code.
@@ -409,8 +502,11 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
     how = options.how()
+    pages = await options.pages(view, thrive)
     if options.dry_run:
-        show_people(view, hint="--report FILE lists them all")
+        if "who" not in options.show:
+            show_people(view, hint="--report FILE lists them all")
+        pages.plan()
         if file is not None:
             file.write({"subject": view.subject, "dry_run": True}, [*view.planned(), *view.unplanned()])
         say("dry run: nothing was changed")
@@ -424,13 +520,17 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
         return options.would_end(
             changes=not view.plan.is_empty, refused=refused, left_out=bool(left.rejected or left.ambiguous or left.held)
         )
-    view.check(**how)
 
     def show() -> None:
         show_people(view, leaving=True, hint="--dry-run --report FILE lists them all")
 
-    agree(view.subject, view.removals, yes=options.yes, show=show, verb=view.verb, past=view.past)
-    agree_to_changes(view, yes=options.yes)
+    try:
+        view.check(**how)
+        agree(view.subject, view.removals, yes=options.yes, show=show, verb=view.verb, past=view.past)
+        agree_to_changes(view, yes=options.yes)
+    except (GuardRefused, CliError) as refused:
+        pages.plan(refused)
+        raise
     try:
         with ProgressView(view.subject) as progress:
             report = await view.apply(on_progress=progress, **how)
@@ -438,8 +538,8 @@ async def apply_plan(view: PlanView[Any], options: Applying, file: ReportFile | 
         # The plan knows what was done by then.
         if view.plan.report is None:
             raise
-        return stopped(error, conclude(view.plan.report, view, file), [view.plan.report])
-    return conclude(report, view, file)
+        return stopped(error, conclude(view.plan.report, view, file, pages), [view.plan.report])
+    return conclude(report, view, file, pages)
 
 
 def stopped(error: BaseException, code: Exit, reports: Iterable[SyncReport]) -> Exit:
@@ -457,8 +557,8 @@ def stopped(error: BaseException, code: Exit, reports: Iterable[SyncReport]) -> 
     raise error
 
 
-def conclude(report: SyncReport, view: PlanView[Any], file: ReportFile | None) -> Exit:
-    """Write a report's file, print it, and return how the command ends."""
+def conclude(report: SyncReport, view: PlanView[Any], file: ReportFile | None, pages: Pages) -> Exit:
+    """Write a report's files, print it, and return how the command ends."""
     told = tell(
         file,
         {**summary_of(report), "unchanged": view.plan.unchanged},
@@ -467,7 +567,7 @@ def conclude(report: SyncReport, view: PlanView[Any], file: ReportFile | None) -
     )
     if report.cause is not None:
         say(f"thrive: stopped: {describe(report.cause)[0]}")
-    return max(exit_code(report), told)
+    return max(exit_code(report), told, pages.report({view.subject: (report, rows_of(report, view))}))
 
 
 def tell(

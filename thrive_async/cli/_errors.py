@@ -46,7 +46,7 @@ class CliError(Exception):
 
 
 #: Packages that only the extra brings.
-_OF_THE_EXTRA = frozenset({"cyclopts", "rich", "jsonschema_rs"})
+_OF_THE_EXTRA = frozenset({"cyclopts", "jinja2", "jsonschema_rs", "rich"})
 
 
 def is_of_the_extra(error: ModuleNotFoundError) -> bool:

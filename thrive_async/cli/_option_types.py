@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._files import STDIN, Format, Sheet, read_sheet
+from thrive_async.cli._files.filters import conditions, preferred, stopped, where
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -24,12 +25,15 @@ __all__ = [
     "FileArgument",
     "Flag",
     "Input",
+    "MoreFiles",
+    "Repeated",
     "Unknown",
     "When",
     "duration",
     "removal_limit",
     "seconds",
     "texts",
+    "wanted",
     "when",
 ]
 
@@ -61,8 +65,17 @@ def _file(_type: Any, value: object) -> None:
         raise ValueError(f"unknown option {value}; write ./{value} if that is a file")
 
 
+def _not_negative(_type: Any, value: object) -> None:
+    if isinstance(value, int) and value < 0:
+        raise ValueError("write how many lines there are: 0 or more")
+
+
 #: A file to read, or `-` for standard input.
 FileArgument = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_file, metavar="FILE")]
+#: More files after the first.
+MoreFiles = Annotated[str, Parameter(metavar="FILE")]
+#: Options that are given once for each value.
+Repeated = Parameter(negative="", show_default=False)
 
 
 @Parameter(name="*", group=INPUT)
@@ -77,15 +90,80 @@ class Input:
     header: Annotated[bool | None, Parameter(show_default=False)] = None
     """Whether the first line names the columns; needed only if the command asks for it."""
     input_format: Format = "auto"
-    """csv or jsonl; detected by default from the name and the first character."""
+    """csv or jsonl; detected by default from the name and the first character. Workbooks are always recognised."""
+    sheet: Annotated[str | None, Parameter(metavar="NAME|N")] = None
+    """The sheet of a workbook, by name or number; by default the first one with a column of people."""
+    skip_lines: Annotated[int, Parameter(metavar="N", validator=_not_negative)] = 0
+    """How many lines, or rows of a workbook, stand before the header."""
+    stop_at: Annotated[str | None, Parameter(metavar="TEXT")] = None
+    """Where the footer starts: at the first row that begins with this text. A file without it is refused."""
+    where: Annotated[tuple[str, ...], Repeated, Parameter(metavar="COLUMN=VALUE")] = ()
+    """Read only the rows in which a column has this value, such as Status=Active or Status=Active,Leave, or with != has
+    another. Repeat it for several columns."""
+    prefer: Annotated[tuple[str, ...], Repeated, Parameter(metavar="COLUMN=VALUE")] = ()
+    """For people with several rows, read only those in which a column has this value, such as Primary=Y."""
 
-    def read(self, source: str) -> Sheet:
-        """Read a whole file, or standard input.
+    def read(self, source: str, columns: Sequence[str] = ()) -> Sheet:
+        """Read a whole file, or standard input, without the rows that an option leaves out.
+
+        Args:
+            source: A path, or `-`.
+            columns: The columns by which the sheet of a workbook is found; by default any that names people.
 
         Raises:
             CliError: It cannot be read in this way.
         """
-        return read_sheet(source, encoding=self.encoding, delimiter=self.delimiter, format=self.input_format)
+        read = read_sheet(
+            source,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            format=self.input_format,
+            sheet=self.sheet,
+            skip_lines=self.skip_lines,
+            columns=columns,
+        )
+        sheet = stopped(read, self.stop_at)
+        filters = conditions(self.where, "--where")
+        return where(self.headed(sheet), filters) if filters or self.prefer else sheet
+
+    def headed(self, sheet: Sheet) -> Sheet:
+        """Return a sheet with names for its columns: those of its first row, or numbers with `--no-header`."""
+        return sheet.numbered() if self.header is False else sheet.with_header()
+
+    def read_all(self, sources: Sequence[str], columns: Sequence[str] = ()) -> list[Sheet]:
+        """Read files whose rows are one list, each with a header of its own.
+
+        Args:
+            sources: Paths, or `-`.
+            columns: As for `read`.
+
+        Raises:
+            CliError: One cannot be read, or the filters keep no row.
+        """
+        sheets = [self.read(source, columns) for source in sources]
+        if len(sheets) > 1:
+            sheets = [replace(sheet, one_of_several=True) for sheet in sheets]
+        if self.where and not any(sheet.rows for sheet in sheets):
+            told = " ".join(f"--where {text!r}" for text in self.where)
+            raise CliError(f"{sheets[0].source}: {told} keeps no row: nothing was read, so nothing is changed")
+        return sheets
+
+    def preferred(self, found: Sequence[tuple[int, Sheet]]) -> list[Sheet]:
+        """Apply `--prefer` to sheets, each with the column that names people.
+
+        Raises:
+            CliError: A condition cannot be read, or names no column.
+        """
+        return preferred(found, conditions(self.prefer, "--prefer"))
+
+    def plain(self) -> Input:
+        """Return how to read a file beside the list: filters are not for it."""
+        return Input(encoding=self.encoding, delimiter=self.delimiter)
+
+
+def wanted(*columns: str | None) -> tuple[str, ...]:
+    """Return the names among columns that are given by name or number."""
+    return tuple(name for name in columns if name is not None and not name.isdecimal())
 
 
 def removal_limit(text: str, option: str) -> MaxRemovals:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from thrive_async.cli._files import PERSON_COLUMNS, Sheet, fold, holds
 
 if TYPE_CHECKING:
+    from thrive_async.cli._option_types import Input
     from thrive_async.sync import Entry
 
-__all__ = ["People", "people_in"]
+__all__ = ["People", "people_in", "people_of"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,26 @@ class People:
     def desired(self) -> list[Entry]:
         """The entries of the desired list, without empty rows."""
         return [entry for entry in self.entries if entry is not None]
+
+
+def people_of(sheets: Sequence[Sheet], column: str | None, reading: Input) -> tuple[list[Sheet], list[People]]:
+    """Find who the rows of all files name.
+
+    Args:
+        sheets: The files.
+        column: The column that was chosen with an option, by name or number.
+        reading: How the files are read.
+
+    Returns:
+        The files as they were interpreted, and the people of each.
+
+    Raises:
+        CliError: There is no such column, or it is not clear which one is meant.
+    """
+    found = [sheet.choose(column, header=reading.header) for sheet in sheets]
+    chosen = reading.preferred(found)
+    places = [index for index, _sheet in found]
+    return chosen, [people_in(sheet, at, chosen=column is not None) for sheet, at in zip(chosen, places, strict=True)]
 
 
 def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = None) -> People:
@@ -55,11 +77,13 @@ def people_in(sheet: Sheet, index: int, *, chosen: bool, beside: int | None = No
     fallen_back: set[int] = set()
     for place, row in enumerate(sheet.rows):
         last = place == len(sheet.rows) - 1
-        where = f"line {sheet.first_line + place}"
+        where = sheet.where(place)
         name = texts[place] if texts[place].strip() else None
         also = {at: cells[place] for at, cells in zip(others, spare, strict=True) if cells[place].strip()}
-        doubt = None
-        if holds(row[width:]):
+        doubt = sheet.doubts.get(place)
+        if doubt is not None:
+            pass
+        elif holds(row[width:]):
             # A delimiter inside a cell shifts the rest of the row, so the column may hold another value.
             doubt = f"it has {len(row)} columns, the first line {width}"
         elif last and len(row) < width and holds(row) and sheet.names != ("",):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._formats import cell, out
+from thrive_async.cli._private_file import PrivateFile
 from thrive_async.cli._safe_text import guard_cell, one_line, visible
 
 __all__ = ["FIELDS", "ReportFile", "in_words", "print_rows"]
@@ -24,10 +23,7 @@ PersonRow = Mapping[str, Any]
 
 
 class ReportFile:
-    """A report as CSV or JSON, by its suffix; only its owner can read it.
-
-    It is written to a temporary file beside the target, which it replaces when it is complete. So you never read half a
-    report, and the report of an earlier run stays until the new one is ready.
+    """A report as CSV or JSON, by its suffix; see `PrivateFile`.
 
     Args:
         path: Where to; ends in .csv or .json.
@@ -37,28 +33,14 @@ class ReportFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._json = self._path.suffix.lower() == ".json"
-        if not self._json and self._path.suffix.lower() != ".csv":
+        suffix = Path(path).suffix.lower()
+        self._json = suffix == ".json"
+        if suffix not in (".csv", ".json"):
             raise CliError(f"--report {path}: the name must end in .csv or .json")
-        if self._path.is_dir():
-            raise CliError(f"--report {path} is a folder: name a file in it")
-        try:
-            # Tried before anything is changed.
-            file, part = self._part()
-            file.close()
-            part.unlink()
-        except OSError as error:
-            raise CliError(f"--report {path}: cannot write there: {error.strerror or error}") from error
+        self._file = PrivateFile(path, "--report")
 
     def __str__(self) -> str:
-        return f"--report {self._path}"
-
-    def _part(self) -> tuple[IO[str], Path]:
-        """Open a new file beside the target that only its owner can read."""
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
-        # Broken text, such as half a character from a file, is written as its code, because a report must not fail.
-        return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""), Path(name)
+        return str(self._file)
 
     def write(self, summary: Mapping[str, Any], rows: Iterable[PersonRow]) -> None:
         """Write the report and put it in place.
@@ -68,27 +50,17 @@ class ReportFile:
             rows: One per person, with the keys of `FIELDS`; missing ones are empty.
 
         Raises:
-            OSError: It cannot be written; nothing of it is left, and a report that was there before still is. If only
-                the target cannot be replaced (open in Excel, for example), the error names the file with the report.
+            OSError: It cannot be written; see `PrivateFile.replaced`.
         """
-        file, part = self._part()
-        try:
-            with file:
-                if self._json:
-                    text = json.dumps({**summary, "outcomes": list(rows)}, ensure_ascii=False, indent=1)
-                    file.write(visible(text) + "\n")
-                else:
-                    writer = csv.writer(file, lineterminator="\r\n")
-                    writer.writerow(FIELDS)
-                    for row in rows:
-                        writer.writerow([visible(str(guard_cell(cell(row.get(name))))) for name in FIELDS])
-        except BaseException:
-            part.unlink()
-            raise
-        try:
-            part.replace(self._path)
-        except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}; the report is in {part}", str(self._path)) from error
+        with self._file.replaced() as file:
+            if self._json:
+                text = json.dumps({**summary, "outcomes": list(rows)}, ensure_ascii=False, indent=1)
+                file.write(visible(text) + "\n")
+            else:
+                writer = csv.writer(file, lineterminator="\r\n")
+                writer.writerow(FIELDS)
+                for row in rows:
+                    writer.writerow([visible(str(guard_cell(cell(row.get(name))))) for name in FIELDS])
 
 
 def in_words(changes: Mapping[str, tuple[Any, Any]]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -25,9 +25,9 @@ from thrive_async.cli._applying import (
 )
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, Exit, describe, say
-from thrive_async.cli._files import Sheet, fold
+from thrive_async.cli._files import Sheet, fold, source_of
 from thrive_async.cli._formats import out
-from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, Unknown, wanted
 from thrive_async.cli._people import people_in
 from thrive_async.cli._plan_views import MembersView, PersonRow, save
 from thrive_async.cli._progress import ProgressView
@@ -36,6 +36,8 @@ from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from thrive_async import ThriveClient
+    from thrive_async.cli._page.written import Pages
     from thrive_async.errors import ThriveError
     from thrive_async.sync import AudiencesPlan, Entry, MemberPlan, NewAudience, SyncReport
 
@@ -48,7 +50,8 @@ Column = Annotated[str | None, Parameter(metavar="NAME|N")]
 def audiences(
     file: FileArgument,
     /,
-    *,
+    *more: MoreFiles,
+    audience: Annotated[str | None, Parameter(metavar="RULE")] = None,
     audience_column: Column = None,
     member_column: Column = None,
     create_missing: Annotated[str | None, Parameter(metavar="FILE")] = None,
@@ -67,6 +70,9 @@ def audiences(
 
     Args:
         file: The people who should be in each audience.
+        more: More files, each with its own header; their rows are one list.
+        audience: How the audience of a row is called after its columns, such as dept-{Department};
+            {Department:slug} writes "Field Sales" as field-sales.
         audience_column: The column that names the audience; "audience" by default.
         member_column: The column that names the member; "member" by default, else id, userId, ref, reference or email.
         create_missing: Create missing audiences from this file, with the columns reference, name and, optionally,
@@ -80,8 +86,10 @@ def audiences(
         reading: How to read the files.
         connection: The Thrive tenant to use.
     """
-    applying.check(file, create_missing, save_plan=save_plan)
-    desired = grouped(reading.read(file), audience_column, member_column, header=reading.header)
+    applying.check(file, *more, create_missing, save_plan=save_plan)
+    sheets = [reading.headed(one) for one in reading.read_all((file, *more), wanted(audience_column, member_column))]
+    desired = grouped(sheets, audience_column, member_column, rule=audience, reading=reading)
+    source = source_of(sheets)
     described = _described(reading, create_missing)
     protected = applying.protected()
     thrive = connection.client()
@@ -93,7 +101,7 @@ def audiences(
 
         async with thrive, applying.alone():
             entries = counted(sum(map(len, desired.values())), "entries")
-            say(f"comparing {counted(len(desired), 'audiences')} with {entries} of {file}")
+            say(f"comparing {counted(len(desired), 'audiences')} with {entries} of {source.name}")
             plan = await sync.plan_audiences(
                 thrive,
                 desired,
@@ -103,11 +111,12 @@ def audiences(
                 protect=protected,
                 unknown=unknown,
             )
+            plan.source = source
             plan.errors = await did_you_mean(thrive, plan.errors)
             show_audiences(plan)
             if save_plan is not None:
                 save(plan, save_plan)
-            return await apply_audiences(plan, applying, report)
+            return await apply_audiences(plan, applying, report, thrive)
 
     return finish(main, report)
 
@@ -126,15 +135,21 @@ def _make_room(audiences: int) -> None:
 
 
 def grouped(
-    sheet: Sheet, audience_column: str | None, member_column: str | None, *, header: bool | None
+    sheets: Sequence[Sheet],
+    audience_column: str | None,
+    member_column: str | None,
+    *,
+    rule: str | None = None,
+    reading: Input = Input(),  # noqa: B008 - frozen
 ) -> dict[str, list[Entry]]:
-    """Sort the rows of a file by audience.
+    """Sort the rows of files by audience.
 
     Args:
-        sheet: The file.
+        sheets: The files.
         audience_column: A name or number; None for "audience".
         member_column: A name or number; None for "member", else what `Sheet.choose` takes.
-        header: False if the first row is data; the columns are numbers then.
+        rule: How an audience is called after columns, such as `dept-{Department}`, instead of by `audience_column`.
+        reading: How the files are read. Without a header, the columns are numbers.
 
     Returns:
         The desired members, by audience. A row with only an audience is an entry without a usable name. If it is the
@@ -143,34 +158,95 @@ def grouped(
     Raises:
         CliError: No such column, a member without an audience, or no audience at all.
     """
-    from thrive_async.sync import Entry  # noqa: PLC0415 - after the parsing
-
-    sheet = replace(sheet, names=_numbers(sheet)) if header is False else sheet.with_header()
-    at = sheet.find(audience_column or "audience", what="--audience-column")
-    usual = "member" if "member" in map(fold, sheet.names or ()) else None
-    member_at = sheet.choose(member_column or usual, what="--member-column")[0]
-    if at == member_at:
-        raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
-    people = people_in(sheet, member_at, chosen=member_column is not None, beside=at)
+    if rule is not None and audience_column is not None:
+        raise CliError("--audience and --audience-column both say which audience a row is for: use one of them")
+    found = [_member_column(reading.headed(sheet), member_column) for sheet in sheets]
     rows: dict[str, list[Entry]] = {}
     alone: dict[str, bool] = {}
-    for line, (audience, member) in enumerate(
-        zip(sheet.texts(at), people.entries, strict=True), start=sheet.first_line
-    ):
-        name = audience.strip()
-        if name:
-            bare = Entry(where=f"line {line}", doubt=f"{sheet.name(member_at)} is blank")
-            rows.setdefault(name, []).append(bare if member is None else member)
-            alone[name] = alone.get(name, True) and member is None
-        elif member is not None:
-            raise CliError(f"{sheet.source}: line {line} names a member, but no audience; nothing was changed")
+    for sheet, (at, _sheet) in zip(reading.preferred(found), found, strict=True):
+        _sort(sheet, at, audience_column, rule, chosen=member_column is not None, into=rows, alone=alone)
     if not rows:
-        raise CliError(f"{sheet.source} names no audience: nothing was read, so nothing is changed")
+        raise CliError(f"{sheets[0].source} names no audience: nothing was read, so nothing is changed")
     return {name: [] if alone[name] else members for name, members in rows.items()}
 
 
-def _numbers(sheet: Sheet) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(1, sheet.width() + 1))
+def _member_column(sheet: Sheet, wanted: str | None) -> tuple[int, Sheet]:
+    usual = "member" if "member" in map(fold, sheet.names or ()) else None
+    return sheet.choose(wanted or usual, what="--member-column")
+
+
+def _sort(
+    sheet: Sheet,
+    member_at: int,
+    audience_column: str | None,
+    rule: str | None,
+    *,
+    chosen: bool,
+    into: dict[str, list[Entry]],
+    alone: dict[str, bool],
+) -> None:
+    """Add the rows of a file to the audiences they are for."""
+    from thrive_async.sync import Entry  # noqa: PLC0415 - after the parsing
+    from thrive_async.sync._match.names import rewritten  # noqa: PLC0415
+
+    beside: int | None = None
+    if rule is not None:
+        names, what = audiences_by_rule(sheet, rule), f"--audience {rule}"
+    else:
+        beside = sheet.find(audience_column or "audience", what="--audience-column")
+        names, what = [text.strip() for text in sheet.texts(beside)], sheet.name(beside)
+    if beside == member_at:
+        raise CliError(f"{sheet.source}: audience and member are in the same column; see --member-column")
+    people = people_in(sheet, member_at, chosen=chosen, beside=beside)
+    for place, (name, member) in enumerate(zip(names, people.entries, strict=True)):
+        if name.startswith("#") and rewritten(name):
+            raise CliError(f"{sheet.located(place)}: {what} holds {name} instead of an audience: correct it")
+        if name:
+            bare = Entry(where=sheet.where(place), doubt=f"{sheet.name(member_at)} is blank")
+            into.setdefault(name, []).append(bare if member is None else member)
+            alone[name] = alone.get(name, True) and member is None
+        elif member is not None:
+            raise CliError(f"{sheet.located(place)} names a member, but no audience; nothing was changed")
+
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*?)(:slug)?\}")
+
+
+def audiences_by_rule(sheet: Sheet, rule: str) -> list[str]:
+    """Return the audience of each row by a rule.
+
+    Args:
+        sheet: The file, with the names of its columns.
+        rule: A text with columns in braces: `dept-{Department}`. `{Department:slug}` writes "Field Sales" as
+            field-sales.
+
+    Returns:
+        An audience for each row; an empty text if one of the columns is blank.
+
+    Raises:
+        CliError: There is no such column, or the rule names none.
+    """
+    parts = _PLACEHOLDER.split(rule)
+    if len(parts) == 1 or not all(parts[1::3]) or re.search("[{}]", "".join(parts[0::3])):
+        raise CliError(f"--audience {rule}: name at least one column in braces, as in dept-{{Department}}")
+    columns: list[list[str]] = []
+    for column, slug in zip(parts[1::3], parts[2::3], strict=True):
+        texts = [text.strip() for text in sheet.texts(sheet.find(column.strip(), what=f"--audience {rule}"))]
+        columns.append([_slug(text) for text in texts] if slug else texts)
+    literals = parts[0::3]
+
+    def made(cells: Sequence[str]) -> str:
+        error = next((cell for cell in cells if cell.startswith("#")), None)
+        if error is not None or not all(cells):
+            return error or ""
+        return literals[0] + "".join(cell + literal for cell, literal in zip(cells, literals[1:], strict=True))
+
+    return [made(cells) for cells in zip(*columns, strict=True)]
+
+
+def _slug(text: str) -> str:
+    """Return a text as references are often written: "Field Sales (EMEA)" becomes field-sales-emea."""
+    return text if text.startswith("#") else re.sub(r"[\W_]+", "-", text.casefold()).strip("-")
 
 
 def _described(reading: Input, file: str | None) -> list[NewAudience]:
@@ -178,7 +254,7 @@ def _described(reading: Input, file: str | None) -> list[NewAudience]:
         return []
     from thrive_async.sync import NewAudience  # noqa: PLC0415 - after the parsing
 
-    sheet = reading.read(file).with_header()
+    sheet = reading.plain().read(file, ("reference",)).with_header()
     names = {fold(name) for name in sheet.names or ()}
     columns = {
         field: sheet.texts(sheet.find(field, what="a column of --create-missing")) if field in names else None
@@ -224,7 +300,7 @@ def show_audiences(plan: AudiencesPlan, *, detailed: bool = False) -> None:
 
 def _is_idle(plan: MemberPlan) -> bool:
     """Return whether there is nothing to do and nothing to tell."""
-    return plan.is_empty and not (plan.rejected or plan.ambiguous or plan.held or plan.dropped)
+    return plan.is_empty and not (plan.rejected or plan.ambiguous or plan.left_out.held or plan.dropped)
 
 
 def _show_idle(names: list[str]) -> None:
@@ -242,13 +318,16 @@ def planned_rows(plan: AudiencesPlan) -> Iterator[PersonRow]:
         yield from view.unplanned()
 
 
-async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None) -> int:
+async def apply_audiences(
+    plan: AudiencesPlan, applying: AudiencesApplying, file: ReportFile | None, thrive: ThriveClient | None = None
+) -> int:
     """Confirm and apply plans that were shown.
 
     Args:
         plan: The plan.
         applying: What may happen.
         file: Where the outcomes go.
+        thrive: The client that knows people's names, for the page; None to go without them.
 
     Returns:
         The exit code.
@@ -261,14 +340,17 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
     from thrive_async.errors import GuardRefused  # noqa: PLC0415 - after the parsing
 
     how = {name: value for name, value in applying.how().items() if name != "max_changes"}
+    pages = await applying.pages(plan, thrive)
     refusals = plan.refusals(max_removals=how["max_removals"], strategy=how["strategy"])
     refused = {**plan.errors, **refusals}
     for error in refused.values():
         say(f"thrive: {describe(error)[0]}")
     ready = [one for name, one in plan.plans.items() if name not in refused]
     if applying.dry_run:
-        for one in ready:
-            show_people(MembersView(one), hint="--report FILE lists them all")
+        if "who" not in applying.show:
+            for one in ready:
+                show_people(MembersView(one), hint="--report FILE lists them all")
+        pages.plan()
         if file is not None:
             file.write({"dry_run": True}, [*planned_rows(plan), *refusal_rows(refused)])
         say("dry run: nothing was changed")
@@ -281,9 +363,8 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         return applying.would_end(
             changes=bool(plan.to_create) or any(not one.is_empty for one in ready),
             refused=too_many or bool(refused),
-            left_out=any(one.rejected or one.ambiguous or one.held for one in ready),
+            left_out=any(one.rejected or one.ambiguous or one.left_out.held for one in ready),
         )
-    plan.check_total(how["max_total_removals"], refused)
     losing = [one for one in ready if one.to_remove]
 
     def show() -> None:
@@ -291,7 +372,12 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
             show_people(MembersView(one), leaving=True, hint="--dry-run --report FILE lists them all")
 
     names = ", ".join(one.audience for one in losing[:_LISTED]) + (", ..." if len(losing) > _LISTED else "")
-    agree(names, sum(len(one.to_remove) for one in losing), yes=applying.yes, show=show)
+    try:
+        plan.check_total(how["max_total_removals"], refused)
+        agree(names, sum(len(one.to_remove) for one in losing), yes=applying.yes, show=show)
+    except (GuardRefused, CliError) as refusal:
+        pages.plan(refusal)
+        raise
     try:
         with ProgressView(counted(len(ready), "audiences")) as progress:
             await plan.apply(on_progress=progress, **how)
@@ -299,9 +385,9 @@ async def apply_audiences(plan: AudiencesPlan, applying: AudiencesApplying, file
         # Ctrl-C, or a journal that can no longer be written: what was done is on the plan, and is told first.
         if not plan.reports:
             raise
-        code = _conclude(plan, file)
+        code = _conclude(plan, file, pages)
         return stopped(error, code, _reports(plan).values())
-    return _conclude(plan, file)
+    return _conclude(plan, file, pages)
 
 
 def _reports(plan: AudiencesPlan) -> dict[str, SyncReport]:
@@ -310,11 +396,12 @@ def _reports(plan: AudiencesPlan) -> dict[str, SyncReport]:
     return {name: result for name, result in plan.reports.items() if isinstance(result, SyncReport)}
 
 
-def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
+def _conclude(plan: AudiencesPlan, file: ReportFile | None, pages: Pages) -> Exit:
     reports = _reports(plan)
     errors: dict[str, Any] = {name: result for name, result in plan.reports.items() if name not in reports}
     views = {name: MembersView(one) for name, one in plan.plans.items()}
-    rows = [row for name, report in reports.items() for row in rows_of(report, views[name])]
+    done = {name: (report, list(rows_of(report, views[name]))) for name, report in reports.items()}
+    rows = [row for _report, outcomes in done.values() for row in outcomes]
     rows += [row for view in views.values() for row in view.unplanned()]
     # The people who were to be changed in an audience that nothing was done for are accounted for, too.
     rows += [
@@ -332,7 +419,7 @@ def _conclude(plan: AudiencesPlan, file: ReportFile | None) -> Exit:
     )
     codes = [exit_code(report) for report in reports.values()]
     codes += [describe(error)[1] for error in errors.values()]
-    return Exit(max((*codes, told)))
+    return Exit(max((*codes, told, pages.report(done, errors))))
 
 
 def _show_results(plan: AudiencesPlan, views: Mapping[str, MembersView], *, whole: bool) -> None:

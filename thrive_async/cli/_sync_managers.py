@@ -12,10 +12,10 @@ from cyclopts import Parameter
 from thrive_async.cli._applying import PeopleApplying, apply_plan, finish, show_plan
 from thrive_async.cli._connection import Connection
 from thrive_async.cli._errors import CliError, say
-from thrive_async.cli._files import Sheet, fold
+from thrive_async.cli._files import Sheet, fold, source_of
 from thrive_async.cli._formats import flatten
-from thrive_async.cli._option_types import FileArgument, Flag, Input, Unknown
-from thrive_async.cli._people import People, people_in
+from thrive_async.cli._option_types import FileArgument, Flag, Input, MoreFiles, Unknown, wanted
+from thrive_async.cli._people import People, people_of
 from thrive_async.cli._plan_views import ManagersView, save
 from thrive_async.cli._safe_text import counted
 from thrive_async.cli._suggestions import suggesting
@@ -33,7 +33,7 @@ def managers(
     audience: str,
     file: FileArgument,
     /,
-    *,
+    *more: MoreFiles,
     column: Annotated[str | None, Parameter(alias="-c", metavar="NAME|N")] = None,
     grant: Annotated[tuple[str, ...], Parameter(negative="", metavar="PERMISSION", show_default=False)] = (),
     keep_extra: Flag = False,
@@ -53,6 +53,7 @@ def managers(
     Args:
         audience: The id or reference of the audience or structure.
         file: The people who should be managers.
+        more: More files, each with its own header; their rows are one list.
         column: The column that names people, or its number from 1. By default the only column, or id, userId, ref,
             reference or email; where that is blank, the next of these.
         grant: A permission for all managers in the file, such as peopleManager.insights. Repeat it for several.
@@ -65,10 +66,10 @@ def managers(
         reading: How to read the file.
         connection: The Thrive tenant to use.
     """
-    applying.check(file, save_plan=save_plan)
-    index, sheet = reading.read(file).choose(column, header=reading.header)
-    people = people_in(sheet, index, chosen=column is not None)
-    desired = granted(sheet, people, grant)
+    applying.check(file, *more, save_plan=save_plan)
+    sheets, people = people_of(reading.read_all((file, *more), wanted(column)), column, reading)
+    desired = [entry for sheet, one in zip(sheets, people, strict=True) for entry in granted(sheet, one, grant)]
+    source = source_of(sheets)
     protected = applying.protected()
     thrive = connection.client()
     report = applying.report_file()
@@ -78,7 +79,7 @@ def managers(
 
         async with thrive, applying.alone():
             entries = counted(len(desired), "entries")
-            say(f"comparing managers of {audience} with {sheet.source}, {people.column}: {entries}")
+            say(f"comparing managers of {audience} with {source.name}, {people[0].column}: {entries}")
             planning = sync.plan_managers(
                 thrive,
                 audience,
@@ -89,10 +90,11 @@ def managers(
                 protect=protected,
             )
             view = ManagersView(await suggesting(thrive, audience, planning))
+            view.plan.source = source
             show_plan(view)
             if save_plan is not None:
                 save(view.plan, save_plan)
-            return await apply_plan(view, applying, report)
+            return await apply_plan(view, applying, report, thrive)
 
     return finish(main, report)
 
@@ -125,16 +127,14 @@ def granted(sheet: Sheet, people: People, given: tuple[str, ...]) -> list[Entry]
         )
     sheet.check_whole()
     grants: list[Entry] = []
-    for line, (row, entry) in enumerate(zip(sheet.rows, people.entries, strict=True), start=sheet.first_line):
+    for place, (row, entry) in enumerate(zip(sheet.rows, people.entries, strict=True)):
         if entry is None:
             continue
         if entry.doubt is not None:
-            raise CliError(
-                f"{sheet.source}: {entry.where} does not say who the manager is: {entry.doubt}; see --column"
-            )
+            raise CliError(f"{sheet.located(place)} does not say who the manager is: {entry.doubt}; see --column")
         flags = dict.fromkeys(PERMISSIONS, False)
         for at, permission in columns.items():
-            flags |= _flags(row[at] if at < len(row) else "", permission, f"{sheet.source}: line {line}")
+            flags |= _flags(row[at] if at < len(row) else "", permission, sheet.located(place))
         flags |= everybody
         # Every permission is sent, except an administrator's unset ones, which exist only for structures.
         said = {

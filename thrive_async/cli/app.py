@@ -15,10 +15,14 @@ from thrive_async.cli._formats import abandon_output
 from thrive_async.cli._running import Interrupted
 from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
+from thrive_async.cli.journal import app as journal
 from thrive_async.cli.plan import app as plan
+from thrive_async.cli.profile import app as profile
 from thrive_async.cli.resources import apps as looks
 from thrive_async.cli.sandbox import sandbox
+from thrive_async.cli.spec import spec
 from thrive_async.cli.sync import app as sync
+from thrive_async.cli.undo import undo
 
 __all__ = ["app", "run"]
 
@@ -46,7 +50,9 @@ _LOOK = Group("A look at what is there (list, get)", sort_key=2)
 app.command(demo, group=_JOBS)
 app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
-for _part in (sync, plan):
+app.command(spec, group=_JOBS)
+app.command(undo, group=_JOBS)
+for _part in (sync, plan, profile, journal):
     _part.group = (_JOBS,)
     app.command(_part)
 for _part in looks():

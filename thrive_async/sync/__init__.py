@@ -5,7 +5,7 @@ change exactly one outcome.
 
 Four doors of one shape (`members`, `managers`, `audiences`, `users`) over the private rest: `_guards` refuses a run,
 `_doubts` holds a person back, `_match` says who is who, `_apply` carries a plan out. Imports the client, never the
-command.
+command. `undo` stands over the doors: it plans the opposite of what a journal says.
 
 Example:
     ```python
@@ -27,6 +27,8 @@ from thrive_async.sync.managers import ManagerPlan, plan_managers, sync_managers
 from thrive_async.sync.members import Desired, MemberPlan, plan_members, sync_members
 from thrive_async.sync.new_audiences import NewAudience
 from thrive_async.sync.report import Outcome, Progress, SyncReport
+from thrive_async.sync.source import Source
+from thrive_async.sync.undo import plan_undo
 from thrive_async.sync.users import UserChange, UserHeld, UserLeaver, UserPlan, UserReturn, plan_users, sync_users
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "NewAudience",
     "Outcome",
     "Progress",
+    "Source",
     "Strategy",
     "SyncError",
     "SyncReport",
@@ -52,6 +55,7 @@ __all__ = [
     "plan_audiences",
     "plan_managers",
     "plan_members",
+    "plan_undo",
     "plan_users",
     "sync_audiences",
     "sync_managers",

@@ -3,6 +3,7 @@
 import inspect
 import math
 import os
+import uuid
 from collections.abc import AsyncIterable, Iterable, Sequence
 from datetime import timedelta
 from fractions import Fraction
@@ -90,6 +91,8 @@ DEFAULT_MAX_AGE: Final = timedelta(hours=24)
 class Applying:
     """How to apply a plan; see `MemberPlan.apply`. It is made before anything is sent, so a mistake changes nothing.
 
+    The journal calls it `sync`: the runs of one call have it in common.
+
     Raises:
         TypeError: An argument has the wrong type, or `on_progress` is a coroutine function.
         InvalidArgument: An argument is out of range.
@@ -103,6 +106,7 @@ class Applying:
     verify: bool = False
     wait: float = 0.0
     max_age: timedelta | None = DEFAULT_MAX_AGE
+    sync: str = attrs.field(factory=lambda: uuid.uuid4().hex)
 
     def __attrs_post_init__(self) -> None:
         check_flags(verify=self.verify)

@@ -16,19 +16,29 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
 from thrive_async.models import AudienceManager, AudienceMember
-from thrive_async.sync._apply.journal import History, Interrupted, Scope, check_usable, history_of, still_to_account_for
+from thrive_async.sync._apply.journal import (
+    History,
+    Interrupted,
+    Scope,
+    check_usable,
+    history_of,
+    still_to_account_for,
+)
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import Lock, claim, exclusive, target_of
 from thrive_async.sync._doubts import PROTECTED, protected
 from thrive_async.sync._guards import Applying
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.report import LeftOut, Outcome, SyncReport
+from thrive_async.sync.source import Source
 
 __all__ = ["PeoplePlan", "SavedPlan", "SinglePlan", "restored_plan", "saved_content", "summed_up"]
 
 S = TypeVar("S", bound="SavedPlan")
 P = TypeVar("P", AudienceMember, AudienceManager)
-_VERSION: Final = 5
+_VERSION: Final = 6
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -39,11 +49,15 @@ class SavedPlan(ABC):
         kind: What the plan is for, such as ``"members"``.
         tenant: The id of the tenant that the plan was made for. It cannot be applied to another tenant.
         made_at: When the plan was made.
+        source: The file that the desired list was read from, if you say so; the journal names it.
+        undoes: What `plan_undo` made the plan to undo, by its id in the journal.
     """
 
     kind: ClassVar[str]
     tenant: str
     made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    source: Source | None = None
+    undoes: str | None = None
     _thrive: ThriveClient | None = attrs.field(default=None, alias="thrive")
     _applying: bool = attrs.field(default=False, init=False)
     # A plan from a file is compared with Thrive again before it is applied.
@@ -115,11 +129,16 @@ class SavedPlan(ABC):
     @property
     def fingerprint(self) -> str:
         """A hash of the plan's content. The journal of a run starts with it."""
-        return _fingerprint({"tenant": self.tenant, **self._content()})
+        return _fingerprint(self._signed())
+
+    def _signed(self) -> dict[str, Any]:
+        """Return everything that the fingerprint covers."""
+        source = None if self.source is None else attrs.asdict(self.source)
+        return {"tenant": self.tenant, "source": source, "undoes": self.undoes, **self._content()}
 
     def to_json(self) -> str:
         """Return the plan as JSON. The text contains people's identifiers."""
-        content = {"tenant": self.tenant, **self._content()}
+        content = self._signed()
         head = {
             "kind": self.kind,
             "version": _VERSION,
@@ -179,8 +198,9 @@ class SavedPlan(ABC):
                 "this plan was changed since it was saved (its fingerprint differs): make it again"
             )
         try:
-            tenant = content.pop("tenant")
-            plan = cls._restored(content, tenant=tenant, made_at=made_at, thrive=thrive)
+            tenant, source, undoes = content.pop("tenant"), content.pop("source"), content.pop("undoes")
+            source = None if source is None else Source(**source)
+            plan = cls._restored(content, tenant=tenant, made_at=made_at, source=source, undoes=undoes, thrive=thrive)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError("this is not a saved plan") from error
         if thrive is not None and thrive.tenant_id != tenant:
@@ -254,8 +274,21 @@ class SinglePlan(SavedPlan):
 
     @property
     @abstractmethod
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it changes, by action and reference, for the journal."""
+
+    @property
+    @abstractmethod
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
+
+    @property
+    @abstractmethod
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+
+    def _repr_html_(self) -> str:
+        return figures_table(f"Plan for {self.subject}", [(self.subject, self.figures)])
 
     @asynccontextmanager
     async def _turn(
@@ -281,7 +314,7 @@ class SinglePlan(SavedPlan):
             lock = await claim(target_of(thrive, self.kind, self.scope.target, self.subject))
             assert lock is not None  # noqa: S101 - within `exclusive`
             if history is None:
-                history = await history_of(applying.journal)
+                history = await history_of(applying.journal, self.made_at)
             self._check_not_overtaken(lock, history)
             interrupted = still_to_account_for(history.unfinished.get(self.scope, []), self.subject)
             if self._stale:
@@ -328,6 +361,8 @@ class PeoplePlan(SinglePlan, Generic[P]):
         held_because: The reason for each held person, by id.
         held_unless: The names to add that may mean a person to remove, by that person's id. The removal is held unless
             reading the list again shows that each name belongs to another person.
+        about: What the list says of the people to add or change beside the name that is sent.
+        left_alone: Other changes that are held, with the reason; see `plan_undo`.
         dropped: Changes of a saved plan that no longer applied when the list was read again, with the reason.
         report: The report of the run, also after a cancel; None before the plan is applied.
     """
@@ -343,6 +378,8 @@ class PeoplePlan(SinglePlan, Generic[P]):
     held: tuple[P, ...] = ()
     held_because: Mapping[str, str] = attrs.field(factory=dict[str, str])
     held_unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    about: Mapping[str, Person] = attrs.field(factory=dict[str, Person])
+    left_alone: tuple[Outcome, ...] = ()
     dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
@@ -359,8 +396,31 @@ class PeoplePlan(SinglePlan, Generic[P]):
     @property
     def left_out(self) -> LeftOut:
         """What the plan leaves out, for the report."""
-        held = tuple(Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held)
-        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=held, dropped=self.dropped)
+        held = [Outcome("remove", one.user_id, self.held_because[one.user_id]) for one in self.held]
+        held += self.left_alone
+        return LeftOut(rejected=self.rejected, ambiguous=self.ambiguous, held=tuple(held), dropped=self.dropped)
+
+    @property
+    def _leaving(self) -> dict[tuple[str, str], Person]:
+        return {("remove", one.user_id): Person(one.user_id, one.reference, one.email) for one in self.to_remove}
+
+    def _described(self, action: str, names: Iterable[str]) -> dict[tuple[str, str], Person]:
+        return {(action, name): self.about[name] for name in names if name in self.about}
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {
+            "now": self.current,
+            "to remove": len(self.to_remove),
+            "staying": len(self.staying),
+            "others kept": self.kept,
+            "held": len(self.held),
+            "ambiguous": len(self.ambiguities),
+            "rejected": len(self.rejected),
+            "duplicates": len(self.duplicates),
+            "dropped": len(self.dropped),
+        }
 
     @property
     def scope(self) -> Scope:
@@ -435,6 +495,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
             (len(self.ambiguities), "ambiguous", "ambiguous"),
             (self.kept, "other kept", "others kept"),
             (len(self.held), "removal held", "removals held"),
+            (len(self.left_alone), "change held", "changes held"),
             (len(self.dropped), "dropped", "dropped"),
         )
 
@@ -454,6 +515,8 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "held": _saved_people(self.held),
             "held_because": dict(self.held_because),
             "held_unless": _grouped(self.held_unless),
+            "about": {name: one.known for name, one in self.about.items()},
+            "left_alone": [[one.action, one.reference, one.reason] for one in self.left_alone],
         }
 
     @staticmethod
@@ -476,6 +539,8 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "held": _restored_people(content["held"], person),
             "held_because": content["held_because"],
             "held_unless": {one: tuple(names) for names, ids in content["held_unless"] for one in ids},
+            "about": {name: Person(**known) for name, known in content["about"].items()},
+            "left_alone": tuple(Outcome(*one) for one in content["left_alone"]),
         }
 
 

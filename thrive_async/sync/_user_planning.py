@@ -34,7 +34,7 @@ from thrive_async.sync._match.user_diff import (
     unread_in,
 )
 
-__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "overtaken_by"]
+__all__ = ["Decisions", "Planning", "UserChange", "UserHeld", "UserLeaver", "UserReturn", "as_it_was", "overtaken_by"]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -122,6 +122,7 @@ class Decisions:
     returning: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     held: tuple[UserHeld, ...]
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 class Planning:
@@ -145,22 +146,27 @@ class Planning:
         self._rejected = list(rows.rejected)
         self._held: list[UserHeld] = []
 
-    def decide(self, *, suspend: bool, unsuspend: bool) -> Decisions:
+    def decide(self, *, suspend: bool, unsuspend: bool, missing: bool = True) -> Decisions:
         """Decide what happens to all users and rows.
 
         Args:
             suspend: Whether to suspend users who have left.
+            missing: Whether users who are missing from the export have left.
             unsuspend: Whether to bring suspended users back.
         """
         create = self._newcomers()
         matched = [(row, self._by_ref[ref]) for ref, row in self._rows.by_ref.items() if ref in self._by_ref]
         staff = Staff(self._by_ref, frozenset(user.ref for user in create))
         wanted: dict[str, tuple[Row, Known, Changes]] = {}
+        listed: list[Known] = []
         for row, user in matched:
             changes = changes_of(row, user, staff)
             reason = self._whose(row, user, changes)
             if reason is not None:
                 self._rejected.append((row.ref, reason))
+                continue
+            if row.left:
+                listed += [user] if user.active else []
                 continue
             wanted[row.ref] = row, user, changes
             self._reject_cells(row, user)
@@ -171,7 +177,8 @@ class Planning:
         self._order_addresses(wanted, create)
         suspended = [(row, user) for row, user, _changes in wanted.values() if not user.active]
         to_unsuspend = self._unsuspensions(suspended, staff) if unsuspend else []
-        to_suspend = self._leavers(create) if suspend else []
+        to_suspend = self._listed_leavers(listed) if suspend else []
+        to_suspend += self._leavers(create) if suspend and missing else []
         return Decisions(
             to_create=tuple(create),
             to_update=tuple(
@@ -187,14 +194,23 @@ class Planning:
             returning=() if unsuspend else tuple(row.ref for row, _user in suspended),
             rejected=tuple(self._rejected),
             held=tuple(self._held),
+            rows=self._where(
+                *(one.ref for people in (create, to_unsuspend, to_suspend) for one in people),
+                *(ref for ref, (_row, _user, changes) in wanted.items() if changes),
+            ),
         )
+
+    def _where(self, *refs: str) -> dict[str, str]:
+        """Return where the export names people, by ref."""
+        rows = self._rows.by_ref
+        return {ref: rows[ref].where for ref in refs if ref in rows and rows[ref].where}
 
     def _hold(self, user: Known, action: str, reason: str) -> None:
         self._held.append(UserHeld(user_id=user.user_id, ref=user.ref or user.user_id, action=action, reason=reason))
 
     def _newcomers(self) -> list[UserCreate]:
         """Return the people without an account, and reject rows that may mean an existing user."""
-        new = {ref: row for ref, row in self._rows.by_ref.items() if ref not in self._by_ref}
+        new = {ref: row for ref, row in self._rows.by_ref.items() if ref not in self._by_ref and not row.left}
         addresses = Counter(str(row.values["email"]).lower() for row in new.values() if row.values.get("email"))
         create: list[UserCreate] = []
         for ref, row in new.items():
@@ -272,12 +288,23 @@ class Planning:
                 self._hold(user, "unsuspend", f"stays suspended: {lost} could not be read in Thrive's answer")
                 continue
             try:
-                account = _as_it_was(row, user, staff)
+                account = as_it_was(row, user, staff)
             except (TypeError, ValueError) as error:
                 self._hold(user, "unsuspend", f"stays suspended: {error}")
             else:
                 found.append(UserReturn(user_id=user.user_id, ref=row.ref, account=account))
         return found
+
+    def _listed_leavers(self, users: Sequence[Known]) -> list[UserLeaver]:
+        """Return the users of whom the export says that they have left."""
+        leaving: list[UserLeaver] = []
+        for user in users:
+            lost = sorted(user.unread & {"status", "deleted"})
+            if lost:
+                self._hold(user, "suspend", f"not suspended: {', '.join(lost)} could not be read in Thrive's answer")
+            else:
+                leaving.append(UserLeaver(user_id=user.user_id, ref=str(user.ref), email=user.email))
+        return leaving
 
     def _leavers(self, create: Sequence[UserCreate]) -> list[UserLeaver]:
         """Return the users who have left, and hold those who may still be in the export."""
@@ -310,7 +337,7 @@ class Planning:
         return leaving
 
 
-def _as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
+def as_it_was(row: Row, user: Known, staff: Staff) -> UserCreate:
     """Return all of a user's current fields, which bring the user back without changing anything else.
 
     Whether the event leaves omitted fields alone is undocumented. It clears the end date, so the row's is sent.

@@ -31,6 +31,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync._workers import few_at_once, in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.members import Desired, MemberPlan, matched, plan_found, planned
@@ -88,6 +89,14 @@ class AudiencesPlan(SavedPlan):
             f"<AudiencesPlan of {len(self.plans):,}, {len(self.to_create):,} new, {len(self.errors):,} without a plan>"
         )
 
+    def _repr_html_(self) -> str:
+        rows: dict[str, tuple[str, dict[str, int]]] = {
+            name: (name, plan.figures)
+            for name, plan in sorted(self.plans.items(), key=lambda one: len(one[1].to_add) + len(one[1].to_remove))
+        }
+        rows |= {name: (f"{name}: {type(error).__name__}", {}) for name, error in self.errors.items()}
+        return figures_table(f"Plan for {self._subject}", [*reversed(rows.values())])
+
     async def apply(
         self,
         *,
@@ -139,10 +148,12 @@ class AudiencesPlan(SavedPlan):
         await check_usable(journal)
         self.check_age(self._subject, max_age)
         async with exclusive(wait=wait, journal=journal):
-            history = await history_of(journal)
+            history = await history_of(journal, min(plan.made_at for plan in (self, *self.plans.values())))
             refused = self.refusals(max_removals=max_removals, strategy=strategy)
             self.check_total(max_total_removals, refused)
             thrive = self._begin(self._subject)
+            for plan in self.plans.values():
+                plan.source = plan.source or self.source
             self.reports = {**self.errors, **refused}
             try:
                 await self._create(thrive)
@@ -534,7 +545,7 @@ async def sync_audiences(
     )
     await check_usable(journal)
     async with exclusive(wait=wait, journal=journal):
-        history = await history_of(journal)
+        history = await history_of(journal, datetime.now(UTC))
         survey = await _survey(
             thrive,
             desired,

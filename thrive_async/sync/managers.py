@@ -11,6 +11,7 @@ from thrive_async._base.problems import remember_unread, unread
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
 from thrive_async.sync._apply.journal import check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.managers import MANAGERS_AT_ONCE, apply_managers
 from thrive_async.sync._doubts import Unknown, check_protect, check_unknown
@@ -32,6 +33,7 @@ from thrive_async.sync._match.names import Entry, clean, lowered, newcomer_key
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, list_managers, planned_from_whole, read_managers
 from thrive_async.sync._workers import in_bulk
+from thrive_async.sync.members import described
 from thrive_async.sync.permissions import restored_grant, saved_grant, writable_permissions
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, SyncReport
 
@@ -59,6 +61,8 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         held_because: The reason for each held manager, by id.
         held_unless: The names to add that may mean a manager to remove, as in a `MemberPlan`.
         unread: The ids of managers with unreadable permissions. They are neither changed nor removed.
+        before: What managers may do now, such as ``("people_manager.insights",)``: by reference for those to change, by
+            id for those to remove.
         tenant: The id of the tenant that the plan was made for.
         made_at: When the plan was made.
         report: The report of the run, also after a cancel; None before the plan is applied.
@@ -69,6 +73,14 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
     to_add: tuple[ManagerGrant, ...]
     to_change: tuple[ManagerGrant, ...]
     unread: tuple[str, ...] = ()
+    before: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+
+    @property
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it adds, changes and removes, for the journal."""
+        added = self._described("add", (grant.reference for grant in self.to_add))
+        changed = self._described("update", (grant.reference for grant in self.to_change))
+        return {**added, **changed, **self._leaving}
 
     @property
     def left_out(self) -> LeftOut:
@@ -91,6 +103,11 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.to_add or self.to_change or self.to_remove)
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {"to add": len(self.to_add), "to change": len(self.to_change), **super().figures}
 
     @property
     def calls(self) -> int:
@@ -163,6 +180,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         self._drop(managers, owners, [Outcome("update", name, "is gone already") for name in gone])
         self.to_add = tuple(grant for grant in self.to_add if grant.reference not in owners)
         self.to_change = tuple(grant for grant in self.to_change if grant.reference not in gone)
+        self.before = permissions_before(managers, self.to_change, self.to_remove)
         await super().refresh()
 
     def check_guards(self, *, max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS) -> None:
@@ -185,6 +203,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
             "to_add": [saved_grant(grant) for grant in self.to_add],
             "to_change": [saved_grant(grant) for grant in self.to_change],
             "unread": self.unread,
+            "before": dict(self.before),
         }
 
     @classmethod
@@ -194,6 +213,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
             to_add=tuple(map(restored_grant, content["to_add"])),
             to_change=tuple(map(restored_grant, content["to_change"])),
             unread=tuple(content["unread"]),
+            before={name: tuple(given) for name, given in content["before"].items()},
             **common,
         )
 
@@ -273,18 +293,19 @@ async def plan_managers(
         )
         decision = decided(match, unknown=unknown, protect=protected)
         held = {**decision.held, **{one: _UNREAD for one in unreadable if one not in match.staying}}
+        to_change = tuple(
+            grant
+            for key, grant in wanted.items()
+            if key in by_id and key not in unreadable and _differs(grant, by_id[key])
+        )
+        leaving = tuple(by_id[one.user_id] for one in decision.to_remove if one.user_id not in held)
+        to_remove = leaving if removals else ()
         return ManagerPlan(
             audience=audience,
             audience_id=found.id,
             to_add=tuple(grant for key, grant in wanted.items() if key in newcomers),
-            to_change=tuple(
-                grant
-                for key, grant in wanted.items()
-                if key in by_id and key not in unreadable and _differs(grant, by_id[key])
-            ),
-            to_remove=tuple(by_id[one.user_id] for one in decision.to_remove if one.user_id not in held)
-            if removals
-            else (),
+            to_change=to_change,
+            to_remove=to_remove,
             staying=match.staying,
             kept=0 if removals else len(match.others),
             duplicates=match.duplicates,
@@ -294,12 +315,25 @@ async def plan_managers(
             held_because=held if removals else {},
             held_unless=decision.held_unless if removals else {},
             unread=unreadable,
+            about={name: described(match, name) for name in {*match.where, *match.also}},
+            before=permissions_before(managers, to_change, to_remove),
             tenant=thrive.tenant_id,
             made_at=made_at,
             thrive=thrive,
         )
 
     return await planned_from_whole(lambda: list_managers(thrive, f"{audience} (managers)", found.id), plan)
+
+
+def permissions_before(
+    managers: Sequence[AudienceManager], to_change: Iterable[ManagerGrant], to_remove: Iterable[AudienceManager]
+) -> dict[str, tuple[str, ...]]:
+    """Return what managers may do now; see `ManagerPlan.before`."""
+    people = People(managers)
+    given = {one.user_id: tuple(sorted(writable_permissions(one.permissions))) for one in managers}
+    changed = {grant.reference: people.owners(grant.reference) for grant in to_change}
+    before = {name: given[owners[0]] for name, owners in changed.items() if len(owners) == 1}
+    return before | {one.user_id: given[one.user_id] for one in to_remove if one.user_id in given}
 
 
 def _as_member(manager: AudienceManager) -> AudienceMember:

@@ -13,6 +13,7 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
 from thrive_async.sync._apply.journal import History, check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
 from thrive_async.sync._apply.writes import calls_needed
@@ -33,13 +34,13 @@ from thrive_async.sync._guards import (
 )
 from thrive_async.sync._match.lookups import compared
 from thrive_async.sync._match.matching import Match, Matcher, People
-from thrive_async.sync._match.names import Entry
+from thrive_async.sync._match.names import Entry, is_object_id
 from thrive_async.sync._plans import PeoplePlan, summed_up
 from thrive_async.sync._reading import audience_or_refusal, list_members, planned_from_whole, read_members
 from thrive_async.sync._workers import in_bulk
 from thrive_async.sync.report import OnProgress, SyncReport
 
-__all__ = ["Desired", "MemberPlan", "matched", "plan_found", "plan_members", "planned", "sync_members"]
+__all__ = ["Desired", "MemberPlan", "described", "matched", "plan_found", "plan_members", "planned", "sync_members"]
 
 Desired = Iterable[str | Entry] | AsyncIterable[str | Entry]
 # Names matched before other tasks on the loop get a turn: about 5 ms.
@@ -79,6 +80,11 @@ class MemberPlan(PeoplePlan[AudienceMember]):
     removals: bool = True
 
     @property
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it adds and removes, for the journal."""
+        return {**self._described("add", self.to_add), **self._leaving}
+
+    @property
     def unchanged(self) -> int:
         """How many desired people are members already."""
         return len(self.staying)
@@ -87,6 +93,11 @@ class MemberPlan(PeoplePlan[AudienceMember]):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.to_add and not self.to_remove
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {"to add": len(self.to_add), **super().figures}
 
     @property
     def calls(self) -> dict[str, int]:
@@ -402,10 +413,19 @@ def planned(
         held=tuple(one for one in match.others if one.user_id in found.held) if removals else (),
         held_because=found.held if removals else {},
         held_unless=found.held_unless if removals else {},
+        about={name: described(match, name) for name in {*match.where, *match.also}},
         removals=removals,
         tenant=thrive.tenant_id,
         thrive=thrive,
     )
+
+
+def described(match: Match, name: str) -> Person:
+    """Return what the list says of a newcomer beside the name that is sent."""
+    known: dict[str, str] = {}
+    for other in match.also.get(name, ()):
+        known.setdefault("email" if "@" in other else "id" if is_object_id(other) else "ref", other)
+    return Person(**known, row=match.where.get(name))
 
 
 async def sync_members(

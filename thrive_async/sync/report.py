@@ -8,6 +8,7 @@ import attrs
 
 from thrive_async._http.quoting import one_line
 from thrive_async.errors import APIError, ThriveError
+from thrive_async.sync._tables import figures_table
 from thrive_async.sync.errors import SyncError
 
 __all__ = [
@@ -55,7 +56,8 @@ class Outcome:
         reason: Why it failed, was not attempted, or counts as done although Thrive did not say so; else None. Thrive's
             reason stands here as it came, so it may name people.
         changes: The old and the new value of each field of a user's update, such as
-            ``{"last_name": ("Byron", "Lovelace")}``; see `UserChange.changes`.
+            ``{"last_name": ("Byron", "Lovelace")}`` (see `UserChange.changes`), or of each permission that a manager
+            gets or loses.
     """
 
     action: str
@@ -223,6 +225,12 @@ class SyncReport:
 
     def __repr__(self) -> str:
         return f"<SyncReport {self}>"
+
+    def _repr_html_(self) -> str:
+        names = ("added", "changed", "removed", "failed", "not_attempted", "differences", "rejected", "ambiguous")
+        figures = {name.replace("_", " "): len(getattr(self, name) or ()) for name in (*names, "held", "dropped")}
+        stopped = f", stopped by {_kind(self.cause)}" if self.cause is not None else ""
+        return figures_table(f"Report for {self.subject}{stopped}", [(self.subject, figures)])
 
 
 def _kind(cause: BaseException | None) -> str:

@@ -12,7 +12,8 @@ class Source:
     Attributes:
         name: The file's name as you gave it, or ``"standard input"``. The names of several files are
             joined by ``" + "``.
-        sha256: The SHA-256 of the bytes as they were read, in hexadecimal; for several files, of their bytes in order.
+        sha256: The SHA-256 of the bytes as they were read, in hexadecimal. For several files, the SHA-256 of their
+            hashes, one per line.
         rows: How many rows it has, without the header and empty rows, before any filter.
     """
 

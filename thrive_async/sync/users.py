@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, Self, get_args
@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final, Literal, Self, get_args
 import attrs
 
 from thrive_async.client import ThriveClient
-from thrive_async.errors import ConfigurationError
+from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._apply.journal import Scope, check_usable
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.locks import claim, exclusive, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (
@@ -31,7 +32,7 @@ from thrive_async.sync._guards import (
 from thrive_async.sync._match.export_rows import Blank, Reader
 from thrive_async.sync._match.identity import IDENTITY
 from thrive_async.sync._match.likeness import comparable
-from thrive_async.sync._match.user_diff import known, set_fields
+from thrive_async.sync._match.user_diff import dated, known, set_fields
 from thrive_async.sync._plans import SinglePlan, summed_up
 from thrive_async.sync._reading import read_whole
 from thrive_async.sync._user_planning import Planning, UserChange, UserHeld, UserLeaver, UserReturn, overtaken_by
@@ -50,7 +51,7 @@ __all__ = [
     "sync_users",
 ]
 
-Leavers = Literal["ignore", "suspend"]
+Leavers = Literal["ignore", "suspend", "listed"]
 Returning = Literal["report", "unsuspend"]
 _AT_ONCE: Final = 2_000
 
@@ -72,6 +73,7 @@ class UserPlan(SinglePlan):
         rejected: Pairs of a ref or row and why the row, or one of its cells, is ignored. Users in a rejected row are
             not suspended.
         held: Users who are left alone, or some of whose fields are, with the reason.
+        rows: Where the export names the people to create, change, suspend or unsuspend, by ref.
         dropped: Changes of a saved plan that no longer applied when the users were read again, with the reason.
         tenant: The id of the tenant that the plan was made for.
         made_at: When the plan was made.
@@ -91,6 +93,7 @@ class UserPlan(SinglePlan):
     duplicates: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     held: tuple[UserHeld, ...] = ()
+    rows: Mapping[str, str] = attrs.field(factory=dict[str, str])
     dropped: tuple[Outcome, ...] = ()
     report: SyncReport | None = None
 
@@ -99,6 +102,15 @@ class UserPlan(SinglePlan):
         """What the plan leaves out, for the report."""
         held = tuple(Outcome(one.action, one.ref, one.reason) for one in self.held)
         return LeftOut(rejected=self.rejected, held=held, dropped=self.dropped)
+
+    @property
+    def people(self) -> Mapping[tuple[str, str], Person]:
+        """What is known of the people it creates, changes, suspends and brings back, for the journal."""
+        found = {("create", one.ref): Person(ref=one.ref, email=one.email or None) for one in self.to_create}
+        found |= {("unsuspend", one.ref): Person(one.user_id, one.ref) for one in self.to_unsuspend}
+        found |= {("update", one.ref): Person(one.user_id, one.ref) for one in self.to_update}
+        found |= {("suspend", one.ref): Person(one.user_id, one.ref, one.email) for one in self.to_suspend}
+        return {key: attrs.evolve(person, row=self.rows.get(key[1])) for key, person in found.items()}
 
     @property
     def identity_changes(self) -> tuple[UserChange, ...]:
@@ -119,6 +131,23 @@ class UserPlan(SinglePlan):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.calls
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the plan does, and what it leaves out, as counts by name."""
+        return {
+            "now": self.current,
+            "to create": len(self.to_create),
+            "to update": len(self.to_update),
+            "to suspend": len(self.to_suspend),
+            "to unsuspend": len(self.to_unsuspend),
+            "unchanged": self.unchanged,
+            "suspended, but in the export": len(self.returning),
+            "held": len(self.held),
+            "rejected": len(self.rejected),
+            "duplicates": len(self.duplicates),
+            "dropped": len(self.dropped),
+        }
 
     @property
     def calls(self) -> int:
@@ -262,17 +291,18 @@ class UserPlan(SinglePlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "held": [[one.user_id, one.ref, one.action, one.reason] for one in self.held],
+            "rows": dict(self.rows),
         }
 
     @classmethod
     def _restored(cls, content: Mapping[str, Any], **common: Any) -> Self:
         return cls(
-            to_create=tuple(UserCreate(**_dated(fields)) for fields in content["to_create"]),
+            to_create=tuple(UserCreate(**dated(fields)) for fields in content["to_create"]),
             to_update=tuple(
                 UserChange(
                     user_id=user_id,
                     ref=ref,
-                    update=UserUpdate(**_dated(fields)),
+                    update=UserUpdate(**dated(fields)),
                     changes={name: (old, new) for name, (old, new) in changes.items()},
                 )
                 for user_id, ref, fields, changes in content["to_update"]
@@ -281,7 +311,7 @@ class UserPlan(SinglePlan):
                 UserLeaver(user_id=user_id, ref=ref, email=email) for user_id, ref, email in content["to_suspend"]
             ),
             to_unsuspend=tuple(
-                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**_dated(fields)))
+                UserReturn(user_id=user_id, ref=ref, account=UserCreate(**dated(fields)))
                 for user_id, ref, fields in content["to_unsuspend"]
             ),
             unchanged=content["unchanged"],
@@ -294,20 +324,13 @@ class UserPlan(SinglePlan):
                 UserHeld(user_id=user_id, ref=ref, action=action, reason=reason)
                 for user_id, ref, action, reason in content["held"]
             ),
+            rows=content["rows"],
             **common,
         )
 
 
 def _jsonable(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in fields.items()}
-
-
-def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
-    read = dict(fields)
-    for name in ("start_date", "end_date"):
-        if isinstance(read.get(name), str):
-            read[name] = date.fromisoformat(read[name]) if len(read[name]) == 10 else datetime.fromisoformat(read[name])
-    return read
 
 
 async def plan_users(
@@ -320,6 +343,7 @@ async def plan_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    has_left: Callable[[Mapping[str, Any]], bool] | None = None,
     protect: Iterable[str] = (),
 ) -> UserPlan:
     """Compare Thrive's users with the rows of an HR export, without changing anything.
@@ -350,13 +374,16 @@ async def plan_users(
         rows: One mapping per person, such as `csv.DictReader` yields.
         columns: The column of each field: `{"ref": "EmployeeID", "first_name": "Given name", "additional_fields.Site":
             "Site"}`. Fields have the names of `UserCreate`. None if your columns already have these names.
-        leavers: ``"suspend"`` users who have left, or ``"ignore"`` them.
+        leavers: ``"suspend"`` users who have left, ``"ignore"`` them, or suspend only those who are ``"listed"``: the
+            rows for which `has_left` is true. Users who are missing from the export then stay.
         returning: ``"unsuspend"`` suspended users who are in the export, by a legacy event (see
             `thrive.provisioning.user_joined`), or only ``"report"`` them.
         blank: Whether an empty cell leaves its field as it is (``"keep"``) or clears it (``"clear"``). Names, role,
             time zone and language are never cleared.
         allow_empty: Accept an export without a usable row.
         allow_takeover: Let an account pass to a new person, with another name and another e-mail address.
+        has_left: A function that says whether a row is of a person who has left. Such a person is neither created nor
+            updated, and is suspended unless `leavers` is ``"ignore"``.
         protect: People who are never suspended, by id, ref or e-mail address.
 
     Returns:
@@ -384,10 +411,12 @@ async def plan_users(
     check_flags(allow_empty=allow_empty, allow_takeover=allow_takeover)
     check_iterable("protect", protect, "names")
     if leavers not in get_args(Leavers):
-        raise ConfigurationError('leavers must be "ignore" or "suspend"')
+        raise ConfigurationError('leavers must be "ignore", "suspend" or "listed"')
+    if leavers == "listed" and has_left is None:
+        raise InvalidArgument('$leavers="listed" needs $has_left, which says who has left', "leavers", "has_left")
     if returning not in get_args(Returning):
         raise ConfigurationError('returning must be "report" or "unsuspend"')
-    reader = Reader(columns, blank)
+    reader = Reader(columns, blank, has_left)
     if isinstance(rows, AsyncIterable):
         async for row in rows:
             reader.feed((row,))
@@ -402,14 +431,16 @@ async def plan_users(
         reader.rows.rejected,
         allow_empty=allow_empty,
         what="export",
-        past="suspended" if leavers == "suspend" else None,
+        past="suspended" if leavers != "ignore" else None,
     )
     await claim(target_of(thrive, UserPlan.kind, "", "users"))
     made_at = datetime.now(UTC)
     thrive = in_bulk(thrive)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
     planning = Planning(reader.rows, users, allow_takeover=allow_takeover)
-    decisions = planning.decide(suspend=leavers == "suspend", unsuspend=returning == "unsuspend")
+    decisions = planning.decide(
+        suspend=leavers != "ignore", unsuspend=returning == "unsuspend", missing=leavers == "suspend"
+    )
     plan = UserPlan(
         **attrs.asdict(decisions, recurse=False),
         duplicates=tuple(reader.rows.duplicates),
@@ -431,6 +462,7 @@ async def sync_users(
     blank: Blank = "keep",
     allow_empty: bool = False,
     allow_takeover: bool = False,
+    has_left: Callable[[Mapping[str, Any]], bool] | None = None,
     protect: Iterable[str] = (),
     max_removals: MaxRemovals = DEFAULT_MAX_REMOVALS,
     max_changes: MaxRemovals = DEFAULT_MAX_CHANGES,
@@ -449,6 +481,7 @@ async def sync_users(
         blank: As for `plan_users`.
         allow_empty: As for `plan_users`.
         allow_takeover: As for `plan_users`.
+        has_left: As for `plan_users`.
         protect: As for `plan_users`.
         max_removals: As for `UserPlan.apply`.
         max_changes: As for `UserPlan.apply`.
@@ -487,6 +520,7 @@ async def sync_users(
             blank=blank,
             allow_empty=allow_empty,
             allow_takeover=allow_takeover,
+            has_left=has_left,
             protect=protect,
         )
         return await plan.apply(

@@ -1,16 +1,23 @@
 """The journal: what is planned, then a line per outcome as it happens.
 
-Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "host", "machine",
-"process", "fingerprint", "made_at", "strategy", "planned", "changes", "at"}`, where `target` is the audience's id and
-`planned` maps each action to the references it is planned for. `changes`, only in a run of users, maps the ref of each
-update to its fields with the old and the new value, so that an undo finds the old ones whatever becomes of the run.
-Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`. If a run was
-killed, planned changes have no outcome. The next run of the same target with the same journal finds out by reading what
-became of them, and adds their lines under the old run's id.
+Each run opens with a line of its own kind, `{"run", "audience", "kind", "tenant", "target", "sync", "undoes", "host",
+"machine", "process", "operator", "version", "source", "fingerprint", "made_at", "strategy", "planned", "people",
+"changes", "at"}`:
+
+- `target` is the audience's id. Runs of one call, such as those of `sync_audiences`, have `sync` in common. `undoes`
+  is the `sync` that this run undoes.
+- `planned` maps each action to the references it is planned for, and `people` to what is known of these people.
+- `changes` maps the reference of a person to the old and new value of each field or permission that changes, so that an
+  undo finds the old ones whatever becomes of the run.
+- `operator` is `THRIVE_OPERATOR`, else the account's login name. `source` is the file that the list came from.
+
+Then comes one line per outcome, `{"run", "audience", "action", "reference", "outcome", "reason", "at"}`, with `id`,
+`ref`, `email` and `row` where they are known. If a run was killed, planned changes have no outcome. The next run of the
+same target with the same journal reads what became of them, and adds their lines under the old run's id.
 
 One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
-Of another machine's run, on a shared volume, only its silence tells: until that has lasted an hour, no run of its
-target begins, and what is found out about it later is written under the own id, with the other run's in `of`.
+A run of another machine, on a shared volume, may still be going on until it has been silent for an hour. Until then, no
+run of its target begins. What is found out about it later is written under the own id, with the other run's in `of`.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -19,11 +26,11 @@ power may lose the last second, because a sync to disk for each answer would hol
 
 import asyncio
 import errno
-import json
 import os
 import socket
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -31,9 +38,22 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
+from thrive_async._base.version import __version__
 from thrive_async.errors import ConfigurationError
+from thrive_async.sync._apply.journal_index import load, save
+from thrive_async.sync._apply.journal_lines import (
+    NOBODY,
+    OPENING,
+    Person,
+    as_line,
+    by_action,
+    operator,
+    parsed,
+    people_of,
+)
 from thrive_async.sync.errors import GuardRefused
 from thrive_async.sync.report import ACTIONS
+from thrive_async.sync.source import Source
 
 __all__ = [
     "History",
@@ -52,9 +72,10 @@ __all__ = [
 Line = tuple[str, str, str, str | None]
 """Action, reference, outcome, reason."""
 
-_OPENING: Final = b'{"run": '
 # A run of another machine that has written nothing for so long has ended.
 _SILENCE: Final = timedelta(hours=1)
+# Reading this much again takes 5 ms.
+_WORTH_AN_INDEX: Final = 256 * 1024
 
 
 @attrs.frozen
@@ -84,6 +105,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str] | None, run: str, audience: str) -> None:
         self._run = run
         self._audience = audience
+        self._people: Mapping[tuple[str, str], Person] = {}
         self._descriptor: int | None = None
         self._torn = False
         if path is None:
@@ -109,6 +131,10 @@ class Journal:
         planned: Mapping[str, Sequence[str]],
         made_at: datetime | None = None,
         changes: Mapping[str, Mapping[str, tuple[Any, Any]]] = MappingProxyType({}),
+        people: Mapping[tuple[str, str], Person] = MappingProxyType({}),
+        source: Source | None = None,
+        sync: str | None = None,
+        undoes: str | None = None,
     ) -> None:
         """Write the line a run begins with.
 
@@ -118,21 +144,32 @@ class Journal:
             made_at: When the plan was made; no two plans of a target are made at one moment.
             strategy: ``"diff"`` or ``"rebuild"``.
             planned: The references of the planned changes, by action.
-            changes: The old and the new value of each field of an update, by reference.
+            changes: The old and the new value of each field or permission that changes, by reference.
+            people: What is known of these people, by action and reference.
+            source: The file that the desired list came from.
+            sync: The id that all runs of one call have in common; this run's own by default.
+            undoes: The id of the call that this run undoes.
         """
+        self._people = people
         self._write(
-            _line(
+            as_line(
                 {
                     "run": self._run,
                     "audience": self._audience,
                     **attrs.asdict(scope),
+                    "sync": sync or self._run,
+                    **({"undoes": undoes} if undoes else {}),
                     "host": socket.gethostname(),
                     "machine": _machine(),
                     "process": os.getpid(),
+                    "operator": operator(),
+                    "version": __version__,
+                    "source": None if source is None else attrs.asdict(source),
                     "fingerprint": fingerprint,
                     "made_at": None if made_at is None else made_at.isoformat(),
                     "strategy": strategy,
                     "planned": planned,
+                    "people": by_action(people),
                     **({"changes": changes} if changes else {}),
                     "at": _now(),
                 }
@@ -149,12 +186,13 @@ class Journal:
         if self._descriptor is None:
             return
         at = _now()
-        ids = {"run": self._run}
+        ids, people = {"run": self._run}, self._people
         if earlier is not None:
             ids = {"run": self._run, "of": earlier.run} if earlier.is_foreign else {"run": earlier.run}
+            people = earlier.people
         self._write(
             b"".join(
-                _line(
+                as_line(
                     {
                         **ids,
                         "audience": self._audience,
@@ -163,6 +201,7 @@ class Journal:
                         "outcome": outcome,
                         "reason": reason,
                         "at": at,
+                        **people.get((action, reference), NOBODY).known,
                     }
                 )
                 for action, reference, outcome, reason in lines
@@ -193,14 +232,6 @@ class Journal:
         self.close()
 
 
-def _line(value: Mapping[str, object]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    if not text.isprintable():
-        # Escaped, so that a terminal does not obey what a name holds; it is the same JSON.
-        text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
-    return text.encode() + b"\n"
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -224,6 +255,7 @@ class Interrupted:
         at: When it wrote last.
         left: Action and reference of each change without an outcome, in the order planned.
         made_at: When its plan was made, as written; None if it is not known.
+        people: What its plan knew of these people.
     """
 
     run: str
@@ -232,6 +264,7 @@ class Interrupted:
     at: str
     left: dict[tuple[str, str], None] = attrs.field(repr=False)
     made_at: str | None = None
+    people: Mapping[tuple[str, str], Person] = attrs.field(factory=dict[tuple[str, str], Person], repr=False)
 
     @property
     def pending(self) -> tuple[tuple[str, str], ...]:
@@ -277,8 +310,8 @@ def check_journal(path: str | os.PathLike[str]) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
     if stat.S_ISREG(mode):
         with file.open("rb") as found:
-            begins = found.read(len(_OPENING))
-        if not _OPENING.startswith(begins):
+            begins = found.read(len(OPENING))
+        if not OPENING.startswith(begins):
             raise ConfigurationError(f"journal: {file} holds something else than a journal: name another file")
 
 
@@ -305,9 +338,9 @@ class History:
     applied: Collection[tuple[Scope, str]] = ()
 
 
-async def history_of(path: str | os.PathLike[str] | None) -> History:
+async def history_of(path: str | os.PathLike[str] | None, since: datetime | None = None) -> History:
     """Read a journal, if there is one; see `history`."""
-    return History() if path is None else await asyncio.to_thread(history, path)
+    return History() if path is None else await asyncio.to_thread(history, path, since)
 
 
 def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrupted]:
@@ -334,17 +367,18 @@ def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrup
 
 def unfinished(path: str | os.PathLike[str]) -> Mapping[Scope, list[Interrupted]]:
     """Return the `History.unfinished` of a journal; see `history`."""
-    return history(path).unfinished
+    return history(path, datetime.now(UTC)).unfinished
 
 
-def history(path: str | os.PathLike[str]) -> History:
+def history(path: str | os.PathLike[str], since: datetime | None = None) -> History:
     """Read what a journal tells about earlier runs.
 
-    Reads the whole file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them,
-    are ignored.
+    It reads a file, so call it off the loop. Lines that cannot be read, because a run died while it wrote them, are
+    ignored.
 
     Args:
         path: The journal; it need not exist.
+        since: Only plans that were made from this moment on matter, so the index may be used; None for all plans.
 
     Raises:
         ConfigurationError: It is no journal.
@@ -354,18 +388,33 @@ def history(path: str | os.PathLike[str]) -> History:
     if not Path(path).is_file():
         return History()
     runs: dict[str, tuple[Scope, Interrupted]] = {}
-    with Path(path).open("rb") as lines:
-        for line in lines:
-            try:
-                decoded: Any = json.loads(line)
+    begins: dict[str, int] = {}
+    with Path(path).open("rb") as journal:
+        index = None if since is None else load(path, journal)
+        if index is not None and since is not None and index.since > since:
+            index = None
+        read_from = end = place = 0 if index is None else index.start
+        journal.seek(read_from)
+        for line in journal:
+            with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                decoded = parsed(line)
                 _note(runs, cast("dict[str, Any]", decoded))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue
+                if "planned" in decoded:
+                    begins[str(decoded["run"])] = place
+            place += len(line)
+            end = place if line.endswith(b"\n") else end
+        applied = {(scope, run.made_at) for scope, run in runs.values() if run.made_at is not None}
+        if index is not None:
+            applied |= {(Scope(kind, tenant, target), made_at) for kind, tenant, target, made_at in index.applied}
+        if end - read_from > _WORTH_AN_INDEX:
+            start = min((begins[name] for name, (_scope, run) in runs.items() if run.left), default=end)
+            plans = ((*attrs.astuple(scope), made_at) for scope, made_at in applied)
+            save(path, journal, end=end, start=start, applied=plans, since=None if index is None else index.since)
     found: dict[Scope, list[Interrupted]] = {}
     for scope, run in runs.values():
         if run.left:
             found.setdefault(scope, []).append(run)
-    return History(found, {(scope, run.made_at) for scope, run in runs.values() if run.made_at is not None})
+    return History(found, applied)
 
 
 def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) -> None:
@@ -375,7 +424,8 @@ def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) 
         left: dict[tuple[str, str], None] = {(action, str(name)): None for action, names in planned for name in names}
         scope = Scope(str(entry["kind"]), str(entry["tenant"]), str(entry["target"]))
         machine, made_at = str(entry.get("machine", "")), entry.get("made_at")
-        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at)
+        people = people_of(entry) if left else {}
+        run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at, people)
         runs[run_id] = scope, run
     elif run_id in runs:
         run = runs[run_id][1]

@@ -22,7 +22,7 @@ class Change:
     Attributes:
         action: What to do.
         reference: Who it is for, as in the outcome.
-        changes: The old and the new value of each field of an update.
+        changes: The old and the new value of each field or permission that changes.
         restores: Whether it puts a member back after a rebuild took them out. Such a change is not part of the plan, so
             the report mentions it only if it does not succeed.
     """

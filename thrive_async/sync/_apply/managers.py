@@ -86,6 +86,7 @@ class ManagersToApply(Applied, Protocol):
     to_change: tuple[ManagerGrant, ...]
     to_remove: tuple[AudienceManager, ...]
     held_unless: Mapping[str, tuple[str, ...]]
+    before: Mapping[str, tuple[str, ...]]
 
     @property
     def subject(self) -> str: ...
@@ -99,9 +100,12 @@ async def apply_managers(
 ) -> SyncReport:
     """Apply a plan that has passed its guards; see `ManagerPlan.apply`."""
     grants = (*plan.to_change, *plan.to_add)
-    changes = [Change("update", grant.reference) for grant in plan.to_change]
+    changes = [Change("update", grant.reference, changes=_changes(plan, grant)) for grant in plan.to_change]
     changes += [Change("add", grant.reference) for grant in plan.to_add]
-    changes += [Change("remove", manager.user_id) for manager in plan.to_remove]
+    changes += [
+        Change("remove", one.user_id, changes=dict.fromkeys(plan.before.get(one.user_id, ()), (True, False)))
+        for one in plan.to_remove
+    ]
     door = ManagerDoor(thrive, plan.audience_id, plan.subject, {grant.reference: grant for grant in grants})
     run = Run(thrive, door, subject=plan.subject, changes=changes, calls=plan.calls, applying=applying)
 
@@ -111,3 +115,8 @@ async def apply_managers(
             await remove_all(run, range(len(grants), len(changes)), plan.held_unless)
 
     return await carry_out(run, plan, steps, interrupted=interrupted)
+
+
+def _changes(plan: ManagersToApply, grant: ManagerGrant) -> dict[str, tuple[bool, bool]]:
+    old, new = set(plan.before.get(grant.reference, ())), writable_permissions(grant.permissions)
+    return {name: (name in old, name in new) for name in sorted(old ^ new)}

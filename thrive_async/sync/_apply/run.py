@@ -28,11 +28,13 @@ from thrive_async.errors import (
     ThriveError,
 )
 from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Scope
+from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.ledger import Change, Ledger
 from thrive_async.sync._guards import Applying
 from thrive_async.sync._workers import run_workers
 from thrive_async.sync.errors import SyncError
 from thrive_async.sync.report import LeftOut, OnProgress, Outcome, Progress, SyncReport, done_as, reason_of, tell
+from thrive_async.sync.source import Source
 
 __all__ = ["PRESENT", "Done", "Door", "Job", "Key", "Run", "Settled", "Stopped", "Told", "carry_out"]
 
@@ -161,6 +163,7 @@ class Run:
         self._staying = staying
         self._not_attempted = _CANCELLED
         self._differences: tuple[Outcome, ...] | None = None
+        self._sync = applying.sync
         self._workers = thrive.limits.concurrency
         self._retry = thrive.retry
         self._longest_wait = thrive.timeouts.total
@@ -410,6 +413,10 @@ class Run:
                 planned=planned,
                 made_at=plan.made_at,
                 changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
+                people=plan.people,
+                source=plan.source,
+                sync=self._sync,
+                undoes=plan.undoes,
             )
 
     def finish(self) -> tuple[SyncReport, list[Line]]:
@@ -469,6 +476,11 @@ class Applied(Protocol):
 
     report: SyncReport | None
     made_at: datetime
+    source: Source | None
+    undoes: str | None
+
+    @property
+    def people(self) -> Mapping[Key, Person]: ...
 
     @property
     def scope(self) -> Scope: ...

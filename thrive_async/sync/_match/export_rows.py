@@ -1,6 +1,6 @@
 """Read the rows of an HR export as values of user fields: pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Final, Literal
 
@@ -48,6 +48,7 @@ class Row:
         values: The wanted value of each field in the row; None clears it.
         additional: The wanted values of the tenant's own fields.
         unreadable: The cells that hold a placeholder or something a spreadsheet has rewritten, by field.
+        left: Whether the person has left.
         where: Which row, such as ``"row 8"``.
     """
 
@@ -55,6 +56,7 @@ class Row:
     values: Mapping[str, Any]
     additional: Mapping[str, Any]
     unreadable: Mapping[str, "Unreadable"] = attrs.field(factory=dict[str, "Unreadable"])
+    left: bool = False
     where: str = attrs.field(default="", eq=False)
 
 
@@ -117,13 +119,19 @@ class Reader:
             in `UserCreate` or on the wire (`firstName`); `additional_fields.Region` is one of the tenant's own. None
             if the columns are called as the fields.
         blank: Whether an empty cell leaves the field as it is, or clears it.
+        has_left: Whether a row is of a person who has left; None if all of them are still there.
 
     Raises:
         ConfigurationError: A field that does not exist, one that comes twice, or none for the ref.
         TypeError: `columns` is no mapping of texts.
     """
 
-    def __init__(self, columns: Mapping[str, str] | None, blank: Blank) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, str] | None,
+        blank: Blank,
+        has_left: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> None:
         if blank not in ("keep", "clear"):
             raise ConfigurationError('blank must be "keep" or "clear"')
         if columns is not None:
@@ -132,6 +140,7 @@ class Reader:
         if self._columns is not None and "ref" not in self._columns:
             raise ConfigurationError("columns must name the column of ref: people are recognised by it")
         self._clear = blank == "clear"
+        self._has_left = has_left
         self._conflicts: set[str] = set()
         self.rows: Rows = Rows()
 
@@ -222,7 +231,8 @@ class Reader:
                 additional[own] = cell
             else:
                 values[name] = _value(name, cell)
-        return Row(ref=ref, values=values, additional=additional, unreadable=unreadable, where=where)
+        left = self._has_left is not None and bool(self._has_left(cells))
+        return Row(ref=ref, values=values, additional=additional, unreadable=unreadable, left=left, where=where)
 
 
 def _is_placeholder(name: str, cell: str) -> bool:

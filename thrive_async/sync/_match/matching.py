@@ -196,6 +196,7 @@ class Match:
         others: The members that no clear name fits. `_doubts` decides which of them are removed.
         duplicates: Names of people who were already named earlier in the list.
         also: The other names in the same row, by a name of `to_add`.
+        where: Where the entry stands in the list, by a name of `to_add`, if the list says so.
         rejected: Entries without a usable name.
         ambiguous: Names that fit two or more people, with the ids of these people.
         shared_ids: Ids of `others` that are also another person's ref or e-mail address.
@@ -204,6 +205,7 @@ class Match:
     members: Sequence[AudienceMember]
     to_add: tuple[str, ...]
     also: Mapping[str, tuple[str, ...]]
+    where: Mapping[str, str] = attrs.field(factory=dict[str, str])
     staying: tuple[str, ...]
     others: tuple[AudienceMember, ...]
     duplicates: tuple[str, ...]
@@ -228,6 +230,7 @@ class Matcher:
         self._rejected: list[Rejected] = []
         self._perhaps_cut: list[Entry] = []
         self._also: dict[str, tuple[str, ...]] = {}
+        self._places: dict[str, str] = {}
         self._accepted: set[str] = set()
         self._refs_elsewhere: dict[str, str] = {}
         self._ambiguous: dict[str, tuple[str, ...]] = {}
@@ -300,7 +303,7 @@ class Matcher:
         if places:
             self._feed_people(names[0], places)
         else:
-            self._feed_newcomer(names[0], tuple(names[1:]))
+            self._feed_newcomer(names[0], tuple(names[1:]), entry.where)
 
     def _readable(self, value: object) -> tuple[str, str | None]:
         """Return a name as `clean` does, but accept one that looks rewritten only if a member has it."""
@@ -331,12 +334,14 @@ class Matcher:
             self._duplicates.append(name)
         self._seen[place] = 1
 
-    def _feed_newcomer(self, name: str, also: tuple[str, ...] = ()) -> None:
+    def _feed_newcomer(self, name: str, also: tuple[str, ...] = (), where: str | None = None) -> None:
         key = newcomer_key(name)
         if key in self._newcomers:
             self._duplicates.append(name)
         else:
             self._newcomers[key] = name
+            if where:
+                self._places[name] = where
         if also:
             first = self._newcomers[key]
             self._also[first] = (*self._also.get(first, ()), *also)
@@ -471,6 +476,7 @@ class Matcher:
             members=members,
             to_add=tuple(self._newcomers.values()),
             also={name: self._also[name] for name in self._newcomers.values() if name in self._also},
+            where={name: self._places[name] for name in self._newcomers.values() if name in self._places},
             staying=tuple(member.user_id for place, member in enumerate(members) if seen[place]),
             others=tuple(members[place] for place in missing),
             duplicates=tuple(self._duplicates),

@@ -19,6 +19,7 @@ __all__ = [
     "as_before",
     "as_update",
     "changes_of",
+    "dated",
     "differs",
     "known",
     "set_fields",
@@ -237,3 +238,12 @@ def set_fields(model: UserCreate | UserUpdate) -> dict[str, Any]:
     """Return the fields of a request model that are set."""
     found = {field.name: getattr(model, field.name) for field in attrs.fields(type(model))}
     return {name: value for name, value in found.items() if value is not UNSET}
+
+
+def dated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with dates instead of their ISO 8601 text, as a saved plan or a journal has them."""
+    read = dict(fields)
+    for name in ("start_date", "end_date"):
+        if isinstance(read.get(name), str):
+            read[name] = date.fromisoformat(read[name]) if len(read[name]) == 10 else datetime.fromisoformat(read[name])
+    return read

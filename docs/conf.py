@@ -1,0 +1,169 @@
+"""How Sphinx makes the site of the Markdown pages and the docstrings: `nox -s docs`."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pygments.lexers.special import TextLexer
+
+from thrive_async import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "thrive-async"
+author = "the thrive-async maintainers"
+release = version = __version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.intersphinx",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_llms_txt",
+]
+exclude_patterns = ["_build"]
+nitpicky = False
+
+html_theme = "furo"
+html_title = "thrive-async"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Of npm packages that `nox -s docs` puts into _static, so that the site needs no network.
+html_js_files = (
+    ["mermaid.min.js", "diagrams.js"] if (Path(__file__).parent / "_static" / "mermaid.min.js").exists() else []
+)
+html_extra_path = ["_extra"]
+html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
+html_show_copyright = False
+
+# The pages are read on GitHub, too: plain fences, and colons around what only the site knows.
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 4
+myst_links_external_new_tab = False
+
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+python_use_unqualified_type_names = True
+
+# Only where the network is there, for a build without it would fail: `nox -s docs -- online`.
+intersphinx_mapping = (
+    {
+        "python": ("https://docs.python.org/3", None),
+        "aiohttp": ("https://docs.aiohttp.org/en/stable", None),
+        "attrs": ("https://www.attrs.org/en/stable", None),
+    }
+    if "THRIVE_DOCS_ONLINE" in os.environ
+    else {}
+)
+
+llms_txt_title = "thrive-async"
+llms_txt_summary = "The async Python SDK for the Thrive Learning REST API, with bulk audience sync and a sandbox."
+llms_txt_exclude = ["search", "genindex"]
+
+# Pages above this folder, and what includes them here.
+_INCLUDED = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "index.md",
+    "benchmarks/README.md": "benchmarks.md",
+}
+_LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_DOCS = Path(__file__).parent
+
+
+def _to_site(text: str, folder: Path) -> str:
+    """Lead links that leave this folder, as on GitHub, to the site's own pages."""
+
+    def link(found: re.Match[str]) -> str:
+        target = (folder / found[2]).resolve()
+        with suppress(ValueError):
+            outside = target.relative_to(_DOCS.parent).as_posix()
+            if outside in _INCLUDED:
+                target = _DOCS / _INCLUDED[outside]
+        if not target.is_relative_to(_DOCS):
+            return found[1]  # a file that the site does not have
+        return f"[{found[1]}](/{target.relative_to(_DOCS).as_posix()}{found[3] or ''})"
+
+    return _LINK.sub(link, text)
+
+
+def link_page(app, name, source):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Mend the links of a page."""
+    source[0] = _to_site(source[0], (_DOCS / name).parent)
+
+
+def link_included(app, path, name, content):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Mend the links of a page that another one includes."""
+    content[0] = _to_site(content[0], (_DOCS / path).parent)
+
+
+_FENCE = re.compile(r"( *)```(\w+)$")
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+
+
+def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
+    """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
+    lines[:] = _blocks(lines)
+
+
+def _prose(text: str) -> str:
+    parts = _CODE.split(text)  # text, code, text, code ...
+    for at, part in enumerate(parts):
+        # Text may follow code at once, as in `User`s, which needs a mark in between.
+        glue = "\\ " if at % 2 == 0 and at and part[:1].isalnum() else ""
+        parts[at] = f"``{part.strip()}``" if at % 2 else glue + part.replace("*", "\\*")
+    return "".join(parts)
+
+
+def _blocks(lines: list[str]) -> Iterator[str]:
+    fenced: str | None = None
+    table = False
+    for line in lines:
+        begins = _FENCE.match(line)
+        if fenced is None and begins:
+            fenced = begins[1]
+            yield from ("", f"{fenced}.. code-block:: {begins[2]}", "")
+        elif fenced is not None and line.strip() == "```":
+            fenced = None
+            yield ""
+        elif fenced is not None:
+            yield f"   {line}" if line.strip() else line
+        elif line.lstrip().startswith("|"):
+            indent = line[: len(line) - len(line.lstrip())]
+            if not table:
+                yield from ("", f"{indent}.. list-table::", f"{indent}   :header-rows: 1", "")
+            table = True
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if any(cell.strip("-: ") for cell in cells):
+                yield from (f"{indent}   {'  -' if at else '* -'} {_prose(cell)}" for at, cell in enumerate(cells))
+        else:
+            if table:
+                yield ""
+            table = False
+            yield _prose(line)
+
+
+def short_signature(app, what, name, obj, options, signature, returns):  # noqa: ANN001, ANN201, ARG001, PLR0917
+    """Show what attrs fills in as "...", instead of its marker."""
+    return (signature and signature.replace("=NOTHING", "=...").replace("= NOTHING", "= ..."), returns)
+
+
+def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
+    """Let docstrings be Markdown."""
+    for language in ("cron", "mermaid"):
+        app.add_lexer(language, TextLexer)
+    app.connect("source-read", link_page)
+    app.connect("include-read", link_included)
+    app.connect("autodoc-process-docstring", from_markdown, priority=100)
+    app.connect("autodoc-process-signature", short_signature)
