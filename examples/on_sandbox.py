@@ -20,7 +20,7 @@ def unless_configured(port: int) -> Generator[None]:
         yield
         return
     # It answers slowly, so that there is a progress to watch.
-    with Sandbox(users=1000, latency=0.2) as sandbox, TemporaryDirectory() as folder:
+    with Sandbox(users=1000, latency=0.5) as sandbox, TemporaryDirectory() as folder:
         os.environ.update(sandbox.environment, APP_FOLDER=folder)
         secret = os.environ.setdefault("WEBHOOK_SECRET", secrets.token_urlsafe())
         sandbox.webhooks.subscribe(f"http://127.0.0.1:{port}/thrive", secret=secret)
