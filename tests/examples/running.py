@@ -31,9 +31,21 @@ class Running:
         return self._log.read_text(encoding="utf-8")
 
     @property
-    def workers(self) -> int:
-        """How many workers of uvicorn have started."""
-        return len(set(re.findall(r"Started server process \[(\d+)\]", self.log)))
+    def workers(self) -> set[int]:
+        """The workers of uvicorn that have started."""
+        return set(map(int, re.findall(r"Started server process \[(\d+)\]", self.log)))
+
+    @contextmanager
+    def only(self, worker: int) -> Generator[None]:
+        """Stop the other workers for a while, so that this one answers."""
+        others = self.workers - {worker}
+        for other in others:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it and its workers at once."""
@@ -84,7 +96,7 @@ def until_ready(example: Running, workers: int) -> None:
         assert example.process.poll() is None, example.log
         try:
             with urllib.request.urlopen(f"{example.url}/ready"):
-                if example.workers >= workers:
+                if len(example.workers) >= workers:
                     return
         except (urllib.error.URLError, ConnectionError):
             pass

@@ -59,9 +59,9 @@ async def test_each_event_is_kept_once_whichever_worker_gets_it_and_seen_from_al
         assert "sandbox" not in example.log
         to = f"{example.url}/thrive"
         event = {"eventType": "user.updated", "user": {"id": "1", "reference": "E00042"}}
-        # A connection each, so that both workers get some.
-        sent = await asyncio.gather(*(served.deliver(event, to=to, secret=SECRET) for _ in range(12)))
-        assert {delivery.status for delivery in sent} == {204}
+        for worker in example.workers or [example.process.pid] * 2:
+            with example.only(worker):
+                assert (await served.deliver(event, to=to, secret=SECRET)).status == 204
         assert (await served.deliver(event, to=to, secret="guessed")).status == 401
         served.webhooks.subscribe(to, secret=SECRET)
         async with served.client() as thrive, browser() as session:
@@ -74,8 +74,24 @@ async def test_each_event_is_kept_once_whichever_worker_gets_it_and_seen_from_al
             kept: list[tuple[str, str]] = []
             while len(kept) < 2:
                 kept = await seen()
-            for _ in range(8):
-                assert sorted(await seen()) == [("user.deactivated", "E00005"), ("user.updated", "E00042")]
+            for worker in example.workers or [example.process.pid]:
+                with example.only(worker):
+                    assert sorted(await seen()) == [("user.deactivated", "E00005"), ("user.updated", "E00042")]
+
+
+@each
+async def test_a_pause_that_thrive_asks_one_worker_for_is_kept_by_all(
+    name: str, served: Sandbox, tmp_path: Path
+) -> None:
+    with running(name, tmp_path, served.environment) as example:
+        served.faults.add("rate_limited", operation="listAudiences", retry_after=200)
+        served.requests.clear()
+        async with browser() as session:
+            for worker in example.workers or [example.process.pid] * 2:
+                with example.only(worker):
+                    async with session.get(f"{example.url}/audiences") as answer:
+                        assert answer.status in (429, 504)  # it is longer than the deadline
+        assert len(served.requests) == 1
 
 
 @each
@@ -95,11 +111,13 @@ async def test_a_second_sync_of_an_audience_is_refused_by_every_worker_until_the
             served.faults.add("latency", operation="addMembers", seconds=3600)
             first = asyncio.create_task(run("E00001"))
             await until(lambda: any(one.operation == "addMembers" for one in served.requests))
-            for _ in range(6):
-                assert json.loads((await run("E00002")).removeprefix("data: "))["status"] == 409
-            first.cancel()  # a browser that leaves, and the sync goes on
-            await asyncio.wait([first])
-            assert json.loads((await run("E00002")).removeprefix("data: "))["status"] == 409
+            for leaves in (False, True):
+                if leaves:  # the browser, and the sync goes on
+                    first.cancel()
+                    await asyncio.wait([first])
+                for worker in example.workers or [example.process.pid]:
+                    with example.only(worker):
+                        assert json.loads((await run("E00002")).removeprefix("data: "))["status"] == 409
         example.kill()  # or the request in flight would have the whole grace time
 
 
