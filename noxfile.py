@@ -20,6 +20,8 @@ nox.options.reuse_existing_virtualenvs = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # 3.14 joins the classifiers once a run with it has passed; its job in .github/workflows/ci.yml is there.
+# All but those of the web frameworks, which the test group has.
+EXTRAS = "cli,redis,otel,fleet"
 PYTHONS = [*nox.project.python_versions(PROJECT), "3.14"]
 
 
@@ -41,7 +43,7 @@ def built_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session) -> None:
     """Run the test suite against the built wheel: `nox -s tests-3.11 -- tests/sync -k members`."""
     wheel = built_wheel(session)
-    session.install(f"{wheel}[cli,redis,otel]", *group("test"), *group("codegen"), *group("conformance"))
+    session.install(f"{wheel}[{EXTRAS}]", *group("test"), *group("codegen"), *group("conformance"))
     # -P keeps the checkout off the path, so that the tests import what users install.
     # One process for each core; for a few tests, starting them would take longer than the tests.
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
@@ -116,13 +118,13 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Run mypy and pyright, strict, and check that every public name is typed."""
-    session.install(".[cli,redis,otel]", *group("types"), *group("codegen"), *group("test"))
+    session.install(f".[{EXTRAS}]", *group("types"), *group("codegen"), *group("test"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
     for checker in ("mypy", "pyright"):
         session.run(checker, "tests/public_names.py")
-        session.run(checker, "examples")
+        session.run(checker, "examples/fastapi_app.py", "examples/aiohttp_app.py")
 
 
 @nox.session
@@ -157,7 +159,7 @@ def docs(session: nox.Session) -> None:
 
     With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text.
     """
-    session.install(".[cli,redis]", *group("docs"))
+    session.install(f".[{EXTRAS},fastapi,starlette,litestar]", *group("docs"))
     static, extra = Path("docs/_static"), Path("docs/_extra")
     if shutil.which("npm"):
         tools = Path(session.create_tmp())
@@ -181,7 +183,7 @@ def lowest(session: nox.Session) -> None:
     session.install("uv")
     python = str(Path(session.virtualenv.bin) / "python")
     groups = [f"--group={name}" for name in ("test", "codegen", "conformance")]
-    session.run("uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", ".[cli,redis]", *groups)
+    session.run("uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", f".[{EXTRAS}]", *groups)
     session.run("python", "-P", "-m", "pytest", *(session.posargs or ("-n", "auto")))
 
 
@@ -221,12 +223,12 @@ def release(session: nox.Session) -> None:
     shutil.rmtree(unpacked, ignore_errors=True)
     session.run("python", "-m", "venv", "--clear", "--without-pip", str(environment), silent=True)
     python = str(environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-    session.run("python", "-m", "pip", "--python", python, "install", "--quiet", f"{wheel}[cli,redis]", silent=True)
+    session.run("python", "-m", "pip", "--python", python, "install", "--quiet", f"{wheel}[{EXTRAS}]", silent=True)
     session.run(
         *("cyclonedx-py", "environment", "--output-reproducible", "--of", "JSON"),
         *("-o", "dist/sbom.cdx.json", "--pyproject", "pyproject.toml", python),
     )
-    session.install(f"{wheel}[cli,redis]", *group("test"), *group("codegen"), *group("conformance"))
+    session.install(f"{wheel}[{EXTRAS}]", *group("test"), *group("codegen"), *group("conformance"))
     shutil.unpack_archive(archive, unpacked, filter="data")
     with session.chdir(next(unpacked.iterdir())):
         session.run("python", "-P", "-m", "pytest", *(options or ("-n", "auto")))
@@ -360,7 +362,7 @@ def bench(session: nox.Session) -> None:
 
     openapi-generator needs Java. Without it, its rows are left out.
     """
-    session.install(".[sandbox,redis]", *group("bench"))
+    session.install(".[sandbox,redis,fleet]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -21,10 +21,10 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *options: str, tls: bool = False, cluster: bool = False) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         network = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
-        bus = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port())) if cluster else ()
+        bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port())) if cluster else ()
         self._options = (*network, *bus, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options)
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -60,7 +60,7 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

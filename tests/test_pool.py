@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from raw_server import RawServer, reply
 
+from benchmarks.redis_server import SERVER, RedisServer
 from thrive_async import (
     ApiKey,
     ClientCredentials,
@@ -20,6 +23,7 @@ from thrive_async import (
 )
 from thrive_async.models import UserCreate
 from thrive_async.sandbox import Sandbox, VirtualClock
+from thrive_async.share import RedisShare, Scope
 
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"}, Set_Cookie="who=tenant-a")
 
@@ -146,3 +150,42 @@ async def test_a_wrong_tenant_is_told_when_it_is_asked_for() -> None:
             await pool.client("a/b")
         assert isinstance(await pool.client("b"), ThriveClient)
         assert repr(pool) == "<ThrivePool of 1 clients>"
+
+
+async def test_all_tenants_of_a_pool_use_one_share_and_credentials_of_their_own(tmp_path: Path) -> None:
+    """Two pools, as two processes have them: a token per tenant, fetched once for both; leases apart by tenant."""
+    tokens = {name: reply(200, {"access_token": f"token-{name}", "expires_in": 600}) for name in ("a", "b")}
+    async with RawServer([tokens["a"], USER, tokens["b"], USER, USER, USER]) as server:
+        share = str(tmp_path / "share")
+        for _ in range(2):
+            credentials = {name: ClientCredentials(f"id-{name}", "secret") for name in ("a", "b")}
+            async with ThrivePool(credentials.__getitem__, base_url=server.base_url, share=share) as pool:
+                clients = [await pool.client(name) for name in ("a", "b")]
+                assert clients[0].share is clients[1].share is not None
+                for client in clients:
+                    await client.users.get("u1")
+    sent = [request.headers["authorization"] for request in server.requests if request.method == "GET"]
+    assert sent == ["Bearer token-a", "Bearer token-b"] * 2
+    assert len(server.requests) == 6
+
+
+async def test_a_pool_closes_the_share_it_opened_and_no_other(shared_redis_text: str) -> None:
+    share = RedisShare(shared_redis_text)
+    for given in (share, shared_redis_text):
+        async with ThrivePool(vault, share=given) as pool:
+            client = await pool.client("a")
+            assert client.share is not None
+            await client.share.seen(Scope("h", "a"), "x", 1.0)
+            used = client.share
+        assert isinstance(used, RedisShare)
+        assert bool(used._lines) == (used is share)
+    await share.aclose()
+
+
+@pytest.fixture
+def shared_redis_text(tmp_path: Path) -> Iterator[str]:
+    if SERVER is None:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path)
+    yield server.url
+    server.kill()

@@ -42,7 +42,7 @@ from thrive_async.resources import (
 from thrive_async.resources._base import Resource, through
 
 if TYPE_CHECKING:
-    from thrive_async.share import Share
+    from thrive_async.share import Lease, Share
 
 __all__ = ["ThriveClient"]
 
@@ -88,6 +88,7 @@ class ThriveClient:
         hooks: Your functions, called as calls, attempts and waits begin and end.
 
     Attributes:
+        share: What this client shares with the clients of other processes; None if it shares nothing.
         users: Accounts: read, create, update, suspend, delete; their tags and skills.
         audiences: Audiences and structures, with `.members` and `.managers`.
         assignments: Mandatory training, with `.enrolments`.
@@ -175,6 +176,7 @@ class ThriveClient:
             )
         self.tenant_id = tenant_id
         self.base_url = url
+        self.share: Share | None = share
         # Now, because the first calls would otherwise take twenty times as long and read files on the loop.
         set_up_log()
         convert.prepare()
@@ -288,6 +290,7 @@ class ThriveClient:
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
         priority: Priority | None = None,
+        lease: "Lease | None" = None,
     ) -> "ThriveClient":
         """Return a view of this client with other options, but the same connections, limits and token.
 
@@ -302,6 +305,7 @@ class ThriveClient:
             priority: "interactive" for calls that a person waits for. They start before all waiting "bulk" calls,
                 which still get one start in ten, and bulk leaves a slot free for them. Calls are interactive by
                 default; a sync's calls are bulk. For a single call, make a view for it.
+            lease: A lease of a share. Once it is lost, nothing more is sent, and the calls raise `LeaseLost`.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -316,6 +320,8 @@ class ThriveClient:
                 raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
         if priority not in (None, "interactive", "bulk"):
             raise InvalidArgument('$priority must be "interactive" or "bulk"', "priority")
+        if lease is not None and not hasattr(lease, "held"):
+            raise TypeError(f"lease must be a Lease, not {type(lease).__name__}")
         options, transport = self._options, self._main
         if timeouts is not None:
             options = evolve(options, timeouts=timeouts)
@@ -325,6 +331,8 @@ class ThriveClient:
             options = added_headers(options, headers)
         if priority is not None:
             options = evolve(options, priority=priority)
+        if lease is not None:
+            options = evolve(options, lease=lease)
         sender = View(transport, options)
         view = object.__new__(type(self))
         attributes = vars(view)

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 import attrs
@@ -14,6 +14,9 @@ from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.client import ThriveClient
 from thrive_async.config import Limits
 from thrive_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from thrive_async.share import Share
 
 __all__ = ["PoolReport", "ThrivePool"]
 
@@ -50,8 +53,8 @@ class ThrivePool:
     """Hands out clients by tenant, over one connector with one cache of host names and one TLS context.
 
     Nothing of one tenant reaches another: each client has its own token, limits and cool-down, and no cookie is kept or
-    sent. A client is built when you first ask for its tenant, and dropped when it has been idle. The pool belongs to
-    the loop it was opened on.
+    sent. With a share, all processes that call a tenant have these in common. A client is built when you first ask for
+    its tenant, and dropped when it has been idle. The pool belongs to the loop it was opened on.
 
     Args:
         credentials: Returns a tenant's credentials, or an awaitable of them, so that secrets can come from a vault. It
@@ -59,6 +62,8 @@ class ThrivePool:
         connections: How many connections there may be in total.
         limits: The limits of each tenant. Their `concurrency` is the most connections that one tenant can hold.
         idle: After how many seconds without calls a client is dropped.
+        share: What all clients share with other processes, as for `ThriveClient`. The text of one is opened once, and
+            closed with the pool.
         **settings: Other keyword arguments of `ThriveClient`, for every tenant.
 
     Raises:
@@ -77,6 +82,7 @@ class ThrivePool:
         connections: int = 100,
         limits: Limits | None = None,
         idle: float = 600.0,
+        share: "Share | str | None" = None,
         **settings: Any,
     ) -> None:
         self._limits = limits or Limits()
@@ -96,6 +102,13 @@ class ThrivePool:
         self._credentials = credentials
         self._connections = connections
         self._idle = idle
+        self._own_share: Share | None = None
+        if isinstance(share, str):
+            # Here, for it takes its time and most pools share nothing.
+            from thrive_async.share import open_share  # noqa: PLC0415
+
+            share = self._own_share = open_share(share)
+        self._share = share
         self._settings = settings
         self._held: dict[str, _Held] = {}
         self._building: dict[str, asyncio.Task[ThriveClient]] = {}
@@ -137,7 +150,14 @@ class ThrivePool:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
             forget_tracing(self._session)
-        client = ThriveClient(tenant_id, credentials, session=self._session, limits=self._limits, **self._settings)
+        client = ThriveClient(
+            tenant_id,
+            credentials,
+            session=self._session,
+            limits=self._limits,
+            share=self._share,
+            **self._settings,
+        )
         self._held[tenant_id] = _Held(client, asyncio.get_running_loop().time())
         return client
 
@@ -181,6 +201,8 @@ class ThrivePool:
             self._held.clear()
             if self._session is not None:
                 await self._session.close()
+            if self._own_share is not None:
+                await self._own_share.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -26,6 +26,7 @@ WRITES = {"POST", "PATCH", "DELETE"}
         ("THRIVE_BASE_URL", "http://thrive.example.com", "use https"),
         ("THRIVE_BASE_URL", "ftp://127.0.0.1", "must begin with https://"),
         ("THRIVE_API_KEY", "", "no credentials: set THRIVE_API_KEY"),
+        ("THRIVE_SHARE", "share", "THRIVE_SHARE must be an absolute path"),
     ],
 )
 @pytest.mark.parametrize("command", [(*SYNC, "FILE"), ("users", "list")])

@@ -16,6 +16,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,28 +116,34 @@ def test_the_arguments_of_the_process_are_the_default(
 
 
 def test_the_demo_does_the_main_job_and_is_honest_about_whom_thrive_does_not_know(run: Run, tmp_path: Path) -> None:
+    """From a workbook to a page: a held and a protected member stay, and in the end everything is undone."""
     result = run("demo", "--keep", str(tmp_path / "kept"))
     assert result.code == 0, result.err
-    assert "field-sales: +418 -228 =4,572 (10 duplicates)" in result.lines
-    assert "field-sales: 412 added, 228 removed, 6 failed, 0 not attempted" in result.lines
+    assert "field-sales: +418 -227 =4,572 (10 duplicates, 1 removal held)" in result.lines
+    assert "field-sales: 412 added, 226 removed, 6 failed, 1 not attempted, 1 held" in result.lines
     assert sum("User does not exist." in line for line in result.lines) == 6
-    assert "field-sales: +6 -0 =4,984 (10 duplicates)" in result.lines
-    assert any(
-        "Only the 6 people that Thrive does not know are left: they would fail again" in line for line in result.lines
-    )
-    assert "progress field-sales done=646 total=646 failed=6" in result.err
+    assert any(line.endswith("held: this person is protected") for line in result.lines)
+    assert any("which Thrive does not know and which may be this person" in line for line in result.lines)
+    assert "field-sales: +6 -1 =4,984 (10 duplicates, 1 removal held)" in result.lines
+    assert "field-sales: +226 -412 =0 (4,574 others kept)" in result.lines
+    assert "field-sales has 4,800 members again, the same as before." in result.lines
+    assert "progress field-sales done=645 total=645 failed=6" in result.err
     kept = tmp_path / "kept"
-    assert len((kept / "people.csv").read_text(encoding="utf-8-sig").splitlines()) == 5001
-    assert len(list(csv.reader((kept / "report.csv").read_text().splitlines()))) == 647
-    assert run("plan", "show", str(kept / "plan.json")).lines[0] == "field-sales: +418 -228 =4,572 (10 duplicates)"
+    assert f"The report, to look at: {kept / 'report.html'}  (--open shows it in your browser)" in result.lines
+    assert "people.xlsx" in (kept / "report.html").read_text(encoding="utf-8")
+    assert len(list(csv.reader((kept / "report.csv").read_text().splitlines()))) == 1 + 645 + 10 + 1
+    assert run("plan", "show", str(kept / "plan.json")).lines[0] == result.lines[5]
 
 
-def test_the_demo_leaves_nothing_behind_and_refuses_a_place_it_cannot_use(
+def test_the_demo_uses_a_temporary_folder_and_refuses_a_place_it_cannot_use(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shown: list[str] = []
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run("demo").code == 0
-    assert not list(tmp_path.glob("thrive-demo-*"))
+    monkeypatch.setattr("webbrowser.open", shown.append)
+    assert run("demo", "--open").code == 0
+    (folder,) = tmp_path.glob("thrive-demo-*")
+    assert shown == [(folder / "report.html").as_uri()]
     blocked = tmp_path / "file"
     blocked.write_text("")
     result = run("demo", "--keep", str(blocked))
@@ -327,8 +334,11 @@ def test_a_stream_that_cannot_show_a_letter_shows_its_code(served: Sandbox) -> N
 def test_the_demo_says_so_if_something_else_is_left_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from thrive_async.cli import demo
 
+    def arranged(sandbox: Sandbox) -> demo._People:
+        return replace(arrange(sandbox), unknown=frozenset({"other"}))
+
     arrange = demo._arrange
-    monkeypatch.setattr(demo, "_arrange", lambda sandbox: demo._People(arrange(sandbox).rows, frozenset({"other"})))
+    monkeypatch.setattr(demo, "_arrange", arranged)
     result = run("demo")
     assert result.code == 1
     assert "This should not have happened: something else is left to do." in result.lines

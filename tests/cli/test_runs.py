@@ -16,6 +16,7 @@ import pytest
 from thrive_async.cli._errors import CliError
 from thrive_async.cli._option_types import duration, removal_limit
 from thrive_async.sandbox import Sandbox
+from thrive_async.share import FileShare, Scope
 from thrive_async.sync import Guard
 from thrive_async.sync._apply.locks import Target, exclusive, held
 
@@ -317,3 +318,20 @@ def test_a_disk_that_fills_after_changes_is_no_wrong_usage(
     assert result.code == 1, result
     assert any("1 removed" in line for line in result.lines)
     assert result.lines[-1].startswith("in all: 0 added, ")
+
+
+def test_the_runs_of_all_hosts_that_share_exclude_each_other(  # noqa: PLR0917 - fixtures
+    run: Run, served: Sandbox, members: list[str], people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Was: the commands did not use THRIVE_SHARE at all."""
+    share = FileShare(tmp_path / "share")
+    monkeypatch.setenv("THRIVE_SHARE", str(tmp_path / "share"))
+    scope = Scope.of(served.base_url, served.tenant_id)
+    name = f"run members {served.state.audiences[AUDIENCE]['id']}"
+    fence = asyncio.run(share.take(scope, name, 600))
+    assert fence is not None
+    file = people(members)
+    refused = run("sync", "members", AUDIENCE, file, "--yes")
+    assert (refused.code, "another run is going on" in refused.err) == (3, True)
+    asyncio.run(share.give_back(scope, name, fence))
+    assert run("sync", "members", AUDIENCE, file, "--yes").code == 0

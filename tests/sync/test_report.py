@@ -128,15 +128,15 @@ def test_a_plan_of_another_version_or_shape_is_refused() -> None:
     """A later release may write what this one would misread."""
     plan = MemberPlan(tenant="t", audience="team", audience_id="1", to_add=("a",), to_remove=(), staying=())
     saved = json.loads(plan.to_json())
-    with pytest.raises(ConfigurationError, match="version 7"):
-        MemberPlan.from_json(json.dumps({**saved, "version": 7}))
-    from thrive_async.sync._plans import _fingerprint
+    from thrive_async.sync._plans import _VERSION, _fingerprint
 
+    with pytest.raises(ConfigurationError, match=f"version {_VERSION + 1}"):
+        MemberPlan.from_json(json.dumps({**saved, "version": _VERSION + 1}))
     content = {name: saved[name] for name in saved if name not in ("kind", "version", "fingerprint", "made_at")}
     del content["to_add"]
     odd = {
         "kind": "members",
-        "version": 6,
+        "version": _VERSION,
         "fingerprint": _fingerprint(content),
         "made_at": saved["made_at"],
         **content,

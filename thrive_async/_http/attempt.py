@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiohttp
 import attrs
@@ -16,6 +16,9 @@ from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
 from thrive_async.config import Priority, Retry, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
+
+if TYPE_CHECKING:
+    from thrive_async.share import Lease
 
 # How a body begins that is JSON cut short, or an HTML page.
 _CUT_OR_PAGE: Final = ("{", "[", '"', "<")
@@ -31,6 +34,7 @@ class Options:
         repeated: Repeats a call after its first attempt; None for the client's way.
         headers: Headers to send in addition to the client's own.
         priority: Whether its calls start before or after other waiting calls; None for before.
+        lease: Nothing is sent once it is lost; None for no such lease.
     """
 
     timeouts: Timeouts | None = None
@@ -38,6 +42,7 @@ class Options:
     repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     priority: Priority | None = None
+    lease: "Lease | None" = None
 
 
 NO_OPTIONS: Final = Options()
@@ -376,6 +381,17 @@ def _too_late(call: Call, words: str, *, retry_after: float | None = None) -> Re
         attempts=call.attempts,
         maybe_applied=maybe_applied,
         retry_after=retry_after,
+    )
+
+
+def lease_lost(call: Call) -> ThriveError:
+    """Make the error of a call that must not be sent, or sent again, because its lease is lost."""
+    from thrive_async.share.errors import LeaseLost  # noqa: PLC0415 - most clients share nothing
+
+    made = f"not sent again after {counted(call.attempts)}" if call.attempts else "not sent"
+    return LeaseLost(
+        f"the loss of its lease: another run may be at work by now, so {call.request.summary} was {made}",
+        maybe_applied=call.maybe_applied,
     )
 
 

@@ -24,6 +24,7 @@ from thrive_async._http.attempt import (
     Call,
     Options,
     described,
+    lease_lost,
     of_broken,
     of_reply,
     total_timeout,
@@ -341,6 +342,8 @@ class Transport:
                 return Attempt(call, error=ready)
             session, header, ticket = ready
         try:
+            if call.options.lease is not None and not call.options.lease.held:
+                return Attempt(call, error=lease_lost(call))
             call.attempts += 1
             result = await (self._watched_exchange if self._watch.on else self._exchange)(session, call, header)
             pause = self._pause_after(call, ticket, result)
@@ -522,7 +525,7 @@ def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, te
     from thrive_async._gate.shared import SharedGate  # noqa: PLC0415
     from thrive_async.share import Scope  # noqa: PLC0415
 
-    return SharedGate(limits, retry, share, Scope(base_url.partition("://")[2], tenant_id))
+    return SharedGate(limits, retry, share, Scope.of(base_url, tenant_id))
 
 
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:

@@ -102,6 +102,7 @@ _OPTIONS = {
     "Retry.max_attempts": "--attempts",
     "columns": "--map",
     "removals": "--keep-extra",
+    "share": "THRIVE_SHARE",
 }
 
 

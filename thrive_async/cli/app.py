@@ -15,6 +15,7 @@ from thrive_async.cli._formats import abandon_output
 from thrive_async.cli._running import Interrupted
 from thrive_async.cli.check import check
 from thrive_async.cli.demo import demo
+from thrive_async.cli.fleet import app as fleet
 from thrive_async.cli.journal import app as journal
 from thrive_async.cli.plan import app as plan
 from thrive_async.cli.profile import app as profile
@@ -52,7 +53,7 @@ app.command(sandbox, group=_JOBS)
 app.command(check, group=_JOBS)
 app.command(spec, group=_JOBS)
 app.command(undo, group=_JOBS)
-for _part in (sync, plan, profile, journal):
+for _part in (sync, plan, profile, journal, fleet):
     _part.group = (_JOBS,)
     app.command(_part)
 for _part in looks():

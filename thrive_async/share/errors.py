@@ -27,4 +27,12 @@ class LeaseTaken(ThriveError):  # noqa: N818 - the public name
 
 
 class LeaseLost(ThriveError):  # noqa: N818 - the public name
-    """The lease ended while its holder was still working: someone else may have it by now."""
+    """The lease ended while its holder was still working: someone else may have it by now.
+
+    Attributes:
+        maybe_applied: Whether a call that was not sent again may have taken effect before.
+    """
+
+    def __init__(self, text: str, *, maybe_applied: bool = False) -> None:
+        super().__init__(text)
+        self.maybe_applied = maybe_applied

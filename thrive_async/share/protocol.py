@@ -20,6 +20,11 @@ class Scope:
     host: str
     tenant: str
 
+    @classmethod
+    def of(cls, base_url: str, tenant: str) -> "Scope":
+        """Return the scope of the clients of a tenant with this base URL."""
+        return cls(base_url.partition("://")[2], tenant)
+
     def __str__(self) -> str:
         return f"{self.host}/{self.tenant}"
 

@@ -259,8 +259,18 @@ def _moment(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+@attrs.define(kw_only=True, repr=False, eq=False)
 class SinglePlan(SavedPlan):
-    """A plan for one target: the members or managers of an audience, or the users."""
+    """A plan for one target: the members or managers of an audience, or the users.
+
+    Attributes:
+        last_run: The last run that changed the target before the plan was made, as the client's share knows it. None if
+            the share was away.
+        fence: The fencing number of the run that applies the plan, if the client has a share.
+    """
+
+    last_run: str | None = ""
+    fence: int | None = attrs.field(default=None, init=False)
 
     @property
     @abstractmethod
@@ -304,8 +314,8 @@ class SinglePlan(SavedPlan):
             The interrupted runs to account for, and the lock of the target, which is held until the run ends.
 
         Raises:
-            GuardRefused: Another run is under way or ended after the plan was made, or the plan is too old or was
-                applied before.
+            GuardRefused: Another run is under way or ended after the plan was made, the share cannot be reached, or the
+                plan is too old or was applied before.
         """
         thrive = self._client(self.subject)
         self.check_age(self.subject, applying.max_age)
@@ -316,7 +326,10 @@ class SinglePlan(SavedPlan):
             if history is None:
                 history = await history_of(applying.journal, self.made_at)
             self._check_not_overtaken(lock, history)
-            interrupted = still_to_account_for(history.unfinished.get(self.scope, []), self.subject)
+            if lock.shared is not None:
+                self.fence = lock.shared.lease.fence
+            unfinished = history.unfinished.get(self.scope, [])
+            interrupted = still_to_account_for(unfinished, self.subject, leased=self.fence is not None)
             if self._stale:
                 await self.refresh()
             yield interrupted, lock
@@ -335,13 +348,30 @@ class SinglePlan(SavedPlan):
                 f"{self.subject}: another run ended at {_moment(since)}, after this plan was made at "
                 f"{_moment(self.made_at)}: make it again; nothing was changed"
             )
+        if lock.shared is not None and lock.shared.last_run != self.last_run:
+            why = "another run has begun or ended since"
+            if self.last_run is None:
+                why = "another run may have ended since, because the share could not be reached when"
+            raise GuardRefused(
+                f"{self.subject}: {why} this plan was made at {_moment(self.made_at)}: make it again; nothing was "
+                "changed"
+            )
 
-    def _begin_with(self, lock: Lock) -> ThriveClient:
-        """Return the client, mark the plan as applied, and make older plans for the target stale."""
+    async def _begin_with(self, lock: Lock) -> ThriveClient:
+        """Mark the plan as applied, and make older plans for the target stale.
+
+        Returns:
+            The client; it sends nothing once the run has lost its lease.
+
+        Raises:
+            GuardRefused: The share cannot be reached.
+        """
         thrive = self._begin(self.subject)
         if not self.is_empty:
             lock.writing(self.made_at.isoformat())
-        return thrive
+            if lock.shared is not None:
+                await lock.shared.writing()
+        return thrive if lock.shared is None else thrive.with_options(lease=lock.shared.lease)
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -517,6 +547,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "held_unless": _grouped(self.held_unless),
             "about": {name: one.known for name, one in self.about.items()},
             "left_alone": [[one.action, one.reference, one.reason] for one in self.left_alone],
+            "last_run": self.last_run,
         }
 
     @staticmethod
@@ -541,6 +572,7 @@ class PeoplePlan(SinglePlan, Generic[P]):
             "held_unless": {one: tuple(names) for names, ids in content["held_unless"] for one in ids},
             "about": {name: Person(**known) for name, known in content["about"].items()},
             "left_alone": tuple(Outcome(*one) for one in content["left_alone"]),
+            "last_run": content["last_run"],
         }
 
 

@@ -12,7 +12,7 @@ from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceManager, AudienceMember, ManagerGrant
 from thrive_async.sync._apply.journal import check_usable
 from thrive_async.sync._apply.journal_lines import Person
-from thrive_async.sync._apply.locks import claim, exclusive, target_of
+from thrive_async.sync._apply.locks import claim, exclusive, last_run, target_of
 from thrive_async.sync._apply.managers import MANAGERS_AT_ONCE, apply_managers
 from thrive_async.sync._doubts import Unknown, check_protect, check_unknown
 from thrive_async.sync._doubts import removals as decided
@@ -168,7 +168,7 @@ class ManagerPlan(PeoplePlan[AudienceManager]):
         """Apply the plan. Call `apply` instead."""
         async with self._turn(applying) as (interrupted, lock):
             self.check_guards(max_removals=applying.max_removals)
-            return await apply_managers(self._begin_with(lock), self, applying, interrupted)
+            return await apply_managers(await self._begin_with(lock), self, applying, interrupted)
 
     async def refresh(self) -> None:
         """Read Thrive again, and drop changes that no longer apply; see `SavedPlan.refresh`."""
@@ -271,7 +271,9 @@ async def plan_managers(
     thrive = in_bulk(thrive)
     found = await audience_or_refusal(thrive, audience)
     check_audience(audience, found)
-    await claim(target_of(thrive, ManagerPlan.kind, found.id, f"{audience} (managers)"))
+    target = target_of(thrive, ManagerPlan.kind, found.id, f"{audience} (managers)")
+    await claim(target)
+    before = await last_run(target)
     made_at = datetime.now(UTC)
 
     async def plan(managers: Sequence[AudienceManager]) -> ManagerPlan:
@@ -319,6 +321,7 @@ async def plan_managers(
             before=permissions_before(managers, to_change, to_remove),
             tenant=thrive.tenant_id,
             made_at=made_at,
+            last_run=before,
             thrive=thrive,
         )
 

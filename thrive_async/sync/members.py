@@ -14,7 +14,7 @@ from thrive_async.client import ThriveClient
 from thrive_async.models import AudienceMember
 from thrive_async.sync._apply.journal import History, check_usable
 from thrive_async.sync._apply.journal_lines import Person
-from thrive_async.sync._apply.locks import claim, exclusive, target_of
+from thrive_async.sync._apply.locks import claim, exclusive, last_run, target_of
 from thrive_async.sync._apply.members import MEMBERS_AT_ONCE, apply_members
 from thrive_async.sync._apply.writes import calls_needed
 from thrive_async.sync._doubts import Unknown, check_protect, check_unknown
@@ -200,7 +200,7 @@ class MemberPlan(PeoplePlan[AudienceMember]):
         """
         async with self._turn(applying, history) as (interrupted, lock):
             self.check_guards(max_removals=applying.max_removals, strategy=applying.strategy)
-            return await apply_members(self._begin_with(lock), self, applying, interrupted)
+            return await apply_members(await self._begin_with(lock), self, applying, interrupted)
 
     async def refresh(self) -> None:
         """Read Thrive again, and drop changes that no longer apply; see `SavedPlan.refresh`."""
@@ -320,7 +320,9 @@ async def plan_found(
     protect: tuple[str, ...],
 ) -> MemberPlan:
     """Make the plan for an audience that was already found; see `plan_members`."""
-    await claim(target_of(thrive, MemberPlan.kind, audience_id, audience))
+    target = target_of(thrive, MemberPlan.kind, audience_id, audience)
+    await claim(target)
+    before = await last_run(target)
     # The time before anything is read, so that whatever another run does from now on makes this plan stale.
     made_at = datetime.now(UTC)
     # The list may have to be compared twice, and an iterator can be read only once.
@@ -334,7 +336,7 @@ async def plan_found(
         return await asyncio.to_thread(make) if len(match.to_add) + len(match.others) > _AT_ONCE else make()
 
     made = await planned_from_whole(lambda: list_members(thrive, audience, audience_id), plan)
-    made.made_at = made_at
+    made.made_at, made.last_run = made_at, before
     return made
 
 

@@ -12,7 +12,7 @@ from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, InvalidArgument, ThriveError
 from thrive_async.models import AudienceManager, AudienceMember
 from thrive_async.sync._apply.journal import unfinished
-from thrive_async.sync._apply.locks import claim, target_of
+from thrive_async.sync._apply.locks import claim, last_run, target_of
 from thrive_async.sync._apply.records import Call, Record, archive_of, calls_of, records_of
 from thrive_async.sync._doubts import check_protect
 from thrive_async.sync._guards import check_audience
@@ -208,16 +208,21 @@ class _Undo:
         """Return the references of the changes of a kind that are to be undone."""
         return record.done(action) if self.only in (None, _KINDS[action]) else iter(())
 
-    async def _target(self, record: Record, what: str) -> tuple[str, datetime]:
-        """Find the audience, lock it if this is a run, and return its id and the time before it is read."""
+    async def _target(self, record: Record, what: str) -> tuple[str, str | None, datetime]:
+        """Find the audience, and lock it if this is a run.
+
+        Returns:
+            Its id, the last run that changed it, and the time before it is read.
+        """
         found = await audience_or_refusal(self.thrive, record.scope.target)
         check_audience(record.audience, found)
-        await claim(target_of(self.thrive, what, found.id, record.audience))
-        return found.id, datetime.now(UTC)
+        target = target_of(self.thrive, what, found.id, record.audience)
+        await claim(target)
+        return found.id, await last_run(target), datetime.now(UTC)
 
     async def members(self, record: Record) -> MemberPlan:
         """Plan to undo one run of members."""
-        audience_id, made_at = await self._target(record, MemberPlan.kind)
+        audience_id, before, made_at = await self._target(record, MemberPlan.kind)
 
         async def plan(present: Sequence[AudienceMember]) -> MemberPlan:
             members = Members(record, present)
@@ -240,6 +245,7 @@ class _Undo:
                 undoes=self.undoes,
                 tenant=self.thrive.tenant_id,
                 made_at=made_at,
+                last_run=before,
                 thrive=self.thrive,
             )
             made.protect(self.protect)
@@ -248,7 +254,7 @@ class _Undo:
         return await planned_from_whole(lambda: list_members(self.thrive, record.audience, audience_id), plan)
 
     async def _managers(self, record: Record) -> ManagerPlan:
-        audience_id, made_at = await self._target(record, ManagerPlan.kind)
+        audience_id, before, made_at = await self._target(record, ManagerPlan.kind)
 
         async def plan(present: Sequence[AudienceManager]) -> ManagerPlan:
             managers = Managers(record, present)
@@ -272,6 +278,7 @@ class _Undo:
                 undoes=self.undoes,
                 tenant=self.thrive.tenant_id,
                 made_at=made_at,
+                last_run=before,
                 thrive=self.thrive,
             )
             made.protect(self.protect)
@@ -280,8 +287,9 @@ class _Undo:
         return await planned_from_whole(lambda: list_managers(self.thrive, record.audience, audience_id), plan)
 
     async def _users(self, record: Record) -> UserPlan:
-        await claim(target_of(self.thrive, UserPlan.kind, "", "users"))
-        made_at = datetime.now(UTC)
+        target = target_of(self.thrive, UserPlan.kind, "", "users")
+        await claim(target)
+        before, made_at = await last_run(target), datetime.now(UTC)
         users = await read_whole("users: the list", self.thrive.users.list(), known, lambda user: user.user_id)
         accounts = Accounts(record, (user for user in users if not user.deleted))
         suspended = self._undone(record, "suspend")
@@ -300,6 +308,7 @@ class _Undo:
             undoes=self.undoes,
             tenant=self.thrive.tenant_id,
             made_at=made_at,
+            last_run=before,
             thrive=self.thrive,
         )
         made.protect(self.protect)

@@ -14,7 +14,7 @@ from thrive_async.errors import ConfigurationError, InvalidArgument
 from thrive_async.models import UserCreate, UserUpdate
 from thrive_async.sync._apply.journal import Scope, check_usable
 from thrive_async.sync._apply.journal_lines import Person
-from thrive_async.sync._apply.locks import claim, exclusive, target_of
+from thrive_async.sync._apply.locks import claim, exclusive, last_run, target_of
 from thrive_async.sync._apply.users import apply_users
 from thrive_async.sync._guards import (
     DEFAULT_MAX_AGE,
@@ -216,7 +216,7 @@ class UserPlan(SinglePlan):
         removal_limit(max_changes, 0, "max_changes")
         async with self._turn(applying) as (interrupted, lock):
             self.check_guards(max_removals=max_removals, max_changes=max_changes)
-            return await apply_users(self._begin_with(lock), self, applying, interrupted)
+            return await apply_users(await self._begin_with(lock), self, applying, interrupted)
 
     def protect(self, names: Iterable[str]) -> None:
         """Hold the suspension of people who must never be suspended.
@@ -291,6 +291,7 @@ class UserPlan(SinglePlan):
             "duplicates": list(self.duplicates),
             "rejected": [list(pair) for pair in self.rejected],
             "held": [[one.user_id, one.ref, one.action, one.reason] for one in self.held],
+            "last_run": self.last_run,
             "rows": dict(self.rows),
         }
 
@@ -324,6 +325,7 @@ class UserPlan(SinglePlan):
                 UserHeld(user_id=user_id, ref=ref, action=action, reason=reason)
                 for user_id, ref, action, reason in content["held"]
             ),
+            last_run=content["last_run"],
             rows=content["rows"],
             **common,
         )
@@ -433,7 +435,9 @@ async def plan_users(
         what="export",
         past="suspended" if leavers != "ignore" else None,
     )
-    await claim(target_of(thrive, UserPlan.kind, "", "users"))
+    target = target_of(thrive, UserPlan.kind, "", "users")
+    await claim(target)
+    before = await last_run(target)
     made_at = datetime.now(UTC)
     thrive = in_bulk(thrive)
     users = await read_whole("users: the list", thrive.users.list(), known, lambda user: user.user_id)
@@ -446,6 +450,7 @@ async def plan_users(
         duplicates=tuple(reader.rows.duplicates),
         tenant=thrive.tenant_id,
         made_at=made_at,
+        last_run=before,
         thrive=thrive,
     )
     plan.protect(protect)

@@ -16,8 +16,10 @@ Then comes one line per outcome, `{"run", "audience", "action", "reference", "ou
 same target with the same journal reads what became of them, and adds their lines under the old run's id.
 
 One run at a time has the journal's lock (see `locks`), so every other unfinished run of this machine was interrupted.
-A run of another machine, on a shared volume, may still be going on until it has been silent for an hour. Until then, no
-run of its target begins. What is found out about it later is written under the own id, with the other run's in `of`.
+A run of another machine, on a shared volume, has ended when its lease has: then the next run can take it (its opening
+line has the lease's `fence`). Without a share it may still be going on until it has been silent for an hour. Until
+then, no run of its target begins. What is found out about it later is written under the own id, with the other run's in
+`of`.
 
 The lines of one answer are one write to an unbuffered file: some ten microseconds for a hundred people, so the event
 loop does it itself, and a line never waits in this process. A killed process loses none; only a machine that loses
@@ -135,6 +137,7 @@ class Journal:
         source: Source | None = None,
         sync: str | None = None,
         undoes: str | None = None,
+        fence: int | None = None,
     ) -> None:
         """Write the line a run begins with.
 
@@ -149,6 +152,7 @@ class Journal:
             source: The file that the desired list came from.
             sync: The id that all runs of one call have in common; this run's own by default.
             undoes: The id of the call that this run undoes.
+            fence: The fencing number of the run's lease, if its client has a share.
         """
         self._people = people
         self._write(
@@ -171,6 +175,7 @@ class Journal:
                     "planned": planned,
                     "people": by_action(people),
                     **({"changes": changes} if changes else {}),
+                    **({"fence": fence} if fence is not None else {}),
                     "at": _now(),
                 }
             )
@@ -256,6 +261,7 @@ class Interrupted:
         left: Action and reference of each change without an outcome, in the order planned.
         made_at: When its plan was made, as written; None if it is not known.
         people: What its plan knew of these people.
+        leased: Whether it held the lease of a share.
     """
 
     run: str
@@ -265,6 +271,7 @@ class Interrupted:
     left: dict[tuple[str, str], None] = attrs.field(repr=False)
     made_at: str | None = None
     people: Mapping[tuple[str, str], Person] = attrs.field(factory=dict[tuple[str, str], Person], repr=False)
+    leased: bool = False
 
     @property
     def pending(self) -> tuple[tuple[str, str], ...]:
@@ -343,18 +350,19 @@ async def history_of(path: str | os.PathLike[str] | None, since: datetime | None
     return History() if path is None else await asyncio.to_thread(history, path, since)
 
 
-def still_to_account_for(runs: list[Interrupted], subject: str) -> list[Interrupted]:
+def still_to_account_for(runs: list[Interrupted], subject: str, *, leased: bool = False) -> list[Interrupted]:
     """Return the same runs.
 
     Args:
         runs: Unfinished runs that are about the same.
         subject: The audience's name, for the error.
+        leased: Whether this run has their lease: those that held it have ended then.
 
     Raises:
         GuardRefused: One of them may be going on, on another machine.
     """
     for run in runs:
-        since = run.silent_since if run.is_foreign else None
+        since = run.silent_since if run.is_foreign and not (leased and run.leased) else None
         if since is not None and datetime.now(UTC) - since < _SILENCE:
             over = since + _SILENCE
             raise GuardRefused(
@@ -426,6 +434,7 @@ def _note(runs: dict[str, tuple[Scope, Interrupted]], entry: Mapping[str, Any]) 
         machine, made_at = str(entry.get("machine", "")), entry.get("made_at")
         people = people_of(entry) if left else {}
         run = Interrupted(run_id, str(entry["host"]), machine, str(entry["at"]), left, made_at, people)
+        run.leased = "fence" in entry
         runs[run_id] = scope, run
     elif run_id in runs:
         run = runs[run_id][1]

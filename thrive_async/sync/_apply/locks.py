@@ -1,10 +1,13 @@
-"""One run of a target at a time, on one machine, without any option; and one run at a time for each journal.
+"""One run of a target at a time; and one run at a time for each journal.
+
+On one machine this needs no option. If the client has a share, a lease of it keeps the runs of all machines apart, too
+(see `shared_lock`).
 
 The lock belongs to the kernel (`flock`, on Windows `msvcrt`): however a process ends, killed, crashed or as a zombie,
-its lock ends with it. The file beside it stays, and says when the last run ended.
+its lock ends with it. The lock file stays, and says when the last run ended.
 
-A run takes its locks before it reads, and holds them to its end: `exclusive` opens a context, and whatever finds out
-within it which target is read or written says `claim`. Outside such a context nothing is locked: planning alone reads.
+A run takes its locks before it reads, and holds them to its end. `exclusive` opens a context; the code inside it calls
+`claim` as soon as it knows its target. Outside such a context nothing is locked, because planning alone only reads.
 """
 
 import asyncio
@@ -26,10 +29,12 @@ import attrs
 
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError
+from thrive_async.share import Scope
 from thrive_async.share._files import locked, opened
+from thrive_async.sync._apply.shared_lock import Shared, SharedLock, leased
 from thrive_async.sync.errors import GuardRefused
 
-__all__ = ["Lock", "Target", "claim", "claim_each", "exclusive", "held", "lock_folder", "target_of"]
+__all__ = ["Lock", "Target", "claim", "claim_each", "exclusive", "held", "last_run", "lock_folder", "target_of"]
 
 _POLL: Final = 0.5
 """Seconds between two tries of a run that waits."""
@@ -45,12 +50,14 @@ class Target:
         kind: ``"members"``, ``"managers"`` or ``"users"``.
         target: The audience's id; empty for users.
         subject: What people call it, for messages.
+        shared: What it is to the client's share; None without one.
     """
 
     tenant: str
     kind: str
     target: str
     subject: str = attrs.field(eq=False)
+    shared: Shared | None = attrs.field(default=None, eq=False)
 
     @property
     def file_name(self) -> str:
@@ -61,7 +68,11 @@ class Target:
 
 def target_of(thrive: ThriveClient, kind: str, target: str, subject: str) -> Target:
     """Return what a run of this client writes to; the arguments are those of `Target`."""
-    return Target(f"{thrive.tenant_id} {thrive.base_url}", kind, target, subject)
+    shared = None
+    if thrive.share is not None:
+        scope = Scope.of(thrive.base_url, thrive.tenant_id)
+        shared = Shared(thrive.share, scope, f"run {kind} {target}".rstrip(), subject)
+    return Target(f"{thrive.tenant_id} {thrive.base_url}", kind, target, subject, shared)
 
 
 def lock_folder() -> Path:
@@ -96,9 +107,13 @@ class Lock:
 
     Args:
         target: What it protects.
+
+    Attributes:
+        shared: The lease of the client's share, if it has one and `held` took it.
     """
 
     def __init__(self, target: Target) -> None:
+        self.shared: SharedLock | None = None
         self._target = target
         self._descriptor: int | None = None
         self._words: dict[str, Any] = {}
@@ -133,7 +148,7 @@ class Lock:
     def noted(self) -> dict[str, Any]:
         """Return what the file says: `process`, `host` and `since` of the run that has the lock or had it, `ended`.
 
-        The owner of the lock knows it by heart; everybody else asks the disk.
+        The owner of the lock remembers it, and other processes read the file.
         """
         return self._read() if self._descriptor is None else self._words
 
@@ -209,24 +224,25 @@ async def held(targets: Iterable[Target], *, wait: float = 0.0) -> AsyncGenerato
         wait: Seconds to wait for a run that is going on; 0 to be refused at once.
 
     Raises:
-        GuardRefused: Another run of a target is still going on.
+        GuardRefused: Another run of a target is still going on, or the share cannot be reached.
         ConfigurationError: The lock files cannot be used.
     """
     loop = asyncio.get_running_loop()
     give_up = loop.time() + wait
     locks: dict[Target, Lock] = {}
-    try:
+    async with AsyncExitStack() as stack:
         for target in sorted(set(targets), key=lambda one: one.file_name):
             lock = locks[target] = Lock(target)
+            stack.callback(lock.release)
             while not await _in_thread(lock.take):
                 left = give_up - loop.time()
                 if left <= 0:
                     raise _going_on(target, lock)
                 await asyncio.sleep(min(_POLL, left))
+            if target.shared is not None:
+                left = max(0.0, give_up - loop.time())
+                lock.shared = await stack.enter_async_context(leased(target.shared, left))
         yield locks
-    finally:
-        for lock in locks.values():
-            lock.release()
 
 
 async def _in_thread(take: Callable[[], bool]) -> bool:
@@ -349,6 +365,19 @@ async def claim(target: Target) -> Lock | None:
     return None if innermost is None else await innermost.claim(target)
 
 
+async def last_run(target: Target) -> str | None:
+    """Return the last run that changed a target, as the client's share knows it.
+
+    Returns:
+        A mark that changes with each run; empty without a share or an earlier run, None if the share is away.
+    """
+    for holding in _holdings():
+        if target in holding.locks:
+            held_lock = holding.locks[target].shared
+            return "" if held_lock is None else held_lock.last_run
+    return "" if target.shared is None else await target.shared.last_run()
+
+
 async def claim_each(targets: Iterable[Target]) -> dict[Target, GuardRefused]:
     """Take the locks of some targets, in the order that all processes take them in.
 
@@ -365,7 +394,7 @@ async def claim_each(targets: Iterable[Target]) -> dict[Target, GuardRefused]:
 
 
 class _JournalLock:
-    """The lock on a journal file itself; devices such as /dev/null need none."""
+    """The lock on a journal file itself; a device such as /dev/null is not locked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -27,6 +27,7 @@ from thrive_async.errors import (
     RequestTimeout,
     ThriveError,
 )
+from thrive_async.share import LeaseLost
 from thrive_async.sync._apply.journal import Interrupted, Journal, Line, Scope
 from thrive_async.sync._apply.journal_lines import Person
 from thrive_async.sync._apply.ledger import Change, Ledger
@@ -235,7 +236,7 @@ class Run:
             raise Stopped from error
 
     async def work(self, jobs: Iterable[Job], do: Callable[[Job, "deque[Job]"], Awaitable[None]]) -> None:
-        """Do jobs with a bounded number of workers, until none is left or the run is stopped.
+        """Do jobs with a bounded number of workers, until all are done or the run is stopped.
 
         A cancel lets each worker finish the one request it has under way, so that its outcome is known. A second
         cancel, or ten seconds, cuts them off.
@@ -285,7 +286,7 @@ class Run:
             except ThriveError as error:
                 if _may_have_happened(error):
                     self.ledger.doubt(places, reason_of(error))
-                if isinstance(error, AuthenticationError | PermissionDeniedError | ConfigurationError):
+                if isinstance(error, AuthenticationError | PermissionDeniedError | ConfigurationError | LeaseLost):
                     self.stop(error)
                     raise Stopped from error
                 pause = _asked_to_wait(error)
@@ -346,7 +347,7 @@ class Run:
             pass
         except ThriveError as error:
             self.stop(error)
-        if isinstance(self.cause, AuthenticationError | PermissionDeniedError):
+        if isinstance(self.cause, AuthenticationError | PermissionDeniedError | LeaseLost):
             return  # Reading would be refused as well.
         if self.ledger.in_doubt or self._verify:
             await self._find_out()
@@ -380,7 +381,7 @@ class Run:
                 yield Outcome(outcome.action, outcome.reference, words[name])
         for user_id in self._staying:
             if done("remove", user_id):
-                yield Outcome("add", user_id, "was a member who stays, and is none any more")
+                yield Outcome("add", user_id, "was a member who stays, and is not a member any more")
 
     async def account_for(self, interrupted: Sequence[Interrupted]) -> None:
         """Find out what became of the changes that earlier runs of this journal left without an outcome."""
@@ -413,6 +414,7 @@ class Run:
                 planned=planned,
                 made_at=plan.made_at,
                 changes={change.reference: change.changes for change in self.ledger.changes if change.changes},
+                fence=plan.fence,
                 people=plan.people,
                 source=plan.source,
                 sync=self._sync,
@@ -453,7 +455,7 @@ class Run:
 
 def _may_have_happened(error: ThriveError) -> bool:
     """Return whether a write may have taken effect although its answer is an error."""
-    if isinstance(error, ConnectionFailed | RequestTimeout):
+    if isinstance(error, ConnectionFailed | RequestTimeout | LeaseLost):
         return error.maybe_applied
     if not isinstance(error, APIError) or error.status >= 500 or error.maybe_applied:
         return True
@@ -476,6 +478,7 @@ class Applied(Protocol):
 
     report: SyncReport | None
     made_at: datetime
+    fence: int | None
     source: Source | None
     undoes: str | None
 
