@@ -51,7 +51,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Open plans and reports in a headless Chromium: search, sort, approve. Needs Chromium or Chrome on the path."""
+    """Open plans, reports and the examples in a headless Chromium. Needs Chromium or Chrome on the path."""
     if not os.environ.get("CHROMIUM") and not any(map(shutil.which, CHROMIUM)):
         session.error(f"no browser: install Debian's package chromium, or put one of {', '.join(CHROMIUM)} on the path")
     session.install(f"{built_wheel(session)}[cli]", *group("test"), *group("browser"))
@@ -124,6 +124,7 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--ignoreexternal", "--verifytypes", "thrive_async")
     for checker in ("mypy", "pyright"):
         session.run(checker, "tests/public_names.py")
+        session.run(checker, "examples/fastapi_app.py", "examples/aiohttp_app.py")
 
 
 @nox.session

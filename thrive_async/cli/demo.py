@@ -14,6 +14,7 @@ from thrive_async.cli._applying import Applying, rows_of, show_plan, show_report
 from thrive_async.cli._errors import CliError, Exit
 from thrive_async.cli._files import read_sheet, source_of
 from thrive_async.cli._formats import out
+from thrive_async.cli._option_types import Flag
 from thrive_async.cli._page.written import Pages
 from thrive_async.cli._plan_views import MembersView
 from thrive_async.cli._progress import ProgressView
@@ -58,7 +59,7 @@ class _People:
 def demo(
     *,
     keep: Annotated[str | None, Parameter(metavar="FOLDER")] = None,
-    open: bool = False,  # noqa: A002
+    open: Flag = False,  # noqa: A002
 ) -> int:
     """Show the main job in seconds: make the 5,000 people in a file the members of an audience. No account needed.
 
