@@ -11,6 +11,7 @@ import ast
 import asyncio
 import inspect
 import io
+import logging
 import os
 import re
 import subprocess
@@ -112,6 +113,17 @@ async def execute(block: Block, names: dict[str, Any]) -> None:
         await result
 
 
+@pytest.fixture
+def _log_as_before() -> Iterator[None]:
+    """Litestar takes the log of the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_log_as_before")
 @pytest.mark.parametrize("block", of_kind("backend"), ids=str)
 async def test_a_printed_web_backend_answers(
     block: Block, printed_there: Path, monkeypatch: pytest.MonkeyPatch

@@ -76,6 +76,8 @@ async def test_starts_are_told_before_what_ends_and_share_its_state() -> None:
 async def test_a_hook_adds_headers_to_an_attempt_but_none_of_the_clients_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.WARNING, "thrive_async")
+
     def add(event: AttemptStart) -> None:
         event.headers.update({"X-Attempt": str(event.attempt), "X-Team": "hook", "Authorization": "x", "a b": "x"})
 
@@ -200,6 +202,8 @@ async def test_a_cool_down_is_told_as_one() -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async", "cancelled", "not even callable as one"])
 async def test_a_hook_cannot_break_a_call(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "thrive_async")
+
     async def bad_later(event: object) -> None:
         await asyncio.sleep(0)
         raise LookupError("jane@example.org")

@@ -63,7 +63,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise Broken(f"a pause of {pause!r}")
     told = held.get("retry-after")
     if told is not None:
-        if re.fullmatch(r"[0-9]{1,9}", told) and pause != int(told):
+        # From 100,000,000 on, a number is a moment and not three years of seconds.
+        if re.fullmatch(r"[0-9]{1,8}", told) and pause != int(told):
             raise Broken(f"a pause of {pause!r} in place of {told}")
         moment, sent = _imf(told), _imf(held.get("date", ""))
         if moment is not None and (sent is not None or "date" not in held):
