@@ -88,7 +88,7 @@ def poor_pages(site: Path, names: Iterable[str]) -> Iterator[str]:
                     yield f"{name}, {scheme}: {wide} pixels wide on a screen of {width}"
                 page.evaluate(axe)
                 for violation in page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]:
-                    places = [place["html"][:120] for place in violation["nodes"]]
+                    places = [" ".join(place["html"].split())[:120] for place in violation["nodes"]]
                     yield f"{name}, {scheme}: {violation['help']}, {len(places)} times, first {places[0]}"
         browser.close()
 

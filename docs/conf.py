@@ -58,7 +58,6 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 88
 
 # Only where the network is there, for a build without it would fail: `nox -s docs -- online`.
 intersphinx_mapping = (
