@@ -143,7 +143,7 @@ class Inbox:
         for setting, value in (("window", window), ("max_body", max_body), ("waiting", waiting), ("at_once", at_once)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(f"${setting} must be a positive number", setting)
-        self.counts = WebhookCounts()
+        self.counts: WebhookCounts = WebhookCounts()
         self._scope = Scope("webhooks", path)
         self._handlers = dict(handlers)
         self._default, self._unreadable = default, unreadable

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 try:
     from fastapi import Depends, Request
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     from thrive_async.contrib._missing import needed_by
 
-    raise ModuleNotFoundError(needed_by("fastapi"), name=error.name) from error
+    raise ModuleNotFoundError(needed_by("fastapi"), name=_error.name) from _error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib.starlette import (

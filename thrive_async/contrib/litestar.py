@@ -25,10 +25,10 @@ try:
     from litestar.exceptions import NotFoundException
     from litestar.handlers import HTTPRouteHandler
     from litestar.response import Stream
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     from thrive_async.contrib._missing import needed_by
 
-    raise ModuleNotFoundError(needed_by("litestar"), name=error.name) from error
+    raise ModuleNotFoundError(needed_by("litestar"), name=_error.name) from _error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to

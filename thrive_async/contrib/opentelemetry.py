@@ -15,8 +15,8 @@ try:
     from opentelemetry.context import (
         _SUPPRESS_HTTP_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - all instrumentations import it
     )
-except ImportError as error:
-    raise ImportError('thrive_async.contrib.opentelemetry needs: pip install "thrive-async[otel]"') from error
+except ImportError as _error:
+    raise ImportError('thrive_async.contrib.opentelemetry needs: pip install "thrive-async[otel]"') from _error
 
 from thrive_async._base.version import __version__
 from thrive_async.hooks import AttemptEvent, AttemptStart, CallEvent, CallStart, Hooks, WaitEvent

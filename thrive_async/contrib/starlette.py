@@ -22,10 +22,10 @@ try:
     from starlette.requests import ClientDisconnect, HTTPConnection, Request
     from starlette.responses import JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     from thrive_async.contrib._missing import needed_by
 
-    raise ModuleNotFoundError(needed_by("starlette"), name=error.name) from error
+    raise ModuleNotFoundError(needed_by("starlette"), name=_error.name) from _error
 
 from thrive_async.client import ThriveClient
 from thrive_async.contrib._answers import answer_to

@@ -182,13 +182,13 @@ class Subjects:
 
     def __init__(self, plan: PlanView[Any] | AudiencesPlan) -> None:
         if isinstance(plan, PlanView):
-            self.plan = plan.plan
+            self.plan: Any = plan.plan
             self.views: list[PlanView[Any]] = [plan]
-            self.title = plan.subject
+            self.title: str = plan.subject
             self.errors: Mapping[str, BaseException] = {}
             self.new: Mapping[str, str | None] = {}
-            self.calls = plan.calls
-            self.many = False
+            self.calls: str = plan.calls
+            self.many: bool = False
         else:
             self.plan = plan
             self.views = [MembersView(one) for one in plan.plans.values()]

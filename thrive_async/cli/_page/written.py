@@ -79,7 +79,7 @@ class Pages:
         show: Sequence[Show] = (),
         names: Names | None = None,
     ) -> None:
-        self.subjects = Subjects(plan)
+        self.subjects: Subjects = Subjects(plan)
         self._how = how
         self._page = page
         self._summary = summary
