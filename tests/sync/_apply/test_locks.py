@@ -15,6 +15,7 @@ import pytest
 
 from thrive_async.errors import ConfigurationError
 from thrive_async.sandbox import VirtualClock
+from thrive_async.sync._apply import locks
 from thrive_async.sync._apply.locks import Lock, Target, held, lock_folder
 from thrive_async.sync.errors import GuardRefused
 
@@ -231,3 +232,25 @@ def test_a_folder_that_cannot_be_used_refuses_the_run(tmp_path: Path, monkeypatc
     monkeypatch.setenv("THRIVE_LOCK_DIR", str(tmp_path / "file"))
     with pytest.raises(ConfigurationError, match="set THRIVE_LOCK_DIR"):
         Lock(SALES).take()
+
+
+def test_a_journal_that_is_replaced_while_it_is_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `journal compact` does: a lock on the old file would keep no one out."""
+    journal, opened = tmp_path / "run.jsonl", locks._locked
+    journal.write_text("old")
+
+    def replaced(descriptor: int, what: str, advice: str) -> bool:
+        monkeypatch.setattr(locks, "_locked", opened)
+        (tmp_path / "new").write_text("new")
+        (tmp_path / "new").replace(journal)
+        return opened(descriptor, what, advice)
+
+    monkeypatch.setattr(locks, "_locked", replaced)
+    first, second = locks._JournalLock(journal), locks._JournalLock(journal)
+    assert first.take()
+    assert not second.take()
+    first.release()
+    assert second.take()
+    second.release()

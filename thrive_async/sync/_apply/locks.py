@@ -408,6 +408,10 @@ class _JournalLock:
         if not _locked(descriptor, f"{self._path}", "keep the journal on another one"):
             os.close(descriptor)
             return False
+        if not self._path.exists() or not os.path.samestat(os.fstat(descriptor), self._path.stat()):
+            # `journal compact` has just put another file in its place.
+            os.close(descriptor)
+            return self.take()
         self._descriptor = descriptor
         return True
 
