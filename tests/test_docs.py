@@ -263,7 +263,7 @@ def _options() -> set[str]:
 
 def test_every_option_named_in_the_text_exists() -> None:
     named = {option for page in PAGES for option in re.findall(r"`(?:thrive [^`]*?)?(--[a-z][a-z-]+)", prose_of(page))}
-    others = {"--check", "--help", "--version", "--group", "--without-database"}
+    others = {"--check", "--json", "--plot", "--help", "--version", "--group", "--without-database"}
     assert named <= _options() | others
 
 

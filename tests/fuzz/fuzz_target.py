@@ -7,6 +7,7 @@ takes part, so that thousands of replies a second can be tried.
 import asyncio
 import math
 import pickle
+import re
 import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
@@ -311,17 +312,18 @@ def _check_token(result: Any, error: ThriveError | None, body: bytes) -> str:
         document = fuzz_json.decode(body)
     except fuzz_json.Unjudged:
         return "read"
-    if type(result) is not AccessToken or result.token.reveal() not in map(
-        document.get, ("access_token", "accessToken")
-    ):
+    told = [document.get(name) for name in ("access_token", "accessToken")]
+    # Some servers write the scheme in front, and blanks around a token are no part of it.
+    named = {re.sub(r"(?i)^bearer\s+", "", text.strip()).strip() for text in told if isinstance(text, str)}
+    if type(result) is not AccessToken or result.token.reveal() not in named:
         raise Broken("another token")
     if not result.header.reveal().isascii() or not result.header.reveal().isprintable():
         raise Broken("a token that no header can carry")
     if not (0 < result.lifetime < math.inf):
         raise Broken(f"a lifetime of {result.lifetime}")
-    told = document.get("expires_in")
-    if type(told) in (int, float) and 1 <= told <= 86400 and result.lifetime != told:
-        raise Broken(f"a lifetime of {result.lifetime} in place of {told}")
+    lifetime = document.get("expires_in")
+    if type(lifetime) in (int, float) and 1 <= lifetime <= 86400 and result.lifetime != lifetime:
+        raise Broken(f"a lifetime of {result.lifetime} in place of {lifetime}")
     return "read"
 
 
