@@ -9,6 +9,7 @@ import tempfile
 import time
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from benchmarks.redis_server import free_port
 
@@ -41,13 +42,13 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         group = {"group": int(self._user["group"]), "extra_groups": []} if self._user else {}
         return {**self._user, **group, "cwd": self._folder}
 
     def _run(self, program: str, *arguments: str) -> None:
         assert BINARIES is not None
-        subprocess.run([BINARIES / program, *arguments], check=True, capture_output=True, **self._as_user())  # type: ignore[call-overload]
+        subprocess.run([BINARIES / program, *arguments], check=True, capture_output=True, **self._as_user())
 
     def start(self) -> None:
         assert BINARIES is not None
@@ -62,7 +63,7 @@ class PostgresServer:
         command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._as_user()
-        )  # type: ignore[call-overload]
+        )
         while not self._answers():
             assert self._process.poll() is None, "postgres did not start"
             time.sleep(0.05)
