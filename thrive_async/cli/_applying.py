@@ -425,7 +425,8 @@ def exit_code(report: SyncReport) -> Exit:
     """Return how the command ends.
 
     Args:
-        report: The report of the run. Entries that the plan left out, blank ones too, count as failed; duplicates do not.
+        report: The report of the run. Entries that the plan left out, also blank ones, count as failed. Duplicates do
+            not.
 
     Returns:
         DONE, SOME_FAILED (also if a file could no longer be written), or REFUSED if an error of Thrive's or of the
