@@ -114,6 +114,17 @@ async def test_a_name_that_fits_two_people_now_is_ambiguous(world: World, path: 
     assert set(plan.ambiguities[world.ref(400)]) == {world.ids[400], world.ids[5]}
 
 
+async def test_a_name_that_has_passed_to_someone_else_takes_nobody_out(world: World, path: Path) -> None:
+    """The journal has the address, too; the ref is another member's now."""
+    added, other = (world.sandbox.state.users[world.ids[at]] for at in (400, 5))
+    entry = sync.Entry(name=added["ref"], also=[added["email"]])
+    await sync.sync_members(world.thrive, "team", [*world.ids[:300], entry], journal=path)
+    added["ref"], other["ref"] = "another", added["ref"]
+    plan = await undo(world, path)
+    assert plan.to_remove == ()
+    assert [set(ids) for ids in plan.ambiguities.values()] == [{added["id"], other["id"]}]
+
+
 async def test_a_person_who_went_out_and_in_under_two_names_stays(world: World, path: Path) -> None:
     """The run removed them by id and added them by an address that only Thrive knew to be theirs."""
     with Journal(path, "odd", "team") as journal:

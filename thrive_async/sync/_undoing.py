@@ -82,13 +82,14 @@ class Members(Generic[P]):
         return found
 
     def _owners(self, name: str) -> list[str]:
-        """Return who has this name or, if nobody has, another name that the list gave the person."""
+        """Return who may be the person of this name: by the id if the journal has it, else by all names it has.
+
+        A name may have passed to someone else since. If the names belong to several people now, all of them are
+        returned, and none is touched.
+        """
         person = self._known.get(("add", name), NOBODY)
-        for other in (name, person.id, person.ref, person.email):
-            owners = self._names.owners(other) if other else []
-            if owners:
-                return owners
-        return []
+        names = (person.id,) if person.id else (name, person.ref, person.email)
+        return list(dict.fromkeys(owner for other in names if other for owner in self._names.owners(other)))
 
     def _again(self, action: str, name: str, undone: Outcome) -> bool:
         later = self._record.later.get((action, name))
