@@ -13,7 +13,7 @@ from thrive_async._base import values as v
 from thrive_async._base.problems import Found, Problem, Problems
 from thrive_async._base.replies import ReplyInfo
 from thrive_async._http.request import Reply
-from thrive_async._http.turns import give_turns
+from thrive_async._http.turns import LARGE_BODY, give_turns
 from thrive_async.errors import APIError, DecodeError, IncompleteList, InvalidArgument, NotFoundError
 
 __all__ = ["Page", "Paginator"]
@@ -316,7 +316,8 @@ class Paginator(Generic[T]):
 
     async def _page(self, number: int, per_page: int | None, wanted: asyncio.Event | None = None) -> Page[T]:
         reply = await self._fetch(number, per_page, wanted)
-        await give_turns(reply.body)
+        if len(reply.body) >= LARGE_BODY:
+            await give_turns()
         page = self._read_page(reply, number, per_page)
         if isinstance(page, Page):
             return page

@@ -222,11 +222,11 @@ async def test_those_already_in_the_row_are_told_when_the_pause_grows(clock: Vir
 
 async def test_a_slot_is_had_at_once_only_if_one_is_free(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=2))
-    assert [await gate.enter_at_once(clock.time()) for _ in range(3)] == [0, 0, None]
+    assert [gate.enter_at_once(clock.time()) for _ in range(3)] == [0, 0, None]
     gate.leave(0)
     await gate.enter()
     gate.leave(0)
-    assert await gate.enter_at_once(clock.time()) == 0
+    assert gate.enter_at_once(clock.time()) == 0
 
 
 async def test_a_call_at_once_does_not_overtake_one_that_waits(clock: VirtualClock) -> None:
@@ -235,7 +235,7 @@ async def test_a_call_at_once_does_not_overtake_one_that_waits(clock: VirtualClo
     waiting = asyncio.ensure_future(gate.enter())
     await asyncio.sleep(0)
     gate.leave(0)
-    assert await gate.enter_at_once(clock.time()) is None
+    assert gate.enter_at_once(clock.time()) is None
     assert await waiting == 0
 
 
@@ -246,7 +246,7 @@ def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool
 
         async def one(steps: int, *, at_once: bool) -> None:
             nonlocal inside
-            if not at_once or await gate.enter_at_once(0.0) is None:
+            if not at_once or gate.enter_at_once(0.0) is None:
                 await gate.enter()
             inside += 1
             assert inside <= count
@@ -264,7 +264,7 @@ def test_after_any_cancels_all_slots_are_there_again(calls: list[tuple[int, bool
             if cancelled:
                 tasks[len(tasks) // 2].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        free = [await gate.enter_at_once(0.0) for _ in range(count + 1)]
+        free = [gate.enter_at_once(0.0) for _ in range(count + 1)]
         assert free == [0] * count + [None]
 
     asyncio.run(run())
@@ -294,7 +294,7 @@ async def test_one_request_goes_first_and_the_others_once_it_was_taken(how: str,
     under_way = clock.elapsed
     assert under_way == 300
     await asyncio.sleep(5)
-    assert await gate.enter_at_once(clock.time()) is None
+    assert gate.enter_at_once(clock.time()) is None
     opens = clock.elapsed
     match how:
         case "passed":
@@ -322,10 +322,10 @@ async def test_a_late_answer_to_a_request_from_before_ends_no_trial(clock: Virtu
     trial = await gate.enter()
     gate.passed(before)
     gate.leave(before)
-    assert await gate.enter_at_once(clock.time() + 100) is None
+    assert gate.enter_at_once(clock.time() + 100) is None
     gate.passed(trial)
     gate.leave(trial)
-    assert await gate.enter_at_once(clock.time() + 100) is not None
+    assert gate.enter_at_once(clock.time() + 100) is not None
 
 
 # Interactive before bulk
@@ -375,7 +375,7 @@ async def test_bulk_leaves_the_last_slot_free_for_a_minute_after_an_interactive_
         pass
     left = await holding(gate, "bulk", 6)
     assert (gate.free, len(left)) == (1, 2)
-    assert await gate.enter_at_once(clock.time(), "bulk") is None
+    assert gate.enter_at_once(clock.time(), "bulk") is None
     assert await holding(gate, "interactive", 1) == []
     assert gate.free == 0
     gate.leave(0)
@@ -388,7 +388,7 @@ async def test_bulk_leaves_the_last_slot_free_for_a_minute_after_an_interactive_
 
 async def test_bulk_alone_has_every_slot(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=5))
-    assert [await gate.enter_at_once(clock.time(), "bulk") for _ in range(4)] == [0] * 4
+    assert [gate.enter_at_once(clock.time(), "bulk") for _ in range(4)] == [0] * 4
     assert len(await holding(gate, "bulk", 2)) == 1
     assert gate.free == 0
 
@@ -397,7 +397,7 @@ async def test_a_single_slot_is_not_kept_free(clock: VirtualClock) -> None:
     gate = Gate(Limits(concurrency=1))
     async with slot(gate):
         pass
-    assert await gate.enter_at_once(clock.time(), "bulk") == 0
+    assert gate.enter_at_once(clock.time(), "bulk") == 0
     gate.leave(0)
     assert await holding(gate, "bulk", 1) == []
 

@@ -6,12 +6,16 @@ import random
 
 import pytest
 
-from thrive_async._http.deadlines import Deadlines
+from thrive_async._http.deadlines import Deadlines, Limited
 from thrive_async.sandbox import VirtualClock
 
 
+def until(ends: float) -> Limited:
+    return Limited(Deadlines(asyncio.get_running_loop()), ends)
+
+
 async def waited(deadlines: Deadlines, ends: float | None, seconds: float) -> str:
-    limited = deadlines.until(ends)
+    limited = Limited(deadlines, ends)
     try:
         with limited:
             await asyncio.sleep(seconds)
@@ -22,7 +26,7 @@ async def waited(deadlines: Deadlines, ends: float | None, seconds: float) -> st
 
 
 async def test_each_wait_ends_at_its_own_time_whatever_the_order_of_their_beginning(clock: VirtualClock) -> None:
-    deadlines, now = Deadlines(), clock.time()
+    deadlines, now = Deadlines(asyncio.get_running_loop()), clock.time()
     results = await asyncio.gather(
         waited(deadlines, now + 30, 1000),
         waited(deadlines, now + 5, 1000),
@@ -35,11 +39,11 @@ async def test_each_wait_ends_at_its_own_time_whatever_the_order_of_their_beginn
 
 
 async def test_one_that_is_already_over_ends_at_the_first_wait(clock: VirtualClock) -> None:
-    assert await waited(Deadlines(), clock.time() - 1, 1000) == f"ended at {clock.time():g}"
+    assert await waited(Deadlines(asyncio.get_running_loop()), clock.time() - 1, 1000) == f"ended at {clock.time():g}"
 
 
 async def test_what_ends_in_time_leaves_no_cancel_behind(clock: VirtualClock) -> None:
-    with Deadlines().until(clock.time() + 1):
+    with until(clock.time() + 1):
         await asyncio.sleep(0.5)
     await asyncio.sleep(10)
     task = asyncio.current_task()
@@ -49,7 +53,7 @@ async def test_what_ends_in_time_leaves_no_cancel_behind(clock: VirtualClock) ->
 
 async def test_a_cancel_from_outside_is_a_cancel_also_in_the_moment_of_the_end(clock: VirtualClock) -> None:
     ends = clock.time() + 5
-    task = asyncio.ensure_future(waited(Deadlines(), ends, 1000))
+    task = asyncio.ensure_future(waited(Deadlines(asyncio.get_running_loop()), ends, 1000))
     asyncio.get_running_loop().call_at(ends, task.cancel)
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -58,7 +62,10 @@ async def test_a_cancel_from_outside_is_a_cancel_also_in_the_moment_of_the_end(c
 async def test_work_that_ends_in_another_way_in_that_moment_has_ended_so(clock: VirtualClock) -> None:
     task = asyncio.current_task()
     assert task is not None
-    failing, done = Deadlines().until(clock.time() + 1), Deadlines().until(clock.time() + 2)
+    failing, done = (
+        until(clock.time() + 1),
+        until(clock.time() + 2),
+    )
     with pytest.raises(LookupError), failing:
         try:
             await asyncio.sleep(10)
@@ -72,31 +79,31 @@ async def test_work_that_ends_in_another_way_in_that_moment_has_ended_so(clock: 
 
 
 async def test_a_timer_that_has_rung_is_set_anew(clock: VirtualClock) -> None:
-    deadlines, began = Deadlines(), clock.time()
+    deadlines, began = Deadlines(asyncio.get_running_loop()), clock.time()
     for seconds in (5, 1, 3):
         assert (await waited(deadlines, clock.time() + seconds, 100)).startswith("ended")
     assert clock.time() - began == pytest.approx(9)
 
 
 async def test_a_timeout_of_the_work_itself_is_not_ours(clock: VirtualClock) -> None:
-    limited = Deadlines().until(clock.time() + 5)
+    limited = until(clock.time() + 5)
     with pytest.raises(TimeoutError, match="its own"), limited:
         raise TimeoutError("its own")
     assert not limited.expired
 
 
 async def test_no_more_than_one_timer_is_set(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, deadlines, timers = asyncio.get_running_loop(), Deadlines(), []
+    loop, deadlines, timers = asyncio.get_running_loop(), Deadlines(asyncio.get_running_loop()), []
     call_at = loop.call_at
     monkeypatch.setattr(loop, "call_at", lambda *arguments: timers.append(1) or call_at(*arguments))
     for _ in range(100):
-        with deadlines.until(clock.time() + 30):
+        with Limited(deadlines, clock.time() + 30):
             pass
     assert len(timers) == 1
 
 
 async def test_it_ends_exactly_what_asyncio_would_end(clock: VirtualClock) -> None:
-    chance, deadlines = random.Random(1), Deadlines()
+    chance, deadlines = random.Random(1), Deadlines(asyncio.get_running_loop())
     loop = asyncio.get_running_loop()
 
     async def ours(begin: int, limit: float, seconds: int) -> str:

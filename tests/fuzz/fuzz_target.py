@@ -85,7 +85,10 @@ class Network:
         base_url: str = "http://127.0.0.1:9",
     ) -> Reply:
         """Judge the reply as `Transport.send` does after one attempt."""
-        call = Call(request, timeouts or Timeouts(), None, authorizer or FixedHeader(None), base_url, GATE, attempts=1)
+        loop = asyncio.get_running_loop()
+        call = Call(
+            request, timeouts or Timeouts(), loop, None, authorizer or FixedHeader(None), base_url, GATE, attempts=1
+        )
         result = of_reply(call, self.reply(request), None).result()
         if isinstance(result, Reply):
             return result

@@ -519,7 +519,7 @@ async def test_a_sync_lets_interactive_calls_go_first(world: World) -> None:
 
     gate.enter = watched  # type: ignore[method-assign]
 
-    async def never(_now: float, _priority: Any) -> None:
+    def never(_now: float, _priority: Any) -> None:
         return None
 
     gate.enter_at_once = never  # type: ignore[assignment,method-assign]

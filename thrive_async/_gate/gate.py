@@ -108,7 +108,7 @@ class Gate:
         """How many requests wait."""
         return sum(not one.ticket.done() for row in (self._interactive, self._bulk) for one in row)
 
-    async def enter_at_once(self, now: float, priority: Priority = "interactive") -> int | None:
+    def enter_at_once(self, now: float, priority: Priority = "interactive") -> int | None:
         """Do what `enter` does if there is nothing to wait for; return None otherwise.
 
         Args:

@@ -33,7 +33,7 @@ class SharedGate(Gate):
         self._limits = limits
         self._row = self._row_of(limits)
 
-    async def enter_at_once(self, now: float, priority: Priority = "interactive") -> int | None:  # noqa: ARG002 - the base's arguments
+    def enter_at_once(self, now: float, priority: Priority = "interactive") -> int | None:  # noqa: ARG002 - the base's arguments
         """Return None: the share must be asked."""
         return None
 

@@ -55,6 +55,7 @@ class Call:
     Attributes:
         request: What is sent.
         timeouts: Its limits.
+        loop: The loop that it runs on.
         deadline: The loop time by which the whole call must end.
         authorizer: Makes its Authorization header.
         base_url: The host it goes to.
@@ -68,7 +69,8 @@ class Call:
         wanted: Set when the caller is about to read the answer, which is decoded only then; None for at once.
         options: The options of the view it is made through.
         correlation_id: The caller's id for what the call belongs to.
-        state: What hooks keep between its events.
+        watched: Whether anyone listens to its events.
+        state: What hooks keep between its events; None if nobody listens.
         headers: What hooks add to the current request.
         unwanted: How many seconds its answer was there before the caller wanted it.
         waited: How many seconds it has waited.
@@ -79,6 +81,7 @@ class Call:
 
     request: Request
     timeouts: Timeouts
+    loop: asyncio.AbstractEventLoop
     deadline: float | None
     authorizer: Authorizer
     base_url: str
@@ -92,7 +95,8 @@ class Call:
     wanted: asyncio.Event | None = None
     options: Options = NO_OPTIONS
     correlation_id: str | None = None
-    state: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    watched: bool = False
+    state: dict[str, Any] | None = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     unwanted: float = 0.0
     waited: float = 0.0
@@ -170,7 +174,7 @@ class Attempt:
     def fits(self, pause: float) -> bool:
         """Return whether the call's total time leaves room for a pause. If not, its error will say so."""
         deadline = self.call.deadline
-        if deadline is None or asyncio.get_running_loop().time() + pause < deadline:
+        if deadline is None or self.call.loop.time() + pause < deadline:
             return True
         if self.make_error is not None:
             self.error = self.make_error(

@@ -12,33 +12,30 @@ class Deadlines:
     A small call takes 6 % less CPU than with a timer of its own (10 in flight: 237 us against 251). The timer waits for
     the earliest end known when it was set; when it rings, it ends what is over and waits for the next.
 
+    Args:
+        loop: The running loop.
+
     Attributes:
+        loop: The running loop.
         under_way: The waits that have begun and not ended.
         rings_at: The loop time for which the timer is set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.under_way: set[Limited] = set()
         self.rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
-
-    def until(self, ends: float | None) -> "Limited":
-        """Return a context manager that cancels its block at a time of the loop.
-
-        Args:
-            ends: The loop's time; None for no limit.
-        """
-        return Limited(self, ends)
 
     def ring_at(self, ends: float) -> None:
         """Set the timer, in place of a later one."""
         if self._timer is not None:
             self._timer.cancel()
         self.rings_at = ends
-        self._timer = asyncio.get_running_loop().call_at(ends, self._ring)
+        self._timer = self.loop.call_at(ends, self._ring)
 
     def _ring(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self.loop.time()
         following = math.inf
         for limited in list(self.under_way):
             ends = limited.ends
@@ -52,7 +49,11 @@ class Deadlines:
 
 
 class Limited:
-    """What `Deadlines.until` returns.
+    """Cancels its block at a time of the loop.
+
+    Args:
+        deadlines: Those of the loop.
+        ends: The loop's time; None for no limit.
 
     Attributes:
         ends: The loop time at which it ends; None for never.
@@ -69,11 +70,11 @@ class Limited:
     def __enter__(self) -> Self:
         ends = self.ends
         if ends is not None:
-            task = asyncio.current_task()
+            deadlines = self._deadlines
+            task = asyncio.current_task(deadlines.loop)
             assert task is not None  # noqa: S101 - aiohttp runs in tasks only
             self._task: asyncio.Task[Any] = task
             self._cancelling = task.cancelling()
-            deadlines = self._deadlines
             deadlines.under_way.add(self)
             if ends < deadlines.rings_at:
                 deadlines.ring_at(ends)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
 
+from multidict import istr
+
 from thrive_async.errors import InvalidArgument
 
 # The client's own, and those that belong to the connection.
@@ -33,7 +35,7 @@ _OURS: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[ -~\t]*")
-_REQUEST_ID_HEADERS: Final = ("x-request-id", "x-amzn-requestid", "x-correlation-id")
+_REQUEST_ID_HEADERS: Final = tuple(map(istr, ("x-request-id", "x-amzn-requestid", "x-correlation-id")))
 _PAUSES: Final = ("retry-after", "x-ratelimit-reset", "ratelimit-reset")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 # A number below the first is a number of seconds (up to three years), one above the last a Unix time in milliseconds.

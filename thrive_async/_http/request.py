@@ -128,12 +128,10 @@ def build(
             too long or empty.
     """
     target = operation.path
-    arguments: list[tuple[str, str]] = []
-    if operation.path_parameters:
-        for name in operation.path_parameters:
-            # An encoded segment holds no brace.
-            target = target.replace("{" + name + "}", _segment(operation, name, path.get(name)))
-        arguments.extend(path.items())
+    for name in operation.path_parameters:
+        # An encoded segment holds no brace.
+        target = target.replace(f"{{{name}}}", _segment(operation, name, path.get(name)))
+    arguments = [*path.items()]
     if query:
         encoded = _encoded_query(operation, query, arguments)
         if encoded:

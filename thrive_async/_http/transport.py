@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from thrive_async._base.problems import Problems
@@ -30,13 +31,13 @@ from thrive_async._http.attempt import (
     total_timeout,
     turn_too_late,
 )
-from thrive_async._http.deadlines import Deadlines
+from thrive_async._http.deadlines import Deadlines, Limited
 from thrive_async._http.headers import printable, retry_after
 from thrive_async._http.request import Reply, Request
 from thrive_async._http.retry import repeating
 from thrive_async._http.session import CLOSED, Proxy, Session
 from thrive_async._http.token import TokenEndpoint
-from thrive_async._http.turns import give_turns
+from thrive_async._http.turns import LARGE_BODY, give_turns
 from thrive_async._http.watch import Watch
 from thrive_async.auth import (
     ApiKey,
@@ -81,14 +82,14 @@ async def _guard(
         headers[name] = value
     if call.correlation_id:
         headers["X-Correlation-Id"] = printable(call.correlation_id)
-    headers["Accept"] = "application/json"
-    headers["User-Agent"] = _USER_AGENT
+    headers[hdrs.ACCEPT] = "application/json"
+    headers[hdrs.USER_AGENT] = _USER_AGENT
     if call.request.body is not None:
-        headers["Content-Type"] = call.request.content_type
+        headers[hdrs.CONTENT_TYPE] = call.request.content_type
     if header.reveal():
-        headers["Authorization"] = header.reveal()
+        headers[hdrs.AUTHORIZATION] = header.reveal()
     # A session that serves several tenants must not carry cookies between them, so they are neither sent nor kept.
-    headers.pop("Cookie", None)
+    headers.pop(hdrs.COOKIE, None)
     call.sent = True
     try:
         response = await handler(request)
@@ -102,7 +103,7 @@ async def _guard(
             raise
         words = described(error)
     else:
-        if "Set-Cookie" in response.headers:
+        if hdrs.SET_COOKIE in response.headers:
             response.cookies = SimpleCookie()
         return response
     raise _Dropped(words)
@@ -154,7 +155,7 @@ class Transport:
         self.limits = limits
         self._base_url = base_url
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._deadlines = Deadlines()
+        self._deadlines: Deadlines  # of that loop
         self._watch = Watch(tenant_id, hooks)
         self._token_call: Call | None = None
         self._under_way: set[Call] = set()
@@ -245,27 +246,30 @@ class Transport:
             ThriveError: Thrive refused, or could not be reached in the time and the attempts allowed.
         """
         timeouts = self.time_limits(timeouts)
-        deadline = self._deadline(timeouts)
+        loop = self._bound_loop()
         if self._drained is not None:
             raise ConfigurationError(CLOSED)
         call = Call(
             request,
             timeouts,
-            deadline,
+            loop,
+            None if timeouts.total is None else loop.time() + timeouts.total,
             authorizer or self._authorizer,
             self._base_url,
             self._gate,
             wanted=wanted,
             options=options,
             correlation_id=correlation_id.get(),
+            watched=self._watch.on,
         )
         under_way = self._under_way
         under_way.add(call)
         try:
-            return await (self._watched(call) if self._watch.on else self._answered(call))
+            return await (self._watched(call) if call.watched else self._answered(call))
         finally:
             under_way.discard(call)
-            self._tell_if_drained()
+            if self._drained is not None and not under_way:
+                self._drained.set()
 
     async def _watched(self, call: Call) -> Reply:
         began = time.perf_counter()
@@ -282,22 +286,18 @@ class Transport:
             self._watch.ended(call, error, began)
             del error  # its frames hold this one
 
-    def _tell_if_drained(self) -> None:
-        if self._drained is not None and not self._under_way:
-            self._drained.set()
-
-    def _deadline(self, timeouts: Timeouts) -> float | None:
-        """Return the loop time by which a call that begins now must end."""
+    def _bound_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, and move to it if the one before is closed."""
         loop = self._session.bound_loop()
         if loop is not self._loop:
             if self._loop is not None:
                 self._move()
-            self._loop = loop
-        return None if timeouts.total is None else loop.time() + timeouts.total
+            self._loop, self._deadlines = loop, Deadlines(loop)
+        return loop
 
     def _move(self) -> None:
         """Serve another loop from now on; the pace and the tokens stay."""
-        self._deadlines, self._under_way = Deadlines(), set()
+        self._under_way = set()
         self._token_gate = self._token_gate.moved()
         if self._shared is not None:
             self._gate = self._shared = self._shared.moved()
@@ -317,8 +317,16 @@ class Transport:
         raise result
 
     async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
+        loop = self._bound_loop()
         call = Call(
-            request, self.timeouts, self._deadline(self.timeouts), FixedHeader(header), base_url, self._token_gate
+            request,
+            self.timeouts,
+            loop,
+            None if self.timeouts.total is None else loop.time() + self.timeouts.total,
+            FixedHeader(header),
+            base_url,
+            self._token_gate,
+            watched=self._watch.on,
         )
         # So that the errors of calls that wait for the token say how far it got.
         self._token_call = call
@@ -335,7 +343,7 @@ class Transport:
         ticket: int | None = None
         if session is not None and header is not None:
             # Usually there is nothing to wait for, so no timer is needed.
-            ticket = await call.gate.enter_at_once(asyncio.get_running_loop().time(), call.priority)
+            ticket = call.gate.enter_at_once(call.loop.time(), call.priority)
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
@@ -345,7 +353,7 @@ class Transport:
             if call.options.lease is not None and not call.options.lease.held:
                 return Attempt(call, error=lease_lost(call))
             call.attempts += 1
-            result = await (self._watched_exchange if self._watch.on else self._exchange)(session, call, header)
+            result = await (self._watched_exchange if call.watched else self._exchange)(session, call, header)
             pause = self._pause_after(call, ticket, result)
             if self._shared is not None and call.gate is self._shared:
                 refused = isinstance(result, Reply) and result.status == 429
@@ -362,7 +370,8 @@ class Transport:
         if call.wanted is not None and result.status < 300:
             call.paused_since = 0.0
             await _until_wanted(call, call.wanted)
-        await give_turns(result.body)
+        if len(result.body) >= LARGE_BODY:
+            await give_turns()
         return of_reply(call, result, pause)
 
     async def _ready(self, call: Call) -> tuple[aiohttp.ClientSession, Secret, int] | ThriveError:
@@ -396,7 +405,7 @@ class Transport:
                 reason = "session"
                 session = await self._session.opened()
                 began = self._waited(call, reason, began)
-                closed = call.gate.is_closed(asyncio.get_running_loop().time())
+                closed = call.gate.is_closed(call.loop.time())
                 reason = "cool-down" if closed else "slot"
                 ticket = await call.gate.enter(call.deadline, call.priority)
                 header = authorizer.current()
@@ -420,7 +429,7 @@ class Transport:
             call.gate.leave(ticket)
 
     def _waited(self, call: Call, reason: Wait, began: float) -> float:
-        if self._watch.on:
+        if call.watched:
             self._watch.waited(call, reason, began)
         return time.perf_counter()
 
@@ -465,11 +474,25 @@ class Transport:
 
         aiohttp's errors end here: their frames hold secrets.
         """
-        ends = call.ends(asyncio.get_running_loop().time())
-        scope = self._deadlines.until(ends)
+        request = call.request
+        ends = call.ends(call.loop.time())
+        scope = Limited(self._deadlines, ends)
         try:
             with scope:
-                return await self._send_and_read(session, call, header)
+                async with session.request(
+                    request.operation.method,
+                    URL(call.base_url + request.target, encoded=True),
+                    data=request.body,
+                    allow_redirects=False,
+                    auto_decompress=True,
+                    proxy=self._session.proxy_for(call.base_url).url,
+                    timeout=_NO_TIMEOUT,
+                    raise_for_status=False,
+                    middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),
+                ) as response:
+                    body = await _read_bounded(response, self.limits.max_reply_bytes)
+                    reply = Reply(response.status, response.headers, body or b"")
+                    return Broken("a reply that is too large", too_large=reply) if body is None else reply
         except TimeoutError as error:
             if scope.expired:
                 if ends == call.deadline:
@@ -483,24 +506,6 @@ class Transport:
         except asyncio.CancelledError as error:
             # Without aiohttp's frames: they hold the form with the client secret, and the proxy's password.
             raise error.with_traceback(None)  # noqa: B904 - the same error
-
-    async def _send_and_read(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
-        request = call.request
-        async with session.request(
-            request.operation.method,
-            URL(call.base_url + request.target, encoded=True),
-            data=request.body,
-            allow_redirects=False,
-            auto_decompress=True,
-            proxy=self._session.proxy_for(call.base_url).url,
-            timeout=_NO_TIMEOUT,
-            raise_for_status=False,
-            middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),
-        ) as response:
-            body = await _read_bounded(response, self.limits.max_reply_bytes)
-            if body is None:
-                return Broken("a reply that is too large", too_large=Reply(response.status, response.headers, b""))
-            return Reply(response.status, response.headers, body)
 
     async def aclose(self, drain: float = 0.0) -> None:
         """Close what this transport opened. You can close it twice.
@@ -529,16 +534,15 @@ def _shared_gate(limits: Limits, retry: Retry, share: "Share", base_url: str, te
 
 
 async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = call.loop.time()
     try:
         await wanted.wait()
     finally:
         # The reader's time, not Thrive's.
-        call.unwanted += loop.time() - began
+        call.unwanted += call.loop.time() - began
     if call.deadline is not None:
         # Only another attempt may follow, if the answer is not JSON.
-        call.deadline += loop.time() - began
+        call.deadline += call.loop.time() - began
 
 
 def _is_permanent(error: BaseException) -> bool:

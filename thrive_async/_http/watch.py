@@ -145,6 +145,8 @@ class Watch:
 
     def _of(self, call: Call) -> dict[str, Any]:
         operation = call.request.operation
+        if call.state is None:
+            call.state = {}
         return {
             "operation": operation.id,
             "method": operation.method,

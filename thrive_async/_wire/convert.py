@@ -44,7 +44,7 @@ def read(cls: type[T], value: object, found: Found | None = None, *, root: str =
     Raises:
         DecodeError: The value cannot become a model. `path` says where, and the text says what was expected.
     """
-    reader = _reader(cls)
+    reader = _readers.get(cls) or _known_readers()[cls]
     try:
         return cast("T", reader(value))
     except _MISMATCH:

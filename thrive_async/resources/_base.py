@@ -1,7 +1,7 @@
 """What all resources share: send a call, read its reply into models, and list."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -32,7 +32,7 @@ class Resource:
         self._transport = transport
         self._page_sizes: dict[str, PageSizes] = {}
 
-    async def _send(
+    def _send(
         self,
         operation: Operation,
         *,
@@ -40,11 +40,11 @@ class Resource:
         query: Mapping[str, object] = _NO_ARGUMENTS,
         body: object = UNSET,
         timeouts: Timeouts | None = None,
-    ) -> Reply:
-        """Make a call and return the raw reply."""
+    ) -> Coroutine[Any, Any, Reply]:
+        """Make a call; await it for the raw reply."""
         if body is not UNSET:
             check_body(operation, body)
-        return await self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
+        return self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
 
     async def _read(
         self,
@@ -156,5 +156,6 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Probl
         error.came_with(reply.info)
         raise
     remember_reply(model, reply.info)
-    problems.add(found, operation.id, "$")
+    if found:
+        problems.add(found, operation.id, "$")
     return model
