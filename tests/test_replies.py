@@ -4,10 +4,11 @@ import gc
 import pickle
 
 import pytest
+from multidict import CIMultiDict
 from raw_server import RawServer, reply
 
 from thrive_async import DecodeError, IncompleteList, Limits, ReplyInfo, Retry, reply_of
-from thrive_async._base.replies import _replies
+from thrive_async._base.replies import _replies, request_id
 
 QUICK = Retry(base_delay=0.01, max_delay=0.01, max_attempts=2)
 USER = reply(200, {"id": "507f1f77bcf86cd799439011"}, X_Request_Id="r1", X_RateLimit_Remaining="7")
@@ -66,3 +67,21 @@ async def test_a_list_that_cannot_be_read_or_ends_early_tells_of_its_page() -> N
             with pytest.raises(wanted) as raised:
                 await thrive.users.list(per_page=5).collect()
             assert (raised.value.status, raised.value.request_id) == (200, request_id)
+
+
+@pytest.mark.parametrize(
+    ("headers", "identity"),
+    [
+        ({}, None),
+        ({"X-Correlation-Id": "c"}, "c"),
+        ({"X-Correlation-Id": "c", "X-Amzn-RequestId": "a"}, "a"),
+        ({"X-Correlation-Id": "c", "X-Amzn-RequestId": "a", "X-Request-Id": "r"}, "r"),
+        ({"X-Request-Id": "", "X-Amzn-RequestId": "a"}, "a"),
+        ({"X-Request-Id": "r\x1b[31m\x9b-7"}, "r[31m-7"),
+        ({"X-Request-Id": "r" * 500}, "r" * 200),
+    ],
+)
+def test_the_first_of_three_headers_names_the_request_in_printable_characters(
+    headers: dict[str, str], identity: str | None
+) -> None:
+    assert request_id(CIMultiDict(headers)) == identity

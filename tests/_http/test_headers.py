@@ -1,4 +1,4 @@
-"""What the headers of a reply say: by which id it can be found, and how long to wait."""
+"""What the headers of a reply say about how long to wait."""
 
 import time
 from datetime import UTC, datetime
@@ -6,25 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict
 
-from thrive_async._http.headers import request_id, retry_after
+from thrive_async._http.headers import retry_after
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC).timestamp()
-
-
-@pytest.mark.parametrize(
-    ("headers", "identity"),
-    [
-        ({}, None),
-        ({"X-Correlation-Id": "c"}, "c"),
-        ({"X-Correlation-Id": "c", "X-Amzn-RequestId": "a"}, "a"),
-        ({"X-Correlation-Id": "c", "X-Amzn-RequestId": "a", "X-Request-Id": "r"}, "r"),
-        ({"X-Request-Id": "", "X-Amzn-RequestId": "a"}, "a"),
-        ({"X-Request-Id": "r\x1b[31m\x9b-7"}, "r[31m-7"),
-        ({"X-Request-Id": "r" * 500}, "r" * 200),
-    ],
-)
-def test_the_first_of_the_three_names_it_in_printable_characters(headers: dict[str, str], identity: str | None) -> None:
-    assert request_id(CIMultiDict(headers)) == identity
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import fuzz_json
 from multidict import CIMultiDict
 
 from thrive_async import models as m
-from thrive_async._http.headers import request_id, retry_after
+from thrive_async._base.replies import request_id
+from thrive_async._http.headers import retry_after
 from thrive_async.sync._apply.writes import attributed
 
 NAMES: Final = ("E00001", "e00001", "ada@example.com", "Ada@Example.com ", "nobody", "İstanbul", "é", "")

@@ -69,14 +69,6 @@ class Call:
         wanted: Set when the caller is about to read the answer, which is decoded only then; None for at once.
         options: The options of the view it is made through.
         correlation_id: The caller's id for what the call belongs to.
-        watched: Whether anyone listens to its events.
-        state: What hooks keep between its events; None if nobody listens.
-        headers: What hooks add to the current request.
-        unwanted: How many seconds its answer was there before the caller wanted it.
-        waited: How many seconds it has waited.
-        status: The status of its last whole reply.
-        request_id: The id of its last request, if Thrive sent one.
-        paused_since: When its last attempt ended.
     """
 
     request: Request
@@ -95,14 +87,6 @@ class Call:
     wanted: asyncio.Event | None = None
     options: Options = NO_OPTIONS
     correlation_id: str | None = None
-    watched: bool = False
-    state: dict[str, Any] | None = None
-    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
-    unwanted: float = 0.0
-    waited: float = 0.0
-    status: int | None = None
-    request_id: str | None = None
-    paused_since: float = 0.0
 
     @property
     def priority(self) -> Priority:
@@ -123,6 +107,29 @@ class Call:
     def note(self, words: str) -> None:
         """Keep how an attempt ended."""
         self.ended, self.last_words = self.attempts, words
+
+
+@attrs.define(eq=False)
+class WatchedCall(Call):
+    """A call that hooks or the log are told about.
+
+    Attributes:
+        state: What hooks keep between its events.
+        headers: What hooks add to the current request.
+        unwanted: How many seconds its answer was there before the caller wanted it.
+        waited: How many seconds it has waited.
+        status: The status of its last whole reply.
+        request_id: The id of its last request, if Thrive sent one.
+        paused_since: When its last attempt ended.
+    """
+
+    state: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    unwanted: float = 0.0
+    waited: float = 0.0
+    status: int | None = None
+    request_id: str | None = None
+    paused_since: float = 0.0
 
 
 @attrs.define(eq=False)

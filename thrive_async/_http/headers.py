@@ -1,4 +1,4 @@
-"""What the headers of a reply say: its request id, and how long to wait; and which a caller may send. Pure."""
+"""How long the headers of a reply ask to wait, and which headers a caller may send. Pure."""
 
 import email.utils
 import math
@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
-
-from multidict import istr
 
 from thrive_async.errors import InvalidArgument
 
@@ -35,21 +33,11 @@ _OURS: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[ -~\t]*")
-_REQUEST_ID_HEADERS: Final = tuple(map(istr, ("x-request-id", "x-amzn-requestid", "x-correlation-id")))
 _PAUSES: Final = ("retry-after", "x-ratelimit-reset", "ratelimit-reset")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 # A number below the first is a number of seconds (up to three years), one above the last a Unix time in milliseconds.
 _FIRST_MOMENT: Final = 1e8
 _LAST_MOMENT: Final = 1e11
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id that Thrive's support can find the request by."""
-    for name in _REQUEST_ID_HEADERS:
-        value = headers.get(name)
-        if value:
-            return "".join(char for char in value[:200] if char.isprintable())
-    return None
 
 
 def check_header(name: object, value: object) -> None:

@@ -16,10 +16,9 @@ import orjson
 from multidict import CIMultiDict
 
 from thrive_async._base.arguments import argument
-from thrive_async._base.replies import ReplyInfo
+from thrive_async._base.replies import ReplyInfo, request_id
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.operations import Operation
-from thrive_async._http.headers import request_id
 from thrive_async._http.quoting import one_line, quoted
 from thrive_async._wire.convert import dump
 from thrive_async.errors import (
@@ -89,7 +88,7 @@ class Reply:
     @property
     def info(self) -> ReplyInfo:
         """What it says besides its body."""
-        return ReplyInfo(self.status, self.headers, request_id(self.headers), self.attempts)
+        return ReplyInfo.of(self.status, self.headers, self.attempts)
 
     def decode(self) -> Any:
         """Decode the body as JSON, and keep it as `value`.

@@ -24,6 +24,7 @@ from thrive_async._http.attempt import (
     Broken,
     Call,
     Options,
+    WatchedCall,
     described,
     lease_lost,
     of_broken,
@@ -78,8 +79,9 @@ async def _guard(
     # Set here, they win over .netrc and over a session's own, no frame of aiohttp's holds the secret in a variable, and
     # a small call costs 1 us less of 75 than with headers that aiohttp merges.
     headers = request.headers
-    for name, value in (*call.headers, *call.options.headers):
-        headers[name] = value
+    if isinstance(call, WatchedCall):
+        headers.update(call.headers)
+    headers.update(call.options.headers)
     if call.correlation_id:
         headers["X-Correlation-Id"] = printable(call.correlation_id)
     headers[hdrs.ACCEPT] = "application/json"
@@ -249,7 +251,7 @@ class Transport:
         loop = self._bound_loop()
         if self._drained is not None:
             raise ConfigurationError(CLOSED)
-        call = Call(
+        call = self._watch.kind_of_call(
             request,
             timeouts,
             loop,
@@ -260,18 +262,21 @@ class Transport:
             wanted=wanted,
             options=options,
             correlation_id=correlation_id.get(),
-            watched=self._watch.on,
         )
         under_way = self._under_way
         under_way.add(call)
         try:
-            return await (self._watched(call) if call.watched else self._answered(call))
+            return await (self._watched(call) if isinstance(call, WatchedCall) else self._answered(call))
         finally:
             under_way.discard(call)
-            if self._drained is not None and not under_way:
-                self._drained.set()
+            if not under_way:
+                self._tell_if_drained()
 
-    async def _watched(self, call: Call) -> Reply:
+    def _tell_if_drained(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+
+    async def _watched(self, call: WatchedCall) -> Reply:
         began = time.perf_counter()
         error: BaseException | None = None
         self._watch.began(call)
@@ -318,7 +323,7 @@ class Transport:
 
     async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
         loop = self._bound_loop()
-        call = Call(
+        call = self._watch.kind_of_call(
             request,
             self.timeouts,
             loop,
@@ -326,7 +331,6 @@ class Transport:
             FixedHeader(header),
             base_url,
             self._token_gate,
-            watched=self._watch.on,
         )
         # So that the errors of calls that wait for the token say how far it got.
         self._token_call = call
@@ -336,7 +340,7 @@ class Transport:
             call.forget()
 
     async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
-        if call.paused_since:
+        if isinstance(call, WatchedCall) and call.paused_since:
             self._watch.waited(call, "pause", call.paused_since)
             call.paused_since = 0.0
         session, header = self._session.current, call.authorizer.current()
@@ -353,7 +357,8 @@ class Transport:
             if call.options.lease is not None and not call.options.lease.held:
                 return Attempt(call, error=lease_lost(call))
             call.attempts += 1
-            result = await (self._watched_exchange if call.watched else self._exchange)(session, call, header)
+            exchange = self._watched_exchange if isinstance(call, WatchedCall) else self._exchange
+            result = await exchange(session, call, header)
             pause = self._pause_after(call, ticket, result)
             if self._shared is not None and call.gate is self._shared:
                 refused = isinstance(result, Reply) and result.status == 429
@@ -368,7 +373,8 @@ class Transport:
             call.note("status 401")
             return await self._attempt(call, may_renew=False)
         if call.wanted is not None and result.status < 300:
-            call.paused_since = 0.0
+            if isinstance(call, WatchedCall):
+                call.paused_since = 0.0
             await _until_wanted(call, call.wanted)
         if len(result.body) >= LARGE_BODY:
             await give_turns()
@@ -429,7 +435,7 @@ class Transport:
             call.gate.leave(ticket)
 
     def _waited(self, call: Call, reason: Wait, began: float) -> float:
-        if call.watched:
+        if isinstance(call, WatchedCall):
             self._watch.waited(call, reason, began)
         return time.perf_counter()
 
@@ -458,6 +464,7 @@ class Transport:
         return broken
 
     async def _watched_exchange(self, session: aiohttp.ClientSession, call: Call, header: Secret) -> Reply | Broken:
+        assert isinstance(call, WatchedCall)  # noqa: S101 - so are all calls that come here
         self._watch.attempting(call)
         started = time.perf_counter()
         try:
@@ -538,8 +545,9 @@ async def _until_wanted(call: Call, wanted: asyncio.Event) -> None:
     try:
         await wanted.wait()
     finally:
-        # The reader's time, not Thrive's.
-        call.unwanted += call.loop.time() - began
+        if isinstance(call, WatchedCall):
+            # The reader's time, not Thrive's.
+            call.unwanted += call.loop.time() - began
     if call.deadline is not None:
         # Only another attempt may follow, if the answer is not JSON.
         call.deadline += call.loop.time() - began
@@ -555,14 +563,14 @@ def _is_permanent(error: BaseException) -> bool:
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     # Counted after decompression, chunk by chunk, so that a small compressed bomb does not become a large one here.
-    chunks: list[bytes] = []
-    size = 0
     content = response.content
-    while not content.at_eof():
+    chunk: bytes = await content.readany()
+    if content.at_eof() and len(chunk) <= limit:
+        return chunk
+    chunks, size = [chunk], len(chunk)
+    while size <= limit and not content.at_eof():
         chunk = await content.readany()
-        size += len(chunk)
-        if size > limit:
-            # Its connection cannot be used again, and aiohttp closes it.
-            return None
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        size += len(chunk)
+    # If it is too large, its connection cannot be used again, and aiohttp closes it.
+    return b"".join(chunks) if size <= limit else None

@@ -5,8 +5,9 @@ import re
 import time
 from typing import Any, Final
 
-from thrive_async._http.attempt import Broken, Call
-from thrive_async._http.headers import check_header, printable, request_id
+from thrive_async._base.replies import request_id
+from thrive_async._http.attempt import Broken, Call, WatchedCall
+from thrive_async._http.headers import check_header, printable
 from thrive_async._http.request import Reply
 from thrive_async.hooks import (
     AttemptEvent,
@@ -40,16 +41,16 @@ class Watch:
         self._has_hooks = hooks is not None
 
     @property
-    def on(self) -> bool:
-        """Whether anyone listens."""
-        return self._has_hooks or _log.isEnabledFor(logging.DEBUG)
+    def kind_of_call(self) -> type[Call]:
+        """The class of a call that begins now: `WatchedCall` if anyone listens."""
+        return WatchedCall if self._has_hooks or _log.isEnabledFor(logging.DEBUG) else Call
 
-    def began(self, call: Call) -> None:
+    def began(self, call: WatchedCall) -> None:
         """Report that a call begins."""
         if self._hooks.on_call_start is not None:
             run(self._hooks.on_call_start, CallStart(**self._of(call)))
 
-    def waited(self, call: Call, reason: Wait, since: float) -> None:
+    def waited(self, call: WatchedCall, reason: Wait, since: float) -> None:
         """Report that a call has waited.
 
         Args:
@@ -66,7 +67,7 @@ class Watch:
         if self._hooks.on_wait is not None:
             run(self._hooks.on_wait, WaitEvent(**self._of(call), reason=reason, seconds=seconds))
 
-    def attempting(self, call: Call) -> None:
+    def attempting(self, call: WatchedCall) -> None:
         """Report that a request is about to be sent, and keep the headers that hooks add to it."""
         if self._hooks.on_attempt_start is None:
             return
@@ -74,7 +75,7 @@ class Watch:
         run(self._hooks.on_attempt_start, AttemptStart(**self._of(call), attempt=call.attempts, headers=headers))
         call.headers = tuple((name, value) for name, value in headers.items() if _can_be_sent(name, value))
 
-    def attempted(self, call: Call, result: Reply | Broken | str, started: float) -> None:
+    def attempted(self, call: WatchedCall, result: Reply | Broken | str, started: float) -> None:
         """Report how an attempt ended.
 
         Args:
@@ -118,7 +119,7 @@ class Watch:
             )
             run(self._hooks.on_attempt, event)
 
-    def ended(self, call: Call, error: BaseException | None, began: float) -> None:
+    def ended(self, call: WatchedCall, error: BaseException | None, began: float) -> None:
         """Report how a call ended."""
         seconds = time.perf_counter() - began - call.unwanted
         name = None if error is None else type(error).__name__
@@ -143,10 +144,8 @@ class Watch:
             )
             run(self._hooks.on_call, event)
 
-    def _of(self, call: Call) -> dict[str, Any]:
+    def _of(self, call: WatchedCall) -> dict[str, Any]:
         operation = call.request.operation
-        if call.state is None:
-            call.state = {}
         return {
             "operation": operation.id,
             "method": operation.method,

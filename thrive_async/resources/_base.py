@@ -155,7 +155,7 @@ def read_reply(operation: Operation, cls: type[T], reply: Reply, problems: Probl
         error.body = reply.body
         error.came_with(reply.info)
         raise
-    remember_reply(model, reply.info)
+    remember_reply(model, reply.status, reply.headers, reply.attempts)
     if found:
         problems.add(found, operation.id, "$")
     return model
