@@ -304,11 +304,10 @@ class Gate:
         """
         self._unannounced_pause = self._first_pause
         since_opened = ticket == self.closings
-        if since_opened:
+        if since_opened and self._trial:
             self._end_trial(another=False)
         self._pace.taken(asyncio.get_running_loop().time(), since_opened=since_opened)
 
     def _end_trial(self, *, another: bool) -> None:
-        if self._trial:
-            self._trial, self._trial_due = False, another
-            self._let_in()
+        self._trial, self._trial_due = False, another
+        self._let_in()

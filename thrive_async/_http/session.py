@@ -81,20 +81,14 @@ class Session:
         self._ca_file = ca_file
         _sessions.add(self)
 
-    def bound_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, to which the first use binds this session; after its end, the next one does.
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Live on the running loop: the first one that asks, and after its end the next.
 
         Raises:
             ConfigurationError: The client is closed, or lives on another loop.
         """
-        loop = asyncio.get_running_loop()
         if self.closed:
             raise ConfigurationError(CLOSED)
-        if self._loop is not loop:
-            self._bind(loop)
-        return loop
-
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._owned and self._loop is not None and self._loop.is_closed():
             self._leave()
         if self._loop is None:
@@ -176,7 +170,7 @@ class Session:
             ConfigurationError: The connections belong to another loop that is still open.
         """
         if self._session is not None and self._owned and not self._session.closed:
-            self.bound_loop()
+            self.bind(asyncio.get_running_loop())
         self.closed = True
         session, end_of_loop = self._session, self._end_of_loop
         if session is None or end_of_loop is None:

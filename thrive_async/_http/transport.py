@@ -81,7 +81,8 @@ async def _guard(
     headers = request.headers
     if isinstance(call, WatchedCall):
         headers.update(call.headers)
-    headers.update(call.options.headers)
+    if call.options.headers:
+        headers.update(call.options.headers)
     if call.correlation_id:
         headers["X-Correlation-Id"] = printable(call.correlation_id)
     headers[hdrs.ACCEPT] = "application/json"
@@ -293,8 +294,9 @@ class Transport:
 
     def _bound_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, and move to it if the one before is closed."""
-        loop = self._session.bound_loop()
-        if loop is not self._loop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop or self._session.closed:
+            self._session.bind(loop)
             if self._loop is not None:
                 self._move()
             self._loop, self._deadlines = loop, Deadlines(loop)
@@ -522,7 +524,7 @@ class Transport:
         """
         try:
             if drain and self._under_way and not self._session.closed:
-                self._session.bound_loop()
+                self._session.bind(asyncio.get_running_loop())
                 self._drained = self._drained or asyncio.Event()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._drained.wait(), drain)
