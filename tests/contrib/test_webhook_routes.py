@@ -320,12 +320,25 @@ def test_the_secret_is_in_no_repr() -> None:
     assert SECRET not in repr(vars(inbox))
 
 
-async def test_a_delivery_that_says_it_is_too_large_is_not_read() -> None:
+@pytest.mark.parametrize("length", ["101", "9" * 5_000, "1" + "0" * 50_000], ids=len)
+async def test_a_delivery_that_says_it_is_too_large_is_not_read(length: str) -> None:
+    """Also one whose length has more digits than Python makes a number of."""
+
     async def unread() -> Any:
         raise AssertionError("it was read")
         yield b""
 
     inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={}, max_body=100)
     inbox.open()
-    assert (await inbox.receive(unread(), "101", None)).status == 413
+    assert (await inbox.receive(unread(), length, None)).status == 413
     assert inbox.counts.too_large == 1
+
+
+@pytest.mark.parametrize("length", [None, "", "-1", "1e9", "0x65", "²", "0" * 5_000 + "101"], ids=ascii)
+async def test_a_length_that_cannot_be_believed_decides_nothing(length: str | None) -> None:
+    """What arrives is counted."""
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={}, max_body=100)
+    inbox.open()
+    body, _, signature = signed(b'{"eventType": "user.updated"}')
+    assert (await inbox.receive(body, length, signature)).status == 204
+    assert (await inbox.receive(once(bytes(60), bytes(60)), length, None)).status == 413
