@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import uvicorn
 from aiohttp import web
-from fastapi import Body, Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from litestar import Litestar, get, patch, post
 from litestar import Request as LitestarRequest
 from litestar.di import NamedDependency
@@ -143,7 +143,7 @@ def fastapi_app(source: Any, routes: list[Any], grace: float = 10.0) -> FastAPI:
 
     @app.patch("/people/{ref}")
     async def change(
-        ref: str, body: Annotated[UserUpdate, Body()], thrive: Annotated[ThriveClient, thrive_of]
+        ref: str, body: fastapi.BodyOf[UserUpdate], thrive: Annotated[ThriveClient, thrive_of]
     ) -> UserAccount:
         return await thrive.users.update(ref, body)
 
