@@ -14,10 +14,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from contrib.processes import environment_of
 from contrib.serving import until
 from docs_pages import ROOT, Block, blocks_of
 
-from examples.running import EXAMPLES, FOLDER, SECRET, environment_of, running
+from examples.running import EXAMPLES, FOLDER, SECRET, running
 from thrive_async.sandbox import Sandbox
 
 PAGE = ROOT / "docs" / "examples.md"

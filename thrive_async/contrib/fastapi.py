@@ -69,7 +69,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-# FastAPI asks whether a class is pydantic's, a dataclass, a sequence or a mapping, and not whether pydantic can read it.
+# FastAPI asks whether a class is pydantic's, a dataclass, a sequence or a mapping, not whether pydantic can read it.
 # A model that passed for one of these would lose its fields wherever it is written as one.
 BodyOf = Annotated[T, Body()]
 """The body of a request as a model: `BodyOf[UserUpdate]`, or `BodyOf[UserUpdate | None]` if it may be missing.
