@@ -97,10 +97,11 @@ async def test_an_idle_client_is_let_go_and_a_busy_one_is_not(clock: VirtualCloc
 
 async def test_a_client_is_built_once_however_many_ask_and_a_failure_is_no_memory() -> None:
     asked: list[str] = []
+    answered = asyncio.Event()
 
     async def shaky(tenant_id: str) -> ApiKey:
         asked.append(tenant_id)
-        await asyncio.sleep(0.01)
+        await answered.wait()
         if len(asked) == 1:
             raise LookupError("the vault is sealed")
         return ApiKey("k")
@@ -111,6 +112,7 @@ async def test_a_client_is_built_once_however_many_ask_and_a_failure_is_no_memor
         failed = asyncio.create_task(pool.client("a"))
         await asyncio.sleep(0)
         gone.cancel()
+        answered.set()
         with pytest.raises(LookupError):
             await failed
         clients = await asyncio.gather(*(pool.client("a") for _ in range(5)))

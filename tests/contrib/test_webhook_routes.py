@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import threading
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from thrive_async.models import CompletionEvent, UserEvent
 from thrive_async.sandbox import Sandbox
 from thrive_async.share import FileShare, MemoryShare
 
+pytestmark = pytest.mark.usefixtures("clock")
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 SECRET = "s3cret-agreed-on"
 GOOD = "a-good-secret"
@@ -32,14 +32,14 @@ class Receiver:
 
     def __init__(self, framework: str, **options: Any) -> None:
         self.seen: list[Any] = []
-        self.go_on = threading.Event()
+        self.go_on = asyncio.Event()
         self.go_on.set()
         given: dict[str, Any] = {"secrets": SECRET, "handlers": {"content.completed": self.take}, **options}
         self.route = FRAMEWORKS[framework].module.webhook_route("/thrive", **given)
         self.app = FRAMEWORKS[framework].app(None, [self.route])
 
     async def take(self, event: Any) -> None:
-        await until(self.go_on.is_set)
+        await self.go_on.wait()
         self.seen.append(event)
 
     @property
@@ -310,7 +310,7 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
     sender.cancel()
     await asyncio.gather(sender, return_exceptions=True)
     answered.set()
-    await asyncio.sleep(0.01)
+    await until(lambda: handled)
     await inbox.aclose(5)
     assert len(handled) == 1
 
