@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,10 +97,11 @@ async def test_an_idle_client_is_let_go_and_a_busy_one_is_not(clock: VirtualCloc
 
 async def test_a_client_is_built_once_however_many_ask_and_a_failure_is_no_memory() -> None:
     asked: list[str] = []
+    answered = asyncio.Event()
 
     async def shaky(tenant_id: str) -> ApiKey:
         asked.append(tenant_id)
-        await asyncio.sleep(0.01)
+        await answered.wait()
         if len(asked) == 1:
             raise LookupError("the vault is sealed")
         return ApiKey("k")
@@ -108,6 +112,7 @@ async def test_a_client_is_built_once_however_many_ask_and_a_failure_is_no_memor
         failed = asyncio.create_task(pool.client("a"))
         await asyncio.sleep(0)
         gone.cancel()
+        answered.set()
         with pytest.raises(LookupError):
             await failed
         clients = await asyncio.gather(*(pool.client("a") for _ in range(5)))
@@ -180,6 +185,55 @@ async def test_a_pool_closes_the_share_it_opened_and_no_other(shared_redis_text:
         assert isinstance(used, RedisShare)
         assert bool(used._lines) == (used is share)
     await share.aclose()
+
+
+# Loops and processes
+
+
+def test_a_pool_goes_on_when_its_loop_has_ended(served: Sandbox) -> None:
+    """As one at module level does in Lambda functions and Celery tasks. Two loops at once are refused."""
+    pool = ThrivePool(lambda _: served.credentials, base_url=served.base_url)
+
+    async def levels() -> int:
+        assert pool.report.connections == 0
+        return len(await (await pool.client(served.tenant_id)).skills.levels())
+
+    assert asyncio.run(levels()) == asyncio.run(levels()) > 0
+    with asyncio.Runner() as runner:
+        assert runner.run(levels())
+        with asyncio.Runner() as other, pytest.raises(ConfigurationError, match="another event loop"):
+            other.run(levels())
+        assert runner.run(levels())
+        runner.run(pool.aclose())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_the_child_has_clients_and_connections_of_its_own(served: Sandbox) -> None:
+    """Also while the parent's are in use, which go on."""
+    program = (
+        "import asyncio, gc, os\n"
+        "from thrive_async import ApiKey, ThrivePool\n"
+        "def credentials_of(tenant): return ApiKey(os.environ['THRIVE_API_KEY'])\n"
+        "pool = ThrivePool(credentials_of, base_url=os.environ['THRIVE_BASE_URL'])\n"
+        "async def levels():\n"
+        "    client = await pool.client(os.environ['THRIVE_TENANT_ID'])\n"
+        "    await client.skills.levels()\n"
+        "    return client\n"
+        "with asyncio.Runner() as runner:\n"
+        "    client = runner.run(levels())\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        assert asyncio.run(levels()) is not client\n"
+        "        gc.collect()\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    assert runner.run(levels()) is client\n"
+        "    runner.run(pool.aclose())\n"
+    )
+    environ = {**os.environ, **served.environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(served.requests) == 3
 
 
 @pytest.fixture

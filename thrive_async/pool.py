@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import aiohttp
 import attrs
 
-from thrive_async._http.session import forget_tracing
+from thrive_async._http.session import Session
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.client import ThriveClient
 from thrive_async.config import Limits
@@ -54,7 +53,10 @@ class ThrivePool:
 
     Nothing of one tenant reaches another: each client has its own token, limits and cool-down, and no cookie is kept or
     sent. With a share, all processes that call a tenant have these in common. A client is built when you first ask for
-    its tenant, and dropped when it has been idle. The pool belongs to the loop it was opened on.
+    its tenant, and dropped when it has been idle.
+
+    Like a client, a pool can be built anywhere. Its connections belong to the loop of its first use. A new loop or a
+    forked process gets its own connections and clients, and what it had in a share.
 
     Args:
         credentials: Returns a tenant's credentials, or an awaitable of them, so that secrets can come from a vault. It
@@ -112,7 +114,8 @@ class ThrivePool:
         self._settings = settings
         self._held: dict[str, _Held] = {}
         self._building: dict[str, asyncio.Task[ThriveClient]] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._session = Session(None, base_urls=(), connections=connections, proxy=None, trust_env=False, ca_file=None)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._look_again_at = 0.0
 
@@ -123,11 +126,18 @@ class ThrivePool:
             tenant_id: The tenant.
 
         Raises:
-            ConfigurationError: The pool is closed, or the tenant id or its credentials are invalid.
+            ConfigurationError: The pool is closed or in use on another loop, or the tenant id or its credentials are
+                invalid.
         """
         if self._closed:
             raise ConfigurationError("this ThrivePool is closed: build a new one")
-        now = asyncio.get_running_loop().time()
+        loop = self._session.bound_loop()
+        if self._loop is not loop:
+            # What there is belongs to a loop that has ended, or to the process that forked this one.
+            self._held.clear()
+            self._building.clear()
+            self._loop = loop
+        now = loop.time()
         held = self._held.get(tenant_id)
         if held is not None:
             held.used_at = now
@@ -146,14 +156,10 @@ class ThrivePool:
             credentials = await credentials
         if self._closed:
             raise ConfigurationError("this ThrivePool is closed: build a new one")
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-            forget_tracing(self._session)
         client = ThriveClient(
             tenant_id,
             credentials,
-            session=self._session,
+            session=await self._session.opened(),
             limits=self._limits,
             share=self._share,
             **self._settings,
@@ -181,7 +187,8 @@ class ThrivePool:
     @property
     def report(self) -> PoolReport:
         """What the pool holds now. You can read it from any thread."""
-        connector = None if self._session is None else self._session.connector
+        session = self._session.current
+        connector = None if session is None else session.connector
         in_use = len(connector._acquired) if connector is not None else 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - aiohttp tells it nowhere else
         busy = sum(held.client.calls_under_way > 0 for held in list(self._held.values()))
         return PoolReport(len(self._held), busy, in_use, self._connections)
@@ -199,8 +206,7 @@ class ThrivePool:
             for building in self._building.values():
                 building.cancel()
             self._held.clear()
-            if self._session is not None:
-                await self._session.close()
+            await self._session.aclose()
             if self._own_share is not None:
                 await self._own_share.aclose()
 

@@ -113,6 +113,14 @@ def test_no_serialiser_takes_unset_for_a_string(write: Any) -> None:
         write(UserUpdate(first_name="Ada"))
 
 
+@pytest.mark.parametrize("dumps", [json.dumps, orjson.dumps])
+def test_as_a_text_unset_is_always_the_same(dumps: Any) -> None:
+    """So that models can refuse it: `default=str` makes every serialiser write it."""
+    written = json.loads(dumps(attrs.asdict(AudienceUpdate(name="Ada")), default=str))
+    assert written.pop("name") == "Ada"
+    assert set(written.values()) == {"UNSET"}
+
+
 @pytest.mark.parametrize("field", ["name", "reference", "parent_id"])
 def test_the_text_of_unset_is_refused(field: str) -> None:
     """`json.dumps(..., default=str)` writes it, and Thrive would take it for a name."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from examples.running import EXAMPLES, SECRET, Running, running
+from contrib.processes import Running
+from examples.running import EXAMPLES, SECRET, running
 
 from thrive_async.sandbox import Sandbox
 

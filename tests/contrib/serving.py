@@ -1,17 +1,15 @@
 """One small application in four frameworks, each served over a real socket."""
 
 import asyncio
-import contextlib
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 import uvicorn
 from aiohttp import web
-from fastapi import Body, Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from litestar import Litestar, get, patch, post
 from litestar import Request as LitestarRequest
 from litestar.di import NamedDependency
@@ -30,32 +28,19 @@ COLUMNS = ("id", "ref", "email", "firstName", "rank.currentLevel")
 AnyRequest = LitestarRequest[Any, Any, Any]
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
-@contextmanager
-def under_uvicorn(app: Any, **options: Any) -> Iterator[str]:
-    """Serve an ASGI application by uvicorn, in a thread with a loop of its own."""
+@asynccontextmanager
+async def under_uvicorn(app: Any, **options: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application by uvicorn, on this loop."""
+    options = {"timeout_graceful_shutdown": 10, **options}
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", **options))
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        options = {"timeout_graceful_shutdown": 10, **options}
-        config = uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", **options)
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            assert server.ready.wait(30)
+            await until(lambda: server.started)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+            await serving
 
 
 @asynccontextmanager
@@ -69,19 +54,8 @@ async def under_aiohttp(app: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def served(app: Any, **options: Any) -> AsyncIterator[str]:
-    if isinstance(app, web.Application):
-        async with under_aiohttp(app) as url:
-            yield url
-        return
-    stack = contextlib.ExitStack()
-    # Starting and stopping wait for the thread, and what it waits for may need this loop.
-    url = await asyncio.to_thread(stack.enter_context, under_uvicorn(app, **options))
-    try:
-        yield url
-    finally:
-        await asyncio.to_thread(stack.close)
+def served(app: Any, **options: Any) -> AbstractAsyncContextManager[str]:
+    return under_aiohttp(app) if isinstance(app, web.Application) else under_uvicorn(app, **options)
 
 
 def syncing(thrive: ThriveClient, people: list[str]) -> Callable[[Any], Any]:
@@ -143,7 +117,7 @@ def fastapi_app(source: Any, routes: list[Any], grace: float = 10.0) -> FastAPI:
 
     @app.patch("/people/{ref}")
     async def change(
-        ref: str, body: Annotated[UserUpdate, Body()], thrive: Annotated[ThriveClient, thrive_of]
+        ref: str, body: fastapi.BodyOf[UserUpdate], thrive: Annotated[ThriveClient, thrive_of]
     ) -> UserAccount:
         return await thrive.users.update(ref, body)
 

@@ -47,7 +47,7 @@ ANSWERS = [
     (api_error(503), 503, "5", "WARNING"),
     (api_error(503, 30), 503, "30", "WARNING"),
     (lost(errors.RequestTimeout), 504, None, None),
-    (lost(errors.RequestTimeout, retry_after=60), 504, "60", None),
+    (lost(errors.RequestTimeout, retry_after=60), 429, "60", None),
     (lost(errors.ConnectionFailed), 502, None, "WARNING"),
     (errors.DecodeError(WORDS, path="$.id", operation="getUser"), 502, None, "ERROR"),
     (errors.SignatureError(WORDS), 401, None, None),

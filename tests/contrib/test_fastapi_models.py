@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import aiohttp
 import attrs
 import pytest
-from fastapi import Body, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contrib.serving import served
 from thrive_async import UNSET, ThriveClient, models
-from thrive_async.contrib.fastapi import client, error_handlers, lifespan
+from thrive_async.contrib.fastapi import BodyOf, client, error_handlers, lifespan
 from thrive_async.models import AudienceMember, User, UserAccount, UserCreate, UserUpdate
 from thrive_async.sandbox import Sandbox
 
@@ -37,16 +37,24 @@ def application(sandbox: Sandbox) -> FastAPI:
         return await thrive.audiences.members.list("sales-emea").collect(limit=3)
 
     @app.patch("/people/{ref}")
-    async def change(ref: str, body: Annotated[UserUpdate, Body()], thrive: Thrive) -> UserAccount:
+    async def change(ref: str, body: BodyOf[UserUpdate], thrive: Thrive) -> UserAccount:
         return await thrive.users.update(ref, body)
 
     @app.post("/people")
-    async def create(body: Annotated[UserCreate, Body()], thrive: Thrive) -> UserAccount:
+    async def create(body: BodyOf[UserCreate], thrive: Thrive) -> UserAccount:
         return await thrive.users.create(body)
 
     @app.post("/teams")
     async def team(body: Team) -> Team:
         return body
+
+    @app.post("/optional")
+    async def optional(change: BodyOf[UserUpdate | None] = None) -> UserUpdate | None:
+        return change
+
+    @app.post("/several")
+    async def several(lead: BodyOf[User], changes: BodyOf[list[UserUpdate]]) -> list[UserUpdate]:
+        return [*changes, UserUpdate(manager_ref=lead.ref)]
 
     return app
 
@@ -96,6 +104,23 @@ async def test_a_body_keeps_null_apart_from_what_is_left_out(
         assert answer.status == 200
         assert (await answer.json())["ref"] == "E00001"
     assert sandbox.requests[-1].body == change
+
+
+async def test_a_body_may_be_missing_and_there_may_be_several(url: str, browser: aiohttp.ClientSession) -> None:
+    """None of them is taken for a part of the query."""
+    for body in (None, {"jobTitle": None}):
+        async with browser.post(f"{url}/optional", json=body) as answer:
+            assert (answer.status, await answer.json()) == (200, body)
+    async with browser.post(f"{url}/optional", json={"jobtitle": "x"}) as answer:
+        assert answer.status == 422
+    several = {"lead": {"id": "1", "ref": "E00001"}, "changes": [{"jobTitle": None}]}
+    async with browser.post(f"{url}/several", json=several) as answer:
+        assert await answer.json() == [{"jobTitle": None}, {"managerRef": "E00001"}]
+    async with browser.get(f"{url}/openapi.json") as answer:
+        paths = (await answer.json())["paths"]
+    for path in ("/optional", "/several"):
+        assert "requestBody" in paths[path]["post"]
+        assert "parameters" not in paths[path]["post"]
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,11 @@ async def test_a_client_that_was_closed_is_a_500_and_a_log_line(
     assert "this ThriveClient is closed" in caplog.text
 
 
+@pytest.mark.usefixtures("clock")
 async def test_an_end_in_the_middle_of_a_sync_leaves_a_report(sandbox: Sandbox) -> None:
     sandbox.faults.add("latency", operation="addMembers", times=None, seconds=3600)
     newcomers = [sandbox.state.add_user()["ref"] for _ in range(10)]
-    async with opened(sandbox.client, 0.2) as held:
+    async with opened(sandbox.client, 5.0) as held:
         plan = await sync.plan_members(held.client(None), "sales-emea", newcomers, removals=False)
         run = held.runs.start(lambda told: plan.apply(on_progress=told))
         events = run.events()

@@ -23,6 +23,7 @@ def test_the_glue_of_a_small_application_is_at_most_30_lines() -> None:
     """Lifespan, dependencies, errors, webhook and Server-Sent Events, without imports and blank lines."""
     lines = [line for line in BLOCK.source.splitlines() if line and not line.startswith(("from ", "import "))]
     assert len(lines) <= 30
+    assert f"These are {len(lines)} lines," in BLOCK.page.read_text(encoding="utf-8")
 
 
 async def test_the_printed_application_does_all_that_the_page_says(

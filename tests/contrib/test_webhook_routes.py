@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import threading
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from thrive_async.models import CompletionEvent, UserEvent
 from thrive_async.sandbox import Sandbox
 from thrive_async.share import FileShare, MemoryShare
 
+pytestmark = pytest.mark.usefixtures("clock")
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 SECRET = "s3cret-agreed-on"
 GOOD = "a-good-secret"
@@ -32,14 +32,14 @@ class Receiver:
 
     def __init__(self, framework: str, **options: Any) -> None:
         self.seen: list[Any] = []
-        self.go_on = threading.Event()
+        self.go_on = asyncio.Event()
         self.go_on.set()
         given: dict[str, Any] = {"secrets": SECRET, "handlers": {"content.completed": self.take}, **options}
         self.route = FRAMEWORKS[framework].module.webhook_route("/thrive", **given)
         self.app = FRAMEWORKS[framework].app(None, [self.route])
 
     async def take(self, event: Any) -> None:
-        await until(self.go_on.is_set)
+        await self.go_on.wait()
         self.seen.append(event)
 
     @property
@@ -310,7 +310,7 @@ async def test_a_sender_who_leaves_while_the_store_is_asked_loses_no_event() -> 
     sender.cancel()
     await asyncio.gather(sender, return_exceptions=True)
     answered.set()
-    await asyncio.sleep(0.01)
+    await until(lambda: handled)
     await inbox.aclose(5)
     assert len(handled) == 1
 
@@ -320,12 +320,25 @@ def test_the_secret_is_in_no_repr() -> None:
     assert SECRET not in repr(vars(inbox))
 
 
-async def test_a_delivery_that_says_it_is_too_large_is_not_read() -> None:
+@pytest.mark.parametrize("length", ["101", "9" * 5_000, "1" + "0" * 50_000], ids=len)
+async def test_a_delivery_that_says_it_is_too_large_is_not_read(length: str) -> None:
+    """Also one whose length has more digits than Python makes a number of."""
+
     async def unread() -> Any:
         raise AssertionError("it was read")
         yield b""
 
     inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={}, max_body=100)
     inbox.open()
-    assert (await inbox.receive(unread(), "101", None)).status == 413
+    assert (await inbox.receive(unread(), length, None)).status == 413
     assert inbox.counts.too_large == 1
+
+
+@pytest.mark.parametrize("length", [None, "", "-1", "1e9", "0x65", "²", "0" * 5_000 + "101"], ids=ascii)
+async def test_a_length_that_cannot_be_believed_decides_nothing(length: str | None) -> None:
+    """What arrives is counted."""
+    inbox = Inbox("/thrive", secrets=hidden(SECRET), handlers={}, max_body=100)
+    inbox.open()
+    body, _, signature = signed(b'{"eventType": "user.updated"}')
+    assert (await inbox.receive(body, length, signature)).status == 204
+    assert (await inbox.receive(once(bytes(60), bytes(60)), length, None)).status == 413

@@ -1,19 +1,28 @@
 """The value that leaves a field out of a request. None clears the field instead."""
 
 from enum import Enum
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+
+class _Value:
+    """What serialisers write for an enum. None knows this class, and as a text it is `UNSET`, which models refuse."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
 
 
 class Unset(Enum):
     """The type of `UNSET`: an enum with one value, so that type checkers can narrow it."""
 
-    # Serialisers write an enum as its value. No serialiser knows this one, so none can take it for a string.
-    UNSET = ...
+    UNSET = _Value()
 
     def __repr__(self) -> str:
         return "UNSET"
 
     __str__ = __repr__
+
+    def __reduce_ex__(self, proto: object) -> tuple[Any, ...]:
+        return getattr, (Unset, "UNSET")
 
     def __bool__(self) -> Literal[False]:
         return False

@@ -116,6 +116,9 @@ def answer_to(error: ThriveError) -> Answer:
     status, detail = row.status, row.detail
     if isinstance(error, APIError) and error.status == 503:
         status, detail = 503, "Thrive is not available: try again later"
+    if isinstance(error, RequestTimeout) and error.retry_after is not None:
+        # Thrive's 429 came to an earlier call, maybe of another worker: whoever asks gets the same answer.
+        status, detail = 429, "Too many requests: try again later"
     if row.level is not None:
         LOG.log(row.level, "answered %d: %s", status, _told(error))
     invalid: tuple[str, ...] = ()

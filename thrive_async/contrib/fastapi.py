@@ -1,6 +1,6 @@
 """FastAPI: everything of `thrive_async.contrib.starlette`, with dependencies for the client.
 
-Models of the SDK are results as they are, and bodies as `Annotated[UserUpdate, Body()]`.
+Models of the SDK are results as they are, and bodies as `BodyOf[UserUpdate]`.
 
 Example:
     app = FastAPI(lifespan=lifespan(ThriveClient.from_env), exception_handlers=error_handlers)
@@ -9,13 +9,17 @@ Example:
     @app.get("/people/{ref}")
     async def person(ref: str, thrive: Thrive) -> BasicUser:
         return await thrive.users.get_by_ref(ref)
+
+    @app.patch("/people/{ref}")
+    async def change(ref: str, body: BodyOf[UserUpdate], thrive: Thrive) -> UserAccount:
+        return await thrive.users.update(ref, body)
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 try:
-    from fastapi import Depends, Request
+    from fastapi import Body, Depends, Request
 except ModuleNotFoundError as _error:
     from thrive_async.contrib._missing import needed_by
 
@@ -42,6 +46,7 @@ from thrive_async.contrib.starlette import (
 )
 
 __all__ = [
+    "BodyOf",
     "SyncRun",
     "SyncRuns",
     "WebhookCounts",
@@ -61,6 +66,16 @@ __all__ = [
     "webhook_route",
     "while_connected",
 ]
+
+T = TypeVar("T")
+
+# FastAPI asks whether a class is pydantic's, a dataclass, a sequence or a mapping, not whether pydantic can read it.
+# A model that passed for one of these would lose its fields wherever it is written as one.
+BodyOf = Annotated[T, Body()]
+"""The body of a request as a model: `BodyOf[UserUpdate]`, or `BodyOf[UserUpdate | None]` if it may be missing.
+
+Without it, FastAPI takes the parameter for a part of the query: a body that may be missing would then never arrive.
+"""
 
 
 def client(*, deadline: float | None = None) -> Callable[[Request], Awaitable[ThriveClient]]:
