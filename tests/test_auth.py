@@ -104,6 +104,7 @@ async def test_when_the_fetching_call_is_cancelled_another_takes_over(clock: Vir
         (0, 3600.0),
         ("0", 3600.0),
         (1e12, 3600.0),
+        (10**400, 3600.0),
     ],
 )
 def test_a_lifetime_may_be_a_number_a_string_or_missing(expires_in: object, seconds: float) -> None:

@@ -379,7 +379,7 @@ async def test_a_client_that_is_never_closed_warns(server: RawServer) -> None:
         del client
         gc.collect()
     (warning,) = [one for one in told if one.category is ResourceWarning]
-    assert str(warning.message).startswith("a ThriveClient was never closed: use `async with")
+    assert str(warning.message).startswith("a ThriveClient or ThrivePool was never closed: use it with `async with`")
     # Nothing but the warning happened: its connections still stand.
     assert not session.closed
     await session.close()

@@ -414,6 +414,6 @@ def lifetime_of(expires_in: object) -> float:
     """Read the lifetime in a token reply: a number, also in a string; an hour, as documented, if it is neither."""
     try:
         seconds = float(expires_in)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return DEFAULT_LIFETIME
     return seconds if 0 < seconds < 10 * 365 * 86400 else DEFAULT_LIFETIME

@@ -131,7 +131,8 @@ class ThrivePool:
         """
         if self._closed:
             raise ConfigurationError("this ThrivePool is closed: build a new one")
-        loop = self._session.bound_loop()
+        loop = asyncio.get_running_loop()
+        self._session.bind(loop)
         if self._loop is not loop:
             # What there is belongs to a loop that has ended, or to the process that forked this one.
             self._held.clear()

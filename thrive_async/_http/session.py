@@ -184,7 +184,7 @@ class Session:
         session = getattr(self, "_session", None)
         if session is not None and self._owned and not session.closed:
             _warn(
-                "a ThriveClient was never closed: use `async with ThriveClient(...)` or `await client.aclose()`",
+                "a ThriveClient or ThrivePool was never closed: use it with `async with`, or await its `aclose()`",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,

@@ -93,6 +93,7 @@ async def test_chance_follows_the_seed(open_api):
         ({"kind": "wrong_shape", "body": {1, 2}}, "body of the fault wrong_shape must be bytes, or a JSON value"),
         ({"kind": "rate_limited", "retry_after": -1}, "retry_after"),
         ({"kind": "rate_limited", "retry_after": "date:soon"}, "retry_after"),
+        ({"kind": "rate_limited", "retry_after": "date:" + "9" * 300}, "retry_after"),
         ({"kind": "rate_limited", "retry_after": "1\r\nSet-Cookie: x"}, "retry_after"),
         ({"kind": "rate_limited", "retry_after": datetime(2026, 1, 1)}, "retry_after .* an aware datetime"),  # noqa: DTZ001
         ({"kind": "cut_body", "keep": 2}, "keep"),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
-from math import isfinite
 from typing import Any, Final, Literal, cast
 
 import attrs
@@ -338,9 +337,12 @@ def _is_retry_after(value: object) -> bool:
     return value is None or is_number(value)
 
 
+_CENTURY: Final = 100 * 365 * 86_400  # in seconds: a date much further away cannot be written
+
+
 def _is_seconds(text: str) -> bool:
     try:
-        return isfinite(float(text))
+        return abs(float(text)) < _CENTURY
     except ValueError:
         return False
 
