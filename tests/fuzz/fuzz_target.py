@@ -89,10 +89,10 @@ class Network:
         call = Call(
             request, timeouts or Timeouts(), loop, None, authorizer or FixedHeader(None), base_url, GATE, attempts=1
         )
-        result = of_reply(call, self.reply(request), None).result()
+        result = of_reply(call, self.reply(request), None)
         if isinstance(result, Reply):
             return result
-        raise result
+        raise result.failure()
 
     async def send_for_token(self, request: Request, header: Secret | None) -> Reply:
         return await self.send(request, authorizer=FixedHeader(header))

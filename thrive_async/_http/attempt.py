@@ -39,7 +39,7 @@ class Options:
 
     timeouts: Timeouts | None = None
     retry: Retry | None = None
-    repeated: "Callable[[Call, Attempt], Awaitable[Attempt]] | None" = None
+    repeated: "Callable[[Call, FailedAttempt], Awaitable[Reply | FailedAttempt]] | None" = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     priority: Priority | None = None
     lease: "Lease | None" = None
@@ -159,12 +159,11 @@ class Broken:
 
 
 @attrs.define(eq=False)
-class Attempt:
-    """The result of one attempt, for `retry` to read.
+class FailedAttempt:
+    """An attempt that brought no reply to hand back, for `retry` to read.
 
     Attributes:
         call: The call that the attempt belongs to.
-        reply: The answer, if it is one to hand back.
         error: The error that ends the call at once.
         make_error: Makes the error if no other attempt follows. Its argument is added to the end of the line.
         repeatable: Whether another attempt may follow.
@@ -172,7 +171,6 @@ class Attempt:
     """
 
     call: Call
-    reply: Reply | None = None
     error: ThriveError | None = attrs.field(default=None, repr=False)  # it holds Thrive's words
     make_error: Callable[[str], ThriveError] | None = None
     repeatable: bool = False
@@ -189,17 +187,16 @@ class Attempt:
             )
         return False
 
-    def result(self) -> Reply | ThriveError:
-        """Return what the caller gets if this was the last attempt."""
-        if self.error is None and self.make_error is not None:
+    def failure(self) -> ThriveError:
+        """Return the error that the caller gets if this was the last attempt."""
+        if self.error is None:
+            assert self.make_error is not None  # noqa: S101 - each has one of the two
             return self.make_error("")
-        answer = self.error or self.reply
-        assert answer is not None  # noqa: S101 - an attempt without error has a reply
-        return answer
+        return self.error
 
 
-def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
-    """Judge a whole answer.
+def of_reply(call: Call, reply: Reply, pause: float | None) -> Reply | FailedAttempt:
+    """Judge a whole answer: return it if it is one to hand back.
 
     Args:
         call: The call.
@@ -211,24 +208,26 @@ def of_reply(call: Call, reply: Reply, pause: float | None) -> Attempt:
     return _read(call, reply) if 200 <= reply.status < 300 else _refused(call, reply, pause)
 
 
-def _read(call: Call, reply: Reply) -> Attempt:
+def _read(call: Call, reply: Reply) -> Reply | FailedAttempt:
     request = call.request
     if request.operation.method == "DELETE":
         return _deleted(call, reply)
     if request.operation.any_answer:
-        return Attempt(call, reply=reply)
+        return reply
     try:
         if reply.body or not request.may_be_empty:
             reply.decode()
     except orjson.JSONDecodeError:
         writes = request.may_be_empty and request.operation.method != "GET"
         if writes and _confirms(reply.body):
-            return Attempt(call, reply=reply)
+            return reply
         # A body that was cut or garbled, or a gateway's page: the answer is lost, as with a broken connection.
         call.maybe_applied = True
         call.note(f"status {reply.status} with a body that is not JSON")
-        return Attempt(call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe)
-    return Attempt(call, reply=reply)
+        return FailedAttempt(
+            call, make_error=lambda _note: unreadable(request, reply), repeatable=request.operation.safe
+        )
+    return reply
 
 
 def _confirms(body: bytes) -> bool:
@@ -240,16 +239,16 @@ def _confirms(body: bytes) -> bool:
     return not words.startswith(_CUT_OR_PAGE) and "".join(words.split()).isprintable()
 
 
-def _deleted(call: Call, reply: Reply) -> Attempt:
+def _deleted(call: Call, reply: Reply) -> Reply | FailedAttempt:
     """Judge the 2xx of a delete. It is done unless its body names a person who was not removed."""
     failure = _failure(reply) if call.request.operation.resource else None
     if failure is None:
-        return Attempt(call, reply=reply)
+        return reply
     said = attrs.evolve(reply, body=orjson.dumps({"message": failure}))
     error = refusal(call.request, said, attempts=call.attempts, retry_after=None)
     error.body = reply.json()
     error.maybe_applied = call.maybe_applied
-    return Attempt(call, error=error)
+    return FailedAttempt(call, error=error)
 
 
 def _failure(reply: Reply) -> str | None:
@@ -277,12 +276,12 @@ def _fields(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
+def _refused(call: Call, reply: Reply, pause: float | None) -> Reply | FailedAttempt:
     request = call.request
     operation = request.operation
     if reply.status == 404 and operation.method == "DELETE" and call.maybe_applied:
         # The answer of an earlier attempt was lost; that attempt did it.
-        return Attempt(call, reply=Reply(204, reply.headers, b""))
+        return Reply(204, reply.headers, b"")
     asked = retry_after(reply.headers, now=time.time()) if reply.status in (429, 503) else None
     if reply.status >= 500 and reply.status != 503:
         call.maybe_applied = True
@@ -295,7 +294,7 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
         error.maybe_applied = call.maybe_applied
         return error
 
-    return Attempt(
+    return FailedAttempt(
         call,
         make_error=make_error,
         repeatable=status_is_repeatable(reply.status, safe=operation.safe),
@@ -303,10 +302,10 @@ def _refused(call: Call, reply: Reply, pause: float | None) -> Attempt:
     )
 
 
-def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
+def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> FailedAttempt:
     """Judge an attempt without a whole answer."""
     if broken.out_of_time:
-        return Attempt(call, error=total_timeout(call))
+        return FailedAttempt(call, error=total_timeout(call))
     operation = call.request.operation
     never_sent = not call.sent
     call.sent = False
@@ -318,7 +317,7 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
         error = DecodeError(text, operation=operation.id)
         broken.too_large.attempts = call.attempts
         error.came_with(broken.too_large.info)
-        return Attempt(call, error=error)
+        return FailedAttempt(call, error=error)
 
     def make_error(note: str) -> ThriveError:
         what = RequestTimeout if broken.timed_out else ConnectionFailed
@@ -332,7 +331,9 @@ def of_broken(call: Call, broken: Broken, *, max_reply_bytes: int) -> Attempt:
             maybe_applied=call.maybe_applied,
         )
 
-    return Attempt(call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe))
+    return FailedAttempt(
+        call, make_error=make_error, repeatable=not broken.permanent and (never_sent or operation.safe)
+    )
 
 
 def total_timeout(call: Call, token_call: Call | None = None) -> RequestTimeout:

@@ -20,9 +20,9 @@ from thrive_async._base.version import __version__
 from thrive_async._gate.gate import Gate, TurnTooLate
 from thrive_async._http.attempt import (
     NO_OPTIONS,
-    Attempt,
     Broken,
     Call,
+    FailedAttempt,
     Options,
     WatchedCall,
     described,
@@ -206,11 +206,11 @@ class Transport:
         return len(self._under_way)
 
     @cached_property
-    def _repeated(self) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+    def _repeated(self) -> Callable[[Call, FailedAttempt], Awaitable[Reply | FailedAttempt]]:
         # Made on first use: it is a third of a client's cost, and a pool may have a thousand clients.
         return self.repeating(self.retry)
 
-    def repeating(self, retry: Retry) -> Callable[[Call, Attempt], Awaitable[Attempt]]:
+    def repeating(self, retry: Retry) -> Callable[[Call, FailedAttempt], Awaitable[Reply | FailedAttempt]]:
         """Return a function that repeats a call as these settings say."""
         return repeating(self._attempt, retry)
 
@@ -315,13 +315,12 @@ class Transport:
 
     async def _answered(self, call: Call) -> Reply:
         # Its total time limits every wait: for its turn (`_ready`), for an exchange, for a pause (`fits`).
-        attempt = await self._attempt(call)
-        if attempt.repeatable:
-            attempt = await (call.options.repeated or self._repeated)(call, attempt)
-        result = attempt.result()
+        result = await self._attempt(call)
+        if not isinstance(result, Reply) and result.repeatable:
+            result = await (call.options.repeated or self._repeated)(call, result)
         if isinstance(result, Reply):
             return result
-        raise result
+        raise result.failure()
 
     async def _send_for_token(self, base_url: str, request: Request, header: Secret | None) -> Reply:
         loop = self._bound_loop()
@@ -341,7 +340,7 @@ class Transport:
         finally:
             call.forget()
 
-    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Attempt:
+    async def _attempt(self, call: Call, *, may_renew: bool = True) -> Reply | FailedAttempt:
         if isinstance(call, WatchedCall) and call.paused_since:
             self._watch.waited(call, "pause", call.paused_since)
             call.paused_since = 0.0
@@ -353,11 +352,11 @@ class Transport:
         if session is None or header is None or ticket is None:
             ready = await self._ready(call)
             if isinstance(ready, ThriveError):
-                return Attempt(call, error=ready)
+                return FailedAttempt(call, error=ready)
             session, header, ticket = ready
         try:
             if call.options.lease is not None and not call.options.lease.held:
-                return Attempt(call, error=lease_lost(call))
+                return FailedAttempt(call, error=lease_lost(call))
             call.attempts += 1
             exchange = self._watched_exchange if isinstance(call, WatchedCall) else self._exchange
             result = await exchange(session, call, header)
