@@ -1,8 +1,7 @@
 """Sync many audiences at once, and create missing ones. A failure in one audience does not affect the others."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypeVar
 
@@ -11,8 +10,9 @@ import attrs
 from thrive_async.client import ThriveClient
 from thrive_async.errors import ConfigurationError, InvalidArgument, NotFoundError, ThriveError
 from thrive_async.models import Audience
-from thrive_async.sync._apply.journal import History, check_usable, history_of
+from thrive_async.sync._apply.journal import check_usable, history_of
 from thrive_async.sync._apply.locks import claim_each, exclusive, target_of
+from thrive_async.sync._audience_turns import Turns
 from thrive_async.sync._doubts import Unknown, check_protect, check_unknown, same_audience
 from thrive_async.sync._guards import (
     DEFAULT_MAX_AGE,
@@ -28,7 +28,6 @@ from thrive_async.sync._guards import (
     check_total,
     missing_audience,
 )
-from thrive_async.sync._match.names import Entry
 from thrive_async.sync._plans import SavedPlan, restored_plan, saved_content
 from thrive_async.sync._reading import get_audience
 from thrive_async.sync._tables import figures_table
@@ -36,7 +35,7 @@ from thrive_async.sync._workers import few_at_once, in_bulk
 from thrive_async.sync.errors import GuardRefused, SyncError
 from thrive_async.sync.members import Desired, MemberPlan, matched, plan_found, planned
 from thrive_async.sync.new_audiences import NewAudience, created, parents_first
-from thrive_async.sync.report import OnProgress, Progress, SyncReport, tell
+from thrive_async.sync.report import OnProgress, SyncReport
 
 __all__ = ["AudiencesPlan", "plan_audiences", "sync_audiences"]
 
@@ -158,7 +157,7 @@ class AudiencesPlan(SavedPlan):
             try:
                 await self._create(thrive)
                 ready = [plan for plan in self.plans.values() if plan.audience not in self.reports]
-                turns = _Turns(applying, history, self.reports)
+                turns = Turns(applying, history, self.reports)
                 await few_at_once(ready, turns.apply, _AT_ONCE)
             finally:
                 self.reports = _in_order(self.reports, self.order)
@@ -557,12 +556,12 @@ async def sync_audiences(
         )
         new = await _created(survey, desired, applying)
         results = new.reports
-        turns = _Turns(applying, history, results)
+        turns = Turns(applying, history, results)
         rest = [name for name in desired if name not in results]
         alike = same_audience(rest, [*survey.errors, *survey.missing])
 
         async def turn(name: str) -> None:
-            await turns.plan_and_apply(survey, name, desired, new.plans, alike.get(name))
+            await turns.plan_and_apply(survey.plan, name, desired, new.plans, alike.get(name))
 
         try:
             await few_at_once(rest, turn, _AT_ONCE)
@@ -593,128 +592,6 @@ async def _created(survey: _Survey, desired: Mapping[str, Desired], applying: Ap
     return new
 
 
-class _Turns:
-    """Applies audiences in turn, and enforces the limit on their removals together.
-
-    Args:
-        applying: How to apply.
-        history: The journal's history.
-        results: Receives each audience's report or error.
-    """
-
-    def __init__(self, applying: Applying, history: History, results: dict[str, SyncReport | ThriveError]) -> None:
-        self.put_off: list[str] = []
-        self._applying = applying
-        self._history = history
-        self._results = results
-        self._watcher = _Watcher(applying.on_progress)
-        self._lists: dict[str, list[str | Entry]] = {}
-        # Memberships read so far, removals planned so far, and removals allowed so far.
-        self._memberships = 0
-        self._removals = 0
-        self._granted = 0
-
-    async def apply(self, plan: MemberPlan) -> None:
-        """Apply a plan without letting its failure affect the others.
-
-        Raises:
-            OSError: The journal cannot be written, which stops all audiences.
-            BaseException: `on_progress` failed, or the run was cancelled.
-        """
-        name = plan.audience
-        try:
-            watched = attrs.evolve(self._applying, on_progress=self._watcher.of(plan))
-            await plan.apply_as(watched, self._history)
-        except ThriveError as error:
-            self._results[name] = error
-        except Exception as error:
-            if isinstance(error, OSError) or error in self._watcher.errors:
-                raise
-            stopped = SyncError(f"{name}: stopped by {type(error).__name__}, see __cause__", report=plan.report)
-            stopped.__cause__ = error
-            self._results[name] = stopped
-        finally:
-            if plan.report is not None:
-                self._results[name] = plan.report
-
-    async def plan_and_apply(
-        self,
-        survey: _Survey,
-        name: str,
-        desired: Mapping[str, Desired],
-        made: Mapping[str, MemberPlan],
-        alike: str | None,
-    ) -> None:
-        """Give one audience its turn: read, plan, guard, apply.
-
-        Args:
-            survey: How to plan.
-            name: The audience.
-            desired: The lists.
-            made: The plans of audiences that were just created, and so have no members to remove.
-            alike: Why all removals are held, if its name looks like another audience's.
-        """
-        again = name in self._lists
-        try:
-            async with exclusive(wait=self._applying.wait):
-                if name in made:
-                    await self.apply(made[name])
-                    return
-                if again:
-                    # All lists have been read, so the total of the removals is known.
-                    self._check_total(name)
-                else:
-                    self._lists[name] = await _listed(name, desired[name])
-                plan = await survey.plan(name, self._lists[name])
-                if alike is not None:
-                    plan.hold_removals(alike)
-                plan.check_guards(max_removals=self._applying.max_removals, strategy=self._applying.strategy)
-                if self._may_go(plan, again=again):
-                    del self._lists[name]
-                    await self.apply(plan)
-                else:
-                    self.put_off.append(name)
-        except ThriveError as error:
-            self._results[name] = error
-
-    def _may_go(self, plan: MemberPlan, *, again: bool) -> bool:
-        """Return whether a plan's removals may be made now.
-
-        Raises:
-            GuardRefused: All lists have been read, and these removals exceed the total limit.
-        """
-        removals, limit = len(plan.to_remove), self._applying.max_total_removals
-        if not again:
-            self._memberships += plan.current
-            self._removals += removals
-        try:
-            # Passing now is final, because more memberships can only raise the limit.
-            check_total(plan.audience, self._granted + removals, self._memberships, limit, done=self._granted)
-        except GuardRefused:
-            if again and removals:
-                raise
-            if removals:
-                return False
-        self._granted += removals
-        return True
-
-    def _check_total(self, name: str) -> None:
-        limit = self._applying.max_total_removals
-        check_total(name, self._removals, self._memberships, limit, done=self._granted)
-
-
-async def _listed(name: str, desired: Desired) -> list[str | Entry]:
-    """Read a desired list into memory, so that it can be read twice."""
-    try:
-        if isinstance(desired, AsyncIterable):
-            return [one async for one in desired]
-        return list(desired)
-    except Exception as error:
-        raise SyncError(
-            f"{name}: its list could not be read because of {type(error).__name__}, see __cause__; nothing was changed"
-        ) from error
-
-
 def _in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
     """Sort results into a given order, followed by the others.
 
@@ -723,51 +600,3 @@ def _in_order(results: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
         order: The names in order.
     """
     return {name: results[name] for name in dict.fromkeys((*order, *results)) if name in results}
-
-
-class _Watcher:
-    """Sums up the progress of several audiences.
-
-    Attributes:
-        errors: What `on_progress` raised.
-    """
-
-    def __init__(self, on_progress: OnProgress | None) -> None:
-        self.errors: list[Exception] = []
-        self._on_progress = on_progress
-        self._total = 0
-        self._latest: dict[str, Progress] = {}
-        self._started = asyncio.get_running_loop().time()
-
-    def of(self, plan: MemberPlan) -> OnProgress | None:
-        """Return the `on_progress` of one audience, whose changes count from now on."""
-        self._total += len(plan.to_add) + len(plan.to_remove)
-        if self._on_progress is None:
-            return None
-
-        def note(step: Progress) -> None:
-            self._latest[plan.audience] = step
-            try:
-                self._tell()
-            except Exception as error:
-                self.errors.append(error)
-                raise
-
-        return note
-
-    def _tell(self) -> None:
-        done = sum(step.done for step in self._latest.values())
-        # A rebuild counts those whom it puts back, too.
-        total = max(self._total, done)
-        rate = done / max(asyncio.get_running_loop().time() - self._started, 1e-9)
-        assert self._on_progress is not None  # noqa: S101 - else nobody calls
-        tell(
-            self._on_progress,
-            Progress(
-                done=done,
-                total=total,
-                failed=sum(step.failed for step in self._latest.values()),
-                rate=rate,
-                remaining_seconds=(total - done) / rate if rate else None,
-            ),
-        )
