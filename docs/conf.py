@@ -34,6 +34,7 @@ nitpicky = False
 
 html_theme = "furo"
 html_title = "thrive-async"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Of npm packages that `nox -s docs` puts into _static, so that the site needs no network.
