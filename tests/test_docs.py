@@ -1,7 +1,7 @@
 """What the pages print is true: Python runs, command lines parse, links lead somewhere.
 
 A Python block runs in one of four ways. A block with `asyncio.run(` or with requests is a program and runs in its own
-process; pytest runs a block with `def test_`; a block with `app = ` is a web backend and gets a request; any other block
+process; pytest runs a block with `def test_`; one with `app = ` is a web backend and gets a request; any other block
 is a snippet. The snippets of a page run in order and share their names, with an open client `thrive` and its `sandbox`.
 A `text` block right after a Python block is its output, with `...` for anything. The environment holds the variables of
 a sandbox, so that `ThriveClient.from_env()` reaches it.
