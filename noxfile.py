@@ -171,6 +171,8 @@ def docs(session: nox.Session) -> None:
         modules = tools / "node_modules"
         shutil.copy(modules / "mermaid/dist/mermaid.min.js", static)
         shutil.copy(modules / "redoc/bundles/redoc.standalone.js", static)
+    else:
+        session.warn("no npm: the diagrams stay text, and the specification has no page")
     shutil.copy("openapi/thrive.yaml", extra)
     session.run("codespell", "--skip=docs/_static", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
     online = {"THRIVE_DOCS_ONLINE": "1"} if "online" in session.posargs else {}
