@@ -1,11 +1,12 @@
-"""Check the built site: `python docs/check_site.py site [--links-only | PAGE ...]`.
+"""Check the built site: `python docs/check_site.py site [--links-only | --all | PAGE ...]`.
 
 All links and anchors within it must lead somewhere. Then the main pages, or those you name, are opened in Chromium,
 in light on a wide screen and in dark on a phone: axe-core must find nothing, and no page may scroll sideways. That
-needs the dependency group `browser`.
+needs the dependency group `browser`. `python docs/check_site.py site --all` opens every page in all four ways.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,8 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urldefrag, urlsplit
 
-SCREENS = (("light", 1300), ("dark", 390))
+SCREENS = (("light", 1300), ("dark", 390), ("light", 390), ("dark", 1300))
+# One of each kind.
 MAIN = (
     "index.html",
     "tutorial.html",
@@ -30,7 +32,13 @@ MAIN = (
     "reference/index.html",
     "reference/sync.html",
     "reference/contrib.html",
+    "nightly/README.html",
+    "examples.html",
+    "genindex.html",
+    "search.html?q=sync",
+    "specification.html",
 )
+_LISTED = re.compile(r"\]\(/([^)]+)\)")
 
 
 class _Page(HTMLParser):
@@ -64,10 +72,14 @@ def broken_links(site: Path) -> Iterator[str]:
                 yield f"{file.relative_to(site)}: {link} does not exist"
             elif target in pages and anchor not in pages[target].anchors:
                 yield f"{file.relative_to(site)}: {link} has no such anchor"
+    for listed in _LISTED.findall((site / "llms.txt").read_text(encoding="utf-8")):
+        if not (site / listed).is_file():
+            yield f"llms.txt: {listed} does not exist"
 
 
-def poor_pages(site: Path, names: Iterable[str]) -> Iterator[str]:
+def poor_pages(site: Path, names: Iterable[str], screens: Iterable[tuple[str, int]] = SCREENS[:2]) -> Iterator[str]:
     """Yield a line for each thing that axe-core finds on the named pages, and for each page that scrolls sideways."""
+    names = [name for name in names if (site / name.partition("?")[0]).exists()]  # without npm, one is not there
     import axe_playwright_python  # noqa: PLC0415 - the links are checked without these, too
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
@@ -78,11 +90,15 @@ def poor_pages(site: Path, names: Iterable[str]) -> Iterator[str]:
         found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
         program = os.environ.get("CHROMIUM") or next(found, None)
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        for scheme, width in SCREENS:
+        for scheme, width in screens:
             page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
             for name in names:
                 page.goto(f"{address}/{name}")
                 page.wait_for_function("!document.querySelector('pre.mermaid:not([data-processed])')")
+                if name == "specification.html":
+                    page.wait_for_selector("#specification h1")
+                if name.startswith("search.html?"):
+                    page.wait_for_selector("#search-results h2")
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 if wide > width:
                     yield f"{name}, {scheme}: {wide} pixels wide on a screen of {width}"
@@ -110,7 +126,10 @@ def main(folder: str, *names: str) -> str | None:
     """Check the links of a site and open some of its pages; return what is wrong."""
     site = Path(folder)
     problems = list(broken_links(site))
-    if names != ("--links-only",):
+    if names == ("--all",):
+        every = sorted(str(page.relative_to(site)) for page in site.rglob("*.html"))
+        problems += poor_pages(site, every, SCREENS)
+    elif names != ("--links-only",):
         problems += poor_pages(site, names or MAIN)
     return "\n".join(problems) or None
 

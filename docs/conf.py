@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from docutils import nodes
 from pygments.lexers.special import TextLexer
 from sphinx.addnodes import desc_annotation, pending_xref
 from sphinx.domains.python import PyObject
+from sphinx.util.logging import getLogger
 
 from thrive_async import __version__
 
@@ -34,6 +36,7 @@ nitpicky = False
 
 html_theme = "furo"
 html_title = "thrive-async"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Of npm packages that `nox -s docs` puts into _static, so that the site needs no network.
@@ -119,7 +122,8 @@ _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
     """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
-    lines[:] = _blocks(_fenced(_untyped(lines)))
+    if lines:
+        lines[:] = _blocks(_fenced(_untyped(lines)))
 
 
 def _untyped(lines: list[str]) -> list[str]:
@@ -203,6 +207,16 @@ def mend_reference(app, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hoo
             text.parent.replace(text, nodes.Text(text.replace("thrive_async._generated.models.", "")))
 
 
+def find_missing(app, env):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Warn of public names without a place in the reference; those that are imported lazily are easily missed."""
+    python = env.get_domain("py")
+    described = {name.rpartition(".")[2] for name in python.objects}
+    for module in ("thrive_async", *python.modules):
+        for name in import_module(module).__all__:
+            if name not in described and not name.startswith("__"):
+                getLogger(__name__).warning("no page of the reference describes %s.%s", module, name)
+
+
 def level_captions(app, name, template, context, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
     """Give the captions of furo's sidebar, which are headings, a level."""
     tree = context.get("furo_navigation_tree", "")
@@ -221,4 +235,5 @@ def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
     app.connect("autodoc-process-docstring", from_markdown, priority=100)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("doctree-read", mend_reference)
+    app.connect("env-check-consistency", find_missing)
     app.connect("html-page-context", level_captions, priority=900)

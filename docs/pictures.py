@@ -26,7 +26,7 @@ def main() -> None:
 
 def draw(printed: str) -> None:
     """Draw a terminal as SVG, without the web font that Rich would load."""
-    console = Console(record=True, width=118, file=io.StringIO())
+    console = Console(record=True, width=80, file=io.StringIO())
     console.print(Text("$ thrive demo", style="bold"))
     console.print(Text(printed.rstrip()), soft_wrap=False)
     svg = console.export_svg(title="thrive demo")

@@ -40,7 +40,7 @@ class Block:
         """How the block is checked: its language, or the way its Python runs."""
         if self.language != "python":
             return self.language
-        if "asyncio.run(" in self.source:
+        if "asyncio.run(" in self.source or "import requests" in self.source:
             return "program"
         if re.search(r"^(async )?def test_", self.source, re.MULTILINE):
             return "tests"

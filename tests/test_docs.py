@@ -1,10 +1,10 @@
 """What the pages print is true: Python runs, command lines parse, links lead somewhere.
 
-A Python block runs in one of four ways. A block with `asyncio.run(` is a program and runs in its own process; pytest
-runs a block with `def test_`; a block with `app = ` is a web backend and gets a request; any other block is a snippet.
-The snippets of a page run in order and share their names, with an open client `thrive` and its `sandbox`. A `text`
-block right after a Python block is its output, with `...` for anything. The environment holds the variables of a
-sandbox, so that `ThriveClient.from_env()` reaches it.
+A Python block runs in one of four ways. A block with `asyncio.run(` or with requests is a program and runs in its own
+process; pytest runs a block with `def test_`; one with `app = ` is a web backend and gets a request; any other block
+is a snippet. The snippets of a page run in order and share their names, with an open client `thrive` and its `sandbox`.
+A `text` block right after a Python block is its output, with `...` for anything. The environment holds the variables of
+a sandbox, so that `ThriveClient.from_env()` reaches it.
 """
 
 import ast
@@ -289,6 +289,17 @@ def test_the_printed_extras_exist_and_every_session_is_explained() -> None:
     assert {name.partition("-")[0] for names in called for name in names} == sessions
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sessions
+
+
+def test_the_supported_versions_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs" / "supported-versions.md").read_text(encoding="utf-8")
+    lowest = [
+        f"{name}>={version}" for name, version in re.findall(r"^\| ([\w-]+) \| ([\d.]+) or newer", page, re.MULTILINE)
+    ]
+    assert lowest == project["dependencies"]
+    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert f"| Python | {', '.join(pythons)} |" in page
 
 
 def test_every_extension_of_the_specification_is_explained() -> None:

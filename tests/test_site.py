@@ -21,6 +21,7 @@ def site(tmp_path: Path) -> Path:
         '<p id="one">1</p> <a href="../index.html">up</a> <img src="../a b.svg">'
     )
     (tmp_path / "a b.svg").write_text("<svg/>")
+    (tmp_path / "llms.txt").write_text("- [Page](/deep/page.html)")
     return tmp_path
 
 
@@ -45,3 +46,8 @@ def test_a_link_that_leads_nowhere_is_named_with_its_page(site: Path, element: s
     (site / "more.html").write_text(element)
     assert list(CHECK["broken_links"](site)) == [problem]
     assert CHECK["main"](str(site), "--links-only") == problem
+
+
+def test_the_list_for_language_models_leads_somewhere(site: Path) -> None:
+    (site / "llms.txt").write_text("- [Page](/deep/page.html)\n- [Gone](/_sources/gone.md.txt)")
+    assert CHECK["main"](str(site), "--links-only") == "llms.txt: _sources/gone.md.txt does not exist"

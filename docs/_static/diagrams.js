@@ -11,5 +11,5 @@ document.addEventListener("DOMContentLoaded", () => {
     drawing.textContent = block.querySelector("pre").textContent;
     block.replaceWith(drawing);
   }
-  mermaid.run();
+  mermaid.run().then(() => dispatchEvent(new Event("resize"))); // site.js looks once more at what scrolls
 });

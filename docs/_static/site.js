@@ -3,7 +3,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Pages");
   document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
   const focusable = () => {
-    for (const block of document.querySelectorAll(".content pre, .content table.docutils, .content dt.sig")) {
+    for (const block of document.querySelectorAll(".content pre, .content table.docutils, .content dt.sig, .content p")) {
       if (block.scrollWidth > block.clientWidth) block.tabIndex = 0;
       else block.removeAttribute("tabindex");
     }

@@ -7,12 +7,23 @@ import types
 import pytest
 
 from thrive_async._http import retry
+from thrive_async.cli._errors import describe
+
+# The archived package overwrites the files of python-backoff; these are its names in version 2.2.1.
+ARCHIVED = types.ModuleType("backoff")
+ARCHIVED.__dict__.update(dict.fromkeys(("on_predicate", "on_exception", "constant", "expo", "fibo", "runtime")))
 
 
-def test_the_archived_backoff_fails_with_words_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It overwrites the files of python-backoff; its names are those of version 2.2.1."""
-    archived = types.ModuleType("backoff")
-    archived.__dict__.update(dict.fromkeys(("on_predicate", "on_exception", "constant", "expo", "fibo", "runtime")))
-    monkeypatch.setitem(sys.modules, "backoff", archived)
-    with pytest.raises(ImportError, match="pip uninstall -y backoff python-backoff"):
+@pytest.mark.parametrize(
+    "found", [ARCHIVED, None], ids=["overwritten", "taken along when the archived one was removed"]
+)
+def test_without_the_right_backoff_one_line_says_what_to_do(
+    found: types.ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "backoff", found)
+    with pytest.raises(ImportError, match="pip uninstall -y backoff python-backoff") as caught:
         runpy.run_path(retry.__file__)
+    told, code = describe(caught.value)
+    assert told.startswith("the archived package `backoff`")
+    assert "\n" not in told
+    assert code == 2

@@ -28,7 +28,7 @@ from opentelemetry.semconv.attributes.url_attributes import URL_FULL
 from opentelemetry.semconv.metrics import http_metrics
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from raw_server import RawServer, hang, reply, reset
 
 from contrib.serving import until
@@ -476,8 +476,7 @@ async def test_a_pool_is_observed_as_long_as_it_exists(telemetry: Telemetry) -> 
 
 async def printed_by_prometheus() -> str:
     """What Prometheus gets after calls that touch every metric."""
-    registry = CollectorRegistry()
-    meters = MeterProvider([PrometheusMetricReader(registry=registry)])
+    meters = MeterProvider([PrometheusMetricReader()])
     hooks = instrument(meter_provider=meters)
     answers = [reply(429, Retry_After="0"), USER, reset, USER, reply(404)]
     pool = ThrivePool(lambda _: ApiKey("k"), hooks=hooks, base_url="http://127.0.0.1:1")
@@ -487,7 +486,7 @@ async def printed_by_prometheus() -> str:
         await thrive.users.get("u1")
         with pytest.raises(NotFoundError):
             await thrive.users.get("u1")
-        text = generate_latest(registry).decode()
+        text = generate_latest().decode()
     await pool.aclose()
     meters.shutdown()
     return text

@@ -4,15 +4,19 @@ import random
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-import backoff
+try:
+    import backoff
+
+    backoff.Attempt  # noqa: B018 - new in python-backoff 3
+except (ImportError, AttributeError):
+    raise ImportError(
+        "the archived package `backoff` has overwritten the files of `python-backoff`, which thrive-async needs, or "
+        "taken them along when it was removed: run `pip uninstall -y backoff python-backoff`, then `pip install "
+        "python-backoff`",
+        name="backoff",
+    ) from None
 
 from thrive_async.config import Retry
-
-if not hasattr(backoff, "Attempt"):  # new in python-backoff 3
-    raise ImportError(
-        "the archived package `backoff` has overwritten the files of `python-backoff`, which thrive-async needs: "
-        "run `pip uninstall -y backoff python-backoff`, then `pip install python-backoff`"
-    )
 
 # Nothing was done: the request never left, or Thrive said so before doing anything.
 _REFUSED_UNTOUCHED = frozenset({429, 503})

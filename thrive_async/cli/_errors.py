@@ -74,6 +74,8 @@ def describe(error: BaseException) -> tuple[str, Exit]:
         return error.message, error.code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", Exit.INTERRUPTED
+    if isinstance(error, ImportError) and error.name == "backoff":  # the message says what to do
+        return f"{error}", Exit.USAGE
     from thrive_async import errors  # noqa: PLC0415 - an error of the command line does not wait for the SDK
 
     if isinstance(error, errors.ConfigurationError | errors.InvalidArgument):
