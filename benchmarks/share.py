@@ -8,6 +8,7 @@ was refused and when is counted by the server.
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from redis.asyncio import Redis
 
 from benchmarks.redis_server import SERVER, RedisServer
 from thrive_async.auth import AccessToken, TokenAuthorizer
+from thrive_async.sandbox import Sandbox
 from thrive_async.share import FileShare, MemoryShare, Row, Scope, Share, SharedTokens, open_share
 from thrive_async.share._scripts import PLACE
 
@@ -277,6 +279,69 @@ async def tokens(scene: Scene) -> None:
         )
 
 
+NIGHT = """
+import asyncio, json, sys, threading
+from thrive_async import ThriveClient, sync
+
+told = json.loads(sys.stdin.read())
+
+async def night(desired, after):
+    await asyncio.sleep(after)
+    async with ThriveClient.from_env() as thrive:
+        results = await sync.sync_audiences(
+            thrive, desired, wait=600, max_removals=None, max_total_removals=None, journal=told["journal"]
+        )
+    print(sum(getattr(one, "ok", False) for one in results.values()), flush=True)
+
+runs = [threading.Thread(target=asyncio.run, args=(night(*run),)) for run in told["runs"]]
+for run in runs:
+    run.start()
+"""
+
+
+async def nights(scene: Scene) -> None:
+    """Two runs of 60 audiences with different lists, some seconds apart; hosts have the Redis in common, no files."""
+    for unit in ("threads", "processes", "hosts"):
+        for apart in (0, 3, 6):
+            with Sandbox(users=80, seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
+                ids, names = list(sandbox.state.users), [f"n{at}" for at in range(60)]
+                for name in names:
+                    sandbox.state.add_audience(name, members=ids[:30])
+                sandbox.faults.add("latency", times=None, seconds=LATENCY)
+                lists = [ids[:40], ids[5:45]]
+                runs = [[dict.fromkeys(names, one), after] for one, after in zip(lists, (0, apart), strict=True)]
+                crew: list[asyncio.Task[tuple[bytes, bytes]]] = []
+                for at, mine in enumerate([runs] if unit == "threads" else [[run] for run in runs]):
+                    host = Path(folder) / (f"{at}" if unit == "hosts" else "one")
+                    host.mkdir(exist_ok=True)
+                    environment = os.environ | {**sandbox.environment, "THRIVE_LOCK_DIR": str(host)}
+                    if unit == "hosts":
+                        environment["THRIVE_SHARE"] = scene.redis.url
+                    words = json.dumps({"runs": mine, "journal": str(host / "run.jsonl")}).encode()
+                    process = await asyncio.create_subprocess_exec(
+                        *(sys.executable, "-c", NIGHT),
+                        env=environment,
+                        stdin=asyncio.subprocess.PIPE,
+                        stdout=asyncio.subprocess.PIPE,
+                    )
+                    crew.append(asyncio.create_task(process.communicate(words)))
+                done = sum(int(text) for one in crew for text in (await one)[0].split())
+                wrong = sum(set(sandbox.state.audiences[name].members) not in map(set, lists) for name in names)
+                outcomes = Counter(
+                    (told["run"], told["audience"], told["reference"])
+                    for journal in Path(folder).glob("*/run.jsonl")
+                    for told in map(json.loads, journal.read_text().splitlines())
+                    if "outcome" in told
+                )
+                line(
+                    f"two nightly runs as {unit}, {apart} s apart",
+                    "RedisShare" if unit == "hosts" else "the machine's locks",
+                    f"{wrong} of 60 audiences wrong, {done} of 120 done, "
+                    f"{sum(count > 1 for count in outcomes.values())} of {len(outcomes)} people with two outcomes",
+                    "0, 120, 0",
+                )
+
+
 async def turn(scene: Scene) -> None:
     """What a turn costs that need not wait: the best of ten rounds, each beside redis-py's own round trip."""
     scope = Scope("turns.example", "tenant")
@@ -312,7 +377,7 @@ async def turn(scene: Scene) -> None:
         await share.aclose()
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (turn, four, one_busy, web, away, tokens)}
+SCENARIOS = {scenario.__name__: scenario for scenario in (turn, four, one_busy, web, away, tokens, nights)}
 
 
 async def play(names: list[str], seconds: float) -> None:

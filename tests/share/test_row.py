@@ -5,7 +5,7 @@ import math
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from thrive_async.sandbox import VirtualClock
@@ -217,6 +217,12 @@ CALLS = st.lists(
 COOL_DOWNS = st.lists(st.tuples(st.integers(0, 2), SECONDS, st.sampled_from([0.7, 4.0])), max_size=2)
 
 
+@example(  # a 429 for the process whose next call has a place
+    calls=[Call(0, 0.0, bulk=False, within=None, cancelled_after=None)] * 2,
+    cool_downs=[(0, 0.5, 4.0)],
+    rate=0.5,
+    burst=1,
+)
 @given(calls=CALLS, cool_downs=COOL_DOWNS, rate=st.sampled_from([0.5, 2.0, 9.0]), burst=st.sampled_from([1, 3]))
 @settings(max_examples=150, deadline=None)
 def test_whatever_the_calls_do_the_row_keeps_its_promises(

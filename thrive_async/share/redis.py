@@ -36,7 +36,7 @@ _SETTLE: Final = 2.0
 _POLL: Final = 0.1
 """After how many seconds a call that waits for Redis asks again."""
 _CONNECTING: Final = 5
-"""How many times the timeout the first answer may take: TCP, TLS and a greeting go before it."""
+"""How many times the timeout a client of the user's may take to connect: TCP, TLS, a greeting, a cluster's nodes."""
 
 
 class _Line:
@@ -67,8 +67,7 @@ class RedisShare:
         tokens: Whether access tokens are stored: True, False, or a cipher that encrypts them first, such as a
             `cryptography.fernet.Fernet`. A stored token is a secret at rest.
         prefix: What the names of all keys begin with.
-        timeout: Seconds after which a Redis that does not answer counts as away; five times as many while a connection is
-            made. In a URL it is `socket_timeout`.
+        timeout: Seconds after which a Redis that does not answer counts as away.
 
     Raises:
         ConfigurationError: An argument is invalid, or redis-py is not installed.
@@ -94,8 +93,7 @@ class RedisShare:
             options, url = _own_options(url)
             processes = options.get("processes", processes)
             on_loss = options.get("on_loss", on_loss)
-            timeout = options.get("socket_timeout", timeout)
-            self._connect = _connecting(url)
+            self._connect = _connecting(url, timeout)
             self._where = _where(url)
         else:
             client = url
@@ -248,8 +246,9 @@ class RedisShare:
             ConfigurationError: It refused the user or the password at the first try.
         """
         try:
-            # One limit around it all. redis-py's socket_timeout costs a task and two timers more: 13 us of 89 a turn.
-            async with asyncio.timeout(self._timeout if line.answered else _CONNECTING * self._timeout):
+            # The client of a URL has limits of its own, one a reply; that of a user may have none.
+            limit = None if self._own_client else self._timeout * (1 if line.answered else _CONNECTING)
+            async with asyncio.timeout(limit):
                 result = await _evaluate(line.client, script, keys, arguments)
         except _failures() as error:
             if not line.answered and _is_refusal(error):
@@ -301,7 +300,7 @@ def _digest(script: str) -> str:
     return hashlib.sha1(script.encode()).hexdigest()  # noqa: S324 - Redis's name for a script
 
 
-def _connecting(url: str) -> Callable[[], Any]:
+def _connecting(url: str, timeout: float) -> Callable[[], Any]:
     try:
         from redis.asyncio import Redis  # noqa: PLC0415 - an extra
         from redis.asyncio.retry import Retry  # noqa: PLC0415
@@ -315,7 +314,8 @@ def _connecting(url: str) -> Callable[[], Any]:
             url,
             # All steps of a process are short and come one at a time: a pool would cost a tenth more.
             single_connection_client=True,
-            socket_timeout=None,  # see `RedisShare._run`
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
             # Once, at once: a connection that was idle may have been closed meanwhile.
             retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected,)),
         )
@@ -328,20 +328,14 @@ def _connecting(url: str) -> Callable[[], Any]:
 
 
 def _own_options(url: str) -> tuple[dict[str, Any], str]:
-    """Take the options of the share out of a URL's query: the rest is for redis-py."""
+    """Take `processes` and `on_loss` out of a URL's query: the rest is for redis-py."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query)
-    own = ("processes", "on_loss", "socket_timeout")
-    options: dict[str, Any] = {name: value for name, value in query if name in own}
+    options: dict[str, Any] = {name: value for name, value in query if name in ("processes", "on_loss")}
     if "processes" in options:
         if not options["processes"].isdecimal():
             raise ConfigurationError("processes in the URL of Redis must be a whole number of at least 1")
         options["processes"] = int(options["processes"])
-    if "socket_timeout" in options:
-        try:
-            options["socket_timeout"] = float(options["socket_timeout"])
-        except ValueError:
-            raise ConfigurationError("socket_timeout in the URL of Redis must be a number of seconds") from None
     rest = urlencode([(name, value) for name, value in query if name not in options])
     return options, parts._replace(query=rest).geturl()
 
