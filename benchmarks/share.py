@@ -325,13 +325,14 @@ async def nights(scene: Scene) -> None:
                         stdout=asyncio.subprocess.PIPE,
                     )
                     crew.append(asyncio.create_task(process.communicate(words)))
-                done = sum(int(text) for one in crew for text in (await one)[0].split())
+                told = await asyncio.gather(*crew)
+                done = sum(int(text) for out, _ in told for text in out.split())
                 wrong = sum(set(sandbox.state.audiences[name].members) not in map(set, lists) for name in names)
                 outcomes = Counter(
-                    (told["run"], told["audience"], told["reference"])
+                    (each["run"], each["audience"], each["reference"])
                     for journal in Path(folder).glob("*/run.jsonl")
-                    for told in map(json.loads, journal.read_text().splitlines())
-                    if "outcome" in told
+                    for each in map(json.loads, journal.read_text().splitlines())
+                    if "outcome" in each
                 )
                 line(
                     f"two nightly runs as {unit}, {apart} s apart",
