@@ -296,6 +296,8 @@ async def night(desired, after):
 runs = [threading.Thread(target=asyncio.run, args=(night(*run),)) for run in told["runs"]]
 for run in runs:
     run.start()
+for run in runs:
+    run.join()
 """
 
 
