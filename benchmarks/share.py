@@ -75,8 +75,7 @@ class Job:
     name: str
     share: str
     port: int
-    until: float
-    begin: float
+    seconds: float
     calls: int = 10
     pause: float = 0.0
     bulk: bool = True
@@ -86,9 +85,13 @@ class Job:
 async def work(job: Job) -> dict[str, Any]:
     """The life of a worker process."""
     share = open_share(job.share)
-    await asyncio.sleep(job.begin - time.monotonic())
+    print("ready", flush=True)
+    # All begin at one moment, which the first process names once all are ready.
+    begin = float(sys.stdin.readline())
+    until = begin + job.seconds
+    await asyncio.sleep(begin - time.monotonic())
     if job.kind == "tokens":
-        return await work_with_tokens(job, share)
+        return await work_with_tokens(job, share, until)
     row = Row(share, SCOPE, rate=RATE)
     latencies: list[float] = []
     failed = 0
@@ -98,7 +101,7 @@ async def work(job: Job) -> dict[str, Any]:
         nonlocal failed
         reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
         await asyncio.sleep(job.pause * number / job.calls)
-        while time.monotonic() < job.until:
+        while time.monotonic() < until:
             began = time.monotonic()
             try:
                 await row.turn(asyncio.get_running_loop().time() + 120, priority=priority)
@@ -118,7 +121,7 @@ async def work(job: Job) -> dict[str, Any]:
     return {"latencies": latencies, "failed": failed}
 
 
-async def work_with_tokens(job: Job, share: Share) -> dict[str, Any]:
+async def work_with_tokens(job: Job, share: Share, until: float) -> dict[str, Any]:
     async def ask() -> tuple[str, float]:
         reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
         writer.write(b"token\n")
@@ -137,7 +140,7 @@ async def work_with_tokens(job: Job, share: Share) -> dict[str, Any]:
     seen: set[str] = set()
 
     async def waiter() -> None:
-        while time.monotonic() < job.until:
+        while time.monotonic() < until:
             seen.add((await authorizer.header()).reveal())
             await asyncio.sleep(0.2)
 
@@ -167,20 +170,25 @@ class Scene:
         beside: Callable[[float], Awaitable[None]] | None = None,
     ) -> tuple[float, list[dict[str, Any]]]:
         """Run workers; return when they began and what they tell."""
-        self.server.arrivals.clear()
-        begin = time.monotonic() + 2.5
-        self.server.level, self.server.filled = BUCKET, begin
         started = [
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "benchmarks.share", "--work"),
-                json.dumps({"share": share, "port": self.port, "begin": begin, "until": begin + seconds} | job),
+                json.dumps({"share": share, "port": self.port, "seconds": seconds} | job),
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**26,
             )
             for job in jobs
         ]
+        for process in started:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        self.server.arrivals.clear()
+        begin = time.monotonic() + 0.5
+        self.server.level, self.server.filled = BUCKET, begin
         others = asyncio.create_task(beside(begin)) if beside else None
-        told = [json.loads((await process.communicate())[0]) for process in started]
+        ends = await asyncio.gather(*(process.communicate(f"{begin}\n".encode()) for process in started))
+        told = [json.loads(out) for out, _ in ends]
         if others is not None:
             await others
         return begin, told
