@@ -39,7 +39,9 @@ async def main():
 
     async def worker(clients):
         while todo:
-            await run_unit(todo.pop(), clients=clients)
+            unit = todo.pop()
+            if (await run_unit(unit, clients=clients)).outcome == "stopped":
+                todo.append(unit)
 
     async with Clients() as clients:
         await asyncio.gather(*(worker(clients) for _ in range(16)))
