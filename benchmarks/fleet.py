@@ -1,10 +1,10 @@
 """A fleet that is maltreated: `python -m benchmarks.fleet [NIGHT ...] [--tenants N] [--audiences N] [--kills N] ...`.
 
 In the night `alone`, one process runs all units without a queue. In the night `undisturbed`, workers of
-`thrive_async.fleet.procrastinate` do; in the night `maltreated`, workers are killed -9 at random moments (and replaced),
-and PostgreSQL is restarted once. Both servers are real ones from Debian's packages; without a Redis, the workers share a
-folder. What arrived is counted by the sandbox. CPU and memory are those of the processes that run units, as Linux tells
-them.
+`thrive_async.fleet.procrastinate` do. In the night `maltreated`, workers are killed -9 at random moments and replaced,
+and PostgreSQL is restarted once. Both servers are real ones from Debian's packages. Without a Redis, the workers share
+a folder. What arrived is counted by the sandbox. CPU and memory are those of the processes that run units, as Linux
+tells them.
 """
 
 import argparse
@@ -90,7 +90,9 @@ class Tenants:
         self.wanted: dict[str, list[str]] = {}
         people = list(sandbox.state.users)
         (folder / "key").write_text(sandbox.environment["THRIVE_API_KEY"])
-        text = [f'[defaults]\nbase_url = "{sandbox.base_url}"\napi_key_file = "key"\nmembers = {{ max_removals = 0.5 }}']
+        text = [
+            f'[defaults]\nbase_url = "{sandbox.base_url}"\napi_key_file = "key"\nmembers = {{ max_removals = 0.5 }}'
+        ]
         for number in range(tenants):
             lines = ["audience,member"]
             for at in range(audiences):
@@ -163,7 +165,9 @@ def is_over(database: str) -> bool:
     import psycopg
 
     with psycopg.connect(database) as connection:
-        left = connection.execute("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')").fetchone()
+        left = connection.execute(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+        ).fetchone()
     return left == (0,)
 
 
@@ -223,7 +227,7 @@ async def alone(one: Tenants, share: str) -> Night:
 NIGHTS = ("alone", "undisturbed", "maltreated")
 
 
-async def main(
+async def main(  # noqa: PLR0917 - the options
     nights: list[str], tenants: int, audiences: int, people: int, workers: int, kills: int, seed: int
 ) -> None:
     postgres = PostgresServer()

@@ -320,30 +320,17 @@ async def nights(scene: Scene) -> None:
                 sandbox.faults.add("latency", times=None, seconds=LATENCY)
                 lists = [ids[:40], ids[5:45]]
                 runs = [[dict.fromkeys(names, one), after] for one, after in zip(lists, (0, apart), strict=True)]
-                crew: list[asyncio.Task[tuple[bytes, bytes]]] = []
-                for at, mine in enumerate([runs] if unit == "threads" else [[run] for run in runs]):
-                    host = Path(folder) / (f"{at}" if unit == "hosts" else "one")
-                    host.mkdir(exist_ok=True)
-                    environment = os.environ | {**sandbox.environment, "THRIVE_LOCK_DIR": str(host)}
-                    if unit == "hosts":
-                        environment["THRIVE_SHARE"] = scene.redis.url
-                    words = json.dumps({"runs": mine, "journal": str(host / "run.jsonl")}).encode()
-                    process = await asyncio.create_subprocess_exec(
-                        *(sys.executable, "-c", NIGHT),
-                        env=environment,
-                        stdin=asyncio.subprocess.PIPE,
-                        stdout=asyncio.subprocess.PIPE,
-                    )
-                    crew.append(asyncio.create_task(process.communicate(words)))
-                told = await asyncio.gather(*crew)
-                done = sum(int(text) for out, _ in told for text in out.split())
+                hosts = [Path(folder) / (f"{at}" if unit == "hosts" else "one") for at in range(2)]
+                environment = os.environ | sandbox.environment
+                if unit == "hosts":
+                    environment["THRIVE_SHARE"] = scene.redis.url
+                if unit == "threads":
+                    done = await run_nights(runs, hosts[0], environment)
+                else:
+                    both = (run_nights([run], host, environment) for run, host in zip(runs, hosts, strict=True))
+                    done = sum(await asyncio.gather(*both))
                 wrong = sum(set(sandbox.state.audiences[name].members) not in map(set, lists) for name in names)
-                outcomes = Counter(
-                    (each["run"], each["audience"], each["reference"])
-                    for journal in Path(folder).glob("*/run.jsonl")
-                    for each in map(json.loads, journal.read_text().splitlines())
-                    if "outcome" in each
-                )
+                outcomes = outcomes_in({host / "run.jsonl" for host in hosts})
                 line(
                     f"two nightly runs as {unit}, {apart} s apart",
                     "RedisShare" if unit == "hosts" else "the machine's locks",
@@ -351,6 +338,25 @@ async def nights(scene: Scene) -> None:
                     f"{sum(count > 1 for count in outcomes.values())} of {len(outcomes)} people with two outcomes",
                     "0, 120, 0",
                 )
+
+
+async def run_nights(runs: list[list[Any]], host: Path, environment: dict[str, str]) -> int:
+    """Run nights in a process, each in a thread of its own; return how many audiences were done."""
+    await asyncio.to_thread(host.mkdir, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", NIGHT),
+        env=environment | {"THRIVE_LOCK_DIR": str(host)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate(json.dumps({"runs": runs, "journal": str(host / "run.jsonl")}).encode())
+    return sum(map(int, out.split()))
+
+
+def outcomes_in(journals: set[Path]) -> Counter[tuple[str, str, str]]:
+    """How many outcomes each person has in a run of an audience."""
+    lines = [json.loads(text) for journal in journals for text in journal.read_text().splitlines()]
+    return Counter((told["run"], told["audience"], told["reference"]) for told in lines if "outcome" in told)
 
 
 async def turn(scene: Scene) -> None:

