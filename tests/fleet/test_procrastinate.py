@@ -430,6 +430,31 @@ async def test_the_next_unit_is_found_as_fast_in_a_long_queue(
     assert found[1] < 2 * found[0], found
 
 
+async def test_a_unit_takes_four_statements(company: Company, tenants: Path, database: str, app: App) -> None:
+    """To take it, to see whether its tenant is paused, to keep its result and to end it; by PostgreSQL's count."""
+
+    async def committed() -> int:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            # A connection tells what it did when it ends; this one and that of `app` are left.
+            backends = count = 0
+            while not backends or backends > 2:
+                await connection.execute("SELECT pg_stat_clear_snapshot()")
+                cursor = await connection.execute(
+                    "SELECT numbackends, xact_commit FROM pg_stat_database WHERE datname = current_database()"
+                )
+                ((backends, count),) = await cursor.fetchall()
+            return count
+
+    (unit,) = list(units(load_tenants(tenants)))[:1]
+    spent = []
+    for size in (1, 41):
+        await submit(app, [attrs.evolve(unit, key=f"{size}-{at}") for at in range(size)])
+        before = await committed()
+        await work(database, until_empty=True, concurrency=1)
+        spent.append(await committed() - before)
+    assert spent[1] - spent[0] < 5 * 40, spent
+
+
 @pytest.fixture
 def scheduled(tenants: Path) -> Path:
     """The same tenants, each second."""

@@ -167,10 +167,27 @@ async def opened(database: str = "", *, connections: int = 4) -> AsyncGenerator[
             await connection.execute(SchemaManager.get_schema())
         await connection.execute(_TABLES)
     # Two at least: a rescue holds one while it asks for others.
-    app = App(connector=PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections)))
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=database, min_size=1, max_size=max(2, connections), pool_factory=_pool_of_living
+        )
+    )
     app.add_tasks_from(tasks(), namespace="thrive")
     async with app.open_async():
         yield app
+
+
+def _pool_of_living(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+    return psycopg_pool.AsyncConnectionPool(**options | {"check": _check_life})
+
+
+async def _check_life(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raise if the server has closed the connection.
+
+    Procrastinate's pool asks the server, a second round trip for each statement: 0.7 of the 3.1 ms of CPU that the
+    queue costs a unit.
+    """
+    connection.pgconn.consume_input()
 
 
 # Submitting
