@@ -178,7 +178,8 @@ async def opened(database: str = "", *, connections: int = 4) -> AsyncGenerator[
 
 
 def _pool_of_living(**options: Any) -> psycopg_pool.AsyncConnectionPool:
-    return psycopg_pool.AsyncConnectionPool(**options | {"check": _check_life})
+    options["check"] = _check_life
+    return psycopg_pool.AsyncConnectionPool(**options)
 
 
 async def _check_life(connection: psycopg.AsyncConnection[Any]) -> None:
