@@ -1,9 +1,10 @@
-"""A fleet that is maltreated: `python -m benchmarks.fleet [--audiences N] [--people N] [--workers N] [--kills N]`.
+"""A fleet that is maltreated: `python -m benchmarks.fleet [NIGHT ...] [--tenants N] [--audiences N] [--kills N] ...`.
 
-First one process runs all units without a queue. Then workers of `thrive_async.fleet.procrastinate` do, undisturbed;
-then while workers are killed -9 at random moments (and replaced), and PostgreSQL is restarted once. Both servers are
-real ones from Debian's packages; without a Redis, the workers share a folder. What arrived is counted by the sandbox.
-CPU and memory are those of the processes that run units, as Linux tells them.
+In the night `alone`, one process runs all units without a queue. In the night `undisturbed`, workers of
+`thrive_async.fleet.procrastinate` do. In the night `maltreated`, workers are killed -9 at random moments and replaced,
+and PostgreSQL is restarted once. Both servers are real ones from Debian's packages. Without a Redis, the workers share
+a folder. What arrived is counted by the sandbox. CPU and memory are those of the processes that run units, as Linux
+tells them.
 """
 
 import argparse
@@ -38,7 +39,9 @@ async def main():
 
     async def worker(clients):
         while todo:
-            await run_unit(todo.pop(), clients=clients)
+            unit = todo.pop()
+            if (await run_unit(unit, clients=clients)).outcome == "stopped":
+                todo.append(unit)
 
     async with Clients() as clients:
         await asyncio.gather(*(worker(clients) for _ in range(16)))
@@ -79,24 +82,33 @@ def used(processes: "list[subprocess.Popen[bytes]]") -> tuple[float, float]:
     return cpu, memory
 
 
-class Tenant:
-    """A tenant on a sandbox: each audience loses two of its people and gets two others."""
+class Tenants:
+    """Tenants on one sandbox: each audience loses two of its people and gets two others."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, audiences: int, size: int) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, tenants: int, audiences: int, size: int) -> None:
         self.sandbox = sandbox
+        self.wanted: dict[str, list[str]] = {}
         people = list(sandbox.state.users)
-        self.wanted = {f"a{at:04}": people[at % 50 + 2 : at % 50 + size + 2] for at in range(audiences)}
-        lines = ["audience,member"]
-        for at, (name, members) in enumerate(self.wanted.items()):
-            sandbox.state.add_audience(name, members=people[at % 50 : at % 50 + size])
-            lines += [f"{name},{one}" for one in members]
-        (folder / "audiences.csv").write_text("\n".join(lines))
         (folder / "key").write_text(sandbox.environment["THRIVE_API_KEY"])
+        text = [
+            f'[defaults]\nbase_url = "{sandbox.base_url}"\napi_key_file = "key"\nmembers = {{ max_removals = 0.5 }}'
+        ]
+        for number in range(tenants):
+            lines = ["audience,member"]
+            for at in range(audiences):
+                name = f"t{number}-a{at}"
+                sandbox.state.add_audience(name, members=people[at % 50 : at % 50 + size])
+                self.wanted[name] = people[at % 50 + 2 : at % 50 + size + 2]
+                lines += [f"{name},{one}" for one in self.wanted[name]]
+            (folder / f"t{number}.csv").write_text("\n".join(lines))
+            text.append(f'[[tenant]]\nid = "t{number}"\nmembers = {{ source = "t{number}.csv" }}')
         self.file = folder / "tenants.toml"
-        self.file.write_text(
-            f'[[tenant]]\nid = "{sandbox.tenant_id}"\nbase_url = "{sandbox.base_url}"\napi_key_file = "key"\n'
-            'members = { source = "audiences.csv", max_removals = 0.5 }\n'
-        )
+        self.file.write_text("\n".join(text))
+
+    @property
+    def begun(self) -> int:
+        """In how many audiences people were added."""
+        return sum(entry.operation == "addMembers" for entry in self.sandbox.requests)
 
     def wrong(self) -> int:
         audiences = self.sandbox.state.audiences
@@ -118,10 +130,12 @@ def _entities(body: Any) -> list[Any]:
 
 
 @contextmanager
-def tenant(audiences: int, size: int) -> Iterator[Tenant]:
+def company(tenants: int, audiences: int, size: int) -> Iterator[Tenants]:
     with tempfile.TemporaryDirectory() as folder, Sandbox(users=size + 60, seed=1) as sandbox:
         sandbox.faults.add("latency", times=None, seconds=LATENCY)
-        yield Tenant(Path(folder), sandbox, audiences, size)
+        # It has one account; here it is every tenant's.
+        sandbox.tokens.check = lambda *_: None  # type: ignore[method-assign]
+        yield Tenants(Path(folder), sandbox, tenants, audiences, size)
 
 
 class Workers:
@@ -147,81 +161,93 @@ class Workers:
             process.wait()
 
 
-async def night(
-    audiences: int, size: int, workers: int, *, kills: int, seed: int, postgres: PostgresServer, share: str
-) -> Night:
+def is_over(database: str) -> bool:
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        left = connection.execute(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+        ).fetchone()
+    return left == (0,)
+
+
+async def night(one: Tenants, workers: int, *, kills: int, seed: int, postgres: PostgresServer, share: str) -> Night:
     from thrive_async.fleet.procrastinate import opened, status, submit
 
     chance = random.Random(seed)
     database = postgres.new_database()
-    with tenant(audiences, size) as one:
-        async with opened(database) as app:
-            await submit(app, units(load_tenants(one.file)))
-        crew = Workers(workers, database, share)
-        writes_at = sorted(chance.randrange(audiences) for _ in range(kills))
-        restart_at = audiences // 2 if kills else audiences + 1
-        began = disturbed = time.monotonic()
-        try:
-            while True:
-                await asyncio.sleep(0.1)
-                written = sum(entry.operation == "addMembers" for entry in one.sandbox.requests)
-                while writes_at and written >= writes_at[0]:
-                    writes_at.pop(0)
-                    await asyncio.to_thread(crew.kill_one, chance.randrange(workers))
-                    disturbed = time.monotonic()
-                if written >= restart_at:
-                    restart_at = audiences * 10
-                    await asyncio.to_thread(postgres.stop)
-                    await asyncio.to_thread(postgres.start)
-                    disturbed = time.monotonic()
-                if written < audiences - workers * 4:
-                    continue
-                async with opened(database, connections=2) as app:
-                    found = await status(app)
-                if found.ended:
-                    break
-            ended = time.monotonic()
-            cpu, memory = used(crew.processes)
-        finally:
-            await asyncio.to_thread(crew.end)
-        done = found.summary.outcomes["done"]
-        return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed, cpu, memory)
+    async with opened(database) as app:
+        await submit(app, units(load_tenants(one.file)))
+    # After so many audiences, someone is killed, or the database is restarted.
+    audiences = len(one.wanted)
+    kill_at = sorted(chance.randrange(audiences) for _ in range(kills))
+    restart_at = [audiences // 2] if kills else []
+    crew = Workers(workers, database, share)
+    began = disturbed = time.monotonic()
+    try:
+        while kill_at or restart_at or not await asyncio.to_thread(is_over, database):
+            await asyncio.sleep(0.1)
+            begun = one.begun if kill_at or restart_at else 0
+            while kill_at and begun >= kill_at[0]:
+                kill_at.pop(0)
+                await asyncio.to_thread(crew.kill_one, chance.randrange(workers))
+                disturbed = time.monotonic()
+            if restart_at and begun >= restart_at[0]:
+                restart_at.pop()
+                await asyncio.to_thread(postgres.stop)
+                await asyncio.to_thread(postgres.start)
+                disturbed = time.monotonic()
+        ended = time.monotonic()
+        cpu, memory = used(crew.processes)
+    finally:
+        await asyncio.to_thread(crew.end)
+    async with opened(database) as app:
+        done = (await status(app)).summary.outcomes["done"]
+    return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed, cpu, memory)
 
 
-async def alone(audiences: int, size: int, share: str) -> Night:
+async def alone(one: Tenants, share: str) -> Night:
     """One process, without a queue."""
-    with tenant(audiences, size) as one:
-        began = time.monotonic()
-        command = [sys.executable, "-c", ALONE, str(one.file)]
-        process = await asyncio.to_thread(
-            lambda: subprocess.Popen(
-                command, env=os.environ | {"THRIVE_SHARE": share}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+    began = time.monotonic()
+    command = [sys.executable, "-c", ALONE, str(one.file)]
+    process = await asyncio.to_thread(
+        lambda: subprocess.Popen(
+            command, env=os.environ | {"THRIVE_SHARE": share}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        assert process.stdout is not None
-        await asyncio.to_thread(process.stdout.readline)
-        seconds = time.monotonic() - began
-        cpu, memory = used([process])
-        await asyncio.to_thread(process.communicate)
-        return Night(seconds, audiences - one.wrong(), one.wrong(), one.written_twice(), 0, seconds, cpu, memory)
+    )
+    assert process.stdout is not None
+    await asyncio.to_thread(process.stdout.readline)
+    seconds = time.monotonic() - began
+    cpu, memory = used([process])
+    await asyncio.to_thread(process.communicate)
+    wrong = one.wrong()
+    return Night(seconds, len(one.wanted) - wrong, wrong, one.written_twice(), 0, seconds, cpu, memory)
 
 
-async def main(audiences: int, people: int, workers: int, kills: int, seed: int) -> None:
+NIGHTS = ("alone", "undisturbed", "maltreated")
+
+
+async def main(  # noqa: PLR0917 - the options
+    nights: list[str], tenants: int, audiences: int, people: int, workers: int, kills: int, seed: int
+) -> None:
     postgres = PostgresServer()
     with tempfile.TemporaryDirectory() as folder:
         redis = RedisServer(Path(folder)) if SERVER is not None else None
         share = f"{folder}/share" if redis is None else redis.url
         try:
             print(
-                f"{audiences} audiences of {people}, {workers} workers, 4 units each, share {share.partition(':')[0]}"
+                f"{tenants} tenants, {audiences} audiences of {people} each; {workers} workers, 4 units at once each; "
+                f"share: {share.partition(':')[0]}"
             )
             print("| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |")
             print("|---|---|---|---|---|---|---|---|---|")
-            for name, count in (("one process", None), ("undisturbed", 0), ("maltreated", kills)):
-                if count is None:
-                    it = await alone(audiences, people, share)
-                else:
-                    it = await night(audiences, people, workers, kills=count, seed=seed, postgres=postgres, share=share)
+            for name in nights or NIGHTS:
+                with company(tenants, audiences, people) as one:
+                    if name == "alone":
+                        it = await alone(one, share)
+                    else:
+                        count = kills if name == "maltreated" else 0
+                        it = await night(one, workers, kills=count, seed=seed, postgres=postgres, share=share)
                 counts = f"{it.done} | {it.wrong} | {it.twice} | {it.kills} | {it.recovered:.1f}"
                 print(f"| {name} | {it.seconds:.1f} | {counts} | {it.cpu:.1f} | {it.memory:.0f} |", flush=True)
         finally:
@@ -231,8 +257,10 @@ async def main(audiences: int, people: int, workers: int, kills: int, seed: int)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    for option, default in (("--audiences", 200), ("--people", 20), ("--workers", 4), ("--kills", 40), ("--seed", 1)):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
+    parser.add_argument("nights", nargs="*", metavar="NIGHT", choices=[*NIGHTS, []], help="all if none")
+    defaults = {"--tenants": 1, "--audiences": 200, "--people": 20, "--workers": 4, "--kills": 40, "--seed": 1}
+    for option, default in defaults.items():
         parser.add_argument(option, type=int, default=default)
     if BINARIES is None:
         sys.exit("PostgreSQL is not installed: apt-get install postgresql")

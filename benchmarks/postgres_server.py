@@ -96,6 +96,22 @@ class PostgresServer:
             self._process.wait()
             self._process = None
 
+    def stop_answering(self) -> None:
+        """Pause it with all its connections, as a machine does that is out of memory or moved to another host."""
+        self._send(signal.SIGSTOP)
+
+    def answer_again(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        # Each connection is a process of its own, in a group of its own.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        for child in children.split():
+            os.kill(int(child), number)
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)

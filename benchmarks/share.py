@@ -8,6 +8,7 @@ was refused and when is counted by the server.
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -18,9 +19,13 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from redis.asyncio import Redis
+
 from benchmarks.redis_server import SERVER, RedisServer
 from thrive_async.auth import AccessToken, TokenAuthorizer
+from thrive_async.sandbox import Sandbox
 from thrive_async.share import FileShare, MemoryShare, Row, Scope, Share, SharedTokens, open_share
+from thrive_async.share._scripts import PLACE
 
 LIMIT = BUCKET = 50
 RATE = 48.0
@@ -70,8 +75,7 @@ class Job:
     name: str
     share: str
     port: int
-    until: float
-    begin: float
+    seconds: float
     calls: int = 10
     pause: float = 0.0
     bulk: bool = True
@@ -81,9 +85,13 @@ class Job:
 async def work(job: Job) -> dict[str, Any]:
     """The life of a worker process."""
     share = open_share(job.share)
-    await asyncio.sleep(job.begin - time.monotonic())
+    print("ready", flush=True)
+    # All begin at one moment, which the first process names once all are ready.
+    begin = float(sys.stdin.readline())
+    until = begin + job.seconds
+    await asyncio.sleep(begin - time.monotonic())
     if job.kind == "tokens":
-        return await work_with_tokens(job, share)
+        return await work_with_tokens(job, share, until)
     row = Row(share, SCOPE, rate=RATE)
     latencies: list[float] = []
     failed = 0
@@ -93,7 +101,7 @@ async def work(job: Job) -> dict[str, Any]:
         nonlocal failed
         reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
         await asyncio.sleep(job.pause * number / job.calls)
-        while time.monotonic() < job.until:
+        while time.monotonic() < until:
             began = time.monotonic()
             try:
                 await row.turn(asyncio.get_running_loop().time() + 120, priority=priority)
@@ -113,7 +121,7 @@ async def work(job: Job) -> dict[str, Any]:
     return {"latencies": latencies, "failed": failed}
 
 
-async def work_with_tokens(job: Job, share: Share) -> dict[str, Any]:
+async def work_with_tokens(job: Job, share: Share, until: float) -> dict[str, Any]:
     async def ask() -> tuple[str, float]:
         reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
         writer.write(b"token\n")
@@ -132,7 +140,7 @@ async def work_with_tokens(job: Job, share: Share) -> dict[str, Any]:
     seen: set[str] = set()
 
     async def waiter() -> None:
-        while time.monotonic() < job.until:
+        while time.monotonic() < until:
             seen.add((await authorizer.header()).reveal())
             await asyncio.sleep(0.2)
 
@@ -162,20 +170,25 @@ class Scene:
         beside: Callable[[float], Awaitable[None]] | None = None,
     ) -> tuple[float, list[dict[str, Any]]]:
         """Run workers; return when they began and what they tell."""
-        self.server.arrivals.clear()
-        begin = time.monotonic() + 2.5
-        self.server.level, self.server.filled = BUCKET, begin
         started = [
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "benchmarks.share", "--work"),
-                json.dumps({"share": share, "port": self.port, "begin": begin, "until": begin + seconds} | job),
+                json.dumps({"share": share, "port": self.port, "seconds": seconds} | job),
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**26,
             )
             for job in jobs
         ]
+        for process in started:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        self.server.arrivals.clear()
+        begin = time.monotonic() + 0.5
+        self.server.level, self.server.filled = BUCKET, begin
         others = asyncio.create_task(beside(begin)) if beside else None
-        told = [json.loads((await process.communicate())[0]) for process in started]
+        ends = await asyncio.gather(*(process.communicate(f"{begin}\n".encode()) for process in started))
+        told = [json.loads(out) for out, _ in ends]
         if others is not None:
             await others
         return begin, told
@@ -274,27 +287,114 @@ async def tokens(scene: Scene) -> None:
         )
 
 
+NIGHT = """
+import asyncio, json, sys, threading
+from thrive_async import ThriveClient, sync
+
+told = json.loads(sys.stdin.read())
+
+async def night(desired, after):
+    await asyncio.sleep(after)
+    async with ThriveClient.from_env() as thrive:
+        results = await sync.sync_audiences(
+            thrive, desired, wait=600, max_removals=None, max_total_removals=None, journal=told["journal"]
+        )
+    print(sum(getattr(one, "ok", False) for one in results.values()), flush=True)
+
+runs = [threading.Thread(target=asyncio.run, args=(night(*run),)) for run in told["runs"]]
+for run in runs:
+    run.start()
+for run in runs:
+    run.join()
+"""
+
+
+async def nights(scene: Scene) -> None:
+    """Two runs of 60 audiences with different lists, some seconds apart; hosts have the Redis in common, no files."""
+    for unit in ("threads", "processes", "hosts"):
+        for apart in (0, 3, 6):
+            with Sandbox(users=80, seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
+                ids, names = list(sandbox.state.users), [f"n{at}" for at in range(60)]
+                for name in names:
+                    sandbox.state.add_audience(name, members=ids[:30])
+                sandbox.faults.add("latency", times=None, seconds=LATENCY)
+                lists = [ids[:40], ids[5:45]]
+                runs = [[dict.fromkeys(names, one), after] for one, after in zip(lists, (0, apart), strict=True)]
+                hosts = [Path(folder) / (f"{at}" if unit == "hosts" else "one") for at in range(2)]
+                environment = os.environ | sandbox.environment
+                if unit == "hosts":
+                    environment["THRIVE_SHARE"] = scene.redis.url
+                if unit == "threads":
+                    done = await run_nights(runs, hosts[0], environment)
+                else:
+                    both = (run_nights([run], host, environment) for run, host in zip(runs, hosts, strict=True))
+                    done = sum(await asyncio.gather(*both))
+                wrong = sum(set(sandbox.state.audiences[name].members) not in map(set, lists) for name in names)
+                outcomes = outcomes_in({host / "run.jsonl" for host in hosts})
+                line(
+                    f"two nightly runs as {unit}, {apart} s apart",
+                    "RedisShare" if unit == "hosts" else "the machine's locks",
+                    f"{wrong} of 60 audiences wrong, {done} of 120 done, "
+                    f"{sum(count > 1 for count in outcomes.values())} of {len(outcomes)} people with two outcomes",
+                    "0, 120, 0",
+                )
+
+
+async def run_nights(runs: list[list[Any]], host: Path, environment: dict[str, str]) -> int:
+    """Run nights in a process, each in a thread of its own; return how many audiences were done."""
+    await asyncio.to_thread(host.mkdir, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", NIGHT),
+        env=environment | {"THRIVE_LOCK_DIR": str(host)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate(json.dumps({"runs": runs, "journal": str(host / "run.jsonl")}).encode())
+    return sum(map(int, out.split()))
+
+
+def outcomes_in(journals: set[Path]) -> Counter[tuple[str, str, str]]:
+    """How many outcomes each person has in a run of an audience."""
+    lines = [json.loads(text) for journal in journals for text in journal.read_text().splitlines()]
+    return Counter((told["run"], told["audience"], told["reference"]) for told in lines if "outcome" in told)
+
+
 async def turn(scene: Scene) -> None:
-    """What a turn costs that need not wait: the best of five rounds."""
+    """What a turn costs that need not wait: the best of ten rounds, each beside redis-py's own round trip."""
+    scope = Scope("turns.example", "tenant")
+    redis = Redis.from_url(scene.redis.url)
+    script = await redis.script_load(PLACE)
+
+    async def bare() -> None:
+        await redis.evalsha(script, 2, "{bare}:row", "{bare}:processes", 1e-6, 10**6, 1e9, "")
+
     shares = {
         "MemoryShare": (MemoryShare(), 5_000, ""),
         "FileShare": (FileShare(scene.file), 5_000, "<= 20 us"),
         "RedisShare": (open_share(f"{scene.redis.url}?processes=4"), 500, "<= 300 us"),
     }
-    for name, (share, count, wanted) in shares.items():
-        row = Row(share, Scope("turns.example", "tenant"), rate=1e6, burst=10**6)
-        rounds: list[tuple[float, float]] = []
-        for _ in range(6):
+    work = {
+        name: (Row(share, scope, rate=1e6, burst=10**6).turn, count, wanted)
+        for name, (share, count, wanted) in shares.items()
+    }
+    work["EVALSHA of redis-py"] = (bare, 500, "")
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+    for _ in range(11):
+        for name, (step, count, _wanted) in work.items():
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(count):
-                await row.turn()
-            rounds.append((time.perf_counter() - wall, time.process_time() - cpu))
-        wall, cpu = (1e6 * min(each[n] for each in rounds[1:]) / count for n in (0, 1))
+                await step()
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            rounds[name].append((1e6 * spent[0] / count, 1e6 * spent[1] / count))
+    for name, (_step, _count, wanted) in work.items():
+        wall, cpu = (min(each[n] for each in rounds[name][1:]) for n in (0, 1))
         line("a turn", name, f"{wall:.0f} us, {cpu:.0f} us of them CPU of this process", wanted)
+    await redis.aclose()
+    for share, _count, _wanted in shares.values():
         await share.aclose()
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (turn, four, one_busy, web, away, tokens)}
+SCENARIOS = {scenario.__name__: scenario for scenario in (turn, four, one_busy, web, away, tokens, nights)}
 
 
 async def play(names: list[str], seconds: float) -> None:

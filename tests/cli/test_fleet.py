@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("procrastinate")
 
+import psycopg
+
 from tests.fleet.conftest import Company, company, database, postgres, tenants  # noqa: F401 - fixtures
 from thrive_async.fleet.procrastinate import opened
 from thrive_async.fleet.procrastinate import status as status_of
@@ -76,6 +78,14 @@ def test_a_database_that_is_away_is_one_line(run: Run, monkeypatch: pytest.Monke
     result = run("fleet", "status")
     assert (result.code, "check THRIVE_FLEET_DATABASE" in result.one_line()) == (4, True)
     assert "secret" not in result.err
+
+
+def test_a_standby_is_one_line(fleet: Run, database: str) -> None:  # noqa: F811
+    with psycopg.connect(database, autocommit=True) as connection:
+        name = database.rpartition("/")[2]
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+    result = fleet("status")
+    assert (result.code, "read-only" in result.one_line()) == (4, True)
 
 
 def test_without_the_extra_the_command_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

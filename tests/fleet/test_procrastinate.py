@@ -7,13 +7,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 pytest.importorskip("procrastinate")
 
+import procrastinate.utils
+import psycopg
 from procrastinate import App
 
 from tests.fleet.conftest import Company
@@ -304,6 +308,151 @@ async def test_a_database_that_is_restarted_costs_nothing_but_time(
     assert found.summary.ok, str(found)
     assert found.summary.units == 3
     assert company.wrong == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+async def test_a_database_that_is_stopped_and_goes_on_has_nothing_written_twice(
+    company: Company, tenants: Path, postgres: Any, database: str, app: App
+) -> None:
+    """Its workers live, but their heartbeats are old: their units are put back while they run, and run twice."""
+    company.sandbox.faults.add("latency", operation="addMembers", times=3, seconds=0.2)
+    await submit(app, units(load_tenants(tenants)))
+    async with working(database, concurrency=1):
+
+        async def writes() -> bool:
+            return bool(company.writes)
+
+        async def removes() -> bool:
+            return any(operation == "removeMember" for operation, _ in company.writes)
+
+        await until(writes)
+        postgres.stop_answering()
+        try:
+            # The unit that runs needs no database until its end.
+            await until(removes)
+        finally:
+            postgres.answer_again()
+        await with_dead_workers(app)
+        found = await ended(app)
+    assert found.summary.ok, str(found)
+    assert found.summary.units == 3
+    assert company.wrong == []
+    assert len(set(company.writes)) == len(company.writes)
+
+
+async def test_a_database_that_cannot_write_is_waited_for(
+    company: Company, tenants: Path, postgres: Any, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its disk is full, or it is a standby that takes over in a moment."""
+    async with opened(database) as before:
+        await submit(before, units(load_tenants(tenants)))
+
+    async def writable(*, on: bool) -> None:
+        words = "off" if on else "on"
+        async with await psycopg.AsyncConnection.connect(postgres.new_database(), autocommit=True) as admin:
+            name = database.rpartition("/")[2]
+            await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {words}".encode())
+            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    async def waited_for() -> bool:
+        return "read-only" in caplog.text
+
+    await writable(on=False)
+    async with working(database):
+        await until(waited_for)
+        assert company.writes == []
+        await writable(on=True)
+        async with opened(database) as afterwards:
+            assert (await ended(afterwards)).summary.ok
+    assert company.wrong == []
+
+
+async def test_the_clocks_of_workers_may_differ(
+    company: Company, tenants: Path, database: str, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a unit is due again is counted by the database's clock: neither an hour later nor at once."""
+    monkeypatch.setattr(engine, "_LEASE_LEFT", 15.0)
+    monkeypatch.setattr(engine, "_FIRST_PAUSE", 100)
+    await submit(app, units(load_tenants(tenants)))
+    await stalled(app)
+    now = datetime.now(UTC)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return now + timedelta(hours=1)
+
+    monkeypatch.setattr(engine, "datetime", Ahead)
+    monkeypatch.setattr(procrastinate.utils, "utcnow", lambda: now + timedelta(hours=1))
+    await engine._rescue(app)
+    assert [round(left, -1) for left in await due(app)] in ([10], [20])
+    # One that was stopped waits, too.
+    company.sandbox.faults.add("status", operation="getAudience", times=2, status=409)
+    await app.run_worker_async(wait=False, install_signal_handlers=False, concurrency=1)
+    assert [round(left, -1) for left in await due(app)][-2:] == [100, 100]
+
+
+async def due(app: App) -> list[float]:
+    """In how many seconds the units are due that wait for their time."""
+    rows = await app.connector.execute_query_all_async(
+        "SELECT extract(epoch FROM scheduled_at - now())::float AS left FROM procrastinate_jobs "
+        "WHERE status = 'todo' AND scheduled_at IS NOT NULL ORDER BY scheduled_at"
+    )
+    return [row["left"] for row in rows]
+
+
+async def test_the_next_unit_is_found_as_fast_in_a_long_queue(
+    company: Company, tenants: Path, database: str, app: App
+) -> None:
+    """Also when nothing had waited before, as each evening; by the blocks that PostgreSQL reads for it."""
+    (unit,) = list(units(load_tenants(tenants)))[:1]
+
+    async def blocks_read() -> int:
+        worker = await app.job_manager.register_worker()
+        async with await psycopg.AsyncConnection.connect(database) as connection:
+            blocks = 0
+            for _ in range(2):  # once to warm up
+                cursor = await connection.execute(
+                    "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT procrastinate_fetch_job_v2(ARRAY['thrive'], %s)",
+                    [worker],
+                )
+                ((plan,),) = await cursor.fetchall()
+                blocks = plan[0]["Plan"]["Shared Hit Blocks"]
+                await connection.rollback()
+            return blocks
+
+    found = []
+    for night, size in enumerate((100, 8_000)):
+        await submit(app, [attrs.evolve(unit, key=f"{unit.key}-{night}-{at}", priority=-at) for at in range(size)])
+        found.append(await blocks_read())
+        await app.connector.execute_query_async("UPDATE procrastinate_jobs SET status = 'succeeded'")
+        await app.connector.execute_query_async("ANALYZE procrastinate_jobs")
+    assert found[1] < 2 * found[0], found
+
+
+async def test_a_unit_takes_four_statements(company: Company, tenants: Path, database: str, app: App) -> None:
+    """To take it, to see whether its tenant is paused, to keep its result and to end it; by PostgreSQL's count."""
+
+    async def committed() -> int:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            # A connection tells what it did when it ends; this one and that of `app` are left.
+            backends = count = 0
+            while not backends or backends > 2:
+                await connection.execute("SELECT pg_stat_clear_snapshot()")
+                cursor = await connection.execute(
+                    "SELECT numbackends, xact_commit FROM pg_stat_database WHERE datname = current_database()"
+                )
+                ((backends, count),) = await cursor.fetchall()
+            return count
+
+    (unit,) = list(units(load_tenants(tenants)))[:1]
+    spent = []
+    for size in (1, 41):
+        await submit(app, [attrs.evolve(unit, key=f"{size}-{at}") for at in range(size)])
+        before = await committed()
+        await work(database, until_empty=True, concurrency=1)
+        spent.append(await committed() - before)
+    assert spent[1] - spent[0] < 5 * 40, spent
 
 
 @pytest.fixture

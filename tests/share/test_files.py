@@ -1,6 +1,7 @@
 """`FileShare`: real processes on one folder, its files, and what may be wrong with them."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -215,6 +216,21 @@ async def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
         await share.place(SCOPE, rate=SLOW)
     with pytest.raises(ShareUnavailable, match="cannot be used"):
         await share.take(SCOPE, "run", 60)
+
+
+async def test_a_full_disk_is_told_and_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = FileShare(tmp_path)
+
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(ShareUnavailable, match="No space left"):
+            await share.place(SCOPE, rate=SLOW)
+    assert (await FileShare(tmp_path).place(SCOPE, rate=SLOW)).wait == 0
+    assert (await share.place(SCOPE, rate=SLOW)).wait > 400
+    await share.aclose()
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -117,6 +117,15 @@ def test_redis_does_the_same_arithmetic(
             assert (taken == 1, wait / 1e6) == (place.taken, pytest.approx(place.wait, abs=1e-4))
 
 
+def test_on_a_machine_that_just_started_the_row_is_the_same() -> None:
+    """Its clock is near zero."""
+    row, waits = EMPTY, []
+    for _ in range(3):
+        row, place = reserved(row, 7.0, 0.001, 1, 10_000.0)
+        waits.append(place.wait)
+    assert waits == [0, 500, 1500]
+
+
 def test_a_clock_that_is_set_back_holds_no_one_up() -> None:
     row, _ = reserved(EMPTY, 10_000.0, 1.0, 1, 100.0)
     row, left = cooled(row, 10_000.0, 5.0)

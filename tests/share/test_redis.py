@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trustme
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.cluster import RedisCluster
 
 from benchmarks.redis_server import RedisServer
@@ -110,6 +111,21 @@ async def test_a_stopped_redis_counts_as_away(redis_server, closing) -> None:
         redis_server.answer_again()
     await back(share)
     assert (await share.place(SCOPE, rate=None)).taken
+
+
+async def test_a_client_of_ones_own_without_a_timeout_never_hangs(redis_server, closing) -> None:
+    """redis-py waited without end before release 8."""
+    client = AsyncRedis.from_url(redis_server.url, socket_timeout=None)
+    share = closing(RedisShare(client, processes=2, timeout=0.2))
+    await share.place(SCOPE, rate=SLOW)
+    redis_server.stop_answering()
+    try:
+        assert await waits(share, 2) == [0, 1_000]
+    finally:
+        redis_server.answer_again()
+    await back(share)
+    assert (await share.place(SCOPE, rate=None)).taken
+    await client.aclose()
 
 
 async def test_a_full_redis_counts_as_away(redis_server, admin, closing) -> None:
@@ -234,6 +250,20 @@ async def test_a_connection_that_was_idle_too_long_is_made_again(redis_server, a
     assert not share._line().away
     admin.script_flush()
     assert await waits(share, 1) == [1_500]
+
+
+async def test_a_turn_is_one_command(redis_server, admin, closing) -> None:
+    """By Redis's own count, whether the call waits or not. The script itself is sent once."""
+    row = Row(closing(RedisShare(redis_server.url, timeout=PATIENT)), SCOPE, rate=1_000.0)
+    await row.turn()
+    admin.config_resetstat()
+    await asyncio.gather(*(row.turn() for _ in range(50)))
+    # Redis counts the commands of the script, too, under their own names.
+    sent = {name: told["calls"] for name, told in admin.info("commandstats").items()}
+    by_script = {"cmdstat_time", "cmdstat_hmget", "cmdstat_hset", "cmdstat_pexpire", "cmdstat_zadd", "cmdstat_zcard"}
+    by_script |= {"cmdstat_zremrangebyscore", "cmdstat_config|resetstat", "cmdstat_info"}
+    assert {name: count for name, count in sent.items() if name not in by_script} == {"cmdstat_evalsha": 50}
+    await row.aclose()
 
 
 async def test_what_is_sent_twice_is_done_once(redis_server, closing) -> None:

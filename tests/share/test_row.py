@@ -3,7 +3,10 @@
 import asyncio
 import math
 
+import attrs
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from thrive_async.sandbox import VirtualClock
 from thrive_async.share import MemoryShare, Place, Row, Scope, ShareUnavailable, TurnTooLate
@@ -182,3 +185,110 @@ async def test_closing_leaves_no_task_and_no_one_waiting(clock: VirtualClock) ->
     await row.aclose()
     assert all(isinstance(end, ShareUnavailable) for end in await asyncio.gather(*tasks, return_exceptions=True))
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# Any mixture of calls against what the row promises
+
+
+@attrs.frozen
+class Call:
+    """What one call does; times in seconds."""
+
+    process: int
+    at: float
+    bulk: bool
+    within: float | None
+    cancelled_after: float | None
+
+
+SECONDS = st.integers(0, 80).map(lambda tenths: tenths / 10)
+CALLS = st.lists(
+    st.builds(
+        Call,
+        process=st.integers(0, 2),
+        at=SECONDS,
+        bulk=st.booleans(),
+        within=st.none() | SECONDS,
+        cancelled_after=st.none() | SECONDS,
+    ),
+    min_size=1,
+    max_size=25,
+)
+COOL_DOWNS = st.lists(st.tuples(st.integers(0, 2), SECONDS, st.sampled_from([0.7, 4.0])), max_size=2)
+
+
+@example(  # a 429 for the process whose next call has a place
+    calls=[Call(0, 0.0, bulk=False, within=None, cancelled_after=None)] * 2,
+    cool_downs=[(0, 0.5, 4.0)],
+    rate=0.5,
+    burst=1,
+)
+@given(calls=CALLS, cool_downs=COOL_DOWNS, rate=st.sampled_from([0.5, 2.0, 9.0]), burst=st.sampled_from([1, 3]))
+@settings(max_examples=150, deadline=None)
+def test_whatever_the_calls_do_the_row_keeps_its_promises(
+    calls: list[Call], cool_downs: list[tuple[int, float, float]], rate: float, burst: int
+) -> None:
+    """Calls of three processes, with deadlines and cancels, beside 429s."""
+    starts: dict[int, float] = {}
+    late: set[int] = set()
+
+    async def play(clock: VirtualClock) -> None:
+        share = MemoryShare()
+        rows = [Row(share, SCOPE, rate=rate, burst=burst) for _ in range(3)]
+
+        async def one(number: int, call: Call) -> None:
+            await asyncio.sleep(call.at)
+            deadline = None if call.within is None else clock.time() + call.within
+            turn = rows[call.process].turn(deadline, priority="bulk" if call.bulk else "interactive")
+            try:
+                async with asyncio.timeout(call.cancelled_after) as cancelling:
+                    await turn
+            except TurnTooLate:
+                late.add(number)
+            except TimeoutError:
+                assert cancelling.expired()
+            else:
+                starts[number] = clock.elapsed
+
+        async def refused(process: int, at: float, seconds: float) -> None:
+            await asyncio.sleep(at)
+            await rows[process].cool_down(seconds)
+
+        await asyncio.gather(
+            *(one(number, call) for number, call in enumerate(calls)), *(refused(*each) for each in cool_downs)
+        )
+        for row in rows:
+            await row.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def on_virtual_time() -> None:
+        with (clock := VirtualClock()).installed():
+            await play(clock)
+
+    asyncio.run(on_virtual_time())
+
+    # The rate holds over any span of time.
+    for begin in starts.values():
+        for span in (0.5, 2.0, 10.0):
+            within = sum(begin <= other < begin + span for other in starts.values())
+            assert within <= burst + 0.5 + span * rate + 1e-6
+    # A process that knows of a 429 keeps to its pause; of each other one, at most the call that has a place goes.
+    for process, at, seconds in cool_downs:
+        during = [calls[number].process for number, start in starts.items() if at + 1e-6 < start < at + seconds - 1e-6]
+        assert process not in during
+        assert all(during.count(other) <= 1 for other in range(3))
+    for number, call in enumerate(calls):
+        # Each call starts, unless it has a deadline or was cancelled; and never after its deadline.
+        assert number in starts or number in late or call.cancelled_after is not None
+        assert call.within is not None or number not in late
+        assert call.within is None or starts.get(number, 0.0) <= call.at + call.within + 1e-6
+    # In a process, no call is overtaken by a later one of its own kind, and an interactive one by no later one at all.
+    for first, start in starts.items():
+        for second, later in starts.items():
+            a, b = calls[first], calls[second]
+            if a.process == b.process and a.at < b.at and (a.bulk == b.bulk or b.bulk):
+                assert start <= later + 1e-6
+    # A call that was cancelled or lost its place to a 429 costs one place at most, so the last is not late.
+    places = len(calls) + 3 * len(cool_downs)
+    end = max(call.at for call in calls) + sum(seconds for _, _, seconds in cool_downs) + places / rate
+    assert max(starts.values(), default=0.0) <= end + 1e-6

@@ -51,6 +51,7 @@ def _on_queue(do: Callable[[Queue], Awaitable[int]]) -> int:
     async def main() -> int:
         from procrastinate.exceptions import ConnectorException  # noqa: PLC0415 - an extra
         from psycopg import OperationalError  # noqa: PLC0415
+        from psycopg.errors import ReadOnlySqlTransaction  # noqa: PLC0415
         from psycopg_pool import PoolTimeout  # noqa: PLC0415
 
         from thrive_async.fleet.procrastinate import opened  # noqa: PLC0415 - after the parsing
@@ -58,7 +59,7 @@ def _on_queue(do: Callable[[Queue], Awaitable[int]]) -> int:
         try:
             async with opened(_database()) as queue:
                 return await do(queue)
-        except (ConnectorException, OperationalError, PoolTimeout) as error:
+        except (ConnectorException, OperationalError, ReadOnlySqlTransaction, PoolTimeout) as error:
             raise CliError(
                 f"the database of the fleet cannot be used ({error.__cause__ or error}): check THRIVE_FLEET_DATABASE, "
                 "or PGHOST, PGUSER, PGPASSWORD and PGDATABASE",

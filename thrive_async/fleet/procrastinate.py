@@ -38,6 +38,7 @@ _log: Final = logging.getLogger("thrive_async.fleet")
 _AT_ONCE: Final = 500
 _LAST_ATTEMPT: Final = 5
 _FIRST_PAUSE: Final = 2
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _HEARTBEAT: Final = 5.0
 _STALLED: Final = 15.0
@@ -65,12 +66,28 @@ CREATE TABLE IF NOT EXISTS thrive_fleet_results (
 );
 CREATE TABLE IF NOT EXISTS thrive_fleet_paused (tenant text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
 CREATE INDEX IF NOT EXISTS thrive_fleet_batches ON procrastinate_jobs ((args->>'batch')) WHERE queue_name = 'thrive';
+-- Procrastinate looks for other jobs with the lock of the next one: 1.6 ms with 19,000 in the queue, so 0.2 ms.
+CREATE INDEX IF NOT EXISTS thrive_fleet_locks ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
 """
-_AWAY: Final = (ConnectorException, psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
+_AWAY: Final = (
+    ConnectorException,
+    psycopg.OperationalError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby, before it takes over
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.PoolClosed,
+)
 
 
 class _Again(Exception):  # noqa: N818 - not an error: the unit is run again
-    """The unit may succeed if it is run again."""
+    """The unit may succeed if it is run again.
+
+    Attributes:
+        since: When it was stopped by the database's clock, which decides when a job is due; None to run it at once.
+    """
+
+    def __init__(self, reason: str = "", since: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.since = since
 
 
 class _Paused(Exception):  # noqa: N818
@@ -83,8 +100,11 @@ class _Retries(BaseRetryStrategy):
             return RetryDecision(retry_at=_NEVER)
         if not isinstance(exception, _Again | ConnectorException) or job.attempts + 1 >= _LAST_ATTEMPT:
             return None
+        since = datetime.now(UTC)
+        if isinstance(exception, _Again):
+            since = exception.since or _LONG_AGO
         # 2, 8, 32 and 128 s.
-        return RetryDecision(retry_in={"seconds": _FIRST_PAUSE * 4**job.attempts})
+        return RetryDecision(retry_at=since + timedelta(seconds=_FIRST_PAUSE * 4**job.attempts))
 
 
 def tasks() -> Blueprint:
@@ -111,15 +131,16 @@ async def _run_unit(context: JobContext, *, unit: dict[str, Any], batch: str) ->
         if context.abort_reason() is AbortReason.SHUTDOWN:
             raise _Again from None
         raise
-    await app.connector.execute_query_async(
+    (row,) = await _rows(
+        app,
         "INSERT INTO thrive_fleet_results (batch, key, result) VALUES (%(batch)s, %(key)s, %(result)s) "
-        "ON CONFLICT (batch, key) DO UPDATE SET result = EXCLUDED.result, at = now()",
+        "ON CONFLICT (batch, key) DO UPDATE SET result = EXCLUDED.result, at = now() RETURNING at",
         batch=batch,
         key=found.key,
         result=result.as_dict(),
     )
     if result.outcome == "stopped":
-        raise _Again(result.reason)
+        raise _Again(result.reason, row["at"])
 
 
 async def _rows(app: App, query: Any, **arguments: Any) -> list[dict[str, Any]]:
@@ -146,10 +167,28 @@ async def opened(database: str = "", *, connections: int = 4) -> AsyncGenerator[
             await connection.execute(SchemaManager.get_schema())
         await connection.execute(_TABLES)
     # Two at least: a rescue holds one while it asks for others.
-    app = App(connector=PsycopgConnector(conninfo=database, min_size=1, max_size=max(2, connections)))
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=database, min_size=1, max_size=max(2, connections), pool_factory=_pool_of_living
+        )
+    )
     app.add_tasks_from(tasks(), namespace="thrive")
     async with app.open_async():
         yield app
+
+
+def _pool_of_living(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+    options["check"] = _check_life
+    return psycopg_pool.AsyncConnectionPool(**options)
+
+
+async def _check_life(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raise if the server has closed the connection.
+
+    Procrastinate's pool asks the server, a second round trip for each statement: 0.7 of the 3.1 ms of CPU that the
+    queue costs a unit.
+    """
+    connection.pgconn.consume_input()
 
 
 # Submitting
@@ -187,8 +226,12 @@ async def submit(app: App, todo: Iterable[Unit], *, batch: str | None = None) ->
     while some := await asyncio.to_thread(lambda: list(islice(rest, _AT_ONCE))):
         paused = {row["tenant"] for row in await _rows(app, "SELECT tenant FROM thrive_fleet_paused")}
         jobs = [_job(unit, batch, paused=unit.tenant in paused) for unit in some]
-        total += len(jobs)
         new += await _deferred(app, jobs)
+        if not total:
+            # PostgreSQL remembers a table in which nothing waits. Until it looks again, a minute later or more, it
+            # would sort the whole queue for each job that it gives out: 200 ms with 20,000 of them, now 1 ms.
+            await app.connector.execute_query_async("ANALYZE procrastinate_jobs")
+        total += len(jobs)
     return Submitted(batch, new, total - new)
 
 
@@ -328,14 +371,18 @@ async def _rescue(app: App) -> None:
     assert isinstance(connector, PsycopgConnector)  # noqa: S101 - that of `opened`
     async with connector.pool.connection() as connection:
         # One worker at a time, or a second one would take a unit for stalled that has just begun again.
-        cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK + 1])
-        if await cursor.fetchone() != (True,):
+        # And by the database's clock, which decides when a job is due.
+        cursor = await connection.execute(
+            "SELECT now() + make_interval(secs => %s) WHERE pg_try_advisory_xact_lock(%s)", [_LEASE_LEFT, _LOCK + 1]
+        )
+        alone = await cursor.fetchone()
+        if alone is None:
             return
         for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_STALLED):
             _log.warning("%s: its worker is dead, so it goes back into the queue", job.lock or job.task_name)
             if job.attempts + 1 < _LAST_ATTEMPT:
                 try:
-                    await app.job_manager.retry_job(job, retry_at=datetime.now(UTC) + timedelta(seconds=_LEASE_LEFT))
+                    await app.job_manager.retry_job(job, retry_at=alone[0])
                     continue
                 except UniqueViolation:
                     pass  # The same unit was submitted again and waits, so this one is not needed.

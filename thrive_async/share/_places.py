@@ -3,6 +3,7 @@
 `MemoryShare` and `FileShare` call it; the Lua script of `RedisShare` says the same, and a test compares both.
 """
 
+import math
 from typing import NamedTuple
 
 from thrive_async.share.protocol import AT_ONCE, Place
@@ -24,7 +25,8 @@ class RowState(NamedTuple):
     closed: float
 
 
-EMPTY = RowState(0.0, 0.0, 0.0)
+# A monotonic clock begins with the machine, so zero may be a moment ago.
+EMPTY = RowState(0.0, -math.inf, -math.inf)
 
 
 def reserved(row: RowState, now: float, rate: float | None, burst: int, within: float) -> tuple[RowState, Place]:

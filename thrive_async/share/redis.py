@@ -35,6 +35,8 @@ _SETTLE: Final = 2.0
 """Seconds after its return for which a process keeps to its part as well: the others notice up to a second later."""
 _POLL: Final = 0.1
 """After how many seconds a call that waits for Redis asks again."""
+_CONNECTING: Final = 5
+"""How many times the timeout a client of the user's may take to connect: TCP, TLS, a greeting, a cluster's nodes."""
 
 
 class _Line:
@@ -244,7 +246,10 @@ class RedisShare:
             ConfigurationError: It refused the user or the password at the first try.
         """
         try:
-            result = await _evaluate(line.client, script, keys, arguments)
+            # The client of a URL has limits of its own, one a reply; that of a user may have none.
+            limit = None if self._own_client else self._timeout * (1 if line.answered else _CONNECTING)
+            async with asyncio.timeout(limit):
+                result = await _evaluate(line.client, script, keys, arguments)
         except _failures() as error:
             if not line.answered and _is_refusal(error):
                 raise ConfigurationError(
@@ -272,8 +277,9 @@ class RedisShare:
         while line.away:
             await asyncio.sleep(_AGAIN)
             with suppress(*_failures()):
-                # A write, because Redis may be full.
-                await line.client.set(f"{self._prefix}:{{probe}}", "", px=1_000)
+                async with asyncio.timeout(_CONNECTING * self._timeout):
+                    # A write, because Redis may be full.
+                    await line.client.set(f"{self._prefix}:{{probe}}", "", px=1_000)
                 line.settled_at = asyncio.get_running_loop().time() + _SETTLE
                 line.away = False
                 _log.info("Redis at %s is back", self._where)
