@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, compress
+from operator import not_
 from typing import Final, Protocol
 
 import attrs
@@ -145,58 +146,62 @@ class _Texts:
 
 
 def _of_names(names: Sequence[str]) -> Iterator[_Texts]:
-    """Yield names in plain letters, with the texts in them that may be names themselves."""
     for at in range(0, len(names), _AT_ONCE):
-        owners = list(names[at : at + _AT_ONCE])
-        texts = _plain(owners)
-        if _ODD("\n".join(texts)):
-            for name, plain in zip(tuple(owners), tuple(texts), strict=True):
-                cells = _BETWEEN.split(plain)
-                if cells != [plain]:
-                    texts += (_without_fraction(cell) for cell in cells if len(cell) >= _SHORTEST_PART)
-                    owners += [name] * (len(texts) - len(owners))
-        yield from _sorted_out(owners, texts)
+        some = names[at : at + _AT_ONCE]
+        yield from _read(some, some, in_cells=True)
 
 
 def _of_people(people: Sequence[Person]) -> Iterator[_Texts]:
-    """Yield people's references and e-mail addresses in plain letters."""
     for at in range(0, len(people), _AT_ONCE):
         some = people[at : at + _AT_ONCE]
-        for named in (
-            [(one.user_id, one.reference) for one in some if one.reference],
-            [(one.user_id, one.email) for one in some if one.email],
-        ):
-            if named:
-                yield from _sorted_out([user_id for user_id, _ in named], _plain([text for _, text in named]))
+        yield from _read(
+            [one.user_id for one in some if one.reference], [one.reference for one in some if one.reference]
+        )
+        yield from _read([one.user_id for one in some if one.email], [one.email for one in some if one.email])
 
 
-def _sorted_out(owners: Sequence[str], texts: Sequence[str]) -> Iterator[_Texts]:
-    """Yield addresses and other texts apart."""
-    lines = "\n".join(texts)
-    addresses = _AT.sub("@", lines).split("\n") if _ODD(lines) else texts
-    places = [place for place, text in enumerate(addresses) if "@" in text]
-    if places:
-        boxes = [address[: address.rindex("@")] for address in addresses if "@" in address]
-        if "+" in lines:
-            boxes = [box.partition("+")[0] for box in boxes]
-        if len(places) == len(texts):
-            yield _Texts(owners, texts, boxes)
-            return
-        yield _Texts([owners[place] for place in places], [texts[place] for place in places], boxes)
-        others = [place for place, text in enumerate(addresses) if "@" not in text]
-        owners, texts = [owners[place] for place in others], [texts[place] for place in others]
-    yield _Texts(owners, texts)
+def _read(owners: Sequence[str], names: Sequence[str], *, in_cells: bool = False) -> Iterator[_Texts]:
+    """Yield names in plain letters: addresses apart from others.
 
-
-def _plain(names: Sequence[str]) -> list[str]:
+    Args:
+        owners: What each name belongs to.
+        names: The names.
+        in_cells: Whether texts in a name may be names themselves.
+    """
+    if not names:
+        return
     lines = "\n".join(names)
     if lines.isascii() and lines.count("\n") < len(names):
-        plain = lines.lower().split("\n")
+        lines = lines.lower()
     else:
-        plain = [comparable(name).replace("\n", " ") for name in names]
-    if _ODD(lines):
-        plain = [text.strip() for text in plain]
-    return [_without_fraction(text) for text in plain] if ".0" in lines or ",0" in lines or not lines.isascii() else plain
+        lines = "\n".join([comparable(name).replace("\n", " ") for name in names])
+    addresses = texts = lines.split("\n")
+    odd = _ODD(lines)
+    if odd:
+        texts = [text.strip() for text in texts]
+    if ".0" in lines or ",0" in lines:
+        texts = [_without_fraction(text) for text in texts]
+    if odd:
+        owners, texts = _with_cells(owners, texts) if in_cells else (owners, texts)
+        addresses = _AT.sub("@", "\n".join(texts)).split("\n")
+    mailboxes = [address[: address.rindex("@")] for address in addresses if "@" in address]
+    if "+" in lines:
+        mailboxes = [mailbox.partition("+")[0] for mailbox in mailboxes]
+    if len(mailboxes) in (0, len(texts)):
+        yield _Texts(owners, texts, mailboxes or None)
+        return
+    have_at = ["@" in address for address in addresses]
+    yield _Texts(list(compress(owners, have_at)), list(compress(texts, have_at)), mailboxes)
+    yield _Texts(list(compress(owners, map(not_, have_at))), list(compress(texts, map(not_, have_at))))
+
+
+def _with_cells(owners: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    pairs = list(zip(owners, texts, strict=True))
+    for owner, text in tuple(pairs):
+        cells = _BETWEEN.split(text)
+        if cells != [text]:
+            pairs += [(owner, _without_fraction(cell)) for cell in cells if len(cell) >= _SHORTEST_PART]
+    return [owner for owner, _text in pairs], [text for _owner, text in pairs]
 
 
 def _without_fraction(plain: str) -> str:
@@ -295,8 +300,10 @@ def _by_word(
     asked: Sequence[_Texts], own: Sequence[_Texts], everyone: Sequence[Person]
 ) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield the id of each person with a word like one in names of the list, and these names."""
-    words_asked, words = _telling(asked), _telling(own)
-    alike = _alike(words_asked, words)
+    words: set[str] = set()
+    for some in own:
+        words.update([word for word in some.words.split() if len(word) >= _SHORTEST_PART and not word.isdecimal()])
+    alike = _alike([some.words.split() for some in asked], words)
     for word in _common(alike.keys(), everyone):
         del alike[word]
     names = _owners(asked, set(chain.from_iterable(alike.values())))
@@ -305,13 +312,6 @@ def _by_word(
         meant = tuple(dict.fromkeys(chain.from_iterable(names[other] for other in sorted(alike[word]))))
         for user_id in user_ids[word]:
             yield user_id, meant
-
-
-def _telling(side: Iterable[_Texts]) -> set[str]:
-    words: set[str] = set()
-    for some in side:
-        words.update([word for word in some.words.split() if len(word) >= _SHORTEST_PART and not word.isdecimal()])
-    return words
 
 
 def _owners(side: Iterable[_Texts], words: Collection[str]) -> dict[str, list[str]]:
@@ -324,23 +324,31 @@ def _owners(side: Iterable[_Texts], words: Collection[str]) -> dict[str, list[st
     return found
 
 
-def _alike(asked: Collection[str], words: Collection[str]) -> dict[str, set[str]]:
-    """Return, for each word of the leavers' names, the words of unknown names that are the same or like it."""
-    alike: dict[str, set[str]] = {word: {word} for word in words if word in asked}
-    long = [word for word in words if len(word) >= _SHORTEST_MISTYPED]
-    heads = {word[:_SHORTEST_MISTYPED] for word in long}
-    tails = {word[-_SHORTEST_MISTYPED:] for word in long}
-    lengths = sorted(set(map(len, long)))
-    for word in asked:
+def _alike(asked: Iterable[Sequence[str]], words: set[str]) -> dict[str, set[str]]:
+    """Return, for each word of the leavers' names, the words of unknown names that are the same or like it.
+
+    Args:
+        asked: The words of the unknown names, in heaps: to go through each while it is at hand takes half as long.
+        words: The words of the leavers' names, without numbers.
+    """
+    least = _SHORTEST_MISTYPED
+    ends = {word[:least] for word in words if len(word) >= least} | {
+        word[-least:] for word in words if len(word) >= least
+    }
+    lengths = sorted({len(word) for word in words if len(word) >= least})
+    same, longer, letters = set[str](), set[str](), set[str]()
+    for heap in asked:
+        same.update(words.intersection(heap))
+        longer.update([word for word in heap if word[:least] in ends or word[-least:] in ends])
+        letters.update([word for word in heap if word.isalpha()])
+    alike: dict[str, set[str]] = {word: {word} for word in same}
+    for word in longer:
         # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
-        if len(word) >= _SHORTEST_GLUED and (
-            word[:_SHORTEST_MISTYPED] in heads or word[-_SHORTEST_MISTYPED:] in tails
-        ):
-            for length in lengths[: bisect_left(lengths, len(word))]:
-                for end in (word[:length], word[-length:]):
-                    if end in words:
-                        alike.setdefault(end, set()).add(word)
-    by_length, own = _by_length(asked), _by_length(words)
+        for length in lengths[: bisect_left(lengths, len(word))] if len(word) >= _SHORTEST_GLUED else ():
+            for end in (word[:length], word[-length:]):
+                if end in words and not word.isdecimal():
+                    alike.setdefault(end, set()).add(word)
+    by_length, own = _by_length(letters), _by_length(words)
     for length in range(_SHORTEST_MISTYPED - 1, _LONGEST_MISTYPED + 1):
         # Two words that differ by a letter, or by two swapped, have a shortened form in common.
         index: dict[str, list[str]] = {}
