@@ -78,13 +78,21 @@ def comparable(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold().translate(_LATIN)
-    letters = (char for char in unicodedata.normalize("NFKD", text) if unicodedata.category(char) not in ("Mn", "Cf"))
-    return "".join(_digit(char) for char in letters)
+    return unicodedata.normalize("NFKD", text).translate(_BARE)
 
 
-def _digit(char: str) -> str:
-    value = unicodedata.digit(char, None)
-    return char if value is None else str(value)
+class _Bare(dict[int, str | None]):
+    """What remains of each character: nothing of accents and invisible ones, 0 to 9 of digits. Looked up once."""
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        digit = unicodedata.digit(char, None)
+        bare = char if digit is None else str(digit)
+        self[code] = None if unicodedata.category(char) in ("Mn", "Cf") else bare
+        return self[code]
+
+
+_BARE: Final = _Bare()
 
 
 def lookalikes(
@@ -141,8 +149,7 @@ class _Texts:
     @cached_property
     def words(self) -> str:
         """The words of each text, or of its mailbox, on a line."""
-        lines = _without_umlauts("\n".join(self.texts if self.mailboxes is None else self.mailboxes))
-        return lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
+        return _spaced(_without_umlauts("\n".join(self.texts if self.mailboxes is None else self.mailboxes)))
 
 
 def _of_names(names: Sequence[str]) -> Iterator[_Texts]:
@@ -170,11 +177,7 @@ def _read(owners: Sequence[str], names: Sequence[str], *, in_cells: bool = False
     """
     if not names:
         return
-    lines = "\n".join(names)
-    if lines.isascii() and lines.count("\n") < len(names):
-        lines = lines.lower()
-    else:
-        lines = "\n".join([comparable(name).replace("\n", " ") for name in names])
+    lines = _lines(names)
     addresses = texts = lines.split("\n")
     odd = _ODD(lines)
     if odd:
@@ -193,6 +196,14 @@ def _read(owners: Sequence[str], names: Sequence[str], *, in_cells: bool = False
     have_at = ["@" in address for address in addresses]
     yield _Texts(list(compress(owners, have_at)), list(compress(texts, have_at)), mailboxes)
     yield _Texts(list(compress(owners, map(not_, have_at))), list(compress(texts, map(not_, have_at))))
+
+
+def _lines(names: Sequence[str]) -> str:
+    """Return names in plain letters, each on a line."""
+    lines = "\n".join(names)
+    if lines.isascii() and lines.count("\n") < len(names):
+        return lines.lower()
+    return "\n".join([comparable(name).replace("\n", " ") for name in names])
 
 
 def _with_cells(owners: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -381,12 +392,15 @@ def _common(parts: Collection[str], everyone: Sequence[Person]) -> set[str]:
     """Return the parts of names among some that too many people have."""
     if not parts or not everyone:
         return set()
-    # All names at once: to make small Latin letters of 100,000 one by one takes a second.
-    text = "\n".join(f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone)
-    words = _words(_without_umlauts(comparable(text)))
-    counts = Counter(part for each in words for part in set(each) if part in parts)
+    names = [f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone]
+    lines = _spaced(_without_umlauts(_lines(names)))
     limit = max(_FEW, _COMMON * len(everyone))
-    return {part for part, count in counts.items() if count > limit}
+    # A word counts once for each person. That is only worth finding out for words that occur often enough.
+    often = {
+        word for word, count in Counter([word for word in lines.split() if word in parts]).items() if count > limit
+    }
+    counts = Counter(word for line in lines.split("\n") for word in often.intersection(line.split())) if often else {}
+    return {word for word, count in counts.items() if count > limit}
 
 
 def _without_umlauts(lines: str) -> str:
@@ -398,9 +412,8 @@ def _letters(lines: str) -> str:
     return lines.translate(_DROPPED) if lines.isascii() else _SEPARATORS.sub("", lines)
 
 
-def _words(lines: str) -> list[list[str]]:
-    spaced = lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
-    return [line.split() for line in spaced.split("\n")]
+def _spaced(lines: str) -> str:
+    return lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
 
 
 def _squeezed(texts: Iterable[str]) -> list[str]:
