@@ -114,8 +114,8 @@ def lookalikes(
         The id of each such person, with all names that may mean them.
     """
     # No name is compared with another: both sides are cut into keys and words, and one that both have is a likeness.
-    # Most keys are on one side only, so what belongs to whom is only asked of those on both: that took eight times as
-    # long for 100,000 names and as many leavers.
+    # Most are on one side only, so whose they are is only asked of those on both. For 100,000 names and as many leavers
+    # with nothing in common, that takes a fifth of the time.
     asked = list(_of_names(list(names))) if leavers else []
     own = list(_of_people(leavers)) if asked else []
     likenesses = [_by_key(asked, own, kind) for kind in (_REWRITTEN if rewritten_only else _KINDS)]
@@ -399,7 +399,9 @@ def _common(parts: Collection[str], everyone: Sequence[Person]) -> set[str]:
     often = {
         word for word, count in Counter([word for word in lines.split() if word in parts]).items() if count > limit
     }
-    counts = Counter(word for line in lines.split("\n") for word in often.intersection(line.split())) if often else {}
+    counts = Counter[str]()
+    for line in lines.split("\n") if often else ():
+        counts.update(often.intersection(line.split()))
     return {word for word, count in counts.items() if count > limit}
 
 

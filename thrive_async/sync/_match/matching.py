@@ -115,8 +115,8 @@ class People:
 
     def not_named_alone(self, places: Sequence[int]) -> list[int]:
         """Return which of some people have an id that is another's id, ref or e-mail address, too, in any case."""
-        ids = (self._people[place].user_id.lower() for place in places)
-        if not self._several and not self._like_ids and self.emails.keys().isdisjoint(ids):
+        ids = [self._people[place].user_id for place in places]
+        if not self._several and not self._like_ids and self.emails.keys().isdisjoint(map(str.lower, ids)):
             return []
         return [place for place in places if not self._is_named_alone(place)]
 
@@ -150,7 +150,7 @@ class People:
 
 def _indexed(names: Sequence[str], places: Sequence[int], several: dict[str, set[int]]) -> dict[str, int]:
     """Return the place for each name, and add the places of shared names to `several`."""
-    index = dict(zip(names, places, strict=True))
+    index: dict[str, int] = dict(zip(names, places, strict=True))
     if len(index) < len(names):
         index = {}
         for name, place in zip(names, places, strict=True):
