@@ -339,14 +339,13 @@ def _alike(asked: Iterable[Sequence[str]], words: set[str]) -> dict[str, set[str
     """Return, for each word of the leavers' names, the words of unknown names that are the same or like it.
 
     Args:
-        asked: The words of the unknown names, in heaps: to go through each while it is at hand takes half as long.
+        asked: The words of the unknown names, in heaps.
         words: The words of the leavers' names, without numbers.
     """
     least = _SHORTEST_MISTYPED
-    ends = {word[:least] for word in words if len(word) >= least} | {
-        word[-least:] for word in words if len(word) >= least
-    }
-    lengths = sorted({len(word) for word in words if len(word) >= least})
+    long = [word for word in words if len(word) >= least]
+    ends = {end for word in long for end in (word[:least], word[-least:])}
+    lengths = sorted(set(map(len, long)))
     same, longer, letters = set[str](), set[str](), set[str]()
     for heap in asked:
         same.update(words.intersection(heap))
@@ -357,7 +356,7 @@ def _alike(asked: Iterable[Sequence[str]], words: set[str]) -> dict[str, set[str
         # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
         for length in lengths[: bisect_left(lengths, len(word))] if len(word) >= _SHORTEST_GLUED else ():
             for end in (word[:length], word[-length:]):
-                if end in words and not word.isdecimal():
+                if end in words:
                     alike.setdefault(end, set()).add(word)
     by_length, own = _by_length(letters), _by_length(words)
     for length in range(_SHORTEST_MISTYPED - 1, _LONGEST_MISTYPED + 1):
