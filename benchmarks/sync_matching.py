@@ -14,7 +14,7 @@ from functools import partial
 
 from thrive_async.models import AudienceMember
 from thrive_async.sync._doubts import removals
-from thrive_async.sync._match.matching import Matcher
+from thrive_async.sync._match.matching import Match, Matcher
 
 SHAPES = ("emails", "emails in another case", "refs", "ids", "mixed", "no one known")
 
@@ -67,10 +67,14 @@ def by_hand(members: list[AudienceMember], names: list[str]) -> tuple[list[str],
     return list(newcomers), [member for member in members if member.user_id not in seen]
 
 
-def ours(members: list[AudienceMember], names: list[str]) -> object:
+def matched(members: list[AudienceMember], names: list[str]) -> Match:
     matcher = Matcher(members)
     matcher.feed(names)
-    return removals(matcher.result())
+    return matcher.result()
+
+
+def ours(members: list[AudienceMember], names: list[str]) -> object:
+    return removals(matched(members, names))
 
 
 def seconds(work: Callable[[], object]) -> float:

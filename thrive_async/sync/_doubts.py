@@ -114,7 +114,7 @@ def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] 
     nobody = [one.where for one in match.rejected if one.where]
     if nobody:
         held = dict.fromkeys((one.user_id for one in others), unnamed("removed", nobody))
-    inside = {one.user_id for one in others}
+    inside = {one.user_id for one in others} if match.ambiguous else set[str]()
     for name, user_ids in match.ambiguous.items():
         reason = f"held: the list names {name}, which fits {len(user_ids)} people; correct the list"
         held.update(dict.fromkeys(inside.intersection(user_ids), reason))
@@ -123,8 +123,8 @@ def removals(match: Match, *, unknown: Unknown = "hold", protect: Iterable[str] 
     for user_id in lookalikes(texts, others, match.members) if others else ():
         held[user_id] = "held: an entry of the list cannot be read and may mean this person; correct the list"
     held.update(dict.fromkeys(protected(others, protect), PROTECTED))
-    to_remove = tuple(one for one in others if one.user_id not in held)
-    in_order = {one.user_id: held[one.user_id] for one in others if one.user_id in held}
+    to_remove = tuple(one for one in others if one.user_id not in held) if held else others
+    in_order = {one.user_id: held[one.user_id] for one in others if one.user_id in held} if held else {}
     return Removals(to_remove, in_order, _held_unless(match, to_remove, unknown))
 
 
@@ -141,12 +141,13 @@ def _held_unless(match: Match, to_remove: Sequence[AudienceMember], unknown: Unk
         return {}
     if unknown == "hold-all":
         return dict.fromkeys((one.user_id for one in to_remove), names)
-    spellings = {name: name for name in names}
+    spellings = dict(zip(names, names, strict=True))
     spellings |= {other: name for name, others in match.also.items() for other in others}
     found = lookalikes(spellings, to_remove, match.members)
     meant = {user_id: tuple(dict.fromkeys(spellings[one] for one in like)) for user_id, like in found.items()}
-    # A member with an unreadable name may have any of these names.
-    half_read = (one.user_id for one in to_remove if not unread(one).isdisjoint(("reference", "email")))
+    # A member with an unreadable name, which then is None, may have any of these names.
+    half_shown = (one for one in to_remove if one.reference is None or one.email is None)
+    half_read = (one.user_id for one in half_shown if not unread(one).isdisjoint(("reference", "email")))
     return {**meant, **dict.fromkeys(half_read, names)}
 
 

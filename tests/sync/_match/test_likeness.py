@@ -1,12 +1,16 @@
 """Which people an unknown name may mean: generous, but not so generous that nobody could ever be removed."""
 
 import string
+from collections.abc import Callable
+from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sync._match.likeness_plainly import lookalikes_plainly
 from thrive_async.models import AudienceMember
+from thrive_async.sync._match import likeness
 from thrive_async.sync._match.likeness import comparable, lookalikes
 
 
@@ -31,6 +35,8 @@ def may_be(name: str, *, email: str | None = None, reference: str | None = None)
         ("jurgen.gross@example.com", "jürgen.groß@example.com"),
         ("juergen@example.com", "jürgen@example.com"),
         ("ILKER@EXAMPLE.COM", "\u0131lker@example.com"),
+        ("dimarini@example.com", "m.marini@example.org"),
+        ("marinidi@example.com", "m.marini@example.org"),
         ("Ada Byron", "ada.byron@example.com"),
         ("Ada Byron <a.b@x.example>", "ada.byron@example.com"),
     ],
@@ -44,6 +50,7 @@ def test_an_address_may_be_its_owners_in_another_form(name: str, email: str) -> 
     [
         ("12", "0012"),
         ("12.0", "0012"),
+        ("12,00", "0012"),
         ("Ada Byron; 12.0", "0012"),
         ("1,234", "1234"),
         ("1.23457E+11", "123456789012"),
@@ -133,3 +140,83 @@ def test_names_are_compared_one_by_one_however_many_there_are(names: list[str], 
     assert {user_id: set(meant) for user_id, meant in found.items()} == {
         one.user_id: meant for one in people if (meant := {name for name in names if lookalikes([name], [one])})
     }
+
+
+PARTS = st.sampled_from(
+    (
+        *("ada", "a\u0301da", "byron", "bryon", "byon", "dimarini", "di-marini", "marini", "k.", "oil", "consultant"),
+        *("müller", "mueller", "muller", "gross", "groß", "ILKER", "\u0131lker", "юля", "山田", "jurgen.gross"),
+        *("12", "0012", "12.0", "12,00", "0", "00", "000", "10", "1,234", "4711", "٤٧١١", "E-0471", "E471", "E-O471"),
+        *("1e5", "123456789012", "300000001234567891", "E-O1l7", "k.oi"),
+        *("abcdefghi", "fghijabcde", "bcdefgh", "example.com"),
+    )
+)
+BETWEEN = st.sampled_from(
+    ["", "", ".", ".", "-", "_", "@", "@", "+", " ", "; ", "\n", "\u200b", " at ", "0", ",", "\t", "'"]
+)
+ADDRESSES = st.builds(
+    "{}{}{}{}@{}".format,
+    PARTS,
+    BETWEEN,
+    PARTS,
+    st.sampled_from(["", "", "+lms", " "]),
+    st.sampled_from(["example.com", "EXAMPLE.org", "0x.com", "2.example", "exämple.com"]),
+)
+WRITTEN = st.one_of(
+    PARTS,
+    ADDRESSES,
+    st.lists(PARTS | BETWEEN, max_size=6).map("".join),
+    st.text("aeno0195@.-+ \n\u2028üE;_,", max_size=14),
+    st.text(max_size=12),
+)
+REWRITERS: Final[list[Callable[[str], str]]] = [
+    str,
+    str.upper,
+    lambda name: name.replace(".", "").replace("-", ""),
+    lambda name: name[:2] + "." + name[2:],
+    lambda name: name.rpartition("@")[0] + "@elsewhere.example",
+    lambda name: name.replace("@", "+lms@"),
+    lambda name: name.replace("@", " at "),
+    lambda name: name.replace("0", "o").replace("1", "l"),
+    lambda name: "00" + name,
+    lambda name: name.lstrip("0"),
+    lambda name: name + ".0",
+    lambda name: f"{float(name):.5E}" if name.isdecimal() and len(name) < 40 else name,
+    lambda name: name[:15] + "0" * len(name[15:]),
+    lambda name: name[:3] + name[4:],
+    lambda name: name[:1] + name[2:3] + name[1:2] + name[3:],
+    lambda name: f"Someone <{name}>; 12",
+    lambda name: f" {name}\n",
+]
+
+
+@given(
+    strangers=st.lists(WRITTEN, max_size=3),
+    called=st.lists(st.tuples(st.none() | WRITTEN, st.none() | WRITTEN), max_size=6),
+    rewritten=st.lists(st.tuples(st.integers(0, 11), st.sampled_from(REWRITERS)), max_size=6),
+    same_surname=st.integers(0, 4),
+    at_once=st.sampled_from([1, 2, 5, 2_000]),
+    rewritten_only=st.booleans(),
+)
+@settings(max_examples=500, deadline=None)
+def test_the_doubts_are_those_of_comparing_each_name_with_each_person(
+    *,
+    strangers: list[str],
+    called: list[tuple[str | None, str | None]],
+    rewritten: list[tuple[int, Callable[[str], str]]],
+    same_surname: int,
+    at_once: int,
+    rewritten_only: bool,
+) -> None:
+    """Sets and batches make it fast, and may neither lose a doubt nor add one."""
+    people = [member(at, reference=reference, email=email) for at, (reference, email) in enumerate(called)]
+    own = [name for names in called for name in names if name]
+    names = [*strangers, *(rewrite(own[at % len(own)]) for at, rewrite in rewritten if own)]
+    others = [member(100 + at, email=f"{at}.müller@example.com") for at in range(same_surname)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(likeness, "_AT_ONCE", at_once)
+        found = lookalikes(names, people, [*people, *others], rewritten_only=rewritten_only)
+    plainly = lookalikes_plainly(names, people, [*people, *others], rewritten_only=rewritten_only)
+    assert {user_id: set(meant) for user_id, meant in found.items()} == plainly
+    assert list(found) == [one.user_id for one in people if one.user_id in found]
+    assert all(len(set(meant)) == len(meant) for meant in found.values())

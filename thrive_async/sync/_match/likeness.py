@@ -9,9 +9,13 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, compress
+from operator import not_
 from typing import Final, Protocol
+
+import attrs
 
 __all__ = ["Person", "comparable", "lookalikes"]
 
@@ -44,20 +48,22 @@ _LATIN: Final = str.maketrans(
     | {"\u0131": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "a", "œ": "o", "ß": "ss"}
 )
 _AT: Final = re.compile(r"[^\S\n]*@[^\S\n]*|[^\S\n]+(?:at|\(at\)|\[at\])[^\S\n]+")
-_BLANK: Final = re.compile(r"[^\S\n]").search
 _DIGIT: Final = re.compile(r"\d").search
 _SEPARATORS: Final = re.compile(r"[^\w\n]|_")
 _SPACED: Final = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
 _DROPPED: Final = dict.fromkeys(_SPACED)
 # Several names in one cell, or an address with the name of its owner.
 _BETWEEN: Final = re.compile(r"[\s\x00-\x1f;,|<>()\"'=:]+")
-_ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
+# Whatever may be or begin one of these, or a blank: all but the ASCII letters, digits and signs of a plain name.
+_ODD: Final = re.compile(r"[^\n!#-&*+./0-9?@A-Z\[\\\]^_`a-z{}~-]").search
+# Zeros before a number. It begins with a 0, which `re` finds four times as fast as a lookbehind.
+_ZEROS: Final = re.compile(r"0(?<![0-9]0)0*(?=[0-9])")
 _FRACTION: Final = re.compile(r"([0-9]+)[.,]0+").fullmatch
 _DIGITS_MISREAD: Final = str.maketrans("oil", "011")
 # 123456789012 as a spreadsheet shows it where the cell is narrow: 1.23457E+11.
 _ROUNDED: Final = re.compile(r"([0-9](?:[.,]([0-9]+))?)e\+?([0-9]{1,2})").fullmatch
 _LONGEST_NUMBER: Final = 40
-# More need no less time for each, but more memory.
+# More need no less time for each, but more memory; and one name in another alphabet slows down all that come with it.
 _AT_ONCE: Final = 2_000
 # Spreadsheets keep fifteen digits of a number, and write zeros for the others.
 _KEPT_DIGITS: Final = 15
@@ -72,13 +78,21 @@ def comparable(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold().translate(_LATIN)
-    letters = (char for char in unicodedata.normalize("NFKD", text) if unicodedata.category(char) not in ("Mn", "Cf"))
-    return "".join(_digit(char) for char in letters)
+    return unicodedata.normalize("NFKD", text).translate(_BARE)
 
 
-def _digit(char: str) -> str:
-    value = unicodedata.digit(char, None)
-    return char if value is None else str(value)
+class _Bare(dict[int, str | None]):
+    """What remains of each character: nothing of accents and invisible ones, 0 to 9 of digits. Looked up once."""
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        digit = unicodedata.digit(char, None)
+        bare = char if digit is None else str(digit)
+        self[code] = None if unicodedata.category(char) in ("Mn", "Cf") else bare
+        return self[code]
+
+
+_BARE: Final = _Bare()
 
 
 def lookalikes(
@@ -100,59 +114,260 @@ def lookalikes(
         The id of each such person, with all names that may mean them.
     """
     # No name is compared with another: both sides are cut into keys and words, and one that both have is a likeness.
-    by_key: dict[str, list[str]] = {}
-    by_word: dict[str, list[str]] = {}
-    asked = [(name, text) for name in names for text in _texts(name)]
-    for (name, text), (keys, words) in zip(asked, _cut([text for _, text in asked], rewritten_only), strict=True):
-        for key in (*keys, *_shown_number(text)):
-            by_key.setdefault(key, []).append(name)
-        for word in words:
-            if len(word) >= _SHORTEST_PART and not word.isdecimal():
-                by_word.setdefault(word, []).append(name)
-    decimals = {int(key[1:3]) for key in by_key if key[0] == "r"}
+    # Most are on one side only, so whose they are is only asked of those on both. For 100,000 names and as many leavers
+    # with nothing in common, that takes a fifth of the time.
+    asked = list(_of_names(list(names))) if leavers else []
+    own = list(_of_people(leavers)) if asked else []
+    likenesses = [_by_key(asked, own, kind) for kind in (_REWRITTEN if rewritten_only else _KINDS)]
+    likenesses.append(_by_rounding(asked, own))
+    if not rewritten_only:
+        likenesses.append(_by_word(asked, own, everyone))
     meant: dict[str, list[Sequence[str]]] = {}
-    having: dict[str, list[str]] = {}
-    own = [(one.user_id, _plain(text)) for one in leavers if by_key for text in (one.reference, one.email) if text]
-    for (user_id, text), (keys, words) in zip(own, _cut([text for _, text in own], rewritten_only), strict=True):
-        for key in (*keys, *_rounded_as(text, decimals)) if decimals else keys:
-            if key in by_key:
-                meant.setdefault(user_id, []).append(by_key[key])
-        for word in words:
-            if len(word) >= _SHORTEST_PART and not word.isdecimal():
-                having.setdefault(word, []).append(user_id)
-    names_of = _names_of(having.keys(), by_word)
-    too_common = _common(names_of.keys(), everyone)
-    for word, alike in names_of.items():
-        for user_id in having[word] if word not in too_common else ():
-            meant.setdefault(user_id, []).append(alike)
-    in_order = ((one.user_id, meant[one.user_id]) for one in leavers if one.user_id in meant)
-    return {user_id: tuple(dict.fromkeys(chain(*heaps))) for user_id, heaps in in_order}
+    for user_id, alike in chain.from_iterable(likenesses):
+        meant.setdefault(user_id, []).append(alike)
+    in_order = ((one.user_id, meant[one.user_id]) for one in leavers if one.user_id in meant) if meant else ()
+    return {user_id: tuple(dict.fromkeys(chain.from_iterable(heaps))) for user_id, heaps in in_order}
 
 
-def _names_of(words: Collection[str], by_word: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return, for each word of the leavers' names, the unknown names with this word or one like it."""
-    alike: dict[str, dict[str, None]] = {word: {word: None} for word in by_word if word in words}
-    lengths = sorted({len(word) for word in words if len(word) >= _SHORTEST_MISTYPED})
-    for word in by_word:
-        if len(word) >= _SHORTEST_GLUED:
-            # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
-            for length in lengths[: bisect_left(lengths, len(word))]:
-                for end in (word[:length], word[-length:]):
-                    if end in words:
-                        alike.setdefault(end, {})[word] = None
-    asked, own = _by_length(by_word), _by_length(words)
+# The two sides
+
+
+@attrs.frozen(repr=False, slots=False)
+class _Texts:
+    """Some texts in plain letters, which are cut up together: one by one takes several times as long.
+
+    Attributes:
+        owners: What each text belongs to: a name of the list, or a person's id.
+        texts: The texts: all of them addresses, or none.
+        mailboxes: The part before the @ of each address, without a tag; None for other texts.
+    """
+
+    owners: Sequence[str]
+    texts: Sequence[str]
+    mailboxes: Sequence[str] | None = None
+
+    @cached_property
+    def words(self) -> str:
+        """The words of each text, or of its mailbox, on a line."""
+        return _spaced(_without_umlauts("\n".join(self.texts if self.mailboxes is None else self.mailboxes)))
+
+
+def _of_names(names: Sequence[str]) -> Iterator[_Texts]:
+    for at in range(0, len(names), _AT_ONCE):
+        some = names[at : at + _AT_ONCE]
+        yield from _read(some, some, in_cells=True)
+
+
+def _of_people(people: Sequence[Person]) -> Iterator[_Texts]:
+    for at in range(0, len(people), _AT_ONCE):
+        some = people[at : at + _AT_ONCE]
+        yield from _read(
+            [one.user_id for one in some if one.reference], [one.reference for one in some if one.reference]
+        )
+        yield from _read([one.user_id for one in some if one.email], [one.email for one in some if one.email])
+
+
+def _read(owners: Sequence[str], names: Sequence[str], *, in_cells: bool = False) -> Iterator[_Texts]:
+    """Yield names in plain letters: addresses apart from others.
+
+    Args:
+        owners: What each name belongs to.
+        names: The names.
+        in_cells: Whether texts in a name may be names themselves.
+    """
+    if not names:
+        return
+    lines = _lines(names)
+    addresses = texts = lines.split("\n")
+    odd = _ODD(lines)
+    if odd:
+        texts = [text.strip() for text in texts]
+    if ".0" in lines or ",0" in lines:
+        texts = [_without_fraction(text) for text in texts]
+    if odd:
+        owners, texts = _with_cells(owners, texts) if in_cells else (owners, texts)
+        addresses = _AT.sub("@", "\n".join(texts)).split("\n")
+    mailboxes = [address[: address.rindex("@")] for address in addresses if "@" in address]
+    if "+" in lines:
+        mailboxes = [mailbox.partition("+")[0] for mailbox in mailboxes]
+    if len(mailboxes) in (0, len(texts)):
+        yield _Texts(owners, texts, mailboxes or None)
+        return
+    have_at = ["@" in address for address in addresses]
+    yield _Texts(list(compress(owners, have_at)), list(compress(texts, have_at)), mailboxes)
+    yield _Texts(list(compress(owners, map(not_, have_at))), list(compress(texts, map(not_, have_at))))
+
+
+def _lines(names: Sequence[str]) -> str:
+    """Return names in plain letters, each on a line."""
+    lines = "\n".join(names)
+    if lines.isascii() and lines.count("\n") < len(names):
+        return lines.lower()
+    return "\n".join([comparable(name).replace("\n", " ") for name in names])
+
+
+def _with_cells(owners: Sequence[str], texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    pairs = list(zip(owners, texts, strict=True))
+    for owner, text in tuple(pairs):
+        cells = _BETWEEN.split(text)
+        if cells != [text]:
+            pairs += [(owner, _without_fraction(cell)) for cell in cells if len(cell) >= _SHORTEST_PART]
+    return [owner for owner, _text in pairs], [text for _owner, text in pairs]
+
+
+def _without_fraction(plain: str) -> str:
+    number = _FRACTION(plain) if plain.endswith("0") else None
+    return number[1] if number else plain
+
+
+# Keys: at most one of a kind for each text, else empty
+
+
+def _wholes(some: _Texts) -> Sequence[str]:
+    return _squeezed(some.texts)
+
+
+def _wholes_as_written(some: _Texts) -> Sequence[str]:
+    return [whole.lstrip("0") or "0" for whole in _letters("\n".join(some.texts)).split("\n")]
+
+
+def _mailboxes(some: _Texts) -> Sequence[str]:
+    return () if some.mailboxes is None else _squeezed(some.mailboxes)
+
+
+def _codes(some: _Texts) -> Sequence[str]:
+    """Return codes in which a letter may stand for a digit."""
+    if some.mailboxes is not None:
+        return ()
+    return _squeezed([text.translate(_DIGITS_MISREAD) if _DIGIT(text) else "" for text in some.texts])
+
+
+def _kept_digits(some: _Texts) -> Sequence[str]:
+    """Return the digits that a spreadsheet keeps of long numbers, with their length."""
+    if some.mailboxes is not None:
+        return ()
+    return [_kept_of(text) if len(text) > _KEPT_DIGITS else "" for text in some.texts]
+
+
+def _kept_of(text: str) -> str:
+    (whole,) = _squeezed([text])
+    return f"{len(whole)} {whole[:_KEPT_DIGITS]}" if len(whole) > _KEPT_DIGITS and whole.isdecimal() else ""
+
+
+_Kind = Callable[[_Texts], Sequence[str]]
+_KINDS: Final[Sequence[_Kind]] = (_wholes, _mailboxes, _codes, _kept_digits)
+_REWRITTEN: Final[Sequence[_Kind]] = (_wholes_as_written, _kept_digits)
+
+
+def _by_key(asked: Sequence[_Texts], own: Sequence[_Texts], kind: _Kind) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the id of each person who has a key of this kind in common with names of the list, and these names."""
+    keys_asked = [kind(some) for some in asked]
+    known = set(chain.from_iterable(keys_asked))
+    known.discard("")
+    if not known:
+        return
+    found = [
+        (user_id, key)
+        for some in own
+        if not known.isdisjoint(keys := kind(some))
+        for user_id, key in zip(some.owners, keys, strict=True)
+        if key in known
+    ]
+    shared = {key for _user_id, key in found}
+    names: dict[str, list[str]] = {}
+    for some, keys in zip(asked, keys_asked, strict=True):
+        if not shared.isdisjoint(keys):
+            for name, key in zip(some.owners, keys, strict=True):
+                if key in shared:
+                    names.setdefault(key, []).append(name)
+    for user_id, key in found:
+        yield user_id, names[key]
+
+
+def _by_rounding(asked: Sequence[_Texts], own: Sequence[_Texts]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the id of each person whose number may be shown as names of the list, and these names."""
+    shown: dict[tuple[int, str], list[str]] = {}
+    for some in asked:
+        for name, text in zip(some.owners, some.texts, strict=True) if some.mailboxes is None else ():
+            number = _ROUNDED(text) if text[:1].isdecimal() else None
+            if number:
+                # Fifteen digits are all that a spreadsheet keeps.
+                decimals = min(len(number[2] or ""), _KEPT_DIGITS - 1)
+                value = float(f"{number[1].replace(',', '.')}e{number[3]}")
+                shown.setdefault((decimals, f"{value:.{decimals}e}"), []).append(name)
+    ways = sorted({decimals for decimals, _number in shown})
+    for some in own if shown else ():
+        for user_id, text in zip(some.owners, some.texts, strict=True):
+            if text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+                for key in ((decimals, f"{int(text):.{decimals}e}") for decimals in ways):
+                    if key in shown:
+                        yield user_id, shown[key]
+
+
+# Words: any number for each text
+
+
+def _by_word(
+    asked: Sequence[_Texts], own: Sequence[_Texts], everyone: Sequence[Person]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the id of each person with a word like one in names of the list, and these names."""
+    words: set[str] = set()
+    for some in own:
+        words.update([word for word in some.words.split() if len(word) >= _SHORTEST_PART and not word.isdecimal()])
+    alike = _alike([some.words.split() for some in asked], words)
+    for word in _common(alike.keys(), everyone):
+        del alike[word]
+    names = _owners(asked, set(chain.from_iterable(alike.values())))
+    user_ids = _owners(own, alike)
+    for word in sorted(alike):
+        meant = tuple(dict.fromkeys(chain.from_iterable(names[other] for other in sorted(alike[word]))))
+        for user_id in user_ids[word]:
+            yield user_id, meant
+
+
+def _owners(side: Iterable[_Texts], words: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for some in side if words else ():
+        for owner, line in zip(some.owners, some.words.split("\n"), strict=True):
+            for word in line.split():
+                if word in words:
+                    found.setdefault(word, []).append(owner)
+    return found
+
+
+def _alike(asked: Iterable[Sequence[str]], words: set[str]) -> dict[str, set[str]]:
+    """Return, for each word of the leavers' names, the words of unknown names that are the same or like it.
+
+    Args:
+        asked: The words of the unknown names, in heaps.
+        words: The words of the leavers' names, without numbers.
+    """
+    least = _SHORTEST_MISTYPED
+    long = [word for word in words if len(word) >= least]
+    ends = {end for word in long for end in (word[:least], word[-least:])}
+    lengths = sorted(set(map(len, long)))
+    same, longer, letters = set[str](), set[str](), set[str]()
+    for heap in asked:
+        same.update(words.intersection(heap))
+        longer.update([word for word in heap if word[:least] in ends or word[-least:] in ends])
+        letters.update([word for word in heap if word.isalpha()])
+    alike: dict[str, set[str]] = {word: {word} for word in same}
+    for word in longer:
+        # Without its dot or hyphen, one name begins or ends another: `dimarini` for `di-marini`.
+        for length in lengths[: bisect_left(lengths, len(word))] if len(word) >= _SHORTEST_GLUED else ():
+            for end in (word[:length], word[-length:]):
+                if end in words:
+                    alike.setdefault(end, set()).add(word)
+    by_length, own = _by_length(letters), _by_length(words)
     for length in range(_SHORTEST_MISTYPED - 1, _LONGEST_MISTYPED + 1):
         # Two words that differ by a letter, or by two swapped, have a shortened form in common.
         index: dict[str, list[str]] = {}
-        for form, word in _shortened(asked, length):
+        for form, word in _shortened(by_length, length):
             index.setdefault(form, []).append(word)
         for form, word in _shortened(own, length) if index else ():
             for other in index.get(form, ()):
-                alike.setdefault(word, {})[other] = None
-    return {
-        word: tuple(dict.fromkeys(name for other in others for name in by_word[other]))
-        for word, others in alike.items()
-    }
+                alike.setdefault(word, set()).add(other)
+    return alike
 
 
 def _by_length(parts: Iterable[str]) -> dict[int, list[str]]:
@@ -176,61 +391,17 @@ def _common(parts: Collection[str], everyone: Sequence[Person]) -> set[str]:
     """Return the parts of names among some that too many people have."""
     if not parts or not everyone:
         return set()
-    # All names at once: to make small Latin letters of 100,000 one by one takes a second.
-    text = "\n".join(f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone)
-    words = _words(_without_umlauts(comparable(text)))
-    counts = Counter(part for each in words for part in set(each) if part in parts)
+    names = [f"{person.reference or ''} {(person.email or '').rpartition('@')[0]}" for person in everyone]
+    lines = _spaced(_without_umlauts(_lines(names)))
     limit = max(_FEW, _COMMON * len(everyone))
-    return {part for part, count in counts.items() if count > limit}
-
-
-def _plain(name: str) -> str:
-    return _without_fraction(comparable(name).strip().replace("\n", " "))
-
-
-def _without_fraction(plain: str) -> str:
-    number = _FRACTION(plain) if plain.endswith("0") else None
-    return number[1] if number else plain
-
-
-def _texts(name: str) -> list[str]:
-    """Return a name in plain letters, and the texts in it that may be names themselves."""
-    plain = _plain(name)
-    cells = _BETWEEN.split(plain)
-    if cells == [plain]:
-        return cells
-    return [plain, *(_without_fraction(cell) for cell in cells if len(cell) >= _SHORTEST_PART)]
-
-
-def _cut(texts: Sequence[str], whole_only: bool) -> Iterator[tuple[list[str], list[str]]]:  # noqa: FBT001
-    """Yield what each name has in common with others that may be the same person's: keys, and words.
-
-    Each key says in its first letter what it is: `=` the whole name, `m` a mailbox, `c` a code in which a letter may
-    stand for a digit, `d` the digits that a spreadsheet keeps, `r` a rounded number.
-    """
-    for at in range(0, len(texts), _AT_ONCE):
-        yield from _cut_together(texts[at : at + _AT_ONCE], whole_only)
-
-
-def _cut_together(texts: Sequence[str], whole_only: bool) -> Iterator[tuple[list[str], list[str]]]:  # noqa: FBT001
-    # One string with a line per name: to cut up the names one by one takes twice as long.
-    lines = "\n".join(texts)
-    wholes = [whole.lstrip("0") or "0" for whole in _letters(lines).split("\n")] if whole_only else _squeezed(lines)
-    codes = _squeezed(lines.translate(_DIGITS_MISREAD))
-    addresses = _AT.sub("@", lines).split("\n") if _BLANK(lines) else texts
-    mailboxes = [text.rpartition("@")[0].partition("+")[0] if "@" in text else None for text in addresses]
-    names = "\n".join(text if box is None else box for text, box in zip(texts, mailboxes, strict=True))
-    words = _words(_without_umlauts(names))
-    for text, whole, code, box, name, own in zip(texts, wholes, codes, mailboxes, _squeezed(names), words, strict=True):
-        keys = ["=" + whole] if whole else []
-        if box and name and not whole_only:
-            keys.append("m" + name)
-        elif box is None and _DIGIT(text):
-            if len(whole) > _KEPT_DIGITS and whole.isdecimal():
-                keys.append(f"d{len(whole)}{whole[:_KEPT_DIGITS]}")
-            if code and not whole_only:
-                keys.append("c" + code)
-        yield keys, [] if whole_only else own
+    # A word counts once for each person. That is only worth finding out for words that occur often enough.
+    often = {
+        word for word, count in Counter([word for word in lines.split() if word in parts]).items() if count > limit
+    }
+    counts = Counter[str]()
+    for line in lines.split("\n") if often else ():
+        counts.update(often.intersection(line.split()))
+    return {word for word, count in counts.items() if count > limit}
 
 
 def _without_umlauts(lines: str) -> str:
@@ -242,30 +413,9 @@ def _letters(lines: str) -> str:
     return lines.translate(_DROPPED) if lines.isascii() else _SEPARATORS.sub("", lines)
 
 
-def _words(lines: str) -> list[list[str]]:
-    spaced = lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
-    return [line.split() for line in spaced.split("\n")]
+def _spaced(lines: str) -> str:
+    return lines.translate(_SPACED) if lines.isascii() else _SEPARATORS.sub(" ", lines)
 
 
-def _squeezed(lines: str) -> list[str]:
-    return _ZEROS.sub("", _letters(_without_umlauts(lines))).split("\n")
-
-
-def _shown_number(plain: str) -> tuple[str, ...]:
-    rounded = _ROUNDED(plain)
-    if rounded is None:
-        return ()
-    number = float(f"{rounded[1].replace(',', '.')}e{rounded[3]}")
-    return (_rounded(number, len(rounded[2] or "")),)
-
-
-def _rounded_as(text: str, decimals: Collection[int]) -> list[str]:
-    if not decimals or not text.isdecimal() or len(text) > _LONGEST_NUMBER:
-        return []
-    return [_rounded(int(text), count) for count in decimals]
-
-
-def _rounded(number: float, decimals: int) -> str:
-    # Fifteen digits are all that a spreadsheet keeps.
-    decimals = min(decimals, _KEPT_DIGITS - 1)
-    return f"r{decimals:02}{number:.{decimals}e}"
+def _squeezed(texts: Iterable[str]) -> list[str]:
+    return _ZEROS.sub("", _letters(_without_umlauts("\n".join(texts)))).split("\n")

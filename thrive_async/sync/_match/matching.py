@@ -6,9 +6,10 @@ invisible characters, with straight quotes and with an IDNA domain. A name that 
 listed, and nothing is sent for it.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from itertools import compress
+from operator import not_
+from typing import Final, TypeVar
 
 import attrs
 
@@ -27,8 +28,7 @@ from thrive_async.sync._match.names import (
 
 __all__ = ["Match", "Matcher", "People", "Rejected"]
 
-# A name of visible ASCII alone needs no cleaning.
-_PLAIN: Final = re.compile(r"[!-~]+").fullmatch
+T = TypeVar("T")
 # The place of a name that fits several people.
 _SEVERAL: Final = -1
 _LOOKS_REWRITTEN: Final = "looks rewritten by a spreadsheet or an export, and no user has this name"
@@ -46,52 +46,36 @@ class People:
     """
 
     def __init__(self, people: Sequence[AudienceMember | AudienceManager]) -> None:
-        self.exact: dict[str, int] = {}
-        self.emails: dict[str, int] = {}
         self._people = people
         self._several: dict[str, set[int]] = {}
         self._several_emails: dict[str, set[int]] = {}
         # Refs without odd characters, for names without an exact match, and refs that look like ids.
         self._plain: dict[str, int] = {}
         self._like_ids: dict[str, int] = {}
-        self._index()
-
-    def _index(self) -> None:
-        exact, emails = self.exact, self.emails
-        odd_email = False
-        like_ids: list[tuple[str, int]] = []
-        odd_refs: list[tuple[str, int]] = []
-        for place, person in enumerate(self._people):
-            user_id, reference, email = person.user_id, person.reference, person.email
-            if exact.setdefault(user_id, place) != place:
-                _share(exact, self._several, user_id, place)
-            if reference:
-                if exact.setdefault(reference, place) != place:
-                    _share(exact, self._several, reference, place)
-                if len(reference) == OBJECT_ID_LENGTH and is_object_id(reference):
-                    like_ids.append((reference, place))
-                elif not reference.isascii():
-                    odd_refs.append((plain(reference), place))
-            if email:
-                lower = email.lower()
-                if not lower.isascii():
-                    lower = lowered(email)
-                if emails.setdefault(lower, place) != place:
-                    _share(emails, self._several_emails, lower, place)
-                odd_email = odd_email or "@" not in lower
+        refs = [one.reference for one in people if one.reference]
+        at_ref = [place for place, one in enumerate(people) if one.reference]
+        emails = [one.email.lower() if one.email.isascii() else lowered(one.email) for one in people if one.email]
+        at_email = [place for place, one in enumerate(people) if one.email]
+        names = [one.user_id for one in people] + refs
+        self.exact: dict[str, int] = _indexed(names, [*range(len(people)), *at_ref], self._several)
+        self.emails: dict[str, int] = _indexed(emails, at_email, self._several_emails)
         # One person's ref may be another's e-mail address, so names that could be both are compared.
-        for name in list(exact):
-            if odd_email or "@" in name:
-                self._cross(name)
+        odd_email = [email for email in emails if "@" not in email]
+        for name in list(self.exact) if odd_email else [name for name in names if "@" in name]:
+            self._cross(name)
+        odd_refs: list[tuple[str, int]] = []
         # One person's ref may be another's id in another case.
-        for name, place in like_ids:
-            if self._like_ids.setdefault(name.lower(), place) != place:
-                self._like_ids[name.lower()] = _SEVERAL
-            owner = self.owner_of_id(name.lower())
-            if owner is not None and exact[name] != owner:
-                _share(exact, self._several, name, owner)
+        for name, place in zip(refs, at_ref, strict=True):
+            if len(name) == OBJECT_ID_LENGTH and is_object_id(name):
+                if self._like_ids.setdefault(name.lower(), place) != place:
+                    self._like_ids[name.lower()] = _SEVERAL
+                owner = self.owner_of_id(name.lower())
+                if owner is not None and self.exact[name] != owner:
+                    _share(self.exact, self._several, name, owner)
+            elif not name.isascii():
+                odd_refs.append((plain(name), place))
         for name, place in odd_refs:
-            if name not in exact and self._plain.setdefault(name, place) != place:
+            if name not in self.exact and self._plain.setdefault(name, place) != place:
                 _share(self._plain, self._several, name, place)
 
     def _cross(self, name: str) -> None:
@@ -129,8 +113,14 @@ class People:
         place = self.find(name)
         return () if place is None else self.sharing(name) if place == _SEVERAL else (place,)
 
-    def is_named_alone(self, place: int) -> bool:
-        """Return whether no other person has this person's id as an id, ref or e-mail address, in any case."""
+    def not_named_alone(self, places: Sequence[int]) -> list[int]:
+        """Return which of some people have an id that is another's id, ref or e-mail address, too, in any case."""
+        ids = [self._people[place].user_id for place in places]
+        if not self._several and not self._like_ids and self.emails.keys().isdisjoint(map(str.lower, ids)):
+            return []
+        return [place for place in places if not self._is_named_alone(place)]
+
+    def _is_named_alone(self, place: int) -> bool:
         user_id = self._people[place].user_id
         lower = user_id.lower()
         return (
@@ -156,6 +146,21 @@ class People:
     def has_id(self, user_id: str) -> bool:
         """Return whether a person has this id."""
         return self.owner_of_id(user_id) is not None
+
+
+def _indexed(names: Sequence[str], places: Sequence[int], several: dict[str, set[int]]) -> dict[str, int]:
+    """Return the place for each name, and add the places of shared names to `several`."""
+    index: dict[str, int] = dict(zip(names, places, strict=True))
+    if len(index) < len(names):
+        index = {}
+        for name, place in zip(names, places, strict=True):
+            if index.setdefault(name, place) != place:
+                _share(index, several, name, place)
+    return index
+
+
+def _among(names: Iterable[str], told: Mapping[str, T]) -> dict[str, T]:
+    return {name: told[name] for name in names if name in told} if told else {}
 
 
 def _share(names: dict[str, int], several: dict[str, set[int]], name: str, place: int) -> None:
@@ -253,7 +258,13 @@ class Matcher:
                 lower = name.lower()
                 place = emails_get(lower)
                 if place is None:
-                    if "@" in lower and len(name) <= LONGEST_NAME and _PLAIN(name):
+                    if (
+                        "@" in lower
+                        and name.isascii()
+                        and name.isprintable()
+                        and " " not in name
+                        and len(name) <= LONGEST_NAME
+                    ):
                         # A newcomer's plain e-mail address takes half the time here that it takes in `_feed_odd`.
                         if lower in newcomers:
                             duplicate(name)
@@ -469,23 +480,21 @@ class Matcher:
     def result(self) -> Match:
         """Return the result of the comparison."""
         self._end()
-        members, seen, people = self._members, self._seen, self._people
-        missing = [place for place in range(len(members)) if not seen[place]]
-        elsewhere = self._refs_elsewhere
+        members, seen = self._members, self._seen
+        missing = list(compress(range(len(members)), map(not_, seen)))
+        shared = {members[place].user_id for place in self._people.not_named_alone(missing)}
+        if elsewhere := self._refs_elsewhere:
+            ids = (members[place].user_id for place in missing)
+            shared.update(one for one in ids if elsewhere.get(one.lower(), one) != one)
         return Match(
             members=members,
             to_add=tuple(self._newcomers.values()),
-            also={name: self._also[name] for name in self._newcomers.values() if name in self._also},
-            where={name: self._places[name] for name in self._newcomers.values() if name in self._places},
-            staying=tuple(member.user_id for place, member in enumerate(members) if seen[place]),
-            others=tuple(members[place] for place in missing),
+            also=_among(self._newcomers.values(), self._also),
+            where=_among(self._newcomers.values(), self._places),
+            staying=tuple([member.user_id for member in compress(members, seen)]),
+            others=tuple([members[place] for place in missing]),
             duplicates=tuple(self._duplicates),
             rejected=tuple(self._rejected),
             ambiguous=dict(self._ambiguous),
-            shared_ids=frozenset(
-                members[place].user_id
-                for place in missing
-                if not people.is_named_alone(place)
-                or elsewhere.get(members[place].user_id.lower(), members[place].user_id) != members[place].user_id
-            ),
+            shared_ids=frozenset(shared),
         )
