@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
         decode.decode,
         decode.stall,
         calls.small_call,
+        calls.small_list,
         lists.list_users,
         lists.list_enrolments,
         lists.memory,

@@ -45,6 +45,10 @@ class Contender:
         """Fetch one audience."""
         raise NotImplementedError
 
+    async def levels(self) -> Any:
+        """Fetch the skill levels: a list without pages."""
+        raise NotImplementedError
+
     async def users_page(self, number: int, per_page: int) -> Page:
         """Fetch a page of users; return it and the number of pages."""
         raise NotImplementedError
@@ -99,6 +103,9 @@ class Ours(Contender):
     async def small(self) -> Any:
         return await self._wide.audiences.get(REFERENCE)
 
+    async def levels(self) -> Any:
+        return await self._wide.skills.levels()
+
     async def users(self) -> int:
         seen = 0
         async for _user in self._client.users.list():
@@ -141,6 +148,9 @@ class Hand(Contender):
 
     async def small(self) -> Any:
         return orjson.loads(await self.body(SMALL))
+
+    async def levels(self) -> Any:
+        return orjson.loads(await self.body("/rest/v1/skills/levels"))
 
     async def users_page(self, number: int, per_page: int) -> Page:
         page = orjson.loads(await self.body(f"/rest/v1/users?page={number}&perPage={per_page}"))

@@ -145,6 +145,11 @@ AUDIENCE = {
     "updatedAt": "2025-01-31T09:30:00.000Z",
 }
 
+LEVELS = [
+    {"name": name, "isEnabled": True, "value": 1024 << place}
+    for place, name in enumerate(("Beginner", "Intermediate", "Advanced", "Expert"))
+]
+
 
 def numbered(template: bytes, page: int) -> bytes:
     """Turn a template into the page with this number."""

@@ -197,7 +197,7 @@ class Bench:
 
         Args:
             contenders: The contenders.
-            job: `decode`, `small`, `users` or `enrolments`.
+            job: `decode`, `small`, `levels`, `users` or `enrolments`.
             repeats: Measured rounds.
             expected: How many items each must see.
             warm_up: Whether to run one more round first, unmeasured.

@@ -46,6 +46,7 @@ class World:
         self.enrolments = data.enrolments_template()
         self.audience = orjson.dumps(data.AUDIENCE)
         self.user = orjson.dumps(orjson.loads(data.users_page(1))["results"][0])
+        self.levels = orjson.dumps(data.LEVELS)
         self.cache: dict[tuple[str, int, int], bytes] = {}
         self.configure({})
 
@@ -117,6 +118,8 @@ class World:
         kind = path.rpartition("/")[2]
         if kind in self.total:
             return self.page(kind, parse_qs(query)), self.latency
+        if kind == "levels":
+            return answered(self.levels), self.latency
         return answered(self.user if "/user" in path else self.audience), self.latency
 
     def control(self, path: str, body: bytes) -> bytes:

@@ -81,8 +81,8 @@ async def work(name: str, url: str) -> None:
         seen: Any = None
         if job == "decode":
             kept = contender.decode(pages[asked["users"]])
-        elif job == "small":
-            await _crew(contender.small, **asked)
+        elif job in ("small", "levels"):
+            await _crew(getattr(contender, job), **asked)
         else:
             seen = await getattr(contender, job)()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
