@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import weakref
+from functools import partial
+from traceback import walk_tb
 from typing import Any
 
 import orjson
@@ -11,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from thrive_async import DecodeError, NotFoundError
+from thrive_async import DecodeError, NotFoundError, models
+from thrive_async._base.problems import Problems
 from thrive_async._http.request import Reply
+from thrive_async._wire import convert
 from thrive_async.errors import error_class
 from thrive_async.pagination import Page, PageSizes, Paginator
 
@@ -216,6 +220,22 @@ async def test_other_tasks_run_before_a_large_page_is_decoded() -> None:
 
     assert await Paginator(fetch, read, operation="listThings", per_page=1000, prefetch=4).first()
     assert seen == ["another", "read"]
+
+
+async def test_the_error_of_an_item_names_its_place_and_its_frames_hold_no_item() -> None:
+    body = orjson.dumps({"results": [{"id": "a"}, {"id": 5, "tag": "planted"}]})
+
+    async def fetch(_number: int, _per_page: int | None, _wanted: asyncio.Event | None) -> Reply:
+        return Reply(200, CIMultiDict(), body, orjson.loads(body))
+
+    read = partial(convert.read_list, models.Tag)
+    tags = Paginator(fetch, read, operation="listTags", per_page=None, prefetch=1, problems=Problems(strict=True))
+    with pytest.raises(DecodeError) as caught:
+        await tags.first()
+    assert caught.value.path == "$.results[1].id"
+    frames = [frame for frame, _ in walk_tb(caught.value.__traceback__) if "thrive_async" in frame.f_code.co_filename]
+    assert frames
+    assert "planted" not in repr([frame.f_locals for frame in frames])
 
 
 @pytest.mark.parametrize("most", [10, 50, 100])

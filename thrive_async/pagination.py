@@ -67,7 +67,7 @@ class Page(Generic[T]):
         self.reply: ReplyInfo = body.info
         self._body: Reply | None = body
         self._raw: list[Any] | None = None
-        self._came = came or _Came.of(items, None)
+        self._came = came
 
     @property
     def raw(self) -> list[Any]:
@@ -276,20 +276,23 @@ class Paginator(Generic[T]):
 
     async def _begin(self, limit: int | None) -> "tuple[Page[T], _Course]":
         size = self._per_page
-        if limit is not None and size is not None:
-            size = min(size, limit)
-        page, size = await self._first_page(size)
+        if size is None:
+            page = await self._page(1, None)
+            if page._came is None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
+                return page, _ALONE
+        else:
+            page, size = await self._first_page(size if limit is None else min(size, limit))
         course = _Course(size, self._sizes, self._prefetch, limit)
         if not course.takes(page):
             self._check_whole(course, page)
         return page, course
 
-    async def _first_page(self, size: int | None) -> tuple[Page[T], int | None]:
+    async def _first_page(self, size: int) -> tuple[Page[T], int]:
         """Read page 1. If Thrive refuses the default page size, try smaller ones."""
         try:
             return await self._page(1, size), size
         except APIError as error:
-            if size is None or self._named_size is not None or error.status not in _REFUSED_SIZE:
+            if self._named_size is not None or error.status not in _REFUSED_SIZE:
                 raise
             refusal = error
         for smaller in _SMALLER_SIZES:
@@ -335,12 +338,14 @@ class Paginator(Generic[T]):
             raw = _items_of(decoded, told)
             total_pages, total_results, told_size = _totals_of(decoded, per_page, len(raw), told)
             where = "$" if isinstance(decoded, list) else "$.results"
-            # Note this first, because reading the items takes them apart.
-            came = _Came.of(raw, told_size)
+            # Note this first, because reading the items takes them apart. A bare array of a list without pages is all
+            # there is, and need not be told from another page.
+            came = None if per_page is None and told_size is None else _Came.of(raw, told_size)
             items = self._read(raw) if found is None else self._read(raw, found)
         except DecodeError as error:
             error.path = where + error.path.removeprefix("$")
-            return error
+            # Its frames hold the items.
+            return error.with_traceback(None)
         page = Page(items, reply, number, total_pages, total_results, came=came)
         if self._problems is not None and found is not None and (found or told):
             page.skipped = found.skipped
@@ -410,6 +415,7 @@ class _Course:
     def takes(self, page: Page[Any]) -> bool:
         """Count a page. Return False if it brings nothing new, because the list then ended before it."""
         came = page._came  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what only this module needs
+        assert came is not None  # noqa: S101 - `_begin` has seen to it
         if page.total_pages or page.total_results:
             self.totals = page.total_pages, page.total_results
         if not came.length or came.first in self._firsts or came.last in self._lasts:
@@ -459,6 +465,8 @@ class _Course:
         return pages is not None and pages >= before
 
 
+# The course of a list that is one bare array.
+_ALONE: Final = _Course(None, PageSizes(None), 1, None)
 # Only the reader's iterator holds a page that waits. If the iterator is garbage-collected, this set keeps its tasks
 # alive until it has ended them.
 _waiting: Final[set[asyncio.Task[Any]]] = set()
