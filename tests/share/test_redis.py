@@ -404,6 +404,7 @@ class TestInACluster(ShareConformance):
         ("redis://localhost", {"on_loss": "shut"}, "on_loss must be"),
         ("redis://localhost", {"processes": 0}, "processes must be a whole number"),
         ("redis://localhost?processes=few", {}, "processes in the URL"),
+        ("redis://localhost?processes=" + "9" * 5000, {}, "processes in the URL"),
         ("redis://localhost?on_loss=never", {}, "on_loss must be"),
         ("http://localhost", {}, "the URL of Redis cannot be used"),
     ],

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -333,7 +334,7 @@ def _own_options(url: str) -> tuple[dict[str, Any], str]:
     query = parse_qsl(parts.query)
     options: dict[str, Any] = {name: value for name, value in query if name in ("processes", "on_loss")}
     if "processes" in options:
-        if not options["processes"].isdecimal():
+        if not re.fullmatch("[0-9]{1,6}", options["processes"]):
             raise ConfigurationError("processes in the URL of Redis must be a whole number of at least 1")
         options["processes"] = int(options["processes"])
     rest = urlencode([(name, value) for name, value in query if name not in options])
