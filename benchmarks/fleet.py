@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,11 +105,6 @@ class Tenants:
         self.file = folder / "tenants.toml"
         self.file.write_text("\n".join(text))
 
-    @property
-    def begun(self) -> int:
-        """In how many audiences people were added."""
-        return sum(entry.operation == "addMembers" for entry in self.sandbox.requests)
-
     def wrong(self) -> int:
         audiences = self.sandbox.state.audiences
         return sum(set(audiences[name].members) != set(wanted) for name, wanted in self.wanted.items())
@@ -171,29 +166,30 @@ def is_over(database: str) -> bool:
     return left == (0,)
 
 
-async def night(one: Tenants, workers: int, *, kills: int, seed: int, postgres: PostgresServer, share: str) -> Night:
+async def night(
+    one: Tenants, workers: int, *, kill_at: Sequence[float], seed: int, postgres: PostgresServer, share: str
+) -> Night:
+    """Run all units, while workers are killed after so many seconds, and the database is restarted in between."""
     from thrive_async.fleet.procrastinate import opened, status, submit
 
     chance = random.Random(seed)
     database = postgres.new_database()
     async with opened(database) as app:
         await submit(app, units(load_tenants(one.file)))
-    # After so many audiences, someone is killed, or the database is restarted.
-    audiences = len(one.wanted)
-    kill_at = sorted(chance.randrange(audiences) for _ in range(kills))
-    restart_at = [audiences // 2] if kills else []
+    kills = sorted(kill_at)
+    restarts = kills[len(kills) // 2 :][:1]
     crew = Workers(workers, database, share)
     began = disturbed = time.monotonic()
     try:
-        while kill_at or restart_at or not await asyncio.to_thread(is_over, database):
+        while kills or not await asyncio.to_thread(is_over, database):
             await asyncio.sleep(0.1)
-            begun = one.begun if kill_at or restart_at else 0
-            while kill_at and begun >= kill_at[0]:
-                kill_at.pop(0)
+            passed = time.monotonic() - began
+            while kills and passed >= kills[0]:
+                kills.pop(0)
                 await asyncio.to_thread(crew.kill_one, chance.randrange(workers))
                 disturbed = time.monotonic()
-            if restart_at and begun >= restart_at[0]:
-                restart_at.pop()
+            if restarts and passed >= restarts[0]:
+                restarts.pop()
                 await asyncio.to_thread(postgres.stop)
                 await asyncio.to_thread(postgres.start)
                 disturbed = time.monotonic()
@@ -203,7 +199,7 @@ async def night(one: Tenants, workers: int, *, kills: int, seed: int, postgres: 
         await asyncio.to_thread(crew.end)
     async with opened(database) as app:
         done = (await status(app)).summary.outcomes["done"]
-    return Night(ended - began, done, one.wrong(), one.written_twice(), kills, ended - disturbed, cpu, memory)
+    return Night(ended - began, done, one.wrong(), one.written_twice(), len(kill_at), ended - disturbed, cpu, memory)
 
 
 async def alone(one: Tenants, share: str) -> Night:
@@ -241,13 +237,20 @@ async def main(  # noqa: PLR0917 - the options
             )
             print("| night | seconds | done | wrong | written twice | kills | after the last, s | CPU, s | MB |")
             print("|---|---|---|---|---|---|---|---|---|")
-            for name in nights or NIGHTS:
+            if "maltreated" in nights and "undisturbed" not in nights:
+                nights = ["undisturbed", *nights]
+            undisturbed = 0.0
+            chance = random.Random(seed)
+            for name in sorted(nights or NIGHTS, key=NIGHTS.index):
                 with company(tenants, audiences, people) as one:
                     if name == "alone":
                         it = await alone(one, share)
                     else:
+                        # At any moment in which a night goes on that nothing disturbs.
                         count = kills if name == "maltreated" else 0
-                        it = await night(one, workers, kills=count, seed=seed, postgres=postgres, share=share)
+                        moments = [chance.uniform(0, undisturbed) for _ in range(count)]
+                        it = await night(one, workers, kill_at=moments, seed=seed, postgres=postgres, share=share)
+                        undisturbed = undisturbed or it.seconds
                 counts = f"{it.done} | {it.wrong} | {it.twice} | {it.kills} | {it.recovered:.1f}"
                 print(f"| {name} | {it.seconds:.1f} | {counts} | {it.cpu:.1f} | {it.memory:.0f} |", flush=True)
         finally:
