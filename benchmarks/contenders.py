@@ -90,10 +90,11 @@ class Ours(Contender):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         from thrive_async import ApiKey, Limits, ThriveClient
-        from thrive_async._wire.convert import read_list
+        from thrive_async._wire.convert import page_decoder, read_list
         from thrive_async.models import User
 
-        self._read = lambda body: read_list(User, orjson.loads(body)["results"])
+        decoded = page_decoder(User)
+        self._read = lambda body: read_list(User, decoded(body)["results"])
         self._client = ThriveClient(TENANT, ApiKey(SECRET), base_url=url)
         self._wide = ThriveClient(TENANT, ApiKey(SECRET), base_url=url, limits=Limits(concurrency=100))
 

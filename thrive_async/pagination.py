@@ -7,8 +7,6 @@ from contextlib import aclosing
 from math import ceil
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-import orjson
-
 from thrive_async._base import values as v
 from thrive_async._base.problems import Found, Problem, Problems
 from thrive_async._base.replies import ReplyInfo
@@ -71,10 +69,20 @@ class Page(Generic[T]):
 
     @property
     def raw(self) -> list[Any]:
-        """The items as Thrive sent them, unknown fields included. Decoded on first use."""
+        """The items as Thrive sent them, unknown fields included. Decoded on first use.
+
+        Raises:
+            DecodeError: A field that the SDK does not know holds a number that is too large, or is nested too deeply.
+        """
         if self._raw is None:
             assert self._body is not None  # noqa: S101 - held until it has been decoded
-            self._raw = _items_of(self._body.json(), Found())
+            try:
+                decoded = self._body.json()
+            except ValueError:
+                error = DecodeError("a field that the SDK does not know holds a value that cannot be decoded")
+                error.came_with(self.reply)
+                raise error from None
+            self._raw = _items_of(decoded, Found())
             self._body = None
         return self._raw
 
@@ -371,11 +379,10 @@ class _Came(NamedTuple):
         last: object = _id(items[-1])
         if first is None or last is None:
             # Records without an id may look alike, so compare the length and both ends of the pages. Their hash, since
-            # it is kept for each page of a list, and orjson's bytes take 2 kB.
+            # it is kept for each page of a list, and their text takes 2 kB.
             try:
-                first = last = hash((len(items), orjson.dumps(items[0]), orjson.dumps(items[-1])))
-            except TypeError:
-                # Nested too deeply to be encoded.
+                first = last = hash((len(items), repr(items[0]), repr(items[-1])))
+            except RecursionError:
                 first = last = len(items)
         return cls(len(items), first, last, size)
 
@@ -384,7 +391,7 @@ class _Came(NamedTuple):
 
 
 def _id(item: object) -> str | None:
-    found = cast("dict[str, Any]", item).get("id") if isinstance(item, dict) else None
+    found: object = cast("dict[str, Any]", item).get("id") if isinstance(item, dict) else getattr(item, "id", None)
     return found if isinstance(found, str) else None
 
 

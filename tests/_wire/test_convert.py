@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from thrive_async import models
 from thrive_async._base.model import Model, OpenStrEnum
 from thrive_async._base.problems import Found, unread
+from thrive_async._base.strict import _PIECE, Reader
 from thrive_async._base.unset import UNSET
 from thrive_async._generated.readers import BARE, READERS
 from thrive_async._wire import convert
@@ -31,9 +32,11 @@ MISMATCH = (TypeError, ValueError, KeyError, AttributeError)
 # Values of JSON, and a few that a decoder more lenient than orjson might let through.
 numbers = st.integers() | st.floats() | st.sampled_from([3.0, -0.0, 10**30, 1e308, 2**63, True])
 texts = st.text(st.characters(), max_size=8) | st.sampled_from(["", "\ud800", "None", "true", "2026-01-02T03:04:05Z"])
+# The keys of an object hold no lone surrogate: neither decoder takes one.
+keys = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(["", "None", "id"])
 scalars = st.none() | st.booleans() | numbers | texts
 anything = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=5
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=5
 )
 moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat()) | st.sampled_from(
     ["2020-02-12T14:58:23.621Z", "2020-02-12T14:58:23Z", "2020-02-12T14:58:23", "2020-02-12", "2020-02-12T14:58+05:30"]
@@ -78,7 +81,7 @@ def json_of_model(cls: type) -> st.SearchStrategy[dict[str, Any]]:
     """JSON of a model: any field but the ids may be missing or null, and unknown ones may be there."""
     required = {wire(field): json_of(field.type) for field in attrs.fields(cls) if field.default is attrs.NOTHING}
     optional = {wire(field): json_of(field.type) for field in attrs.fields(cls) if field.default is not attrs.NOTHING}
-    unknown = st.dictionaries(texts.map(lambda name: f"x-{name}"), anything, max_size=2)
+    unknown = st.dictionaries(keys.map(lambda name: f"x-{name}"), anything, max_size=2)
     known = st.fixed_dictionaries(required, optional=optional)
     return st.tuples(known, unknown).map(lambda pair: {**pair[1], **pair[0]})
 
@@ -237,6 +240,65 @@ def test_every_model_reads_null_and_missing_everywhere_but_in_ids(case: tuple[ty
             assert caught.value.path == f"$.{name}"
 
 
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@given(documents(), st.booleans())
+def test_bytes_become_the_same_as_dictionaries(case: tuple[type, Any], bare: bool) -> None:
+    """Decoding straight into shapes changes neither the models, nor the problems, nor the errors."""
+    cls, document = case
+    try:
+        body = orjson.dumps(document)
+    except TypeError:
+        return  # no JSON: a surrogate, or an integer of more than 64 bits
+    page = orjson.dumps([document, document] if bare else {"pagination": {"totalPages": 1}, "results": [document]})
+
+    def outcome(of_reply: Any, of_page: Any) -> tuple[Any, ...]:
+        found, listed = Found(), Found()
+        made: list[Any] = []
+        for reading in (
+            lambda: read(cls, of_reply(body), found),
+            lambda: read_list(cls, items_of(of_page(page)), listed),
+        ):
+            try:
+                made.append(reading())
+            except DecodeError as error:
+                made.append((error.path, error.reason))
+        return *made, found.problems("op", "$"), listed.problems("op", "$"), listed.skipped
+
+    assert outcome(convert.decoder(cls), convert.page_decoder(cls)) == outcome(orjson.loads, orjson.loads)
+
+
+def items_of(page: Any) -> list[Any]:
+    return page if isinstance(page, list) else page["results"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"a","em\xffail":"b"}',
+        b'{"id":"a","x":"\xed\xa0\x80"}',
+        b'{"id":"a","x":"\xc0\x80"}',
+        '{"é":1}'.encode("latin-1"),
+    ],
+)
+def test_broken_characters_are_no_json_even_in_what_nobody_reads(body: bytes) -> None:
+    """A garbled name would pass for an unknown field, and its value would be lost without a word."""
+    for decode in (convert.decoder(models.User), convert.page_decoder(models.User)):
+        for whole in (body, b'{"results":[' + body + b"]}", b"[" + body + b"]"):
+            with pytest.raises(orjson.JSONDecodeError):
+                decode(whole)
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_character_may_lie_across_two_pieces(before: int) -> None:
+    """The check for broken characters goes by pieces of 64 KiB."""
+    text = "x" * (_PIECE - 20 + before) + "€" * 30
+    (user,) = read_list(models.User, convert.page_decoder(models.User)(orjson.dumps([{"id": "a", "summary": text}])))
+    assert user.summary == text
+    cut = orjson.dumps([{"id": "a", "summary": text}])[:-1].replace(b'\x82\xac"', b'\x82"')
+    with pytest.raises(orjson.JSONDecodeError):
+        convert.page_decoder(models.User)(cut + b"]")
+
+
 SAMPLES = [
     *(None, True, 0, 5, -1.5, 3.0, 2.0**60, float("nan"), "", "x", "active", "2026-01-02", "2026-01-02T03:04:05Z"),
     *([], [None], ["x"], ["x", 5], [5], [{}], [{"id": "x"}], {}, {"id": "x"}, {"a": 5}, {"a": {}}, {"a": None}),
@@ -338,7 +400,7 @@ def test_a_reader_that_is_too_strict_would_change_nothing(monkeypatch: pytest.Mo
         raise TypeError
 
     convert.prepare()
-    monkeypatch.setitem(convert._readers, models.Tag, refuse)
+    monkeypatch.setitem(convert._readers, models.Tag, Reader(Any, refuse))
     assert read(models.Tag, {"id": "a"}) == models.Tag(id="a")
     assert read_list(models.Tag, [{"id": "a"}, {"id": "b"}]) == [models.Tag(id="a"), models.Tag(id="b")]
 
@@ -431,7 +493,7 @@ class TestModels:
         assert models.User in READERS
         assert models.UserCreate not in READERS
         for cls, reader in READERS.items():
-            assert reader.__annotations__["return"] is cls
+            assert reader._make.__annotations__["return"] is cls
 
     def test_every_field_has_a_docstring_for_editors(self) -> None:
         assert models.User.__doc__

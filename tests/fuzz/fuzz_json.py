@@ -39,7 +39,6 @@ def decode(body: bytes) -> Any:
             text,
             parse_constant=_no_constant,
             parse_int=_integer,
-            parse_float=_float,
             object_pairs_hook=_object if "\\u" in text else None,
         )
         _encodable(value)
@@ -71,24 +70,19 @@ def _no_constant(name: str) -> Any:
 
 
 def _integer(text: str) -> int | float:
-    if len(text) > 4000:
-        return _float(text)
-    value = int(text)
-    return value if -(2**63) <= value < 2**64 else _float(text)
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(text)
-    return value
+    return int(text) if len(text) < 4000 else float("inf")
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same, types and the sign of zero included; not by recursion, so at any depth."""
+    """Whether two JSON values are the same, types and the sign of zero included; not by recursion, so at any depth.
+
+    Only an integer of more than 64 bits may have become the nearest float.
+    """
     pairs = [(one, other)]
     while pairs:
         left, right = pairs.pop()
+        if type(left) is float and type(right) is int and not -(2**63) <= right < 2**64:
+            right = float(right)
         if type(left) is not type(right):
             return False
         if type(left) is dict:

@@ -8,6 +8,7 @@ import asyncio
 import math
 import pickle
 import re
+import sys
 import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
@@ -211,6 +212,10 @@ def _check_success(target: str, result: Any, error: ThriveError | None, status: 
         if error is not None:
             _check_unreadable(target, error, body)
         return "read" if error is None else "unreadable"
+    if isinstance(error, DecodeError) and fuzz_json.any_number_beyond(document, sys.float_info.max):
+        # JSON, but orjson has no number for it.
+        _check_unreadable(target, error, body)
+        return "unreadable"
     if target == "request by hand":
         if error is not None or not fuzz_json.same(result, document):
             raise Broken(f"JSON became {error!r}, {result!r}")
@@ -347,7 +352,8 @@ def _check_refusal(target: str, error: APIError, status: int, headers: Mapping[s
         if fuzz_json.depth(error.body) > 51:
             raise Broken("a body nested beyond measure is kept as text") from None
     else:
-        as_text = fuzz_json.depth(document) > 50 or len(body) > 1_000_000
+        beyond = fuzz_json.any_number_beyond(document, sys.float_info.max)
+        as_text = beyond or fuzz_json.depth(document) > 50 or len(body) > 1_000_000
         if not fuzz_json.same(error.body, body[:100_000].decode() if as_text else document):
             raise Broken("the body is not on the error")
         if as_text:

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from thrive_async import models
+from thrive_async._base.strict import Reader
 from thrive_async._generated.operations import OPERATIONS
 from thrive_async._generated.readers import READERS
 
@@ -92,7 +93,7 @@ def test_the_rule_notices_a_reader_that_is_wrong(
 
     body = orjson.dumps(document)
     check("getTag", 200, OK, body)
-    monkeypatch.setitem(convert._readers, models.Tag, reader)
+    monkeypatch.setitem(convert._readers, models.Tag, Reader(Any, reader))
     with pytest.raises(Broken):
         check("getTag", 200, OK, body)
 
@@ -101,7 +102,7 @@ def test_the_rule_notices_a_sound_reply_that_is_refused(monkeypatch: pytest.Monk
     from thrive_async._wire import convert
     from thrive_async.errors import DecodeError
 
-    monkeypatch.setitem(convert._readers, models.Tag, _too_strict)
+    monkeypatch.setitem(convert._readers, models.Tag, Reader(Any, _too_strict))
     monkeypatch.setattr(convert, "_read_carefully", lambda *_: DecodeError("no", path=""))
     with pytest.raises(Broken, match="matches the specification, but was refused"):
         check("getTag", 200, OK, b'{"id": "a"}')

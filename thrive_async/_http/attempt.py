@@ -216,7 +216,7 @@ def _read(call: Call, reply: Reply) -> Reply | FailedAttempt:
         return reply
     try:
         if reply.body or not request.may_be_empty:
-            reply.decode()
+            reply.value = request.decode(reply.body)
     except orjson.JSONDecodeError:
         writes = request.may_be_empty and request.operation.method != "GET"
         if writes and _confirms(reply.body):

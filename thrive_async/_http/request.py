@@ -5,7 +5,7 @@ accordingly and refuses invalid ones.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, cast
@@ -51,6 +51,8 @@ class Request:
     content_type: str = "application/json"
     may_be_empty: bool = False
     """Whether a 2xx without JSON is a whole answer: it is for writes."""
+    decode: Callable[[bytes], Any] = attrs.field(default=orjson.loads, repr=False)
+    """Decodes the reply's JSON, or raises an orjson.JSONDecodeError."""
     keep_body: bool = True
     """Whether a `DecodeError` may keep the reply's body; not if it may hold a token."""
 
@@ -81,7 +83,7 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     value: Any = attrs.field(default=UNSET, repr=False)
-    """The decoded body, once `decode` has read it. Readers may change it; `body` stays as it came."""
+    """What the request's `decode` made of the body, once it has. Readers may change it; `body` stays as it came."""
     attempts: int = 1
     """How many requests its call has made."""
 
@@ -89,15 +91,6 @@ class Reply:
     def info(self) -> ReplyInfo:
         """What it says besides its body."""
         return ReplyInfo.of(self.status, self.headers, self.attempts)
-
-    def decode(self) -> Any:
-        """Decode the body as JSON, and keep it as `value`.
-
-        Raises:
-            orjson.JSONDecodeError: The body is cut, empty or not JSON.
-        """
-        self.value = orjson.loads(self.body)
-        return self.value
 
     def json(self) -> Any:
         """Decode the body again, independently of `value`; None if the body is empty."""
@@ -111,6 +104,7 @@ def build(
     query: Mapping[str, object] = _NOTHING,
     body: object = UNSET,
     form: bytes | None = None,
+    decode: Callable[[bytes], Any] = orjson.loads,
 ) -> Request:
     """Make the request for an operation.
 
@@ -120,6 +114,7 @@ def build(
         query: Query parameters by wire name; None is left out.
         body: A request model, a list of them or plain JSON; UNSET for none.
         form: An encoded form in place of a JSON body.
+        decode: Decodes the JSON of the reply.
 
     Raises:
         TypeError: The operation has no such parameter, or a value has the wrong type.
@@ -142,7 +137,8 @@ def build(
     if form is not None:
         return Request(operation, target, form, tuple(arguments), _FORM)
     writes = operation.method not in ("GET", "HEAD")
-    return Request(operation, target, _encoded_body(operation, body), tuple(arguments), may_be_empty=writes)
+    content = _encoded_body(operation, body)
+    return Request(operation, target, content, tuple(arguments), may_be_empty=writes, decode=decode)
 
 
 def _segment(operation: Operation, name: str, value: object) -> str:
@@ -279,9 +275,10 @@ def decoded(request: Request, reply: Reply) -> Any:
     if reply.value is not UNSET:
         return reply.value
     try:
-        return reply.decode()
+        reply.value = request.decode(reply.body)
     except orjson.JSONDecodeError:
         raise unreadable(request, reply) from None
+    return reply.value
 
 
 def unreadable(request: Request, reply: Reply) -> DecodeError:

@@ -1,8 +1,9 @@
 """Convert between JSON and models. No other module does this.
 
 The generated readers are fast, and refuse a record with a value that does not match the specification. Only then does
-`careful.py` read the record again: it accepts what it can and reports the rest. `prepare` imports the models and cattrs
-when a client is built. So `import thrive_async` does not load them, and no call reads their files on the loop.
+`careful.py` read the record again: it accepts what it can and reports the rest. `prepare` imports the models, msgspec
+and cattrs when a client is built. So `import thrive_async` does not load them, and no call reads their files on the
+loop.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ from thrive_async.errors import DecodeError
 if TYPE_CHECKING:
     from cattrs import Converter
 
+    from thrive_async._base.strict import Reader
+
 T = TypeVar("T")
 
 _LENGTH_OF_A_DAY: Final = len("2026-01-31")
@@ -34,7 +37,7 @@ def read(cls: type[T], value: object, found: Found | None = None, *, root: str =
 
     Args:
         cls: A model that Thrive sends, such as `User`.
-        value: A decoded JSON value.
+        value: A decoded JSON value, or what `decoder` made of one.
         found: Where to count the values that do not match the specification, or None if the first is an error.
         root: The JSON path of the value, for the error.
 
@@ -44,7 +47,7 @@ def read(cls: type[T], value: object, found: Found | None = None, *, root: str =
     Raises:
         DecodeError: The value cannot become a model. `path` says where, and the text says what was expected.
     """
-    reader = _readers.get(cls) or _known_readers()[cls]
+    reader = _reader(cls)
     try:
         return cast("T", reader(value))
     except _MISMATCH:
@@ -65,7 +68,7 @@ def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, ro
 
     Args:
         cls: A model that Thrive sends, such as `User`.
-        values: Decoded JSON values. The list changes, even if an error is raised.
+        values: Decoded JSON values, or what `page_decoder` made of them. The list changes, even if an error is raised.
         found: Where to count the values that do not match the specification, or None if the first is an error.
         root: The JSON path of the list, for the error.
 
@@ -84,6 +87,16 @@ def read_list(cls: type[T], values: list[Any], found: Found | None = None, *, ro
         error.path = root + error.path
         raise error
     return values
+
+
+def decoder(cls: type) -> Callable[[bytes], Any]:
+    """Return what decodes a reply for `read`. It raises an orjson.JSONDecodeError if that is not JSON."""
+    return _reader(cls).decode
+
+
+def page_decoder(cls: type) -> Callable[[bytes], Any]:
+    """Return what decodes a page for `read_list`. It raises an orjson.JSONDecodeError if that is not JSON."""
+    return _reader(cls).decode_page
 
 
 def _read_in_place(
@@ -112,10 +125,11 @@ def _read_in_place(
 
 def _read_carefully(cls: type[T], value: object, found: Found | None, index: int | None = None) -> T | DecodeError:
     """Read a value again, to accept what can be accepted, or to say what is wrong with it."""
+    from thrive_async._base.strict import as_json  # noqa: PLC0415 - costs import time
     from thrive_async._wire.careful import Reading, careful_reader  # noqa: PLC0415 - needs the models
 
     try:
-        return cast("T", careful_reader(cast("Any", cls), index is not None)(value, Reading(found, index)))
+        return cast("T", careful_reader(cast("Any", cls), index is not None)(as_json(value), Reading(found, index)))
     except DecodeError as error:
         # Its traceback and context hold the record, so drop them.
         error.__traceback__ = error.__context__ = None
@@ -224,17 +238,17 @@ def _request_value(hint: Any, value: object, path: str) -> object:
     return cast("object", value)
 
 
-_readers: dict[type, Callable[[Any], Any]] = {}
+_readers: "dict[type, Reader]" = {}
 
 
-def _known_readers() -> dict[type, Callable[[Any], Any]]:
+def _known_readers() -> "dict[type, Reader]":
     if not _readers:
         prepare()
     return _readers
 
 
-def _reader(cls: type) -> Callable[[Any], Any]:
-    return _known_readers()[cls]
+def _reader(cls: type) -> "Reader":
+    return _readers.get(cls) or _known_readers()[cls]
 
 
 def prepare() -> None:

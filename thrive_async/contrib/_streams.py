@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any, Final, cast
 
 import attrs
+import msgspec
 import orjson
 
 from thrive_async._base.cells import cell, guard_cell, pick
@@ -25,6 +26,7 @@ NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv; charset=utf-8"
 EVENTS: Final = "text/event-stream"
 
+_ENCODER: Final = msgspec.json.Encoder()
 _ALIVE: Final = b": still there\n\n"
 _SILENCE: Final = 15.0
 """Seconds without an event after which a line goes out, so that no proxy takes the stream for dead."""
@@ -43,7 +45,8 @@ async def ndjson_chunks(items: Paginator[Any], fields: Sequence[str] | None) -> 
     def written(page: Page[Any]) -> bytes:
         records = (item.to_dict() for item in page.items)
         chosen = records if fields is None else ({name: pick(record, name) for name in fields} for record in records)
-        return b"".join([orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in chosen])
+        # Not orjson, which writes no integer of more than 64 bits.
+        return _ENCODER.encode_lines(list(chosen))
 
     def end(count: int, problem: str | None) -> bytes:
         told = {"whole": problem is None, "items": count, **({} if problem is None else {"detail": problem})}

@@ -1,9 +1,11 @@
 """What all resources share: send a call, read its reply into models, and list."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
+
+import orjson
 
 from thrive_async._base.arguments import argument
 from thrive_async._base.problems import Problems
@@ -40,11 +42,12 @@ class Resource:
         query: Mapping[str, object] = _NO_ARGUMENTS,
         body: object = UNSET,
         timeouts: Timeouts | None = None,
+        decode: Callable[[bytes], Any] = orjson.loads,
     ) -> Coroutine[Any, Any, Reply]:
         """Make a call; await it for the raw reply."""
         if body is not UNSET:
             check_body(operation, body)
-        return self._transport.send(build(operation, path=path, query=query, body=body), timeouts)
+        return self._transport.send(build(operation, path=path, query=query, body=body, decode=decode), timeouts)
 
     async def _read(
         self,
@@ -57,7 +60,8 @@ class Resource:
         timeouts: Timeouts | None = None,
     ) -> T:
         """Make a call and read its reply into a model."""
-        reply = await self._send(operation, path=path, query=query, body=body, timeouts=timeouts)
+        decode = convert.decoder(cls)
+        reply = await self._send(operation, path=path, query=query, body=body, timeouts=timeouts, decode=decode)
         return read_reply(operation, cls, reply, self._transport.problems)
 
     def _list(self, operation: Operation, cls: type[T], given: Mapping[str, Any]) -> Paginator[T]:
@@ -86,7 +90,7 @@ class Resource:
                 name = argument(operation.resource, wire)
                 query[wire] = strings(name, given[name]) if kind == "list" else given[name]
         # Check arguments now, so that a wrong one raises where you pass it and not when you read the first page.
-        request = build(operation, path=path, query=query)
+        request = build(operation, path=path, query=query, decode=convert.page_decoder(cls))
         timeouts = self._transport.time_limits(given["timeouts"])
         send = self._transport.send
 
