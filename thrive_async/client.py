@@ -21,7 +21,7 @@ from thrive_async._http.attempt import NO_OPTIONS
 from thrive_async._http.request import Request, build, written_datetime
 from thrive_async._http.session import Proxy
 from thrive_async._http.transport import Transport
-from thrive_async._http.view import Sender, View, added_headers
+from thrive_async._http.view import Sender, View, added_headers, view_limits
 from thrive_async._wire import convert
 from thrive_async.auth import ApiKey, ClientCredentials, TokenProvider
 from thrive_async.config import Limits, Priority, Region, Retry, Timeouts, checked_base_url
@@ -288,11 +288,12 @@ class ThriveClient:
         *,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
+        limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
         priority: Priority | None = None,
         lease: "Lease | None" = None,
     ) -> "ThriveClient":
-        """Return a view of this client with other options, but the same connections, limits and token.
+        """Return a view of this client with other options, but the same connections, rate and token.
 
         It takes 0.1 ms, so you can make one for each web request. Options that you omit keep this client's values.
         Closing a view does nothing: close the client.
@@ -300,6 +301,9 @@ class ThriveClient:
         Args:
             timeouts: The timeouts of calls that set none of their own.
             retry: How often a call is repeated, and how long the client waits in between.
+            limits: A `per_page` and `max_reply_bytes` for this view, as in `Limits(per_page=200)`. A field at its
+                default keeps this client's value; `limits` of the view tells what holds. All views share one gate, so
+                its fields (`concurrency`, `rate`, `burst`) cannot have other values than the client's.
             headers: Headers to send with each call, such as `traceparent`. You cannot replace the client's own headers,
                 such as Authorization.
             priority: "interactive" for calls that a person waits for. They start before all waiting "bulk" calls,
@@ -309,13 +313,18 @@ class ThriveClient:
 
         Raises:
             TypeError: An argument has the wrong type.
-            InvalidArgument: A header is the client's own or cannot be sent, or there is no such priority.
+            InvalidArgument: A header is the client's own or cannot be sent, a limit belongs to the gate that all views
+                share, or there is no such priority.
 
         Example:
             quick = thrive.with_options(timeouts=Timeouts(total=2), headers={"traceparent": traceparent})
             user = await quick.users.get(user_id)
         """
-        for name, value, wanted in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry)):
+        for name, value, wanted in (
+            ("timeouts", timeouts, Timeouts),
+            ("retry", retry, Retry),
+            ("limits", limits, Limits),
+        ):
             if value is not None and not isinstance(value, wanted):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
         if priority not in (None, "interactive", "bulk"):
@@ -327,6 +336,8 @@ class ThriveClient:
             options = evolve(options, timeouts=timeouts)
         if retry is not None:
             options = evolve(options, retry=retry, repeated=transport.repeating(retry))
+        if limits is not None:
+            options = evolve(options, limits=view_limits(self.limits, limits))
         if headers is not None:
             options = added_headers(options, headers)
         if priority is not None:

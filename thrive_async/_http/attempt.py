@@ -14,7 +14,7 @@ from thrive_async._http.headers import retry_after
 from thrive_async._http.request import Reply, Request, refusal, unreadable
 from thrive_async._http.retry import status_is_repeatable
 from thrive_async.auth import Authorizer
-from thrive_async.config import Priority, Retry, Timeouts
+from thrive_async.config import Limits, Priority, Retry, Timeouts
 from thrive_async.errors import ConnectionFailed, DecodeError, RequestTimeout, ThriveError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Options:
         timeouts: The timeouts of calls that set none; None for the client's.
         retry: How often a call is repeated; None for the client's.
         repeated: Repeats a call after its first attempt; None for the client's way.
+        limits: The client's, with the page size and the size of a reply of the view; None for the client's own.
         headers: Headers to send in addition to the client's own.
         priority: Whether its calls start before or after other waiting calls; None for before.
         lease: Nothing is sent once it is lost; None for no such lease.
@@ -40,6 +41,7 @@ class Options:
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     repeated: "Callable[[Call, FailedAttempt], Awaitable[Reply | FailedAttempt]] | None" = None
+    limits: Limits | None = None
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     priority: Priority | None = None
     lease: "Lease | None" = None

@@ -368,7 +368,8 @@ class Transport:
         finally:
             call.gate.leave(ticket)
         if isinstance(result, Broken):
-            return of_broken(call, self._or_closed(result), max_reply_bytes=self.limits.max_reply_bytes)
+            most_bytes = (call.options.limits or self.limits).max_reply_bytes
+            return of_broken(call, self._or_closed(result), max_reply_bytes=most_bytes)
         if result.status == 401 and may_renew and call.authorizer.reject(header):
             call.sent = False
             call.note("status 401")
@@ -498,7 +499,7 @@ class Transport:
                     raise_for_status=False,
                     middlewares=(partial(_guard, call, header), *getattr(session, "_middlewares", ())),
                 ) as response:
-                    body = await _read_bounded(response, self.limits.max_reply_bytes)
+                    body = await _read_bounded(response, (call.options.limits or self.limits).max_reply_bytes)
                     reply = Reply(response.status, response.headers, body or b"")
                     return Broken("a reply that is too large", too_large=reply) if body is None else reply
         except TimeoutError as error:

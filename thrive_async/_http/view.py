@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -13,6 +13,10 @@ from thrive_async._http.request import Reply, Request
 from thrive_async._http.transport import Transport
 from thrive_async.auth import Authorizer
 from thrive_async.config import Limits, Retry, Timeouts
+from thrive_async.errors import InvalidArgument
+
+# The other fields of `Limits` belong to the gate and the session.
+_LIMITS_OF_VIEWS: Final = frozenset({"max_reply_bytes", "per_page"})
 
 
 class View:
@@ -34,8 +38,8 @@ class View:
 
     @property
     def limits(self) -> Limits:
-        """As for the client."""
-        return self._transport.limits
+        """Those of this view, or the client's."""
+        return self._options.limits or self._transport.limits
 
     @property
     def retry(self) -> Retry:
@@ -89,3 +93,24 @@ def added_headers(options: Options, headers: Mapping[str, str]) -> Options:
         check_header(name, value)
         merged[name.lower()] = (name, value)
     return attrs.evolve(options, headers=tuple(merged.values()))
+
+
+def view_limits(limits: Limits, given: Limits) -> Limits:
+    """Return limits with what is given for a view. A field that is given at its default keeps its value.
+
+    Raises:
+        InvalidArgument: A field that all views share would change.
+    """
+    changes: dict[str, int] = {}
+    for field in attrs.fields(Limits):
+        name, value, current = field.name, getattr(given, field.name), getattr(limits, field.name)
+        if value in (field.default, current):
+            continue
+        if name not in _LIMITS_OF_VIEWS:
+            raise InvalidArgument(
+                f"$Limits.{name} cannot be {value} in a view: all views of a client share one gate, where it is "
+                f"{current}. Leave it out here, or set it where you build the client or pool",
+                f"Limits.{name}",
+            )
+        changes[name] = value
+    return attrs.evolve(limits, **changes)

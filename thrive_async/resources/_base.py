@@ -32,7 +32,8 @@ class Resource:
 
     def __init__(self, transport: Sender) -> None:
         self._transport = transport
-        self._page_sizes: dict[str, PageSizes] = {}
+        # By operation and page size: views with a size of their own learn apart from the client, but together.
+        self._page_sizes: dict[tuple[str, int | None], PageSizes] = {}
 
     def _send(
         self,
@@ -108,11 +109,11 @@ class Resource:
         )
 
     def _sizes_of(self, operation: Operation) -> PageSizes:
-        sizes = self._page_sizes.get(operation.id)
+        most, wanted = operation.per_page, self._transport.limits.per_page
+        size = most if most is None or wanted is None else min(most, wanted)
+        sizes = self._page_sizes.get((operation.id, size))
         if sizes is None:
-            most, wanted = operation.per_page, self._transport.limits.per_page
-            accepted = most if most is None or wanted is None else min(most, wanted)
-            sizes = self._page_sizes[operation.id] = PageSizes(accepted)
+            sizes = self._page_sizes[operation.id, size] = PageSizes(size)
         return sizes
 
 
