@@ -5,11 +5,12 @@ python benchmarks/sync_matching.py [people]
 
 import gc
 import random
+import re
 import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from thrive_async.models import AudienceMember
@@ -65,6 +66,37 @@ def by_hand(members: list[AudienceMember], names: list[str]) -> tuple[list[str],
         else:
             seen.add(found.user_id)
     return list(newcomers), [member for member in members if member.user_id not in seen]
+
+
+def by_hand_asking(
+    members: list[AudienceMember], names: list[str]
+) -> tuple[list[str], list[AudienceMember], dict[str, list[str]]]:
+    """Match as `by_hand`, and find who of those who would leave an unknown name may mean, in the simplest way."""
+    newcomers, leavers = by_hand(members, names)
+    index: dict[str, list[str]] = {}
+    for name in newcomers:
+        for mark in marks(name):
+            index.setdefault(mark, []).append(name)
+    meant: dict[str, list[str]] = {}
+    for member in leavers:
+        for own in (member.reference, member.email):
+            for mark in marks(own) if own else ():
+                if mark in index:
+                    meant.setdefault(member.user_id, []).extend(index[mark])
+    return newcomers, leavers, meant
+
+
+def marks(name: str) -> Iterator[str]:
+    """Yield the letters of a name and of its mailbox, and its words, long ones also without each of their letters."""
+    lower = name.lower()
+    mailbox = lower.rpartition("@")[0]
+    for part in {lower, mailbox or lower}:
+        yield re.sub(r"[\W_]", "", part)
+    for word in re.findall(r"[^\W_]{3,}", mailbox or lower):
+        if not word.isdecimal():
+            yield word
+        if word.isalpha() and len(word) >= 5:
+            yield from (word[:gap] + word[gap + 1 :] for gap in range(len(word)))
 
 
 def matched(members: list[AudienceMember], names: list[str]) -> Match:

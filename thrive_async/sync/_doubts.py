@@ -141,10 +141,9 @@ def _held_unless(match: Match, to_remove: Sequence[AudienceMember], unknown: Unk
         return {}
     if unknown == "hold-all":
         return dict.fromkeys((one.user_id for one in to_remove), names)
-    spellings = dict(zip(names, names, strict=True))
-    spellings |= {other: name for name, others in match.also.items() for other in others}
-    found = lookalikes(spellings, to_remove, match.members)
-    meant = {user_id: tuple(dict.fromkeys(spellings[one] for one in like)) for user_id, like in found.items()}
+    also = {other: name for name, others in match.also.items() for other in others}
+    found = lookalikes([*names, *also], to_remove, match.members)
+    meant = {user_id: tuple(dict.fromkeys(also.get(one, one) for one in like)) for user_id, like in found.items()}
     # A member with an unreadable name, which then is None, may have any of these names.
     half_shown = (one for one in to_remove if one.reference is None or one.email is None)
     half_read = (one.user_id for one in half_shown if not unread(one).isdisjoint(("reference", "email")))

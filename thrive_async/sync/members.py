@@ -401,7 +401,8 @@ def planned(
     past = "removed" if removals else None
     rejected = tuple((one.written, one.reason) for one in match.rejected)
     check_desired(audience, usable, rejected, allow_empty=allow_empty, past=past)
-    found = decided(match, unknown=unknown, protect=protect)
+    # Without removals, nobody needs to be held.
+    found = decided(match, unknown=unknown if removals else "remove", protect=protect)
     return MemberPlan(
         audience=audience,
         audience_id=audience_id,

@@ -72,6 +72,7 @@ def test_a_number_may_be_what_a_spreadsheet_makes_of_a_reference(name: str, refe
         ("4711", "4712", None),
         ("47110", "4711", None),
         ("de.la.cruz@example.com", None, "de.la.rosa@example.com"),
+        ("byron42@example.com", None, "ada.byron@example.com"),  # too short to be two words without their dot
         ("300000001234567000", "300000001234568891", None),
     ],
 )

@@ -127,7 +127,9 @@ def test_a_members_own_ref_may_be_its_email() -> None:
     assert (found.staying, found.ambiguous) == (("1", "2"), {})
 
 
-names = st.sampled_from(["", " ", "a", "A", "b", "a@x", "A@x", "b@x", "B@X", "c@x", "1", "2", "3", ID_A, ID_A.upper()])
+names = st.sampled_from(
+    ["", " ", "a", "A", "b", "a@x", "A@x", "b@x", "B@X", "c@x", "odd", "ODD", "1", "2", "3", ID_A, ID_A.upper()]
+)
 members_of = st.lists(
     st.builds(
         member,

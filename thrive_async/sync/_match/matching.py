@@ -43,6 +43,7 @@ class People:
     Attributes:
         exact: The place for each id and ref. `Matcher` reads it directly, for speed.
         emails: The place for each e-mail address as `lowered` gives it. `Matcher` reads it directly, too.
+        apart: Whether an @ tells the names in `emails` from those in `exact`, so that each name can only be in one.
     """
 
     def __init__(self, people: Sequence[AudienceMember | AudienceManager]) -> None:
@@ -52,17 +53,20 @@ class People:
         # Refs without odd characters, for names without an exact match, and refs that look like ids.
         self._plain: dict[str, int] = {}
         self._like_ids: dict[str, int] = {}
-        refs = [one.reference for one in people if one.reference]
-        at_ref = [place for place, one in enumerate(people) if one.reference]
-        emails = [one.email.lower() if one.email.isascii() else lowered(one.email) for one in people if one.email]
-        at_email = [place for place, one in enumerate(people) if one.email]
+        everyone = range(len(people))
+        refs = [ref for one in people if (ref := one.reference)]
+        at_ref = everyone if len(refs) == len(people) else [at for at in everyone if people[at].reference]
+        emails = [email.lower() if email.isascii() else lowered(email) for one in people if (email := one.email)]
+        at_email = everyone if len(emails) == len(people) else [at for at in everyone if people[at].email]
         names = [one.user_id for one in people] + refs
-        self.exact: dict[str, int] = _indexed(names, [*range(len(people)), *at_ref], self._several)
+        self.exact: dict[str, int] = _indexed(names, [*everyone, *at_ref], self._several)
         self.emails: dict[str, int] = _indexed(emails, at_email, self._several_emails)
         # One person's ref may be another's e-mail address, so names that could be both are compared.
-        odd_email = [email for email in emails if "@" not in email]
-        for name in list(self.exact) if odd_email else [name for name in names if "@" in name]:
+        odd_emails = [email for email in emails if "@" not in email]
+        odd_names = [name for name in names if "@" in name]
+        for name in list(self.exact) if odd_emails else odd_names:
             self._cross(name)
+        self.apart: bool = not odd_emails and not odd_names
         odd_refs: list[tuple[str, int]] = []
         # One person's ref may be another's id in another case.
         for name, place in zip(refs, at_ref, strict=True):
@@ -101,6 +105,10 @@ class People:
             place = self.owner_of_id(name.lower())
         return place
 
+    def is_surely_new(self, name: str) -> bool:
+        """Return whether a plain name in neither index can only be an unknown ref, so that `find` finds no one."""
+        return bool(name) and not self._plain and len(name) != OBJECT_ID_LENGTH and not rewritten(name)
+
     def sharing(self, name: str) -> Collection[int]:
         """Return the places of the people who share a name."""
         people = self._several.get(name)
@@ -116,7 +124,8 @@ class People:
     def not_named_alone(self, places: Sequence[int]) -> list[int]:
         """Return which of some people have an id that is another's id, ref or e-mail address, too, in any case."""
         ids = [self._people[place].user_id for place in places]
-        if not self._several and not self._like_ids and self.emails.keys().isdisjoint(map(str.lower, ids)):
+        unshared = not self._several and not self._like_ids
+        if unshared and (self.apart or self.emails.keys().isdisjoint(map(str.lower, ids))):
             return []
         return [place for place in places if not self._is_named_alone(place)]
 
@@ -247,29 +256,32 @@ class Matcher:
         Args:
             names: Raw entries. Those that cannot be names end up in `Match.rejected`.
         """
-        exact_get, emails_get = self._people.exact.get, self._people.emails.get
+        people = self._people
+        exact_get, emails_get, apart = people.exact.get, people.emails.get, people.apart
         seen, duplicate, newcomers = self._seen, self._duplicates.append, self._newcomers
         for name in names:
             if type(name) is not str:
                 self._feed_odd(name)
                 continue
-            place = exact_get(name)
+            is_address = "@" in name
+            place = None if is_address and apart else exact_get(name)
             if place is None:
                 lower = name.lower()
-                place = emails_get(lower)
+                place = emails_get(lower) if is_address or not apart else None
                 if place is None:
                     if (
-                        "@" in lower
-                        and name.isascii()
+                        name.isascii()
                         and name.isprintable()
                         and " " not in name
                         and len(name) <= LONGEST_NAME
+                        and (is_address or people.is_surely_new(name))
                     ):
-                        # A newcomer's plain e-mail address takes half the time here that it takes in `_feed_odd`.
-                        if lower in newcomers:
+                        # A newcomer's plain name takes half the time here that it takes in `_feed_odd`.
+                        key = lower if is_address else name
+                        if key in newcomers:
                             duplicate(name)
                         else:
-                            newcomers[lower] = name
+                            newcomers[key] = name
                     else:
                         self._feed_odd(name)
                     continue
