@@ -538,7 +538,8 @@ async def test_a_client_closed_while_it_opens_leaves_nothing_open(
     call = asyncio.ensure_future(thrive.users.get("u1"))
     await asyncio.sleep(0)
     await thrive.aclose()
-    with pytest.raises(ConfigurationError, match="is closed"):
+    # How far it had got depends on how fast the thread read the certificates.
+    with pytest.raises((ConfigurationError, ConnectionFailed), match="closed"):
         await call
     assert thrive._transport._session._session is None
 

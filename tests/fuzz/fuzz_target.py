@@ -11,6 +11,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -293,7 +294,10 @@ def _check_list(target: str, pointer: str, result: Any, document: Any) -> None:
             raise Broken(f"a wrong value: {_shown(item)} of {source!r}")
     if not isinstance(result, Page):
         return
-    if not fuzz_json.same(result.raw, items):
+    if fuzz_json.any_number_beyond(document, sys.float_info.max):
+        with suppress(DecodeError):
+            raise Broken(f"Page.raw holds a number that no float does: {_shown(result.raw)}")
+    elif not fuzz_json.same(result.raw, items):
         raise Broken("Page.raw is not what Thrive sent")
     totals = document.get("pagination") if type(document) is dict else None
     expected = rule.pages_told(totals, OPERATIONS[target].per_page, len(items))

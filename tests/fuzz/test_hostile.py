@@ -54,6 +54,8 @@ def test_what_is_no_json_is_a_decode_error_for_every_operation(name: str) -> Non
     for operation in [*READ, "createAccessToken", "request by hand"]:
         writes = operation in CALLS and OPERATIONS[operation].method != "GET"
         expected = {"done", "read"} if writes and name == "blanks" else {"unreadable"}
+        if "levels" in name:
+            expected.add("read")  # msgspec skips what nobody reads, from Python 3.14 on at any depth
         assert check(operation, 200, OK, HOSTILE[name]) in expected, operation
         assert check(operation, 422, OK, HOSTILE[name]) == "refused", operation
 

@@ -69,8 +69,9 @@ def test_the_figures_are_live_and_asking_for_them_is_no_request(served: Sandbox)
     status = json.loads(fetched(served, STATUS_PATH)[1])
     assert status["counts"]["users"] == 60
     assert status["requests"] == []
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(urllib.error.HTTPError) as refused:
         fetched(served, "/rest/v1/user/nobody")
+    refused.value.close()
     served.state.add_user()
     status = json.loads(fetched(served, STATUS_PATH)[1])
     assert status["counts"]["users"] == 61
