@@ -81,6 +81,8 @@ def _imf(text: str) -> float | None:
     if not _IMF.fullmatch(text):
         return None
     try:
-        return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp()
+        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     except ValueError:
         return None
+    # `email` reads the year 0099 as 1999, as RFC 5322 wants it.
+    return moment.timestamp() if moment.year >= 1000 else None
