@@ -22,8 +22,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # All but those of the web frameworks, which the test group has.
 EXTRAS = "cli,redis,otel,fleet"
 FRAMEWORKS = "fastapi,starlette,litestar"
-# 3.14 joins the classifiers once a run with it has passed; its job in .github/workflows/ci.yml is there.
-PYTHONS = [*nox.project.python_versions(PROJECT), "3.14"]
+PYTHONS = nox.project.python_versions(PROJECT)
 
 
 def group(name: str) -> list[str]:
