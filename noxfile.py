@@ -244,8 +244,8 @@ def release(session: nox.Session) -> None:
     sums = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}" for one in sorted(Path("dist").iterdir())]
     Path("dist/SHA256SUMS").write_text("\n".join(sums) + "\n")
     session.log("\n".join(["made in dist/:", *sums]))
-    if "urls" not in PROJECT["project"]:
-        session.warn("left to do: pyproject.toml names no address yet, neither of the repository nor of the site")
+    if not {"Repository", "Documentation"} <= PROJECT["project"]["urls"].keys():
+        session.warn("left to do: project.urls of pyproject.toml has no Repository or no Documentation yet")
     session.log(
         f"left to do: git tag -s v{version} && git push origin v{version}. The workflow publish.yml builds the same "
         "bytes, compares, signs and publishes them"
