@@ -123,12 +123,14 @@ _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
     """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
     if lines:
-        lines[:] = _blocks(_fenced(_untyped(lines)))
+        lines[:] = _blocks(_fenced(_untyped(lines, what)))
 
 
-def _untyped(lines: list[str]) -> list[str]:
-    """Keep napoleon from reading "The report: ..." as a result of a type "The report"; types are in signatures."""
-    pairs = zip(["", *lines], lines, strict=False)
+def _untyped(lines: list[str], what: str) -> list[str]:
+    """Keep napoleon from reading "The report: ..." as a value of a type "The report"; types are in signatures."""
+    # All of what they say is to napoleon like a result.
+    before = "Returns:" if what in {"attribute", "data", "property"} else ""
+    pairs = zip([before, *lines], lines, strict=False)
     return [re.sub(r"(?=\S)", ": ", line, count=1) if _RESULT.match(before) else line for before, line in pairs]
 
 
