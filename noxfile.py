@@ -158,7 +158,7 @@ def docs(session: nox.Session) -> None:
     """Build the site into site/: `nox -s docs`, then `nox -s docs -- serve`. `online` links to others' documentation.
 
     With Node.js and its npm, diagrams are drawn and the specification has a page; without, they stay text. Then the
-    links are checked and, with Chromium, how the main pages look.
+    links and llms-full.txt are checked and, with Chromium, how the main pages look.
     """
     session.install(f".[{EXTRAS},{FRAMEWORKS}]", *group("docs"))
     static, extra = Path("docs/_static"), Path("docs/_extra")
@@ -179,7 +179,7 @@ def docs(session: nox.Session) -> None:
     opens = bool(os.environ.get("CHROMIUM") or any(map(shutil.which, CHROMIUM)))
     session.run("python", "docs/check_site.py", "site", *([] if opens else ["--links-only"]))
     if not opens:
-        session.warn("no Chromium: the links were checked, but no page was opened")
+        session.warn("no Chromium: the links and llms-full.txt were checked, but no page was opened")
     if "serve" in session.posargs:
         session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "site", "8000")
 

@@ -1,6 +1,7 @@
 """Check the built site: `python docs/check_site.py site [--links-only | --all | PAGE ...]`.
 
-All links and anchors within it must lead somewhere. Then the main pages, or those you name, are opened in Chromium,
+All links and anchors within it must lead somewhere, and llms-full.txt must describe each public name and each
+operation. Then the main pages, or those you name, are opened in Chromium,
 in light on a wide screen and in dark on a phone: axe-core must find nothing, and no page may scroll sideways. That
 needs the dependency group `browser`. `python docs/check_site.py site --all` opens every page in all four ways.
 """
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +19,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urldefrag, urlsplit
+
+from thrive_async._generated.operations import OPERATIONS
 
 SCREENS = (("light", 1300), ("dark", 390), ("light", 390), ("dark", 1300))
 # One of each kind.
@@ -39,6 +43,9 @@ MAIN = (
     "specification.html",
 )
 _LISTED = re.compile(r"\]\(/([^)]+)\)")
+# A signature, and below it, further in, a docstring: "   async Users.get(user_id: str) -> User\n\n      Get a user.".
+_DESCRIBED = re.compile(r"^( *)(?:[a-z]+ )*([A-Za-z_][\w.]*)(?=[(:]| =|$).*\n\n\1 +\S", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^(?:\.\. auto|:::\{include\}).*", re.MULTILINE)
 
 
 class _Page(HTMLParser):
@@ -75,6 +82,24 @@ def broken_links(site: Path) -> Iterator[str]:
     for listed in _LISTED.findall((site / "llms.txt").read_text(encoding="utf-8")):
         if not (site / listed).is_file():
             yield f"llms.txt: {listed} does not exist"
+
+
+def undescribed(site: Path) -> Iterator[str]:
+    """Yield a line for each public name, and for each operation, that llms-full.txt does not describe."""
+    text = (site / "llms-full.txt").read_text(encoding="utf-8")
+    described = {found[2] for found in _DESCRIBED.finditer(text)}
+    packed = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]  # Sphinx's list of all that the site describes
+    for line in zlib.decompress(packed).decode().splitlines():
+        name, kind, rank, *_ = line.split()
+        if kind in {"py:attribute", "py:method", "py:property"}:
+            name = ".".join(name.split(".")[-2:])  # members are named with their class
+        # Rank -1: where a public class is defined.
+        if kind.startswith("py:") and kind != "py:module" and rank != "-1" and name not in described:
+            yield f"llms-full.txt: {name} is not described"
+    yield from (f"llms-full.txt: {line} is not followed" for line in _DIRECTIVE.findall(text))
+    for operation in OPERATIONS.values():
+        if f"`{operation.method} {operation.path}`" not in text:
+            yield f"llms-full.txt: {operation.method} {operation.path} is not mentioned"
 
 
 def poor_pages(site: Path, names: Iterable[str], screens: Iterable[tuple[str, int]] = SCREENS[:2]) -> Iterator[str]:
@@ -123,9 +148,9 @@ def _served(site: Path) -> Iterator[str]:
 
 
 def main(folder: str, *names: str) -> str | None:
-    """Check the links of a site and open some of its pages; return what is wrong."""
+    """Check the links and llms-full.txt of a site, and open some of its pages; return what is wrong."""
     site = Path(folder)
-    problems = list(broken_links(site))
+    problems = [*broken_links(site), *undescribed(site)]
     if names == ("--all",):
         every = sorted(str(page.relative_to(site)) for page in site.rglob("*.html"))
         problems += poor_pages(site, every, SCREENS)

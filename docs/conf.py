@@ -4,7 +4,7 @@ import builtins
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from pygments.lexers.special import TextLexer
 from sphinx.addnodes import desc_annotation, pending_xref
 from sphinx.domains.python import PyObject
 from sphinx.util.logging import getLogger
+from sphinx.writers.text import TextTranslator
 
 from thrive_async import __version__
 
@@ -76,6 +77,7 @@ intersphinx_mapping = (
 llms_txt_title = "thrive-async"
 llms_txt_summary = "The async Python SDK for the Thrive Learning REST API, with bulk audience sync and a sandbox."
 llms_txt_exclude = ["search", "genindex"]
+text_sectionchars = "=-~^"  # the first two are headings in Markdown, too
 
 # Pages above this folder, and what includes them here.
 _INCLUDED = {
@@ -123,12 +125,14 @@ _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
     """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
     if lines:
-        lines[:] = _blocks(_fenced(_untyped(lines)))
+        lines[:] = _blocks(_fenced(_untyped(lines, what)))
 
 
-def _untyped(lines: list[str]) -> list[str]:
-    """Keep napoleon from reading "The report: ..." as a result of a type "The report"; types are in signatures."""
-    pairs = zip(["", *lines], lines, strict=False)
+def _untyped(lines: list[str], what: str) -> list[str]:
+    """Keep napoleon from reading "The report: ..." as a value of a type "The report"; types are in signatures."""
+    # All of what they say is to napoleon like a result.
+    before = "Returns:" if what in {"attribute", "data", "property"} else ""
+    pairs = zip([before, *lines], lines, strict=False)
     return [re.sub(r"(?=\S)", ": ", line, count=1) if _RESULT.match(before) else line for before, line in pairs]
 
 
@@ -217,6 +221,52 @@ def find_missing(app, env):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
                 getLogger(__name__).warning("no page of the reference describes %s.%s", module, name)
 
 
+class Described(TextTranslator):
+    """Text to search and to quote from: with the docstrings' own lines and backticks, and members with their class."""
+
+    def end_state(self, wrap: bool = True, end: Sequence[str] | None = ("",), first: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002 - as in Sphinx
+        """Leave lines as they are: Sphinx would break addresses and names at their hyphens."""
+        super().end_state(wrap=False, end=end, first=first)
+
+    def visit_desc_name(self, node: nodes.Element) -> None:
+        """Write `Activities.list` for `list`."""
+        if of_class := node.parent.get("class"):
+            self.add_text(f"{of_class}.")
+
+    def mark_code(self, _node: nodes.Element) -> None:
+        """Write what is code between backticks, as Markdown does."""
+        self.add_text("`")
+
+    def leave(self, _node: nodes.Element) -> None:
+        """Write the types of attributes plainly, not between the asterisks of Sphinx."""
+
+    visit_literal = depart_literal = visit_literal_strong = depart_literal_strong = mark_code
+    visit_literal_emphasis = depart_literal_emphasis = leave
+
+
+_INCLUDE = re.compile(r":::\{include\} (\S+)\n:::\n")
+
+
+def describe(app, name, template, context, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
+    """Let sphinx_llms_txt, which joins the sources of pages, find what a page says where it has only directives."""
+    if doctree is None:
+        return
+    source = Path(app.env.doc2path(name))
+    if source.suffix == ".rst":
+        # Of the doctree that HTML was made of: to read and resolve it again took 5 s more, a fifth of the build.
+        described = Described(doctree, app.builder)
+        doctree.walkabout(described)
+        text = described.body
+    elif included := _INCLUDE.fullmatch(source.read_text(encoding="utf-8")):
+        path = source.parent / included[1]
+        text = _to_site(path.read_text(encoding="utf-8"), path.parent)
+    else:
+        return
+    place = app.outdir / "_sources" / context.pop("sourcename")  # without which Sphinx copies no source
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, encoding="utf-8")
+
+
 def level_captions(app, name, template, context, doctree):  # noqa: ANN001, ANN201, ARG001 - Sphinx's hook
     """Give the captions of furo's sidebar, which are headings, a level."""
     tree = context.get("furo_navigation_tree", "")
@@ -237,3 +287,4 @@ def setup(app):  # noqa: ANN001, ANN201 - Sphinx's hook
     app.connect("doctree-read", mend_reference)
     app.connect("env-check-consistency", find_missing)
     app.connect("html-page-context", level_captions, priority=900)
+    app.connect("html-page-context", describe)

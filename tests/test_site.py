@@ -1,11 +1,45 @@
 """The check of the built site, on small sites of its own."""
 
 import runpy
+import zlib
 from pathlib import Path
 
 import pytest
 
+from thrive_async._generated.operations import OPERATIONS
+
 CHECK = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "check_site.py"))
+NAMES = """a py:module 0 a.html# -
+a.Client py:class 1 a.html#$ -
+a._inner.Client py:class -1 a.html#a.Client -
+a.Client.calls py:property 1 a.html#$ -
+a.Client.get py:method 1 a.html#$ -
+a.Failed py:exception 1 a.html#$ -
+a.LIMIT py:data 1 a.html#$ -
+index std:doc -1 index.html A
+"""
+DESCRIBED = """class a.Client(key: str)
+
+   A client: `a.Failed` if it fails.
+
+   property Client.calls: int
+
+      How many.
+
+   async Client.get(*, name: str) -> str
+
+      Get one.
+
+exception a.Failed
+
+   It failed.
+
+a.LIMIT: Final[int] = 3
+
+   The most.
+
+"""
+REQUESTS = "\n".join(f"`{operation.method} {operation.path}`" for operation in OPERATIONS.values())
 
 
 @pytest.fixture
@@ -22,6 +56,8 @@ def site(tmp_path: Path) -> Path:
     )
     (tmp_path / "a b.svg").write_text("<svg/>")
     (tmp_path / "llms.txt").write_text("- [Page](/deep/page.html)")
+    (tmp_path / "llms-full.txt").write_text(DESCRIBED + REQUESTS)
+    (tmp_path / "objects.inv").write_bytes(b"#\n#\n#\n#\n" + zlib.compress(NAMES.encode()))
     return tmp_path
 
 
@@ -51,3 +87,25 @@ def test_a_link_that_leads_nowhere_is_named_with_its_page(site: Path, element: s
 def test_the_list_for_language_models_leads_somewhere(site: Path) -> None:
     (site / "llms.txt").write_text("- [Page](/deep/page.html)\n- [Gone](/_sources/gone.md.txt)")
     assert CHECK["main"](str(site), "--links-only") == "llms.txt: _sources/gone.md.txt does not exist"
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "problem"),
+    [
+        ("class a.Client(key: str)", "a.Client is a client.", "a.Client is not described"),
+        ("class a.Client(key: str)", "class a.Clients(key: str)", "a.Client is not described"),
+        ("   property Client.calls: int\n\n      How many.\n", "", "Client.calls is not described"),
+        ("      Get one.\n\n", "", "Client.get is not described"),
+        ("exception a.Failed\n", "- a.Failed\n", "a.Failed is not described"),
+        ("\n   The most.\n", "", "a.LIMIT is not described"),
+        ("`GET /rest/v1/users`", "`GET /rest/v1/users/`", "GET /rest/v1/users is not mentioned"),
+        ("class a.Client", ".. automodule:: a\n\nclass a.Client", ".. automodule:: a is not followed"),
+        ("class a.Client", ":::{include} ../A.md\n:::\n\nclass a.Client", ":::{include} ../A.md is not followed"),
+    ],
+)
+def test_language_models_are_told_of_each_public_name_and_operation(
+    site: Path, said: str, instead: str, problem: str
+) -> None:
+    text = (site / "llms-full.txt").read_text()
+    (site / "llms-full.txt").write_text(text.replace(said, instead, 1))
+    assert CHECK["main"](str(site), "--links-only") == f"llms-full.txt: {problem}"
