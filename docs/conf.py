@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from enum import Enum
 from importlib import import_module
 from pathlib import Path
 
@@ -124,6 +125,9 @@ _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 def from_markdown(app, what, name, obj, options, lines):  # noqa: ANN001, ANN201, ARG001, PLR0917 - Sphinx's hook
     """Turn the Markdown of a docstring into reStructuredText: fences, tables, and code between backticks."""
+    if what == "class" and issubclass(obj, Enum):
+        members = ", ".join(f"`{member.name}` ({member.value})" for member in obj)
+        lines += [f"Members: {members}.", ""]
     if lines:
         lines[:] = _blocks(_fenced(_untyped(lines, what)))
 
