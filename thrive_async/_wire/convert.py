@@ -293,6 +293,8 @@ def _writer(*, exact: bool = False) -> "Converter":
     converter.register_unstructure_hook(datetime, partial(_written_datetime, exact=exact))
     converter.register_unstructure_hook(date, date.isoformat)
     converter.register_unstructure_hook(float, _written_float)
+    if not exact:
+        converter.register_unstructure_hook(int, _written_integer)
     converter.register_unstructure_hook(Unset, _written_unset)
     return converter
 
@@ -305,6 +307,12 @@ def _written_datetime(value: datetime, *, exact: bool) -> str:
         return value.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
     except OverflowError:
         raise ValueError("a datetime that is out of range in UTC") from None
+
+
+def _written_integer(value: int) -> object:
+    # orjson refuses an integer of more than 64 bits. Readers keep all its digits, and so must a write that sends a
+    # user's own fields back.
+    return value if -(2**63) <= value < 2**64 else orjson.Fragment(str(value))
 
 
 def _written_float(value: float) -> float:
