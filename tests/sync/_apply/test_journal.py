@@ -19,6 +19,7 @@ from thrive_async.models import ManagerGrant, ManagerGrantPermissions
 from thrive_async.sandbox import Sandbox
 from thrive_async.sync._apply import journal as journals
 from thrive_async.sync._apply.journal import Journal, Scope, unfinished
+from thrive_async.sync._apply.journal_lines import as_line, parsed
 
 
 def crashed(path: Path, scope: Scope, planned: list[str], *, run: str = "crashed") -> None:
@@ -216,6 +217,13 @@ async def test_a_saved_plan_is_for_its_own_tenant(world: World, tmp_path: Path) 
             assert loaded.fingerprint == plan.fingerprint
             await loaded.apply(max_removals=None)
         assert list(elsewhere.requests) == []
+
+
+@pytest.mark.parametrize("number", [2**64 + 1, -(10**40) - 1])
+def test_a_line_keeps_all_digits_of_a_number(number: int) -> None:
+    """What undoing writes back is what was there before."""
+    line = {"changes": {"additional_fields.payroll": [number, "a"]}}
+    assert parsed(as_line(line)) == line
 
 
 @pytest.mark.parametrize("strategy", ["diff", "rebuild"])

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-import orjson
 
 __all__ = ["NOBODY", "OPENING", "Person", "as_line", "by_action", "operator", "parsed", "people_of"]
 
@@ -79,9 +78,12 @@ def parsed(line: bytes) -> Any:
     Raises:
         ValueError, RecursionError: It is no JSON.
     """
+    import msgspec  # noqa: PLC0415 - costs import time
+
     try:
-        # A third of the time that `json` takes, which reads NaN and lone surrogates, too.
-        return orjson.loads(line)
+        # A fifth of the time that `json` takes, which reads NaN and lone surrogates, too. orjson would make a float of
+        # an integer of more than 64 bits, and undoing would write that.
+        return msgspec.json.decode(line)
     except ValueError:
         return json.loads(line)
 
