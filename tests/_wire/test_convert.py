@@ -272,6 +272,24 @@ def items_of(page: Any) -> list[Any]:
     return page if isinstance(page, list) else page["results"]
 
 
+@pytest.mark.parametrize("beside", ["", ',{"id":"b","level":"5"}', ',{"id":"b","createdAt":"x"}', ",null"])
+def test_an_integer_reads_the_same_whatever_stands_beside_it(beside: str) -> None:
+    """If an item does not match the specification, the whole page is decoded again, as any JSON."""
+    long = 12345678901234567890123
+    page = f'[{{"id":"a","level":{long},"additionalFields":{{"payroll":{long}}}}}{beside}]'
+    user = read_list(models.User, convert.page_decoder(models.User)(page.encode()), Found())[0]
+    assert user == models.User(id="a", level=long, additional_fields={"payroll": long})
+    assert type(user.level) is int
+
+
+def test_a_long_number_is_not_lost_where_a_text_was_expected() -> None:
+    """It may be the number by which an HR system knows a person."""
+    found = Found()
+    user = read(models.User, convert.decoder(models.User)(b'{"id":"a","ref":12345678901234567890123}'), found)
+    assert (user.ref, unread(user)) == ("12345678901234567890123", frozenset())
+    assert found.problems("op", "$")["$.ref"].lost == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [

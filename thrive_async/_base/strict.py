@@ -68,6 +68,11 @@ def _decoded(strict: msgspec.json.Decoder[Any], body: bytes) -> Any:
             _check_utf8(body)
         return strict.decode(body)
     except (ValueError, RecursionError):
+        pass
+    try:
+        # An integer of more than 64 bits then reads the same, whatever stands beside it. orjson makes it a float.
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
         return orjson.loads(body)
 
 
