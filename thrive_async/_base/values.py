@@ -12,10 +12,6 @@ from thrive_async._base.model import OpenStrEnum
 
 E = TypeVar("E", bound=OpenStrEnum)
 
-# Type checkers do not narrow these names, so the items of a JSON list stay Any.
-_list: Any = list
-_dict: Any = dict
-
 _NAMES: dict[type, str] = {
     type(None): "null",
     bool: "a boolean",
@@ -70,7 +66,7 @@ def integer(value: Any) -> int:
     if type(value) is int:
         return value
     if type(value) is float:
-        # Beyond 2**53, digits may be lost: an integer of more than 64 bits is decoded as a float.
+        # Beyond 2**53, digits may be lost: orjson decodes an integer of more than 64 bits as a float.
         if value.is_integer() and abs(value) <= 2**53:
             return int(value)
         raise Mismatch("a whole number", "another number")
@@ -113,20 +109,6 @@ def _other_string(value: str) -> str:
     return "another string" if value.strip() else "a blank string"
 
 
-def sequence(value: Any) -> Any:
-    """Read a list with any items."""
-    if type(value) is not _list:
-        raise mismatch("a list", value)
-    return value
-
-
-def mapping(value: Any) -> Any:
-    """Read an object with any values."""
-    if type(value) is not _dict:
-        raise mismatch("an object", value)
-    return value
-
-
 def constant(value: Any, expected: tuple[Any, ...]) -> Any:
     """Read one of some fixed values."""
     for known in expected:
@@ -149,5 +131,5 @@ class Members(dict[str, E], Generic[E]):
         super().__init__({member.value: member for member in enum})
         self._enum = enum
 
-    def __missing__(self, key: object) -> E:
-        return self._enum(text(key))
+    def __missing__(self, key: str) -> E:
+        return self._enum(key)
