@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from math import ceil
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -75,13 +75,16 @@ class Page(Generic[T]):
             DecodeError: A field that the SDK does not know holds a number that is too large, or is nested too deeply.
         """
         if self._raw is None:
+            from thrive_async._base.strict import any_json  # noqa: PLC0415 - costs import time
+
             assert self._body is not None  # noqa: S101 - held until it has been decoded
-            try:
-                decoded = self._body.json()
-            except ValueError:
+            decoded = None
+            with suppress(ValueError):  # this error would hold the body
+                decoded = any_json(self._body.body)
+            if decoded is None:
                 error = DecodeError("a field that the SDK does not know holds a value that cannot be decoded")
                 error.came_with(self.reply)
-                raise error from None
+                raise error
             self._raw = _items_of(decoded, Found())
             self._body = None
         return self._raw

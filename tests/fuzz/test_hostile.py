@@ -60,6 +60,13 @@ def test_what_is_no_json_is_a_decode_error_for_every_operation(name: str) -> Non
         assert check(operation, 422, OK, HOSTILE[name]) == "refused", operation
 
 
+def test_raw_items_keep_all_digits_of_a_number() -> None:
+    """`Page.raw` says what Thrive said."""
+    target.NETWORK.status, target.NETWORK.body = 200, b'{"results":[{"id":"a","unknown":12345678901234567890123}]}'
+    page = target.driven(CALLS["searchUsers"].call(target._CLIENT)._page(1, None))
+    assert str(page.raw) == "[{'id': 'a', 'unknown': 12345678901234567890123}]"
+
+
 @pytest.mark.parametrize("number", [b"9" * 5000, b"1e999", b"-1e999"])
 def test_a_number_that_no_float_holds_is_refused_where_it_is_read(number: bytes) -> None:
     """Where nobody looks, it may be skipped."""
@@ -74,8 +81,10 @@ def test_a_number_that_no_float_holds_is_refused_where_it_is_read(number: bytes)
     target.NETWORK.status, target.NETWORK.body = 200, b'{"results":[{"id":"a","x":' + number + b"}]}"
     page = target.driven(CALLS["searchUsers"].call(target._CLIENT)._page(1, None))
     assert [user.id for user in page.items] == ["a"]
-    with pytest.raises(DecodeError, match="does not know"):
+    with pytest.raises(DecodeError, match="does not know") as raised:
         page.raw  # noqa: B018
+    assert raised.value.__context__ is None  # the decoder's own error holds the records
+    assert raised.value.status == 200
 
 
 @pytest.mark.parametrize("words", [b"OK", b" Updated \r\n", "Ge\u00e4ndert: 3 users.".encode()])

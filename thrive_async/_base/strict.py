@@ -68,9 +68,16 @@ def _decoded(strict: msgspec.json.Decoder[Any], body: bytes) -> Any:
             _check_utf8(body)
         return strict.decode(body)
     except (ValueError, RecursionError):
-        pass
+        return any_json(body)
+
+
+def any_json(body: bytes) -> Any:
+    """Decode any JSON. An integer of more than 64 bits keeps all its digits; orjson would make it a float.
+
+    Raises:
+        orjson.JSONDecodeError: The body is not JSON.
+    """
     try:
-        # An integer of more than 64 bits then reads the same, whatever stands beside it. orjson makes it a float.
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return orjson.loads(body)
