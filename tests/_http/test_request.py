@@ -154,6 +154,13 @@ def test_an_error_says_in_one_line_what_was_asked_and_what_happened() -> None:
     assert (error.request_id, error.operation, error.attempts) == ("r-9", "updateAudience", 2)
 
 
+def test_a_long_number_that_was_sent_shows_as_its_name() -> None:
+    body = {"additionalFields": {"payroll": 12345678901234567890123}}
+    request = build(ops.UPDATE_USER, path={"ref": "E1"}, body=body)
+    reply = Reply(422, CIMultiDict(), b'{"message":"12345678901234567890123 is taken"}')
+    assert "{payroll} is taken" in str(refusal(request, reply, attempts=1, retry_after=None))
+
+
 def test_an_object_message_is_kept_as_it_came() -> None:
     error = refused(b'{"status":422,"error":"x","message":{"fields":["name"]}}')
     assert error.message == {"fields": ["name"]}

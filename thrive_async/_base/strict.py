@@ -1,4 +1,4 @@
-"""Read JSON that matches the specification exactly. The generated readers say what matches."""
+"""Decode JSON: straight into the shape of a model if it matches the specification, else as it is."""
 
 from codecs import utf_8_decode
 from collections.abc import Callable
