@@ -11,7 +11,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -294,11 +293,14 @@ def _check_list(target: str, pointer: str, result: Any, document: Any) -> None:
             raise Broken(f"a wrong value: {_shown(item)} of {source!r}")
     if not isinstance(result, Page):
         return
-    if fuzz_json.any_number_beyond(document, sys.float_info.max):
-        with suppress(DecodeError):
-            raise Broken(f"Page.raw holds a number that no float does: {_shown(result.raw)}")
-    elif not fuzz_json.same(result.raw, items):
-        raise Broken("Page.raw is not what Thrive sent")
+    try:
+        raw = result.raw
+    except DecodeError:
+        if not fuzz_json.any_number_beyond(document, sys.float_info.max):
+            raise Broken("Page.raw holds no number that no float does, and was refused") from None
+    else:
+        if not fuzz_json.same(raw, items):
+            raise Broken("Page.raw is not what Thrive sent")
     totals = document.get("pagination") if type(document) is dict else None
     expected = rule.pages_told(totals, OPERATIONS[target].per_page, len(items))
     if (result.total_pages, result.total_results) != expected:
