@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 MISSING: Final = object()
@@ -105,6 +106,20 @@ def same(one: Any, other: Any) -> bool:
 def any_number_beyond(value: Any, limit: int = LARGEST) -> bool:
     """Whether a document holds a number whose digits a decoder may have lost."""
     return any(type(leaf) in (int, float) and abs(leaf) > limit for leaf in leaves(value))
+
+
+def beyond_any_float(body: bytes) -> bool:
+    """Whether a document holds a number that no float does, also as the dropped first value of a doubled key."""
+    beyond = False
+
+    def note(text: str) -> int:
+        nonlocal beyond
+        beyond = beyond or abs(float(text)) > sys.float_info.max
+        return 0
+
+    with suppress(RecursionError, ValueError):  # no JSON
+        json.loads(body, parse_int=note, parse_float=note)
+    return beyond
 
 
 def leaves(value: Any) -> Iterator[Any]:

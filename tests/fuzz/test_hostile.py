@@ -77,6 +77,7 @@ def test_a_number_that_no_float_holds_is_refused_where_it_is_read(number: bytes)
     for operation in ("getUser", "updateAudience", "request by hand", "createAccessToken"):
         assert check(operation, 200, OK, body) == "unreadable", operation
     assert check("searchUsers", 200, OK, b'{"results":[' + body + b"]}") == "unreadable"
+    assert check("getUser", 200, OK, body.replace(b"}", b',"level":3}')) == "unreadable"
     assert check("getTag", 200, OK, body) == "read"
     target.NETWORK.status, target.NETWORK.body = 200, b'{"results":[{"id":"a","x":' + number + b"}]}"
     page = target.driven(CALLS["searchUsers"].call(target._CLIENT)._page(1, None))
