@@ -97,6 +97,7 @@ class _Printer:
     def __init__(self, classes: dict[str, tuple[Field, ...]], bare: dict[str, str]) -> None:
         self._classes = classes
         self._bare = bare
+        self._printed: set[str] = set()
 
     def is_open(self, name: str) -> bool:
         """Return whether a model keeps unnamed fields, which a shape cannot."""
@@ -104,7 +105,6 @@ class _Printer:
 
     def shapes(self) -> Iterator[str]:
         """Yield the classes that are the shapes, those that others use first."""
-        self._printed: set[str] = set()
         begun: set[str] = set()
 
         def shapes_for(name: str) -> Iterator[str]:
@@ -164,7 +164,7 @@ class _Printer:
         """Return the function that makes a model from its shape."""
         fields = _named(self._classes[name])
         lines = [f"def {_reader(name)}(data: {self.annotation(Type('model', name))}) -> {name}:"]
-        lines.append(f'    """Make a {name}."""')
+        lines.append(f'    """Read {name}."""')
         if name in self._bare:
             lines += ["    if isinstance(data, str):", f"        data = _{name}({self._bare[name]}=data)"]
         if self.is_open(name):

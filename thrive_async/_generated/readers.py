@@ -639,7 +639,7 @@ class _MovedAudience(Struct, gc=False, kw_only=True, rename="camel"):
 
 
 def read_acknowledgement(data: _Acknowledgement) -> Acknowledgement:
-    """Make a Acknowledgement."""
+    """Read Acknowledgement."""
     value: Any
     self = _new(Acknowledgement)
     value = data.status
@@ -651,7 +651,7 @@ def read_acknowledgement(data: _Acknowledgement) -> Acknowledgement:
 
 
 def read_manager_ref(data: _ManagerRef) -> ManagerRef:
-    """Make a ManagerRef."""
+    """Read ManagerRef."""
     self = _new(ManagerRef)
     self.id = data.id
     self.name = data.name
@@ -660,14 +660,14 @@ def read_manager_ref(data: _ManagerRef) -> ManagerRef:
 
 
 def read_user_tags(data: _UserTags) -> UserTags:
-    """Make a UserTags."""
+    """Read UserTags."""
     self = _new(UserTags)
     self.skills = data.skills
     return self
 
 
 def read_user_rank(data: _UserRank) -> UserRank:
-    """Make a UserRank."""
+    """Read UserRank."""
     value: Any
     self = _new(UserRank)
     value = data.current_category
@@ -682,7 +682,7 @@ def read_user_rank(data: _UserRank) -> UserRank:
 
 
 def read_user_audience(data: _UserAudience | str) -> UserAudience:
-    """Make a UserAudience."""
+    """Read UserAudience."""
     if isinstance(data, str):
         data = _UserAudience(id=data)
     self = _new(UserAudience)
@@ -691,7 +691,7 @@ def read_user_audience(data: _UserAudience | str) -> UserAudience:
 
 
 def read_user_account(data: _UserAccount) -> UserAccount:
-    """Make a UserAccount."""
+    """Read UserAccount."""
     value: Any
     self = _new(UserAccount)
     self.id = data.id
@@ -743,7 +743,7 @@ def read_user_account(data: _UserAccount) -> UserAccount:
 
 
 def read_audience_parent(data: _AudienceParent) -> AudienceParent:
-    """Make a AudienceParent."""
+    """Read AudienceParent."""
     self = _new(AudienceParent)
     self.name = data.name
     self.reference = data.reference
@@ -752,14 +752,14 @@ def read_audience_parent(data: _AudienceParent) -> AudienceParent:
 
 
 def read_processed_entity(data: _ProcessedEntity) -> ProcessedEntity:
-    """Make a ProcessedEntity."""
+    """Read ProcessedEntity."""
     self = _new(ProcessedEntity)
     self.reference = data.reference
     return self
 
 
 def read_failed_entity(data: _FailedEntity) -> FailedEntity:
-    """Make a FailedEntity."""
+    """Read FailedEntity."""
     self = _new(FailedEntity)
     self.reason = data.reason
     self.reference = data.reference
@@ -767,7 +767,7 @@ def read_failed_entity(data: _FailedEntity) -> FailedEntity:
 
 
 def read_audience_member(data: _AudienceMember) -> AudienceMember:
-    """Make a AudienceMember."""
+    """Read AudienceMember."""
     self = _new(AudienceMember)
     self.user_id = data.user_id
     self.reference = data.reference
@@ -776,7 +776,7 @@ def read_audience_member(data: _AudienceMember) -> AudienceMember:
 
 
 def read_audience_manager_permissions(data: _AudienceManagerPermissions) -> AudienceManagerPermissions:
-    """Make a AudienceManagerPermissions."""
+    """Read AudienceManagerPermissions."""
     self = _new(AudienceManagerPermissions)
     self.manage_members = data.manage_members
     self.manage_content = data.manage_content
@@ -785,7 +785,7 @@ def read_audience_manager_permissions(data: _AudienceManagerPermissions) -> Audi
 
 
 def read_people_manager_permissions(data: _PeopleManagerPermissions) -> PeopleManagerPermissions:
-    """Make a PeopleManagerPermissions."""
+    """Read PeopleManagerPermissions."""
     self = _new(PeopleManagerPermissions)
     self.can_view_learn_page = data.can_view_learn_page
     self.insights = data.insights
@@ -794,7 +794,7 @@ def read_people_manager_permissions(data: _PeopleManagerPermissions) -> PeopleMa
 
 
 def read_administrator_permissions(data: _AdministratorPermissions) -> AdministratorPermissions:
-    """Make a AdministratorPermissions."""
+    """Read AdministratorPermissions."""
     self = _new(AdministratorPermissions)
     self.can_manage_audiences = data.can_manage_audiences
     self.can_add_audience_managers = data.can_add_audience_managers
@@ -802,7 +802,7 @@ def read_administrator_permissions(data: _AdministratorPermissions) -> Administr
 
 
 def read_assignment(data: _Assignment) -> Assignment:
-    """Make a Assignment."""
+    """Read Assignment."""
     value: Any
     self = _new(Assignment)
     self.id = data.id
@@ -842,7 +842,7 @@ def read_assignment(data: _Assignment) -> Assignment:
 
 
 def read_enrolment_event(data: _EnrolmentEvent) -> EnrolmentEvent:
-    """Make a EnrolmentEvent."""
+    """Read EnrolmentEvent."""
     value: Any
     self = _new(EnrolmentEvent)
     self.type = data.type
@@ -871,7 +871,7 @@ def read_enrolment_event(data: _EnrolmentEvent) -> EnrolmentEvent:
 
 
 def read_completion(data: _Completion) -> Completion:
-    """Make a Completion."""
+    """Read Completion."""
     value: Any
     self = _new(Completion)
     self.id = data.id
@@ -901,7 +901,7 @@ def read_completion(data: _Completion) -> Completion:
 
 
 def read_completion_receipt(data: _CompletionReceipt) -> CompletionReceipt:
-    """Make a CompletionReceipt."""
+    """Read CompletionReceipt."""
     self = _new(CompletionReceipt)
     self.statement_id = data.statement_id
     self.created = data.created
@@ -909,7 +909,7 @@ def read_completion_receipt(data: _CompletionReceipt) -> CompletionReceipt:
 
 
 def read_content_duration(data: _ContentDuration) -> ContentDuration:
-    """Make a ContentDuration."""
+    """Read ContentDuration."""
     value: Any
     self = _new(ContentDuration)
     value = data.value
@@ -921,7 +921,7 @@ def read_content_duration(data: _ContentDuration) -> ContentDuration:
 
 
 def read_content_actor(data: _ContentActor) -> ContentActor:
-    """Make a ContentActor."""
+    """Read ContentActor."""
     self = _new(ContentActor)
     self.type = data.type
     self.value = data.value
@@ -929,7 +929,7 @@ def read_content_actor(data: _ContentActor) -> ContentActor:
 
 
 def read_activity(data: _Activity) -> Activity:
-    """Make a Activity."""
+    """Read Activity."""
     value: Any
     self = _new(Activity)
     self.id = data.id
@@ -957,7 +957,7 @@ def read_activity(data: _Activity) -> Activity:
 
 
 def read_cpd_category(data: _CpdCategory) -> CpdCategory:
-    """Make a CpdCategory."""
+    """Read CpdCategory."""
     self = _new(CpdCategory)
     self.category_id = data.category_id
     self.name = data.name
@@ -965,7 +965,7 @@ def read_cpd_category(data: _CpdCategory) -> CpdCategory:
 
 
 def read_cpd_activity(data: _CpdActivity) -> CpdActivity:
-    """Make a CpdActivity."""
+    """Read CpdActivity."""
     self = _new(CpdActivity)
     self.type = data.type
     self.name = data.name
@@ -973,7 +973,7 @@ def read_cpd_activity(data: _CpdActivity) -> CpdActivity:
 
 
 def read_cpd_requirement(data: _CpdRequirement) -> CpdRequirement:
-    """Make a CpdRequirement."""
+    """Read CpdRequirement."""
     value: Any
     self = _new(CpdRequirement)
     self.audience_requirement_id = data.audience_requirement_id
@@ -998,7 +998,7 @@ def read_cpd_requirement(data: _CpdRequirement) -> CpdRequirement:
 
 
 def read_cpd_user_summary(data: _CpdUserSummary) -> CpdUserSummary:
-    """Make a CpdUserSummary."""
+    """Read CpdUserSummary."""
     value: Any
     self = _new(CpdUserSummary)
     self.user_id = data.user_id
@@ -1010,7 +1010,7 @@ def read_cpd_user_summary(data: _CpdUserSummary) -> CpdUserSummary:
 
 
 def read_tag(data: _Tag) -> Tag:
-    """Make a Tag."""
+    """Read Tag."""
     self = _new(Tag)
     self.tag = data.tag
     self.id = data.id
@@ -1022,7 +1022,7 @@ def read_tag(data: _Tag) -> Tag:
 
 
 def read_skill_level(data: _SkillLevel) -> SkillLevel:
-    """Make a SkillLevel."""
+    """Read SkillLevel."""
     value: Any
     self = _new(SkillLevel)
     self.name = data.name
@@ -1035,7 +1035,7 @@ def read_skill_level(data: _SkillLevel) -> SkillLevel:
 
 
 def read_webhook_user(data: _WebhookUser) -> WebhookUser:
-    """Make a WebhookUser."""
+    """Read WebhookUser."""
     value: Any
     self = _new(WebhookUser)
     self.id = data.id
@@ -1055,7 +1055,7 @@ def read_webhook_user(data: _WebhookUser) -> WebhookUser:
 
 
 def read_webhook_content(data: _WebhookContent) -> WebhookContent:
-    """Make a WebhookContent."""
+    """Read WebhookContent."""
     value: Any
     self = _new(WebhookContent)
     self.id = data.id
@@ -1069,7 +1069,7 @@ def read_webhook_content(data: _WebhookContent) -> WebhookContent:
 
 
 def read_content_change_event(data: _ContentChangeEvent) -> ContentChangeEvent:
-    """Make a ContentChangeEvent."""
+    """Read ContentChangeEvent."""
     value: Any
     self = _new(ContentChangeEvent)
     value = data.event_type
@@ -1100,7 +1100,7 @@ def read_content_change_event(data: _ContentChangeEvent) -> ContentChangeEvent:
 
 
 def read_webhook_assignment(data: _WebhookAssignment) -> WebhookAssignment:
-    """Make a WebhookAssignment."""
+    """Read WebhookAssignment."""
     value: Any
     self = _new(WebhookAssignment)
     self.id = data.id
@@ -1119,7 +1119,7 @@ def read_webhook_assignment(data: _WebhookAssignment) -> WebhookAssignment:
 
 
 def read_webhook_notification_action(data: _WebhookNotificationAction) -> WebhookNotificationAction:
-    """Make a WebhookNotificationAction."""
+    """Read WebhookNotificationAction."""
     self = _new(WebhookNotificationAction)
     self.label = data.label
     self.links = data.links
@@ -1127,7 +1127,7 @@ def read_webhook_notification_action(data: _WebhookNotificationAction) -> Webhoo
 
 
 def read_user_event(data: _UserEvent) -> UserEvent:
-    """Make a UserEvent."""
+    """Read UserEvent."""
     value: Any
     self = _new(UserEvent)
     value = data.event_type
@@ -1154,7 +1154,7 @@ def read_user_event(data: _UserEvent) -> UserEvent:
 
 
 def read_webhook_event(data: _WebhookEvent) -> WebhookEvent:
-    """Make a WebhookEvent."""
+    """Read WebhookEvent."""
     value: Any
     self = _new(WebhookEvent)
     value = data.event_type
@@ -1177,7 +1177,7 @@ def read_webhook_event(data: _WebhookEvent) -> WebhookEvent:
 
 
 def read_position(data: _Position) -> Position:
-    """Make a Position."""
+    """Read Position."""
     value: Any
     self = _new(Position)
     self.id = data.id
@@ -1216,7 +1216,7 @@ def read_position(data: _Position) -> Position:
 
 
 def read_basic_user(data: _BasicUser) -> BasicUser:
-    """Make a BasicUser."""
+    """Read BasicUser."""
     value: Any
     self = _new(BasicUser)
     self.id = data.id
@@ -1242,7 +1242,7 @@ def read_basic_user(data: _BasicUser) -> BasicUser:
 
 
 def read_audience(data: _Audience) -> Audience:
-    """Make a Audience."""
+    """Read Audience."""
     value: Any
     self = _new(Audience)
     self.id = data.id
@@ -1277,7 +1277,7 @@ def read_audience(data: _Audience) -> Audience:
 
 
 def read_processed_entities(data: _ProcessedEntities) -> ProcessedEntities:
-    """Make a ProcessedEntities."""
+    """Read ProcessedEntities."""
     value: Any
     self = _new(ProcessedEntities)
     value = data.count
@@ -1292,7 +1292,7 @@ def read_processed_entities(data: _ProcessedEntities) -> ProcessedEntities:
 
 
 def read_failed_entities(data: _FailedEntities) -> FailedEntities:
-    """Make a FailedEntities."""
+    """Read FailedEntities."""
     value: Any
     self = _new(FailedEntities)
     value = data.count
@@ -1307,7 +1307,7 @@ def read_failed_entities(data: _FailedEntities) -> FailedEntities:
 
 
 def read_manager_permissions(data: _ManagerPermissions) -> ManagerPermissions:
-    """Make a ManagerPermissions."""
+    """Read ManagerPermissions."""
     value: Any
     self = _new(ManagerPermissions)
     value = data.audience_manager
@@ -1326,7 +1326,7 @@ def read_manager_permissions(data: _ManagerPermissions) -> ManagerPermissions:
 
 
 def read_enrolment(data: _Enrolment) -> Enrolment:
-    """Make a Enrolment."""
+    """Read Enrolment."""
     value: Any
     self = _new(Enrolment)
     self.id = data.id
@@ -1370,7 +1370,7 @@ def read_enrolment(data: _Enrolment) -> Enrolment:
 
 
 def read_content_event(data: _ContentEvent) -> ContentEvent:
-    """Make a ContentEvent."""
+    """Read ContentEvent."""
     value: Any
     self = _new(ContentEvent)
     self.action = data.action
@@ -1388,7 +1388,7 @@ def read_content_event(data: _ContentEvent) -> ContentEvent:
 
 
 def read_cpd_entry(data: _CpdEntry) -> CpdEntry:
-    """Make a CpdEntry."""
+    """Read CpdEntry."""
     value: Any
     self = _new(CpdEntry)
     self.log_entry_id = data.log_entry_id
@@ -1417,7 +1417,7 @@ def read_cpd_entry(data: _CpdEntry) -> CpdEntry:
 
 
 def read_completion_event(data: _CompletionEvent) -> CompletionEvent:
-    """Make a CompletionEvent."""
+    """Read CompletionEvent."""
     value: Any
     self = _new(CompletionEvent)
     value = data.event_type
@@ -1448,7 +1448,7 @@ def read_completion_event(data: _CompletionEvent) -> CompletionEvent:
 
 
 def read_assignment_event(data: _AssignmentEvent) -> AssignmentEvent:
-    """Make a AssignmentEvent."""
+    """Read AssignmentEvent."""
     value: Any
     self = _new(AssignmentEvent)
     value = data.event_type
@@ -1484,7 +1484,7 @@ def read_assignment_event(data: _AssignmentEvent) -> AssignmentEvent:
 
 
 def read_webhook_notification(data: _WebhookNotification) -> WebhookNotification:
-    """Make a WebhookNotification."""
+    """Read WebhookNotification."""
     value: Any
     self = _new(WebhookNotification)
     self.message_type = data.message_type
@@ -1509,7 +1509,7 @@ def read_webhook_notification(data: _WebhookNotification) -> WebhookNotification
 
 
 def read_user(data: _User) -> User:
-    """Make a User."""
+    """Read User."""
     value: Any
     self = _new(User)
     self.id = data.id
@@ -1592,7 +1592,7 @@ def read_user(data: _User) -> User:
 
 
 def read_member_operation_result(data: _MemberOperationResult) -> MemberOperationResult:
-    """Make a MemberOperationResult."""
+    """Read MemberOperationResult."""
     value: Any
     self = _new(MemberOperationResult)
     value = data.success
@@ -1607,7 +1607,7 @@ def read_member_operation_result(data: _MemberOperationResult) -> MemberOperatio
 
 
 def read_audience_manager(data: _AudienceManager) -> AudienceManager:
-    """Make a AudienceManager."""
+    """Read AudienceManager."""
     value: Any
     self = _new(AudienceManager)
     self.user_id = data.user_id
@@ -1621,7 +1621,7 @@ def read_audience_manager(data: _AudienceManager) -> AudienceManager:
 
 
 def read_content(data: _Content) -> Content:
-    """Make a Content."""
+    """Read Content."""
     value: Any
     self = _new(Content)
     self.id = data.id
@@ -1658,7 +1658,7 @@ def read_content(data: _Content) -> Content:
 
 
 def read_notification_event(data: _NotificationEvent) -> NotificationEvent:
-    """Make a NotificationEvent."""
+    """Read NotificationEvent."""
     value: Any
     self = _new(NotificationEvent)
     value = data.event_type
@@ -1689,7 +1689,7 @@ def read_notification_event(data: _NotificationEvent) -> NotificationEvent:
 
 
 def read_moved_audience(data: _MovedAudience) -> MovedAudience:
-    """Make a MovedAudience."""
+    """Read MovedAudience."""
     value: Any
     self = _new(MovedAudience)
     self.id = data.id
