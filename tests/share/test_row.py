@@ -54,6 +54,22 @@ async def test_a_web_call_does_not_wait_behind_the_nightly_run(clock: VirtualClo
     await nightly.aclose()
 
 
+async def test_a_wait_below_the_rounding_of_the_clock_ends(clock: VirtualClock) -> None:
+    """A share with a scale of its own may name a wait that is lost when added to the loop's time."""
+    asked = 0
+
+    class Rounding(MemoryShare):
+        async def place(self, scope: Scope, **limits) -> Place:
+            nonlocal asked
+            asked += 1
+            if clock.elapsed == 0 and asked < 1000:
+                return Place(taken=False, wait=1e-17, cooling=True)
+            return await super().place(scope, **limits)
+
+    await Row(Rounding(), SCOPE, rate=1.0).turn()
+    assert asked == 2
+
+
 async def test_interactive_calls_go_before_bulk(clock: VirtualClock) -> None:
     share, log = MemoryShare(), []
     row = Row(share, SCOPE, rate=1.0)

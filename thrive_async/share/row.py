@@ -145,7 +145,8 @@ class Row:
                     waiter.turn.set_exception(error)
                 continue
             if place.wait > 0:
-                await asyncio.sleep(place.wait)
+                # A shorter sleep than a hair might not move a clock that stands still between timers.
+                await asyncio.sleep(max(place.wait, _HAIR))
             # This process got a 429 while it slept: the place is lost, and the next one comes after the cool-down.
             if place.taken and self._closed_until <= loop.time() and (first := self._first()):
                 first.turn.set_result(None)
