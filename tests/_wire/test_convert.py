@@ -521,7 +521,7 @@ class TestModels:
         assert models.User in READERS
         assert models.UserCreate not in READERS
         for cls, reader in READERS.items():
-            assert reader._make.__annotations__["return"] is cls
+            assert reader.make.__annotations__["return"] is cls
 
     def test_every_field_has_a_docstring_for_editors(self) -> None:
         assert models.User.__doc__

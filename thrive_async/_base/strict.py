@@ -24,8 +24,8 @@ class Reader:
     """
 
     def __init__(self, shape: Any, make: Callable[[Any], Any]) -> None:
-        self._shape = shape
-        self._make = make
+        self.shape = shape
+        self.make = make
 
     def __call__(self, value: object) -> Any:
         """Make the model from its shape, or from decoded JSON.
@@ -33,7 +33,7 @@ class Reader:
         Raises:
             TypeError, ValueError, KeyError, AttributeError, RecursionError: The value does not match.
         """
-        return self._make(msgspec.convert(value, self._shape))
+        return self.make(msgspec.convert(value, self.shape))
 
     def decode(self, body: bytes) -> Any:
         """Decode a reply: into the shape if it matches, else as any JSON.
@@ -53,11 +53,11 @@ class Reader:
 
     @cached_property
     def _one(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(self._shape)
+        return msgspec.json.Decoder(self.shape)
 
     @cached_property
     def _page(self) -> msgspec.json.Decoder[Any]:
-        items: Any = GenericAlias(list, (self._shape,))
+        items: Any = GenericAlias(list, (self.shape,))
         envelope = cast("Any", TypedDict)("envelope", {"results": items, "pagination": Any}, total=False)
         return msgspec.json.Decoder(envelope | items)
 

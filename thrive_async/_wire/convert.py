@@ -99,14 +99,14 @@ def page_decoder(cls: type) -> Callable[[bytes], Any]:
     return _reader(cls).decode_page
 
 
-def _read_in_place(
-    cls: type[Any], reader: Callable[[Any], Any], values: list[Any], found: Found | None
-) -> DecodeError | None:
+def _read_in_place(cls: type[Any], reader: "Reader", values: list[Any], found: Found | None) -> DecodeError | None:
     """Replace values with models. Return the error of the first value that cannot become a model."""
+    shape, make = reader.shape, reader.make
     nulls: list[int] = []
     for index, value in enumerate(values):
         try:
-            values[index] = reader(value)
+            # Nearly always shapes: calling `reader` for them takes a fortieth longer.
+            values[index] = make(value) if type(value) is shape else reader(value)
         except _MISMATCH:
             if value is None and found is not None:
                 nulls.append(index)
