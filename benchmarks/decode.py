@@ -41,7 +41,7 @@ def stall(bench: Bench) -> list[Row]:
             "20 ms",
             own / 0.020,
             1.0,
-            f"{own * 1e3:.1f} ms CPU (the median page: {typical * 1e3:.1f}): orjson decodes a page",
+            f"{own * 1e3:.1f} ms CPU (the median page: {typical * 1e3:.1f})",
         ),
         Row(
             f"{work}, with a full garbage collection in it",
