@@ -134,7 +134,7 @@ class _Items(Generic[T]):
 
 
 class PageSizes:
-    """What one client has learnt about the pages of one operation.
+    """What one client has learnt about the pages of one operation, if asked for with one size.
 
     Attributes:
         accepted: The page size to request by default, or None if the operation has no pages.
