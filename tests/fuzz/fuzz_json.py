@@ -103,9 +103,9 @@ def same(one: Any, other: Any) -> bool:
     return True
 
 
-def any_number_beyond(value: Any, limit: int = LARGEST) -> bool:
+def any_number_beyond(value: Any) -> bool:
     """Whether a document holds a number whose digits a decoder may have lost."""
-    return any(type(leaf) in (int, float) and abs(leaf) > limit for leaf in leaves(value))
+    return any(type(leaf) in (int, float) and abs(leaf) > LARGEST for leaf in leaves(value))
 
 
 def beyond_any_float(body: bytes) -> bool:

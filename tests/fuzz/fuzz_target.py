@@ -8,7 +8,6 @@ import asyncio
 import math
 import pickle
 import re
-import sys
 import unicodedata
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
@@ -358,8 +357,7 @@ def _check_refusal(target: str, error: APIError, status: int, headers: Mapping[s
         if fuzz_json.depth(error.body) > 51:
             raise Broken("a body nested beyond measure is kept as text") from None
     else:
-        beyond = fuzz_json.any_number_beyond(document, sys.float_info.max)
-        as_text = beyond or fuzz_json.depth(document) > 50 or len(body) > 1_000_000
+        as_text = fuzz_json.depth(document) > 50 or len(body) > 1_000_000 or fuzz_json.beyond_any_float(body)
         if not fuzz_json.same(error.body, body[:100_000].decode() if as_text else document):
             raise Broken("the body is not on the error")
         if as_text:

@@ -1,6 +1,7 @@
 """Replies that are no JSON or hardly any, poor ones and rich ones: each to every operation."""
 
 import gzip
+import sys
 from typing import Any, get_args
 
 import attrs
@@ -54,8 +55,8 @@ def test_what_is_no_json_is_a_decode_error_for_every_operation(name: str) -> Non
     for operation in [*READ, "createAccessToken", "request by hand"]:
         writes = operation in CALLS and OPERATIONS[operation].method != "GET"
         expected = {"done", "read"} if writes and name == "blanks" else {"unreadable"}
-        if "levels" in name:
-            expected.add("read")  # msgspec skips what nobody reads, from Python 3.14 on at any depth
+        if "levels" in name and sys.version_info >= (3, 12):
+            expected.add("read")  # C code goes deeper there, and msgspec skips what nobody reads
         assert check(operation, 200, OK, HOSTILE[name]) in expected, operation
         assert check(operation, 422, OK, HOSTILE[name]) == "refused", operation
 
@@ -77,7 +78,9 @@ def test_a_number_that_no_float_holds_is_refused_where_it_is_read(number: bytes)
     for operation in ("getUser", "updateAudience", "request by hand", "createAccessToken"):
         assert check(operation, 200, OK, body) == "unreadable", operation
     assert check("searchUsers", 200, OK, b'{"results":[' + body + b"]}") == "unreadable"
-    assert check("getUser", 200, OK, body.replace(b"}", b',"level":3}')) == "unreadable"
+    doubled = body.replace(b"}", b',"level":3}')
+    assert check("getUser", 200, OK, doubled) == "unreadable"
+    assert check("getUser", 422, OK, doubled) == "refused"
     assert check("getTag", 200, OK, body) == "read"
     target.NETWORK.status, target.NETWORK.body = 200, b'{"results":[{"id":"a","x":' + number + b"}]}"
     page = target.driven(CALLS["searchUsers"].call(target._CLIENT)._page(1, None))
