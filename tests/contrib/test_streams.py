@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from raw_server import RawServer, reply
 
 from thrive_async import InvalidArgument, ThriveClient, ThriveError
 from thrive_async.contrib._streams import SyncRuns, attachment, csv_chunks, ndjson_chunks, sent_events
@@ -28,6 +29,15 @@ async def test_each_page_is_one_chunk_and_fields_may_be_chosen(thrive: ThriveCli
     chunks = [chunk async for chunk in await ndjson_chunks(thrive.users.list(per_page=25), ["id", "rank.currentLevel"])]
     assert [chunk.count(b"\n") for chunk in chunks] == [25, 25, 10, 1]
     assert set(json.loads(chunks[0].splitlines()[0])) == {"id", "rank.currentLevel"}
+
+
+async def test_a_long_number_does_not_end_the_stream() -> None:
+    """It keeps its digits, as in the model."""
+    page = b'[{"id":"a","additionalFields":{"payroll":12345678901234567890123}}]'
+    async with RawServer([reply(200, page)]) as server, server.client() as thrive:
+        chunks = [chunk async for chunk in await ndjson_chunks(thrive.users.list(), ["additionalFields.payroll"])]
+    assert chunks[0] == b'{"additionalFields.payroll":12345678901234567890123}\n'
+    assert json.loads(chunks[1])["end"]["whole"]
 
 
 async def test_an_empty_list_has_an_end_as_well(thrive: ThriveClient, sandbox: Sandbox) -> None:
