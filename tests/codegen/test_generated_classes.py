@@ -380,6 +380,20 @@ class TestNames:
         assert dump(model) in (b'{"firstName":"a","first_name":"b"}', b'{"first_name":"b","firstName":"a"}')
 
 
+class TestItems:
+    def test_items_that_may_be_null_are_read_without_a_second_look(self, build: Any) -> None:
+        built = build("""
+Held:
+  type: object
+  properties:
+    days: {type: array, items: {type: [string, 'null'], format: date}}
+    parts: {type: object, additionalProperties: {anyOf: [{$ref: '#/components/schemas/Part'}, {type: 'null'}]}}
+Part: {type: object, required: [id], properties: {id: {type: string}}}
+""")
+        held = built.fast("Held", {"days": ["2026-01-31", None], "parts": {"a": None, "b": {"id": "b"}}})
+        assert (held.days, held.parts) == ([date(2026, 1, 31), None], {"a": None, "b": built.models.Part(id="b")})
+
+
 class TestComposition:
     def test_all_of_gives_one_class_with_the_fields_of_all(self, build: Any) -> None:
         built = build("""
