@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from raw_server import USER, RawServer
 
 from thrive_async import ThriveClient
@@ -17,6 +18,10 @@ from thrive_async.sync._apply import journal as journals
 
 # For what tests share, and for codegen and benchmarks; at the end, so that an installed thrive_async goes before.
 sys.path.append(str(Path(__file__).parents[1]))
+
+# Hypothesis measures real time twice: how long an example takes, and how long it takes to make one up.
+settings.register_profile("timeless", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timeless")
 
 
 @pytest.fixture(autouse=True, scope="session")
